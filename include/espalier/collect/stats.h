@@ -1,0 +1,67 @@
+/* STATS.h5: what a calibration pass knows of a model's sites, for any number of prunings.
+ *
+ *   /meta            JSON: format, version, options, fingerprints of model and data
+ *   /valid           (M) int64, rows of each micro-batch that count
+ *   /<site>/planes   (M, F, B-1, W) uint64 bit-planes by micro-batch, W words each: a rank's part is one slab
+ *   /<site>/edges    (F, B-1) float32
+ *   /<site>/mean, variance, norm  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2)
+ *   /<site>/covariance (F, F) float32, centred, where asked for
+ * Sites are those of the model, then "logits". Sums behind mean, variance and covariance are exact
+ * (linalg/exact.h), so the file has the same bytes at any rank count. */
+#ifndef ESPALIER_COLLECT_STATS_H
+#define ESPALIER_COLLECT_STATS_H
+
+#include "espalier/collect/shard.h"
+#include "espalier/information/planes.h"
+#include "espalier/io/h5.h"
+#include "espalier/model/model.h"
+
+#define ESP_SITE_LOGITS "logits"
+
+/* An open statistics file, read or written. Members are read-only outside stats.c. */
+typedef struct esp_stats {
+  const esp_comm *comm;
+  esp_h5 *file;
+  char *path;
+  json_t *meta;
+  int bins;                 // B
+  int64_t n_batches, words; // M, W
+  int64_t rows;             // valid rows in all: S
+  int64_t *valid;           // (M)
+  int64_t first, count;     // this rank's micro-batches
+} esp_stats;
+
+typedef struct esp_site_stats {
+  char name[48];
+  int64_t features;      // F
+  float *edges;          // (F, B-1)
+  double *mean, *variance, *norm; // (F)
+  float *covariance;     // (F, F) or NULL
+  esp_planes planes;     // this rank's micro-batches, W words each
+} esp_site_stats;
+
+/* What to store: meta is taken over and must have "bins", "micro_batch" and the two fingerprints. */
+esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
+                            const esp_shard *shard, esp_stats **stats);
+/* Write one site; covariance here is this rank's block of rows only. Collective. */
+esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
+esp_status esp_stats_commit(esp_stats **stats);
+
+/* Open; FORMAT: not statistics, or damaged. Collective. */
+esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats);
+/* MISMATCH unless it was made with this model (and this data, if not NULL). Collective. */
+esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
+void esp_stats_close(esp_stats **stats);
+
+/* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the whole
+ * covariance and its own micro-batches' planes. FORMAT: missing or of another shape. Collective. */
+enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
+esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
+                               esp_site_stats *site);
+void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
+void esp_site_stats_clear(esp_site_stats *site);
+
+/* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
+uint8_t *esp_stats_count_valid(const esp_stats *stats);
+
+#endif

@@ -1,0 +1,32 @@
+/* Memory. A failed allocation ends the job through the panic hook with the size in the message, so
+ * that callers have no out-of-memory branch to get out of step in. Sizes that come from files are
+ * checked against the file before anything is allocated. */
+#ifndef ESPALIER_CORE_MEMORY_H
+#define ESPALIER_CORE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Allocate count x size bytes, 64-byte aligned, zeroed. Never NULL; count 0 gives a valid pointer.
+ * Owned by the caller, freed with esp_free. Local. */
+void *esp_alloc(int64_t count, size_t size);
+
+/* Free and set NULL; NULL inside is fine: esp_free(&pointer). Local. */
+#define esp_free(pointer_address) (esp_release(*(pointer_address)), *(pointer_address) = NULL)
+void esp_release(void *memory);
+
+#define ESP_NEW(type, count) ((type *)esp_alloc((count), sizeof(type)))
+
+/* Duplicate a string; owned by the caller. printf into a new string; likewise. Local. */
+char *esp_strdup(const char *text);
+char *esp_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Narrow to int (MPI, BLAS, ScaLAPACK counts); panics when it does not fit. Local. */
+int esp_int(int64_t value);
+
+/* Count bytes: peak resident set, and peak of its anonymous part as sampled by earlier calls.
+ * 0 where the system does not tell. Local. */
+int64_t esp_peak_rss_bytes(void);
+int64_t esp_peak_anonymous_bytes(void);
+
+#endif

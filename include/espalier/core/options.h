@@ -1,0 +1,79 @@
+/* Options from one table: command line, YAML keys, help, defaults, ranges, dump.
+ *
+ * A table row binds a key such as "prune.sparsity" to a member of the caller's settings struct. On
+ * the command line it is --sparsity (the part after the dot, unique in the table) or the whole key,
+ * --prune.sparsity; '_' and '-' are the same there. In YAML it is `prune: {sparsity: 0.5}` or
+ * `prune.sparsity: 0.5`. Command line over file over default. */
+#ifndef ESPALIER_CORE_OPTIONS_H
+#define ESPALIER_CORE_OPTIONS_H
+
+#include "espalier/core/status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Kind of a value and the type of the member it is stored in. */
+typedef enum esp_option_kind {
+  ESP_OPTION_FLAG, // bool; --name, --name=false, --no-name
+  ESP_OPTION_INT,  // int64_t; accepts 1e6 and the suffixes k, M, G (powers of ten)
+  ESP_OPTION_REAL, // double
+  ESP_OPTION_TEXT  // char *, owned by the settings; NULL when not given and without default
+} esp_option_kind;
+
+typedef struct esp_option {
+  const char *key; // "section.name"
+  esp_option_kind kind;
+  size_t offset;          // of the member in the settings struct
+  const char *initial;    // default as text, NULL for none
+  double low, high;       // inclusive range of INT and REAL, INFINITY for an open end;
+                          // low >= high: any, so a row that names none has none
+  bool below_high;        // REAL: high itself is not allowed
+  const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
+  unsigned commands;      // bit set of the commands that take it
+  char short_name;        // 'o' for -o, 0 for none
+  const char *value_name; // "FILE", shown in help
+  const char *help;       // one line
+} esp_option;
+
+typedef struct esp_option_table {
+  const esp_option *rows;
+  int count;
+} esp_option_table;
+
+/* Set every member to its default: initial, else 0, false, NULL. Panics on a table with two options
+ * of one name or a default that its own row refuses. Local. */
+void esp_options_init(const esp_option_table *table, void *settings);
+
+/* Free the owned texts and set them NULL. Local. */
+void esp_options_clear(const esp_option_table *table, void *settings);
+
+/* Set one option by key or name from text. USAGE: unknown (nearest named), not a number, outside
+ * its range or choices. Local. */
+esp_status esp_options_set(const esp_option_table *table, void *settings, const char *name,
+                           const char *value);
+
+/* Read YAML text (a mapping, one level of sections); source names it in messages. Keys of options
+ * that a command does not take are accepted and kept. A text set to null goes back to its default.
+ * USAGE: unknown key, bad value. FORMAT: not YAML, nested too deep, a list, given twice, anchors,
+ * tags. Local. */
+esp_status esp_options_read_yaml(const esp_option_table *table, void *settings, const char *text,
+                                 const char *source);
+
+/* Find the value of --config (or NULL) among the arguments, without setting anything. Local. */
+const char *esp_options_find_config(int argc, char **argv);
+
+/* Read command-line arguments argv[0..argc); positional ones are left, in order, in
+ * positional (argc), *n_positional. An option whose row lacks the command's bit is USAGE. Local. */
+esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
+                                      unsigned command, int argc, char **argv,
+                                      const char **positional, int *n_positional);
+
+/* Print the help of all options of a command to stdout, by section. Local. */
+void esp_options_print_help(const esp_option_table *table, unsigned command);
+
+/* Dump all options of a command, resolved: {"section": {"name": value}}. A new reference. Local. */
+json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command);
+
+#endif

@@ -1,0 +1,34 @@
+/* Mutual information, in nats, and covariance of codes from joint counts. Local and pure. */
+#ifndef ESPALIER_INFORMATION_INFORMATION_H
+#define ESPALIER_INFORMATION_INFORMATION_H
+
+#include <stdint.h>
+
+/* n log n for n = 0..S by table up to 2^22 samples, computed beyond. */
+typedef struct esp_entropy_table {
+  double *n_log_n; // (min(S, 2^22) + 1), owned
+  int64_t samples; // S
+} esp_entropy_table;
+
+void esp_entropy_table_init(esp_entropy_table *self, int64_t samples);
+void esp_entropy_table_clear(esp_entropy_table *self);
+
+/* A pair: C (Bx-1, By-1) with the planes' marginals (Bx-1) and (By-1), bins Bx and By. */
+typedef struct esp_pair_counts {
+  const int32_t *joint;
+  const int64_t *x, *y;
+  int x_bins, y_bins;
+} esp_pair_counts;
+
+/* Difference C into the (Bx, By) histogram; cells sum to S. */
+void esp_compute_histogram(const esp_pair_counts *pair, int64_t samples, int64_t *histogram);
+
+/* I(x;y) with the Miller-Madow correction -(R_xy - R_x - R_y + 1) / (2S), R occupied cells, clipped
+ * at 0. plug_in, if not NULL, gets the value without correction. */
+double esp_compute_information(const esp_entropy_table *table, const esp_pair_counts *pair,
+                               double *plug_in);
+
+/* cov(code x, code y) = sum_ab (C[a,b]/S - C[a] C[b]/S^2), codes being bin numbers 0..B-1. */
+double esp_compute_code_covariance(const esp_pair_counts *pair, int64_t samples);
+
+#endif

@@ -1,0 +1,51 @@
+/* Samples to calibrate, train and evaluate on. Formats are a table in dataset.c. */
+#ifndef ESPALIER_IO_DATASET_H
+#define ESPALIER_IO_DATASET_H
+
+#include "espalier/comm/comm.h"
+
+typedef enum esp_data_kind { ESP_DATA_IMAGES, ESP_DATA_TOKENS } esp_data_kind;
+
+/* Some consecutive samples; borrowed from the dataset or the caller's buffer. */
+typedef struct esp_batch {
+  esp_data_kind kind;
+  int64_t count;          // samples
+  int64_t width;          // images: pixels a sample; tokens: T
+  const float *pixels;    // images: (count, width) in [0, 1]; else NULL
+  const int32_t *tokens;  // tokens: (count, width); else NULL
+  const int32_t *lengths; // tokens: (count) valid tokens, NULL: all
+  const int32_t *labels;  // (count), NULL without labels
+} esp_batch;
+
+typedef struct esp_dataset {
+  const char *format; // "idx"
+  char *path, *split;
+  esp_data_kind kind;
+  int64_t count, width;
+  int32_t classes;      // largest label + 1; 0 without labels
+  uint64_t fingerprint; // of content, the same at any rank count
+  uint8_t *pixels;      // images: (count, width), owned
+  int32_t *labels;      // (count), owned
+} esp_dataset;
+
+/* Open a data set: a folder with IDX files (train-images-idx3-ubyte[.gz],
+ * train-labels-idx1-ubyte[.gz] for split "train", t10k-... for "test"). IO: missing; FORMAT: wrong
+ * magic, truncated, trailing bytes, counts of images and labels differ; USAGE: unknown split.
+ * Collective. */
+esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
+                            esp_dataset **dataset);
+void esp_dataset_close(esp_dataset **dataset);
+
+/* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the
+ * caller's, zero-initialised, reused for one data set: (count, width) floats and (count) labels.
+ * Local. */
+typedef struct esp_batch_buffer {
+  float *pixels;    // owned
+  int32_t *labels;  // owned
+  int64_t capacity; // samples
+} esp_batch_buffer;
+void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
+                      int64_t count, esp_batch_buffer *buffer, esp_batch *batch);
+void esp_batch_buffer_clear(esp_batch_buffer *buffer);
+
+#endif

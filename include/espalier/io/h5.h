@@ -1,0 +1,70 @@
+/* Parallel HDF5. The only place that calls the library; its error stack is off and turned into our
+ * messages. Files are created as PATH.partial and renamed when complete; no time stamps are stored,
+ * so that the same content gives the same bytes. Datasets are contiguous, uncompressed, aligned to
+ * 64 bytes; transfers are collective, below 2 GiB a call, in equal numbers of calls on all ranks.
+ */
+#ifndef ESPALIER_IO_H5_H
+#define ESPALIER_IO_H5_H
+
+#include "espalier/comm/comm.h"
+#include "espalier/io/dtype.h"
+
+enum { ESP_MAX_RANK = 4 };
+
+typedef struct esp_h5 esp_h5;
+
+/* Shape and type of a dataset. */
+typedef struct esp_h5_shape {
+  esp_dtype type;
+  int rank;
+  int64_t dims[ESP_MAX_RANK];
+} esp_h5_shape;
+
+/* A rank's part of a dataset: [begin, begin + count) along one axis, whole along the others. count
+ * 0 takes part without data. */
+typedef struct esp_h5_slab {
+  int axis;
+  int64_t begin, count;
+} esp_h5_slab;
+
+/* Create PATH.partial for writing / open PATH for reading. comm is borrowed and must outlive the
+ * file. IO: missing, no permission, no room, not the same file on all ranks; FORMAT: not HDF5, or
+ * truncated. *file is NULL on failure. Collective. */
+esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file);
+esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file);
+
+/* Finish a created file: close, flush to disk, rename to PATH. IO: nothing is left under either
+ * name. *file becomes NULL. Collective. */
+esp_status esp_h5_commit(esp_h5 **file);
+/* Close; a created file that was not committed is removed. NULL inside is fine. Collective. */
+void esp_h5_close(esp_h5 **file);
+
+/* Create dataset NAME (missing groups on the way are made) and write every rank's slab; the slabs
+ * of all ranks cover it once. data is the slab, C order, elements of shape->type; NULL where count
+ * is 0. IO: no room (nothing is written then, and the file stays usable), name taken; MISMATCH: a
+ * slab lies outside, the slabs don't cover the dataset, ranks differ in name or shape. Collective.
+ */
+esp_status esp_h5_write(esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                        const esp_h5_slab *slab, const void *data);
+/* The same for data that rank 0 has whole; others pass NULL. */
+esp_status esp_h5_write_root(esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                             const void *data);
+/* Write / read a UTF-8 text as a fixed-length scalar string; rank 0's is written, others may pass
+ * NULL. *text is owned by the caller. IO; FORMAT: missing, not such a text. Collective. */
+esp_status esp_h5_write_text(esp_h5 *file, const char *name, const char *text);
+esp_status esp_h5_read_text(esp_h5 *file, const char *name, char **text);
+
+/* Return whether a dataset or group exists, as rank 0 sees it. Collective. */
+bool esp_h5_has(esp_h5 *file, const char *name);
+/* Get a dataset's shape. FORMAT: missing, or of a type or rank that esp_dtype does not have.
+ * Collective. */
+esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape);
+/* Fail with FORMAT, naming file, dataset, expected and found, unless the shape is as expected. */
+esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected);
+/* Read this rank's slab (the ranks' slabs may overlap). Elements come as stored. FORMAT, IO;
+ * MISMATCH: the slab lies outside. Collective. */
+esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, void *data);
+/* Read a whole dataset into every rank's data (rank 0 reads, then broadcast). Collective. */
+esp_status esp_h5_read_all(esp_h5 *file, const char *name, void *data);
+
+#endif

@@ -1,0 +1,50 @@
+/* Named tensors of a checkpoint, memory-mapped. Rank 0 reads and checks the table of contents
+ * and broadcasts it; every rank maps the files, so that the ranks of a node share the page cache.
+ */
+#ifndef ESPALIER_IO_TENSORS_H
+#define ESPALIER_IO_TENSORS_H
+
+#include "espalier/comm/comm.h"
+#include "espalier/io/h5.h"
+
+typedef struct esp_tensor {
+  char *name; // as in the checkpoint
+  esp_dtype type;
+  int rank;
+  int64_t shape[ESP_MAX_RANK];
+  int64_t offset;   // bytes from the start of its file
+  int file;         // index into files
+  const void *data; // mapped, C order, any alignment; valid until the set is closed
+} esp_tensor;
+
+typedef struct esp_tensor_set {
+  char *path;    // as given
+  char *config;  // JSON text of the model's configuration
+  char *details; // JSON text: what else the file says of itself (report of a pruned model), or NULL
+  int n_tensors, n_files;
+  esp_tensor *tensors; // sorted by name
+  char **files;        // paths
+  void **maps;         // (n_files)
+  int64_t *map_bytes;  // (n_files)
+} esp_tensor_set;
+
+/* Open a checkpoint: an Espalier HDF5 file (/model, /config); formats are a table in tensors.c.
+ * IO: missing; FORMAT: none of the known formats, truncated, wrong version, chunked or compressed
+ * datasets, extents beyond the file. Collective. */
+esp_status esp_tensor_set_open(const esp_comm *comm, const char *path, esp_tensor_set **set);
+void esp_tensor_set_close(esp_tensor_set **set);
+
+/* Find by name; NULL if missing. Local. */
+const esp_tensor *esp_tensor_set_find(const esp_tensor_set *set, const char *name);
+int64_t esp_tensor_count_elements(const esp_tensor *tensor);
+
+/* Version of Espalier's own files (models and statistics); stored in /meta. */
+enum { ESP_FILE_VERSION = 1 };
+#define ESP_MODEL_KIND "espalier-model" // kind of a model's file
+/* Write /meta (JSON: {"format": kind, "version": ...} and the members of extra, NULL for none; rank
+ * 0's counts) to a created file; read and check it, *json is owned by the caller. FORMAT: missing,
+ * another kind, a newer version. Collective. */
+esp_status esp_meta_write(esp_h5 *file, const char *kind, const char *extra_json);
+esp_status esp_meta_read(esp_h5 *file, const char *kind, char **json);
+
+#endif

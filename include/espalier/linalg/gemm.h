@@ -1,0 +1,29 @@
+/* Dense single-precision products whose bits do not depend on the number of threads: C is cut into
+ * tiles of fixed size, each one call of a single-threaded BLAS; OpenMP deals the tiles out. */
+#ifndef ESPALIER_LINALG_GEMM_H
+#define ESPALIER_LINALG_GEMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* C (m, n) = alpha op(A) op(B) + beta C, row-major. Zero sizes are fine; with beta 0, C is not
+ * read. */
+typedef struct esp_gemm {
+  bool transpose_a, transpose_b; // op(A) is (m, k), op(B) is (k, n)
+  int64_t m, n, k;
+  float alpha, beta;
+  const float *a; // borrowed, row stride lda
+  int64_t lda;
+  const float *b; // borrowed, row stride ldb
+  int64_t ldb;
+  float *c; // row stride ldc
+  int64_t ldc;
+} esp_gemm;
+
+/* Local. */
+void esp_gemm_compute(const esp_gemm *product);
+
+/* Keep the BLAS to one thread a call; main and every test runner call it once. Local. */
+void esp_blas_use_one_thread(void);
+
+#endif

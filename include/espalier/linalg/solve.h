@@ -1,0 +1,23 @@
+/* Distributed solution of symmetric positive definite systems (ScaLAPACK pdpotrf, pdpotrs) on a 2-D
+ * block-cyclic matrix over all ranks. */
+#ifndef ESPALIER_LINALG_SOLVE_H
+#define ESPALIER_LINALG_SOLVE_H
+
+#include "espalier/comm/comm.h"
+
+/* (G + ridge I) X = R. The callbacks return single elements and must give the same values on all
+ * ranks; each rank asks only for its own tiles. */
+typedef struct esp_spd_problem {
+  int64_t n, n_rhs;
+  double ridge; // absolute
+  double (*gram)(const void *context, int64_t i, int64_t j);
+  double (*rhs)(const void *context, int64_t i, int64_t j);
+  const void *context; // borrowed
+} esp_spd_problem;
+
+/* Solve; x (n, n_rhs) row-major is written on every rank, equal on all of them. n or n_rhs 0 is
+ * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
+ * or not finite. Rounding may differ between rank counts in the last bits of double. Collective. */
+esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
+
+#endif

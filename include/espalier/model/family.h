@@ -1,0 +1,41 @@
+/* A model family: one file, one const object, one row in families.c. */
+#ifndef ESPALIER_MODEL_FAMILY_H
+#define ESPALIER_MODEL_FAMILY_H
+
+#include "espalier/io/dataset.h"
+#include "espalier/model/model.h"
+
+/* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States, activations
+ * and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
+struct esp_family {
+  const char *name; // "model_type" of the configuration
+  const char *summary;
+  esp_data_kind input;
+  /* Fill model->weights, stages and sizes from model->config. FORMAT, USAGE. */
+  esp_status (*describe)(esp_model *model);
+  /* Change a copy of the configuration to `units` (n_stages) units a site. */
+  esp_status (*resize)(const esp_model *model, const int64_t *units, json_t *config);
+  /* Set random initial weights. */
+  void (*init)(esp_model *model, uint64_t seed);
+  void (*embed)(const esp_model *model, const esp_batch *batch, float *state);
+  void (*produce)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                  float *x);
+  /* logits (rows, n_outputs); may be the state itself. */
+  void (*head)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
+  /* Backward of the three; gradients (n_weights pointers) are added to. dstate may be the same array
+   * as dlogits. NULL in a family that cannot be trained. */
+  void (*head_backward)(const esp_model *model, const esp_batch *batch, const float *state,
+                        const float *dlogits, float *dstate, float *const *gradients);
+  void (*produce_backward)(const esp_model *model, int stage, const esp_batch *batch,
+                           const float *state, const float *dx, float *dstate,
+                           float *const *gradients);
+  void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
+                         float *const *gradients);
+};
+
+/* Find by name; USAGE or FORMAT text names the known ones. */
+esp_status esp_family_find(const char *name, const esp_family **family);
+/* The table, ended by NULL. */
+extern const esp_family *const esp_families[];
+
+#endif

@@ -1,0 +1,56 @@
+/* Forward and backward pass of a micro-batch. Local; the same bits at any thread count, since all
+ * products have fixed tiles and a micro-batch is the unit of work. */
+#ifndef ESPALIER_MODEL_FORWARD_H
+#define ESPALIER_MODEL_FORWARD_H
+
+#include "espalier/model/family.h"
+
+/* y (rows, outputs) = x W^T + b, or y += when add. */
+void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                        const float *x, float *y, bool add);
+/* dx (rows, inputs) = dy W (skipped when NULL); gradients of W and b are added to. */
+void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                         const float *x, const float *dy, float *dx, float *const *gradients);
+
+/* Rows of a batch. */
+int64_t esp_batch_count_rows(const esp_batch *batch);
+
+/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place. */
+void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
+                       float *state);
+
+/* Buffers of one micro-batch for a whole pass. Caller's struct. */
+typedef struct esp_pass {
+  int64_t rows;
+  float *state;  // (rows, max_state)
+  float *x;      // (rows, max_features)
+  float *logits; // (rows, n_outputs)
+} esp_pass;
+void esp_pass_init(esp_pass *self, const esp_model *model, int64_t rows);
+void esp_pass_clear(esp_pass *self);
+
+/* Run a whole model, all weights loaded, into self->logits. */
+void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self);
+
+/* All activations of one micro-batch, for the backward pass. Caller's struct. */
+typedef struct esp_tape {
+  int64_t rows;
+  float **state; // (n_stages + 1): before each stage, and before the head
+  float **x;     // (n_stages)
+  float *logits, *dlogits, *dstate, *dx;
+} esp_tape;
+void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows);
+void esp_tape_clear(esp_tape *self, const esp_model *model);
+
+void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self);
+/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the caller. */
+void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
+                       float *const *gradients);
+
+/* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its gradient. */
+double esp_softmax_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
+                        float *dlogits);
+/* Count rows whose largest logit (lowest index on ties) is the label's. */
+int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows, int64_t classes);
+
+#endif

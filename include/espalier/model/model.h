@@ -1,0 +1,127 @@
+/* A model: weights, stages and sites, described by its family from the configuration.
+ *
+ * A network is an embedding, a chain of stages and a head. A stage is one sub-layer: it reads the
+ * state (mlp: pre-activations; transformers: the residual stream), produces the activation x of its
+ * site, and its consumer, a linear map, turns x into the next state: state = W x + b, or += where the
+ * stage is residual. Units are removed from x: rows of the producers, columns of the consumers. */
+#ifndef ESPALIER_MODEL_MODEL_H
+#define ESPALIER_MODEL_MODEL_H
+
+#include "espalier/comm/comm.h"
+#include "espalier/io/tensors.h"
+
+#include <jansson.h>
+
+/* One weight tensor. A cut model's weights are views: `keep` picks indices of the stored tensor, and
+ * loading gathers and converts them; a repaired weight has its values in memory for good. */
+typedef struct esp_weight {
+  char *name;
+  esp_dtype type; // in which it is written
+  int rank;
+  int64_t shape[ESP_MAX_RANK];
+  int stage;             // the stage that loads it, ESP_STAGE_EMBED, or n_stages for the head
+  const void *stored;    // mapped, of the whole tensor; NULL for a model made in memory
+  int64_t stored_shape[ESP_MAX_RANK];
+  int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all
+  float *value;          // float32, C order, while loaded
+  bool is_owned;         // value belongs to this weight, not to the mapping
+  bool is_final;         // value is the truth (trained, repaired): never unloaded
+} esp_weight;
+
+enum { ESP_STAGE_EMBED = -1, ESP_MAX_SLICES = 8 };
+
+/* Unit u of a site owns indices [offset + u width, offset + (u + 1) width) of a weight along an axis. */
+typedef struct esp_slice {
+  int weight, axis;
+  int64_t offset, width;
+} esp_slice;
+
+/* y = W x + b. W is (outputs, inputs), or (inputs, outputs) when input_major. */
+typedef struct esp_linear {
+  int weight, bias; // indices; bias -1: none
+  bool input_major;
+  int64_t outputs, inputs;
+} esp_linear;
+
+typedef struct esp_stage {
+  char name[48];          // of its site: "hidden.0"
+  const char *kind;       // "hidden", "ffn", "attention"
+  int64_t units, width;   // U; features a unit: F = units * width
+  int64_t state_in, state_out; // floats a row before and after
+  bool is_residual;
+  esp_linear consumer;
+  int n_producers, n_consumers;
+  esp_slice producers[ESP_MAX_SLICES], consumers[ESP_MAX_SLICES];
+} esp_stage;
+
+typedef struct esp_family esp_family;
+
+typedef struct esp_model {
+  const esp_family *family;
+  char *path;      // NULL for a model made in memory
+  json_t *config;  // owned
+  char *details;   // JSON text of a pruned file's report, or NULL
+  int n_weights, n_stages;
+  esp_weight *weights;
+  esp_stage *stages;
+  int64_t n_inputs;    // floats (or tokens) a sample reads
+  int64_t n_outputs;   // logits a row
+  int64_t max_state;   // largest state, floats a row
+  int64_t max_features;
+  void *shape;         // the family's own numbers, owned (one block)
+  esp_tensor_set *source; // owned; NULL for a model made in memory or cut from another
+} esp_model;
+
+/* Open a checkpoint and check every tensor against the configuration. Weights stay mapped.
+ * IO, FORMAT, MISMATCH (a tensor is missing or has another shape). Collective. */
+esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model);
+
+/* Make a model from a configuration (a reference is taken): weights have shapes, but neither stored
+ * nor own values. USAGE, FORMAT. Local. */
+esp_status esp_model_new(json_t *config, esp_model **model);
+
+/* Give every weight zeroed values of its own, for training. Local. */
+void esp_model_own_all(esp_model *model);
+
+/* Free; NULL inside is fine. A cut model must go before the one it was cut from. Local. */
+void esp_model_free(esp_model **model);
+
+/* Load (convert to float32) / unload the weights of a stage, of the embedding or of the head. Loading
+ * twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
+esp_status esp_model_load_local(esp_model *model, int stage);
+void esp_model_unload(esp_model *model, int stage);
+/* Load all, and agree. Collective. */
+esp_status esp_model_load_all(const esp_comm *comm, esp_model *model);
+
+/* Give a weight values of its own: (shape) float32, owned by the model, zeroed; is_final. Local. */
+float *esp_weight_own(esp_weight *weight);
+int64_t esp_weight_count(const esp_weight *weight);
+
+/* Add a weight or a stage; for families' describe. Returns its index, or the new zeroed stage. Local. */
+typedef struct esp_weight_shape {
+  int stage, rank;
+  int64_t dims[ESP_MAX_RANK];
+} esp_weight_shape;
+int esp_model_add_weight(esp_model *model, esp_weight_shape shape, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+esp_stage *esp_model_add_stage(esp_model *model);
+
+int64_t esp_model_count_parameters(const esp_model *model);
+/* Parameters of the matrices that some site can shrink. */
+int64_t esp_model_count_prunable(const esp_model *model);
+static inline int64_t esp_stage_features(const esp_stage *stage) {
+  return stage->units * stage->width;
+}
+
+/* Hash of configuration and stored weights: the same at any rank count. Collective. */
+uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model);
+
+/* Write /config and /model/<name>, every rank its rows, in each weight's type. NUMERIC, IO. Collective. */
+esp_status esp_model_write(const esp_comm *comm, esp_model *model, esp_h5 *file);
+
+/* Read members of a configuration. FORMAT names key, expected and found. Local. */
+esp_status esp_config_get_int(const json_t *config, const char *key, int64_t low, int64_t *value);
+esp_status esp_config_get_real(const json_t *config, const char *key, double *value);
+esp_status esp_config_get_text(const json_t *config, const char *key, const char **value);
+
+#endif

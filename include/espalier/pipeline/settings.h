@@ -1,0 +1,36 @@
+/* All options of all commands: one struct, one table (settings.c). */
+#ifndef ESPALIER_PIPELINE_SETTINGS_H
+#define ESPALIER_PIPELINE_SETTINGS_H
+
+#include "espalier/core/options.h"
+
+enum {
+  ESP_COMMAND_INFO = 1,
+  ESP_COMMAND_TRAIN = 2,
+  ESP_COMMAND_COLLECT = 4,
+  ESP_COMMAND_PRUNE = 8,
+  ESP_COMMAND_EVAL = 16,
+};
+
+typedef struct esp_settings {
+  char *config, *output, *json; // run
+  int64_t seed;
+  bool quiet, allow_idle, resume;
+  char *data, *split; // data
+  int64_t micro_batch;
+  char *hidden, *activation; // model
+  int64_t epochs, batch;     // train
+  char *optimizer;
+  double rate, warmup, weight_decay, momentum;
+  int64_t samples, bins, pilot; // collect
+  bool covariance;
+  char *stats, *criterion, *moments, *repair; // prune
+  double sparsity, ridge, repair_ridge;
+  int64_t multiple_of, min_keep;
+  int64_t speed_batch, repeats; // eval
+  bool speed;
+} esp_settings;
+
+extern const esp_option_table esp_settings_table;
+
+#endif

@@ -1,0 +1,63 @@
+/* Criteria: what a unit is worth. One file each, one row in criteria.c; pure, deterministic, and
+ * without a notion of models: a site is arrays. */
+#ifndef ESPALIER_SELECT_CRITERION_H
+#define ESPALIER_SELECT_CRITERION_H
+
+#include "espalier/core/status.h"
+
+#include <stdint.h>
+
+/* What a criterion reads; the pipeline computes only that. */
+enum {
+  ESP_NEEDS_INFORMATION = 1, // evidence.information
+  ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance
+  ESP_NEEDS_MAP = 4,         // evidence.map
+  ESP_NEEDS_NORMS = 8        // evidence.producer_norm, consumer_norm
+};
+
+/* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns `width`
+ * consecutive features (1 for neurons, the head size for heads); F = U * width. */
+typedef struct esp_evidence {
+  const char *site;
+  int64_t units, width;       // U
+  int64_t upper;              // preserved features of the site above: columns of information
+  int64_t outputs;            // P, preserved outputs of the consumer: rows of map
+  const float *information;   // (F, upper) nats
+  const double *covariance;   // (F, F), symmetric; one triangle is read; may be singular
+  const float *map;           // (P, F): how the outputs read the features
+  const double *output_scale; // (P): factor of each row of map (the metric's square root), NULL: 1
+  const double *producer_norm, *consumer_norm; // (U): Euclidean norms of the unit's weights
+  double ridge;   // of the covariance, relative to its mean diagonal
+  uint64_t seed;  // of random choices
+  uint64_t stream; // distinguishes sites in random choices
+} esp_evidence;
+
+typedef struct esp_criterion {
+  const char *name;
+  const char *summary; // one line for help and tables
+  unsigned needs;      // ESP_NEEDS_...
+  /* Order the units from most to least important: order (U) is a permutation; keeping K units keeps
+   * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy criteria
+   * pay or gain at the step when the unit goes or comes, made monotone by a running maximum of costs
+   * (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0). Ties break by the lowest unit
+   * index; greedy costs within 1e-7 of each other are ties, so that equal units tie in spite of
+   * rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite, a variance is
+   * negative, or (set-mi) the covariance is singular and the ridge too small. Local; BLAS must run on
+   * one thread for the same bits everywhere. */
+  esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
+} esp_criterion;
+
+/* Find a criterion; USAGE names the nearest ones and the known ones. */
+esp_status esp_criterion_find(const char *name, const esp_criterion **criterion);
+/* The table, ended by NULL. */
+extern const esp_criterion *const esp_criteria[];
+
+/* Write the default output scale (P), 1 / sqrt(Var(y_j) + tiny), y = map x under the covariance, tiny
+ * 1e-6 of the mean variance (1 if all are 0). With it set-mi's cost is the rise of sum_j Var(y_j | x_K) / Var(y_j),
+ * without it of the squared error of y. Ignores evidence->output_scale. NUMERIC as above. Local. */
+esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale);
+
+/* Order units by score, highest first, ties by lowest index. For criteria that only score. */
+void esp_rank_by_score(int64_t units, const double *score, int64_t *order);
+
+#endif

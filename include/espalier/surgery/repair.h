@@ -1,0 +1,31 @@
+/* Repair: consumers are fitted again so that the outputs move least. One file each, one row in repairs.c.
+ * METHOD section 6. */
+#ifndef ESPALIER_SURGERY_REPAIR_H
+#define ESPALIER_SURGERY_REPAIR_H
+
+#include "espalier/collect/stats.h"
+#include "espalier/surgery/cut.h"
+
+typedef struct esp_repair_job {
+  const esp_comm *comm;
+  esp_model *dense, *pruned;
+  const esp_selection *selection;
+  esp_stats *stats;  // with covariances where the repair needs them
+  esp_shard *shard;  // calibration samples where the repair needs them, else NULL
+  double ridge;      // relative to the mean diagonal
+  json_t *report;    // filled: one object a site: errors before and after, what was chosen
+} esp_repair_job;
+
+typedef struct esp_repair {
+  const char *name;    // "none", "bias", "least-squares", "sequential"
+  const char *summary;
+  bool needs_covariance, needs_data;
+  /* Give the pruned model's consumers new values. NUMERIC, FORMAT. Collective. */
+  esp_status (*apply)(esp_repair_job *job);
+} esp_repair;
+
+/* Find; USAGE names the known ones. */
+esp_status esp_repair_find(const char *name, const esp_repair **repair);
+extern const esp_repair *const esp_repairs[];
+
+#endif

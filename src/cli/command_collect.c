@@ -1,0 +1,21 @@
+#include "commands.h"
+
+#include "espalier/pipeline/prune.h"
+
+#include <inttypes.h>
+
+static esp_status run(const command_input *input, json_t **result) {
+  ESP_TRY(esp_collect_command(input->comm, input->settings, input->arguments[0], result));
+  print_result(input, "%s: %" PRId64 " samples, %" PRId64 " bins\n", input->settings->output,
+               (int64_t)json_integer_value(json_object_get(*result, "samples")),
+               input->settings->bins);
+  return ESP_OK;
+}
+
+const command command_collect = {.name = "collect",
+                                 .usage = "collect MODEL --data PATH -o STATS.h5",
+                                 .summary = "calibration pass: codes, moments, second moments",
+                                 .bit = ESP_COMMAND_COLLECT,
+                                 .least = 1,
+                                 .most = 1,
+                                 .run = run};

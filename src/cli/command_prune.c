@@ -1,0 +1,36 @@
+#include "commands.h"
+
+#include "espalier/pipeline/prune.h"
+
+#include <inttypes.h>
+
+static void print_report(const command_input *input, const json_t *report) {
+  size_t i;
+  json_t *site;
+  print_result(input, "%-20s %8s %8s %18s\n", "site", "kept", "of", "information kept");
+  json_array_foreach(json_object_get(report, "sites"), i, site)
+    print_result(input, "%-20s %8" PRId64 " %8" PRId64 " %17.1f%%\n",
+                 json_string_value(json_object_get(site, "site")),
+                 (int64_t)json_integer_value(json_object_get(site, "kept")),
+                 (int64_t)json_integer_value(json_object_get(site, "units")),
+                 100.0 * json_real_value(json_object_get(site, "information_kept")));
+  print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n",
+               (int64_t)json_integer_value(json_object_get(report, "parameters")),
+               (int64_t)json_integer_value(json_object_get(report, "parameters_dense")));
+  print_result(input, "selection checksum: %s\n",
+               json_string_value(json_object_get(report, "selection_checksum")));
+}
+
+static esp_status run(const command_input *input, json_t **result) {
+  ESP_TRY(esp_prune(input->comm, input->settings, input->arguments[0], result));
+  print_report(input, *result);
+  return ESP_OK;
+}
+
+const command command_prune = {.name = "prune",
+                               .usage = "prune MODEL (--stats FILE | --data PATH) -o OUT.h5",
+                               .summary = "select from the top, cut, repair, write",
+                               .bit = ESP_COMMAND_PRUNE,
+                               .least = 1,
+                               .most = 1,
+                               .run = run};

@@ -1,0 +1,139 @@
+#include "commands.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+#include "espalier/io/file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const command *const commands[] = {&command_info, &command_train, &command_collect,
+                                   &command_prune, &command_eval, NULL};
+
+void print_result(const command_input *input, const char *format, ...) {
+  const char *json = input->settings->json;
+  if (input->comm->rank != 0 || (json && strcmp(json, "-") == 0)) return;
+  va_list arguments;
+  va_start(arguments, format);
+  vprintf(format, arguments);
+  va_end(arguments);
+}
+
+static void print_help(void) {
+  printf("espalier " ESPALIER_VERSION ": prunes trained neural networks on a cluster\n\n"
+         "usage: [mpirun -n RANKS] espalier COMMAND ...\n\n");
+  for (const command *const *row = commands; *row; row++)
+    printf("  %-46s %s\n", (*row)->usage, (*row)->summary);
+  printf("\nespalier COMMAND --help lists the options of a command.\n");
+}
+
+static esp_status find_command(const char *name, const command **found) {
+  const char *names[16] = {NULL};
+  for (int i = 0; commands[i]; i++) {
+    names[i] = commands[i]->name;
+    if (strcmp(names[i], name) != 0) continue;
+    *found = commands[i];
+    return ESP_OK;
+  }
+  return esp_fail_unknown("command", name, names);
+}
+
+static bool asks_help(int argc, char **argv) {
+  for (int i = 0; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+  return false;
+}
+
+static esp_status read_config(const esp_comm *comm, const char *path, esp_settings *settings) {
+  char *text = NULL;
+  int64_t bytes;
+  ESP_TRY(esp_file_read(comm, path, &text, &bytes));
+  const esp_status status = esp_options_read_yaml(&esp_settings_table, settings, text, path);
+  esp_free(&text);
+  return status;
+}
+
+static esp_status check_arguments(const command *self, int n) {
+  if (n >= self->least && n <= self->most) return ESP_OK;
+  return esp_fail(ESP_USAGE, "%s: expected %s, found %d arguments; see espalier %s --help",
+                  self->name, self->usage, n, self->name);
+}
+
+/* Twice over the command line: to know the configuration file, and to win over it. */
+static esp_status read_settings(const esp_comm *comm, const command *self, int argc, char **argv,
+                                esp_settings *settings, command_input *input) {
+  const char **positional = (const char **)(uintptr_t)input->arguments;
+  ESP_TRY(esp_options_read_arguments(&esp_settings_table, settings, self->bit, argc, argv,
+                                     positional, &input->n_arguments));
+  ESP_TRY(check_arguments(self, input->n_arguments));
+  const char *config = settings->config;
+  if (!config && self->config_is_argument && input->n_arguments > 0) config = positional[0];
+  if (!config) return ESP_OK;
+  char *path = esp_strdup(config);
+  esp_options_clear(&esp_settings_table, settings);
+  esp_options_init(&esp_settings_table, settings);
+  esp_status status = read_config(comm, path, settings);
+  if (status == ESP_OK)
+    status = esp_options_read_arguments(&esp_settings_table, settings, self->bit, argc, argv,
+                                        positional, &input->n_arguments);
+  esp_free(&path);
+  return status;
+}
+
+static esp_status write_json(const esp_comm *comm, const esp_settings *settings, json_t *result) {
+  if (!settings->json || !result) return ESP_OK;
+  char *text = json_dumps(result, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *line = esp_format("%s\n", text);
+  const esp_status status = esp_file_write_text(comm, settings->json, line);
+  free(text);
+  esp_free(&line);
+  return status;
+}
+
+static esp_status run_command(const esp_comm *comm, const command *self, int argc, char **argv) {
+  esp_settings settings;
+  const char **positional = ESP_NEW(const char *, argc);
+  command_input input = {.comm = comm, .settings = &settings, .arguments = positional};
+  json_t *result = NULL;
+  esp_options_init(&esp_settings_table, &settings);
+  esp_status status =
+      esp_agree(comm, read_settings(comm, self, argc, argv, &settings, &input));
+  if (comm->rank == 0) esp_log_set_level(settings.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
+  if (status == ESP_OK && settings.json && strcmp(settings.json, "-") != 0)
+    status = esp_file_check_writable(comm, settings.json, 0);
+  if (status == ESP_OK) status = self->run(&input, &result);
+  if (status == ESP_OK) status = write_json(comm, &settings, result);
+  json_decref(result);
+  esp_options_clear(&esp_settings_table, &settings);
+  esp_free(&positional);
+  return status;
+}
+
+static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
+  const command *self = NULL;
+  ESP_TRY(find_command(argv[1], &self));
+  if (!asks_help(argc - 2, argv + 2)) return run_command(comm, self, argc - 2, argv + 2);
+  if (comm->rank == 0) {
+    printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
+    esp_options_print_help(&esp_settings_table, self->bit);
+  }
+  return ESP_OK;
+}
+
+int run_program(const esp_comm *comm, int argc, char **argv) {
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (comm->rank == 0) print_help();
+    return argc < 2 ? ESP_USAGE : ESP_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    if (comm->rank == 0) printf("espalier " ESPALIER_VERSION "\n");
+    return ESP_OK;
+  }
+  const esp_status status = run_named(comm, argc, argv);
+  if (status != ESP_OK && comm->rank == 0)
+    fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
+  return (int)status;
+}

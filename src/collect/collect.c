@@ -1,0 +1,210 @@
+#include "collect.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <math.h>
+
+static esp_status check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
+  for (int64_t i = 0; i < rows * features; i++)
+    if (!isfinite(x[i]))
+      return esp_fail(ESP_NUMERIC, "site '%s': expected finite activations, found %g in feature %lld; look for "
+                      "broken weights or data out of range", site, (double)x[i],
+                      (long long)(i % features));
+  return ESP_OK;
+}
+
+esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batch *batch,
+                               const float *state, float *x) {
+  const esp_stage *self = &model->stages[stage];
+  model->family->produce(model, stage, batch, state, x);
+  return check_finite(self->name, x, esp_batch_count_rows(batch), esp_stage_features(self));
+}
+
+static esp_status produce(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+  esp_batch batch;
+  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
+  *rows = esp_batch_count_rows(&batch);
+  return esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x);
+}
+
+static esp_status produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+  (void)stage;
+  esp_batch batch;
+  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
+  *rows = esp_batch_count_rows(&batch);
+  pass->model->family->head(pass->model, &batch, pass->states[i], pass->x);
+  return check_finite(ESP_SITE_LOGITS, pass->x, *rows, pass->model->n_outputs);
+}
+
+typedef struct site_sums {
+  esp_exact first;  // sum x
+  esp_exact second; // sum x x^T, or only its diagonal as (F, 1) sums of x^2
+  bool is_full;
+  float *squares;
+} site_sums;
+
+static void init_sums(site_sums *sums, const collect_pass *pass, int64_t features, const double *rms,
+                      bool is_full) {
+  *sums = (site_sums){.is_full = is_full};
+  esp_exact_init(&sums->first, features, 1, rms, NULL);
+  if (is_full) {
+    esp_exact_init(&sums->second, features, features, rms, rms);
+    return;
+  }
+  double *squared = ESP_NEW(double, features);
+  for (int64_t i = 0; i < features; i++) squared[i] = rms[i] * rms[i];
+  esp_exact_init(&sums->second, features, 1, squared, NULL);
+  sums->squares = ESP_NEW(float, pass->batch_rows * features);
+  esp_free(&squared);
+}
+
+static void clear_sums(site_sums *sums) {
+  esp_exact_clear(&sums->first);
+  esp_exact_clear(&sums->second);
+  esp_free(&sums->squares);
+}
+
+static esp_status add_sums(site_sums *sums, int64_t rows, int64_t features, const float *x) {
+  ESP_TRY(esp_exact_add_local(&sums->first, rows, x, features, NULL, 0));
+  if (sums->is_full) return esp_exact_add_local(&sums->second, rows, x, features, x, features);
+  for (int64_t i = 0; i < rows * features; i++) sums->squares[i] = x[i] * x[i];
+  return esp_exact_add_local(&sums->second, rows, sums->squares, features, NULL, 0);
+}
+
+/* Encode and sum all micro-batches of this rank; with a stage, go on to the next state. */
+static esp_status run_local(collect_pass *pass, collect_source source, int stage,
+                            esp_site_stats *site, site_sums *sums) {
+  for (int64_t i = 0; i < pass->shard->count; i++) {
+    int64_t rows;
+    ESP_TRY(source(pass, stage, i, &rows));
+    esp_encode_planes(pass->x, rows, site->features, site->edges, i * pass->stats->words,
+                      &site->planes);
+    ESP_TRY(add_sums(sums, rows, site->features, pass->x));
+    if (stage < pass->model->n_stages)
+      esp_stage_consume(pass->model, stage, rows, pass->x, pass->states[i]);
+  }
+  return ESP_OK;
+}
+
+static double second_moment(const site_sums *sums, int64_t i) {
+  return esp_exact_get(&sums->second, i, sums->is_full ? i : 0);
+}
+
+static void finish_moments(const site_sums *sums, double n, esp_site_stats *site) {
+  for (int64_t i = 0; i < site->features; i++) {
+    const double square = second_moment(sums, i);
+    site->mean[i] = esp_exact_get(&sums->first, i, 0) / n;
+    site->variance[i] = fmax(0.0, square / n - site->mean[i] * site->mean[i]);
+    site->norm[i] = sqrt(fmax(0.0, square));
+  }
+}
+
+/* This rank's block of rows of E[x x^T] - E[x] E[x]^T. */
+static void finish_covariance(const esp_comm *comm, const site_sums *sums, double n,
+                              esp_site_stats *site) {
+  const int64_t f = site->features, begin = esp_block_begin(f, comm->size, comm->rank);
+  const int64_t end = esp_block_begin(f, comm->size, comm->rank + 1);
+  site->covariance = ESP_NEW(float, (end - begin) * f);
+  for (int64_t i = begin; i < end; i++)
+    for (int64_t j = 0; j < f; j++)
+      site->covariance[(i - begin) * f + j] = (float)(
+          i == j ? site->variance[i]
+                 : esp_exact_get(&sums->second, i, j) / n - site->mean[i] * site->mean[j]);
+}
+
+static esp_status reduce_sums(const collect_pass *pass, site_sums *sums, esp_site_stats *site) {
+  const double n = (double)pass->stats->rows;
+  ESP_TRY(esp_exact_reduce(pass->comm, &sums->first));
+  ESP_TRY(esp_exact_reduce(pass->comm, &sums->second));
+  finish_moments(sums, n, site);
+  if (sums->is_full) finish_covariance(pass->comm, sums, n, site);
+  return ESP_OK;
+}
+
+static esp_status collect_site(collect_pass *pass, collect_source source, int stage,
+                               esp_site_stats *site, bool covariance) {
+  double *rms = ESP_NEW(double, site->features);
+  site_sums sums = {0};
+  esp_status status = collect_pilot(pass, source, stage, site, rms);
+  if (status == ESP_OK) {
+    init_sums(&sums, pass, site->features, rms, covariance);
+    esp_planes_init(&site->planes, site->features, pass->options->bins,
+                    pass->shard->count * pass->stats->words);
+    status = esp_agree(pass->comm, run_local(pass, source, stage, site, &sums));
+  }
+  if (status == ESP_OK) status = reduce_sums(pass, &sums, site);
+  if (status == ESP_OK) status = esp_stats_write_site(pass->stats, site);
+  clear_sums(&sums);
+  esp_free(&rms);
+  return status;
+}
+
+static esp_status collect_stage(collect_pass *pass, int stage) {
+  const bool is_logits = stage == pass->model->n_stages;
+  const esp_stage *self = is_logits ? NULL : &pass->model->stages[stage];
+  esp_site_stats site;
+  esp_site_stats_init(&site, self ? self->name : ESP_SITE_LOGITS,
+                      self ? esp_stage_features(self) : pass->model->n_outputs, pass->options->bins);
+  esp_status status = esp_agree(pass->comm, esp_model_load_local(pass->model, stage));
+  if (status == ESP_OK)
+    status = collect_site(pass, is_logits ? produce_logits : produce, stage, &site,
+                          self && pass->options->covariance);
+  esp_model_unload(pass->model, stage);
+  esp_site_stats_clear(&site);
+  return status;
+}
+
+static esp_status embed_local(collect_pass *pass) {
+  ESP_TRY(esp_model_load_local(pass->model, ESP_STAGE_EMBED));
+  for (int64_t i = 0; i < pass->shard->count; i++) {
+    esp_batch batch;
+    esp_shard_read(pass->shard, pass->shard->first + i, &batch);
+    pass->states[i] = ESP_NEW(float, pass->batch_rows * pass->model->max_state);
+    pass->model->family->embed(pass->model, &batch, pass->states[i]);
+  }
+  return ESP_OK;
+}
+
+static esp_status run_stages(collect_pass *pass) {
+  esp_progress progress;
+  esp_progress_init(&progress, "collect", "sites", pass->model->n_stages + 1);
+  ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
+  for (int stage = 0; stage <= pass->model->n_stages; stage++) {
+    ESP_TRY(collect_stage(pass, stage));
+    esp_progress_update(&progress, stage + 1, NULL);
+  }
+  esp_progress_clear(&progress);
+  return ESP_OK;
+}
+
+static void init_pass(collect_pass *pass) {
+  const esp_model *model = pass->model;
+  const int64_t widest =
+      model->max_features > model->n_outputs ? model->max_features : model->n_outputs;
+  pass->batch_rows = pass->shard->micro_batch *
+                     (pass->shard->data->kind == ESP_DATA_TOKENS ? pass->shard->data->width : 1);
+  pass->states = ESP_NEW(float *, pass->shard->count);
+  pass->x = ESP_NEW(float, pass->batch_rows * widest);
+}
+
+static void clear_pass(collect_pass *pass) {
+  for (int64_t i = 0; i < pass->shard->count; i++) esp_free(&pass->states[i]);
+  esp_free(&pass->states);
+  esp_free(&pass->x);
+}
+
+esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
+                       const esp_collect_options *options, json_t *meta, const char *path) {
+  collect_pass pass = {.comm = comm, .model = model, .shard = shard, .options = options};
+  json_object_set_new(meta, "bins", json_integer(options->bins));
+  json_object_set_new(meta, "covariance", json_boolean(options->covariance));
+  ESP_TRY(esp_stats_create(comm, path, meta, shard, &pass.stats));
+  init_pass(&pass);
+  const esp_status status = run_stages(&pass);
+  clear_pass(&pass);
+  if (status == ESP_OK) return esp_stats_commit(&pass.stats);
+  esp_stats_close(&pass.stats);
+  return status;
+}

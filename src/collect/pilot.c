@@ -1,0 +1,110 @@
+/* The pilot: micro-batches spread evenly over all, whose activations are gathered feature block by
+ * feature block, each block on one rank in turn, which computes its edges. */
+#include "collect.h"
+
+#include "espalier/core/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { FEATURE_BLOCK = 128 };
+
+typedef struct pilot {
+  int64_t rows;     // of this rank
+  int64_t features;
+  float *x;         // (rows, features)
+  int *counts, *offsets; // (size): rows of all ranks, for gatherv
+} pilot;
+
+static int64_t count_pilot_batches(const collect_pass *pass) {
+  const int64_t wanted = (pass->options->pilot + pass->batch_rows - 1) / pass->batch_rows;
+  const int64_t all = pass->shard->n_batches;
+  return wanted < 1 ? 1 : wanted < all ? wanted : all;
+}
+
+/* The i-th pilot micro-batch of n among all. */
+static int64_t pick_batch(const collect_pass *pass, int64_t i, int64_t n) {
+  return i * pass->shard->n_batches / n;
+}
+
+static esp_status run_local(collect_pass *pass, collect_source source, int stage, pilot *self) {
+  const int64_t n = count_pilot_batches(pass), first = pass->shard->first;
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t mine = pick_batch(pass, i, n) - first;
+    if (mine < 0 || mine >= pass->shard->count) continue;
+    int64_t rows;
+    ESP_TRY(source(pass, stage, mine, &rows));
+    memcpy(self->x + self->rows * self->features, pass->x,
+           (size_t)(rows * self->features) * sizeof(float));
+    self->rows += rows;
+  }
+  return ESP_OK;
+}
+
+static void count_rows(const esp_comm *comm, pilot *self) {
+  int rows = esp_int(self->rows);
+  MPI_Allgather(&rows, 1, MPI_INT, self->counts, 1, MPI_INT, comm->mpi);
+  for (int r = 1; r < comm->size; r++)
+    self->offsets[r] = self->offsets[r - 1] + self->counts[r - 1];
+}
+
+/* Columns [begin, begin + n) of all ranks' rows, in order of the micro-batches, on root. */
+static void gather_block(const esp_comm *comm, const pilot *self, int64_t begin, int64_t n,
+                         int root, float *block) {
+  float *mine = ESP_NEW(float, self->rows * n);
+  for (int64_t r = 0; r < self->rows; r++)
+    memcpy(mine + r * n, self->x + r * self->features + begin, (size_t)n * sizeof *mine);
+  MPI_Datatype row;
+  MPI_Type_contiguous(esp_int(n), MPI_FLOAT, &row);
+  MPI_Type_commit(&row);
+  MPI_Gatherv(mine, esp_int(self->rows), row, block, self->counts, self->offsets, row, root,
+              comm->mpi);
+  MPI_Type_free(&row);
+  esp_free(&mine);
+}
+
+static void compute_rms(const float *x, int64_t rows, int64_t n, double *rms) {
+  for (int64_t j = 0; j < n; j++) {
+    double sum = 0.0;
+    for (int64_t r = 0; r < rows; r++) sum += (double)x[r * n + j] * x[r * n + j];
+    rms[j] = sqrt(sum / (double)rows);
+  }
+}
+
+static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_stats *site, int bins,
+                           double *rms) {
+  const int64_t rows = self->offsets[comm->size - 1] + self->counts[comm->size - 1];
+  float *block = ESP_NEW(float, rows * FEATURE_BLOCK);
+  int root = 0;
+  for (int64_t begin = 0; begin < self->features; begin += FEATURE_BLOCK) {
+    const int64_t left = self->features - begin, n = left < FEATURE_BLOCK ? left : FEATURE_BLOCK;
+    gather_block(comm, self, begin, n, root, block);
+    if (comm->rank == root) {
+      esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));
+      compute_rms(block, rows, n, rms + begin);
+    }
+    root = (root + 1) % comm->size;
+  }
+  esp_free(&block);
+  esp_allreduce_gather_f32(comm, site->edges, self->features * (bins - 1));
+  esp_allreduce_gather_f64(comm, rms, self->features);
+}
+
+esp_status collect_pilot(collect_pass *pass, collect_source source, int stage,
+                         esp_site_stats *site, double *rms) {
+  const int64_t most = count_pilot_batches(pass);
+  const int64_t batches = most < pass->shard->count ? most : pass->shard->count;
+  pilot self = {.features = site->features,
+                .x = ESP_NEW(float, batches * pass->batch_rows * site->features),
+                .counts = ESP_NEW(int, pass->comm->size),
+                .offsets = ESP_NEW(int, pass->comm->size)};
+  const esp_status status = esp_agree(pass->comm, run_local(pass, source, stage, &self));
+  if (status == ESP_OK) {
+    count_rows(pass->comm, &self);
+    compute_blocks(pass->comm, &self, site, pass->options->bins, rms);
+  }
+  esp_free(&self.x);
+  esp_free(&self.counts);
+  esp_free(&self.offsets);
+  return status;
+}

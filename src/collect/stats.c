@@ -1,0 +1,150 @@
+#include "espalier/collect/stats.h"
+
+#include "espalier/core/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_name[] = "espalier-statistics";
+
+static esp_stats *new_stats(const esp_comm *comm, const char *path, json_t *meta) {
+  esp_stats *stats = ESP_NEW(esp_stats, 1);
+  stats->comm = comm;
+  stats->path = esp_strdup(path);
+  stats->meta = meta;
+  return stats;
+}
+
+static void deal_batches(esp_stats *stats, int64_t n_batches) {
+  stats->n_batches = n_batches;
+  stats->first = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank);
+  stats->count = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank + 1) - stats->first;
+}
+
+static void count_rows(esp_stats *stats) {
+  stats->rows = 0;
+  for (int64_t i = 0; i < stats->n_batches; i++) stats->rows += stats->valid[i];
+}
+
+static esp_status read_layout(esp_stats *stats) {
+  int64_t bins, rows;
+  ESP_TRY(esp_config_get_int(stats->meta, "bins", 2, &bins));
+  ESP_TRY(esp_config_get_int(stats->meta, "batch_rows", 1, &rows));
+  stats->bins = (int)bins;
+  stats->words = (rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
+  if (bins <= ESP_MAX_BINS) return ESP_OK;
+  return esp_fail(ESP_FORMAT, "%s: expected at most %d bins, found %" PRId64, stats->path,
+                  ESP_MAX_BINS, bins);
+}
+
+static esp_status write_head(esp_stats *stats) {
+  const esp_h5_shape shape = {ESP_I64, 1, {stats->n_batches}};
+  char *text = json_dumps(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
+  esp_status status = esp_meta_write(stats->file, format_name, text);
+  free(text);
+  if (status == ESP_OK) status = esp_h5_write_root(stats->file, "/valid", &shape, stats->valid);
+  return status;
+}
+
+esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
+                            const esp_shard *shard, esp_stats **stats) {
+  esp_stats *self = new_stats(comm, path, meta);
+  const int64_t rows_a_sample = shard->data->kind == ESP_DATA_TOKENS ? shard->data->width : 1;
+  json_object_set_new(meta, "batch_rows", json_integer(shard->micro_batch * rows_a_sample));
+  deal_batches(self, shard->n_batches);
+  self->valid = ESP_NEW(int64_t, self->n_batches);
+  for (int64_t i = 0; i < self->n_batches; i++)
+    self->valid[i] = esp_shard_count_samples(shard, i) * rows_a_sample;
+  count_rows(self);
+  esp_status status = read_layout(self);
+  if (status == ESP_OK) status = esp_h5_create(comm, path, &self->file);
+  if (status == ESP_OK) status = write_head(self);
+  *stats = self;
+  if (status != ESP_OK) esp_stats_close(stats);
+  return status;
+}
+
+esp_status esp_stats_commit(esp_stats **stats) {
+  const esp_status status = esp_h5_commit(&(*stats)->file);
+  esp_stats_close(stats);
+  return status;
+}
+
+void esp_stats_close(esp_stats **stats) {
+  esp_stats *self = *stats;
+  if (!self) return;
+  esp_h5_close(&self->file);
+  json_decref(self->meta);
+  esp_free(&self->valid);
+  esp_free(&self->path);
+  esp_free(stats);
+}
+
+static esp_status read_valid(esp_stats *stats) {
+  esp_h5_shape shape;
+  ESP_TRY(esp_h5_get_shape(stats->file, "/valid", &shape));
+  if (shape.type != ESP_I64 || shape.rank != 1 || shape.dims[0] < 1)
+    return esp_fail(ESP_FORMAT, "%s: expected /valid as (M) int64; collect the statistics again",
+                    stats->path);
+  deal_batches(stats, shape.dims[0]);
+  stats->valid = ESP_NEW(int64_t, stats->n_batches);
+  ESP_TRY(esp_h5_read_all(stats->file, "/valid", stats->valid));
+  const int64_t most = stats->words * ESP_WORD_BITS;
+  for (int64_t i = 0; i < stats->n_batches; i++)
+    if (stats->valid[i] < 0 || stats->valid[i] > most)
+      return esp_fail(ESP_FORMAT, "%s: expected 0 to %" PRId64 " rows in micro-batch %" PRId64
+                      ", found %" PRId64, stats->path, most, i, stats->valid[i]);
+  count_rows(stats);
+  return ESP_OK;
+}
+
+static esp_status read_head(esp_stats *stats) {
+  char *text = NULL;
+  ESP_TRY(esp_meta_read(stats->file, format_name, &text));
+  stats->meta = json_loads(text, 0, NULL);
+  esp_free(&text);
+  if (!stats->meta)
+    return esp_fail(ESP_FORMAT, "%s: expected JSON in /meta; collect again", stats->path);
+  ESP_TRY(read_layout(stats));
+  return read_valid(stats);
+}
+
+esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats) {
+  esp_stats *self = new_stats(comm, path, NULL);
+  esp_status status = esp_h5_open(comm, path, &self->file);
+  if (status == ESP_OK) status = esp_agree(comm, read_head(self)); // equal on all ranks anyway
+  *stats = self;
+  if (status != ESP_OK) esp_stats_close(stats);
+  return status;
+}
+
+static esp_status check_fingerprint(const esp_stats *stats, const char *key, uint64_t found) {
+  char text[24];
+  snprintf(text, sizeof text, "%016" PRIx64, found);
+  const char *expected = json_string_value(json_object_get(stats->meta, key));
+  if (expected && strcmp(expected, text) == 0) return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: statistics of another %s: expected %s %s, found %s; collect again or "
+                  "give the one they were made with", stats->path, key, key,
+                  expected ? expected : "none", text);
+}
+
+esp_status esp_stats_check(const esp_stats *stats, const esp_model *model,
+                           const esp_dataset *data) {
+  ESP_TRY(check_fingerprint(stats, "model_fingerprint", esp_model_fingerprint(stats->comm, model)));
+  return data ? check_fingerprint(stats, "data_fingerprint", data->fingerprint) : ESP_OK;
+}
+
+static int clamp_valid(int64_t rows) {
+  return rows < 0 ? 0 : rows > ESP_WORD_BITS ? ESP_WORD_BITS : (int)rows;
+}
+
+uint8_t *esp_stats_count_valid(const esp_stats *stats) {
+  uint8_t *valid = ESP_NEW(uint8_t, stats->count * stats->words);
+  for (int64_t i = 0; i < stats->count; i++)
+    for (int64_t w = 0; w < stats->words; w++)
+      valid[i * stats->words + w] =
+          (uint8_t)clamp_valid(stats->valid[stats->first + i] - w * ESP_WORD_BITS);
+  return valid;
+}

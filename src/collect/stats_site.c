@@ -1,0 +1,140 @@
+#include "espalier/collect/stats.h"
+
+#include "espalier/core/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins) {
+  *site = (esp_site_stats){.features = features,
+                           .edges = ESP_NEW(float, features * (bins - 1)),
+                           .mean = ESP_NEW(double, features),
+                           .variance = ESP_NEW(double, features),
+                           .norm = ESP_NEW(double, features)};
+  snprintf(site->name, sizeof site->name, "%s", name);
+}
+
+void esp_site_stats_clear(esp_site_stats *site) {
+  esp_free(&site->edges);
+  esp_free(&site->mean);
+  esp_free(&site->variance);
+  esp_free(&site->norm);
+  esp_free(&site->covariance);
+  esp_planes_clear(&site->planes);
+}
+
+static void name_dataset(char *text, size_t size, const char *site, const char *dataset) {
+  snprintf(text, size, "/%s/%s", site, dataset);
+}
+
+/* Unit-major words in memory (kernels), micro-batch-major in the file (one slab a rank). */
+typedef enum { TO_FILE, TO_MEMORY } direction;
+
+static void reorder_planes(const esp_stats *stats, esp_planes *planes, uint64_t *slab,
+                           direction way) {
+  const int64_t n_planes = planes->units * (planes->bins - 1);
+  const size_t bytes = (size_t)stats->words * sizeof *slab;
+  for (int64_t i = 0; i < stats->count; i++)
+    for (int64_t p = 0; p < n_planes; p++) {
+      uint64_t *in_file = slab + (i * n_planes + p) * stats->words;
+      uint64_t *in_memory = planes->words + p * planes->stride + i * stats->words;
+      if (way == TO_FILE) memcpy(in_file, in_memory, bytes);
+      else memcpy(in_memory, in_file, bytes);
+    }
+}
+
+static esp_h5_shape planes_shape(const esp_stats *stats, int64_t features) {
+  return (esp_h5_shape){ESP_U64, 4, {stats->n_batches, features, stats->bins - 1, stats->words}};
+}
+
+static esp_status write_planes(esp_stats *stats, const char *name, const esp_site_stats *site) {
+  char path[96];
+  name_dataset(path, sizeof path, name, "planes");
+  const esp_h5_shape shape = planes_shape(stats, site->features);
+  const esp_h5_slab slab = {0, stats->first, stats->count};
+  uint64_t *words =
+      ESP_NEW(uint64_t, stats->count * site->features * (stats->bins - 1) * stats->words);
+  esp_planes planes = site->planes;
+  reorder_planes(stats, &planes, words, TO_FILE);
+  const esp_status status = esp_h5_write(stats->file, path, &shape, &slab, words);
+  esp_free(&words);
+  return status;
+}
+
+static esp_status write_vector(esp_stats *stats, const esp_site_stats *site, const char *what,
+                               const double *values) {
+  char path[96];
+  name_dataset(path, sizeof path, site->name, what);
+  const esp_h5_shape shape = {ESP_F64, 1, {site->features}};
+  return esp_h5_write_root(stats->file, path, &shape, values);
+}
+
+static esp_status write_covariance(esp_stats *stats, const esp_site_stats *site) {
+  char path[96];
+  name_dataset(path, sizeof path, site->name, "covariance");
+  const int64_t n = site->features, begin = esp_block_begin(n, stats->comm->size, stats->comm->rank);
+  const int64_t end = esp_block_begin(n, stats->comm->size, stats->comm->rank + 1);
+  const esp_h5_shape shape = {ESP_F32, 2, {n, n}};
+  const esp_h5_slab slab = {0, begin, end - begin};
+  return esp_h5_write(stats->file, path, &shape, &slab, site->covariance);
+}
+
+esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
+  char path[96];
+  name_dataset(path, sizeof path, site->name, "edges");
+  const esp_h5_shape edges = {ESP_F32, 2, {site->features, stats->bins - 1}};
+  ESP_TRY(esp_h5_write_root(stats->file, path, &edges, site->edges));
+  ESP_TRY(write_vector(stats, site, "mean", site->mean));
+  ESP_TRY(write_vector(stats, site, "variance", site->variance));
+  ESP_TRY(write_vector(stats, site, "norm", site->norm));
+  ESP_TRY(write_planes(stats, site->name, site));
+  return site->covariance ? write_covariance(stats, site) : ESP_OK;
+}
+
+static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
+                             const esp_h5_shape *shape, void *data) {
+  char path[96];
+  name_dataset(path, sizeof path, site, what);
+  ESP_TRY(esp_h5_expect_shape(stats->file, path, shape));
+  return esp_h5_read_all(stats->file, path, data);
+}
+
+static esp_status read_moments(esp_stats *stats, esp_site_stats *site) {
+  const esp_h5_shape vector = {ESP_F64, 1, {site->features}};
+  const esp_h5_shape edges = {ESP_F32, 2, {site->features, stats->bins - 1}};
+  ESP_TRY(read_whole(stats, site->name, "edges", &edges, site->edges));
+  ESP_TRY(read_whole(stats, site->name, "mean", &vector, site->mean));
+  ESP_TRY(read_whole(stats, site->name, "variance", &vector, site->variance));
+  return read_whole(stats, site->name, "norm", &vector, site->norm);
+}
+
+static esp_status read_planes(esp_stats *stats, esp_site_stats *site) {
+  char path[96];
+  name_dataset(path, sizeof path, site->name, "planes");
+  const esp_h5_shape shape = planes_shape(stats, site->features);
+  ESP_TRY(esp_h5_expect_shape(stats->file, path, &shape));
+  const esp_h5_slab slab = {0, stats->first, stats->count};
+  uint64_t *words =
+      ESP_NEW(uint64_t, stats->count * site->features * (stats->bins - 1) * stats->words);
+  const esp_status status = esp_h5_read(stats->file, path, &slab, words);
+  esp_planes_init(&site->planes, site->features, stats->bins, stats->count * stats->words);
+  reorder_planes(stats, &site->planes, words, TO_MEMORY);
+  esp_free(&words);
+  return status;
+}
+
+static esp_status read_covariance(esp_stats *stats, esp_site_stats *site) {
+  const esp_h5_shape shape = {ESP_F32, 2, {site->features, site->features}};
+  site->covariance = ESP_NEW(float, site->features * site->features);
+  return read_whole(stats, site->name, "covariance", &shape, site->covariance);
+}
+
+esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
+                               esp_site_stats *site) {
+  esp_site_stats_init(site, name, features, stats->bins);
+  esp_status status = read_moments(stats, site);
+  if (status == ESP_OK && what & ESP_LOAD_PLANES) status = read_planes(stats, site);
+  if (status == ESP_OK && what & ESP_LOAD_COVARIANCE) status = read_covariance(stats, site);
+  if (status != ESP_OK) esp_site_stats_clear(site);
+  return status;
+}

@@ -1,0 +1,132 @@
+#include "options_internal.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+
+#include <string.h>
+
+static char fold(char c) {
+  return c == '_' ? '-' : c;
+}
+
+bool esp_option_same_name(const char *a, const char *b) {
+  for (; fold(*a) == fold(*b); a++, b++)
+    if (!*a) return true;
+  return false;
+}
+
+const char *esp_option_name(const esp_option *row) {
+  return strchr(row->key, '.') + 1;
+}
+
+void esp_option_section(const esp_option *row, char section[ESP_OPTION_KEY_BYTES]) {
+  const size_t length = (size_t)(strchr(row->key, '.') - row->key);
+  memcpy(section, row->key, length);
+  section[length] = '\0';
+}
+
+const esp_option *esp_option_find(const esp_option_table *table, const char *name) {
+  const bool whole = strchr(name, '.') != NULL;
+  for (int i = 0; i < table->count; i++) {
+    const esp_option *const row = &table->rows[i];
+    if (esp_option_same_name(whole ? row->key : esp_option_name(row), name)) return row;
+  }
+  return NULL;
+}
+
+esp_status esp_option_fail_unknown(const esp_option_table *table, const char *what,
+                                   const char *name, unsigned command) {
+  const bool whole = strchr(name, '.') != NULL;
+  const char *const dashes = strncmp(name, "--", 2) == 0 ? "--" : "";
+  char **names = ESP_NEW(char *, table->count + 1);
+  int count = 0;
+  for (int i = 0; i < table->count; i++) {
+    const esp_option *const row = &table->rows[i];
+    if (row->commands & command)
+      names[count++] = esp_format("%s%s", dashes, whole ? row->key : esp_option_name(row));
+  }
+  const esp_status status = esp_fail_unknown(what, name, (const char *const *)names);
+  for (int i = 0; i < count; i++) esp_free(&names[i]);
+  esp_free(&names);
+  return status;
+}
+
+/* A table with two options of one name is our bug, and would hide one of them. */
+static void check_row(const esp_option_table *table, int index) {
+  const esp_option *const row = &table->rows[index];
+  const char *const dot = strchr(row->key, '.');
+  ESP_ASSERT(dot && dot > row->key && dot[1] && !strchr(dot + 1, '.'));
+  ESP_ASSERT(strlen(row->key) < ESP_OPTION_KEY_BYTES);
+  for (int i = 0; i < index; i++) {
+    const esp_option *const other = &table->rows[i];
+    if (esp_option_same_name(esp_option_name(other), dot + 1))
+      esp_panic(__FILE__, __LINE__, "options %s and %s share a name", other->key, row->key);
+    if (row->short_name && other->short_name == row->short_name && row->commands & other->commands)
+      esp_panic(__FILE__, __LINE__, "options %s and %s share -%c", other->key, row->key,
+                row->short_name);
+  }
+}
+
+void esp_options_init(const esp_option_table *table, void *settings) {
+  for (int i = 0; i < table->count; i++) {
+    const esp_option *const row = &table->rows[i];
+    check_row(table, i);
+    if (row->kind == ESP_OPTION_TEXT) *(char **)esp_option_member(row, settings) = NULL;
+    esp_option_reset(row, settings);
+  }
+}
+
+void esp_options_clear(const esp_option_table *table, void *settings) {
+  for (int i = 0; i < table->count; i++)
+    if (table->rows[i].kind == ESP_OPTION_TEXT)
+      esp_free((char **)esp_option_member(&table->rows[i], settings));
+}
+
+esp_status esp_options_set(const esp_option_table *table, void *settings, const char *name,
+                           const char *value) {
+  const esp_option *const row = esp_option_find(table, name);
+  if (!row) return esp_option_fail_unknown(table, "option", name, ~0u);
+  return esp_option_store(row, settings, name, value);
+}
+
+/* File names need not be UTF-8; JSON must be. */
+static json_t *dump_text(const char *text) {
+  if (!text) return json_null();
+  json_t *const value = json_string(text);
+  if (value) return value;
+  char *ascii = esp_strdup(text);
+  for (char *c = ascii; *c; c++)
+    if ((unsigned char)*c > 127) *c = '?';
+  json_t *const replaced = json_string(ascii);
+  esp_free(&ascii);
+  return replaced;
+}
+
+static json_t *dump_value(const esp_option *row, const void *settings) {
+  const void *const member = esp_option_member(row, settings);
+  switch (row->kind) {
+  case ESP_OPTION_FLAG:
+    return json_boolean(*(const bool *)member);
+  case ESP_OPTION_INT:
+    return json_integer(*(const int64_t *)member);
+  case ESP_OPTION_REAL:
+    return json_real(*(const double *)member);
+  case ESP_OPTION_TEXT:
+    break;
+  }
+  return dump_text(*(char *const *)member);
+}
+
+json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {
+  json_t *const root = json_object();
+  for (int i = 0; i < table->count; i++) {
+    const esp_option *const row = &table->rows[i];
+    if (!(row->commands & command)) continue;
+    char section[ESP_OPTION_KEY_BYTES];
+    esp_option_section(row, section);
+    if (!json_object_get(root, section)) json_object_set_new(root, section, json_object());
+    json_object_set_new(json_object_get(root, section), esp_option_name(row),
+                        dump_value(row, settings));
+  }
+  return root;
+}

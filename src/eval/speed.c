@@ -1,0 +1,67 @@
+#include "espalier/eval/eval.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <stdlib.h>
+
+static const double least_timing_s = 0.02; // a timing repeats the pass until it lasts that long
+
+static double time_passes(const esp_model *model, const esp_batch *batch, esp_pass *pass,
+                          int64_t n) {
+  const double start = esp_now_s();
+  for (int64_t i = 0; i < n; i++) esp_forward(model, batch, pass);
+  return esp_now_s() - start;
+}
+
+static int64_t choose_passes(const esp_model *model, const esp_batch *batch, esp_pass *pass) {
+  int64_t n = 1;
+  while (time_passes(model, batch, pass, n) < least_timing_s) n *= 2;
+  return n;
+}
+
+static int compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, int64_t n) {
+  qsort(values, (size_t)n, sizeof *values, compare);
+  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+static void time_alternately(esp_model *const *models, int n, const esp_batch *batch,
+                             int64_t repeats, double *samples_per_s) {
+  esp_pass *passes = ESP_NEW(esp_pass, n);
+  int64_t *counts = ESP_NEW(int64_t, n);
+  double *seconds = ESP_NEW(double, n * repeats); // (n, repeats), a pass
+  for (int i = 0; i < n; i++) {
+    esp_pass_init(&passes[i], models[i], esp_batch_count_rows(batch));
+    counts[i] = choose_passes(models[i], batch, &passes[i]);
+  }
+  for (int64_t r = 0; r < repeats; r++)
+    for (int i = 0; i < n; i++)
+      seconds[i * repeats + r] =
+          time_passes(models[i], batch, &passes[i], counts[i]) / (double)counts[i];
+  for (int i = 0; i < n; i++) {
+    samples_per_s[i] = (double)batch->count / median(seconds + i * repeats, repeats);
+    esp_pass_clear(&passes[i]);
+  }
+  esp_free(&seconds);
+  esp_free(&counts);
+  esp_free(&passes);
+}
+
+void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
+                    const esp_speed_options *options, double *samples_per_s) {
+  if (comm->rank == 0) {
+    esp_batch_buffer buffer = {0};
+    esp_batch batch;
+    const int64_t count = options->batch < data->count ? options->batch : data->count;
+    esp_dataset_read(data, NULL, 0, count, &buffer, &batch);
+    time_alternately(models, n, &batch, options->repeats, samples_per_s);
+    esp_batch_buffer_clear(&buffer);
+  }
+  esp_bcast(comm, samples_per_s, n * (int64_t)sizeof *samples_per_s, 0);
+}

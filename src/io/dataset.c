@@ -1,0 +1,122 @@
+#include "dataset_format.h"
+
+#include "espalier/core/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const esp_dataset_format *const formats[] = {&esp_dataset_format_idx};
+enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
+
+static esp_status fail_format(const char *path) {
+  char *known = esp_strdup("");
+  for (int i = 0; i < FORMAT_COUNT; i++) {
+    char *longer =
+        esp_format("%s%s%s: %s", known, i ? "; " : "", formats[i]->name, formats[i]->holds);
+    esp_free(&known);
+    known = longer;
+  }
+  const esp_status status =
+      esp_fail(ESP_FORMAT, "%s is no data set of a known format (%s)", path, known);
+  esp_free(&known);
+  return status;
+}
+
+static esp_status open_local(const char *path, const char *split, esp_dataset *dataset,
+                             int *format) {
+  struct stat about;
+  if (stat(path, &about) != 0)
+    return esp_fail(ESP_IO, "cannot open the data set %s: %s; check the path", path,
+                    strerror(errno));
+  for (*format = 0; *format < FORMAT_COUNT; ++*format)
+    if (formats[*format]->probe(path)) return formats[*format]->open(path, split, dataset);
+  return fail_format(path);
+}
+
+static void bcast_samples(const esp_comm *comm, esp_dataset *dataset) {
+  bool has[2] = {dataset->pixels != NULL, dataset->labels != NULL};
+  const int64_t pixels = dataset->count * dataset->width;
+  esp_bcast(comm, has, sizeof has, 0);
+  if (comm->rank != 0 && has[0]) dataset->pixels = ESP_NEW(uint8_t, pixels);
+  if (comm->rank != 0 && has[1]) dataset->labels = ESP_NEW(int32_t, dataset->count);
+  if (has[0]) esp_bcast(comm, dataset->pixels, pixels, 0);
+  if (has[1]) esp_bcast(comm, dataset->labels, dataset->count * (int64_t)sizeof(int32_t), 0);
+}
+
+static void bcast_dataset(const esp_comm *comm, esp_dataset *dataset, int format) {
+  struct {
+    int64_t count, width;
+    uint64_t fingerprint;
+    int32_t classes, kind, format;
+  } head = {dataset->count,   dataset->width,         dataset->fingerprint,
+            dataset->classes, (int32_t)dataset->kind, format};
+  esp_bcast(comm, &head, sizeof head, 0);
+  dataset->format = formats[head.format]->name;
+  dataset->kind = (esp_data_kind)head.kind;
+  dataset->count = head.count;
+  dataset->width = head.width;
+  dataset->classes = head.classes;
+  dataset->fingerprint = head.fingerprint;
+  bcast_samples(comm, dataset);
+}
+
+esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
+                            esp_dataset **dataset) {
+  esp_dataset *self = ESP_NEW(esp_dataset, 1);
+  int format = 0;
+  self->path = esp_strdup(path);
+  self->split = esp_strdup(split);
+  *dataset = self;
+  const esp_status mine = comm->rank == 0 ? open_local(path, split, self, &format) : ESP_OK;
+  const esp_status status = esp_agree(comm, mine);
+  if (status == ESP_OK) bcast_dataset(comm, self, format);
+  if (status != ESP_OK) esp_dataset_close(dataset);
+  return status;
+}
+
+void esp_dataset_close(esp_dataset **dataset) {
+  esp_dataset *self = *dataset;
+  if (!self) return;
+  esp_free(&self->path);
+  esp_free(&self->split);
+  esp_free(&self->pixels);
+  esp_free(&self->labels);
+  esp_free(dataset);
+}
+
+static void make_room(esp_batch_buffer *buffer, int64_t count, int64_t width) {
+  if (count <= buffer->capacity) return;
+  esp_batch_buffer_clear(buffer);
+  buffer->pixels = ESP_NEW(float, count *width);
+  buffer->labels = ESP_NEW(int32_t, count);
+  buffer->capacity = count;
+}
+
+static void read_sample(const esp_dataset *dataset, int64_t sample, float *pixels) {
+  const uint8_t *from = dataset->pixels + sample * dataset->width;
+  for (int64_t i = 0; i < dataset->width; i++) pixels[i] = (float)from[i] / 255.0f;
+}
+
+void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
+                      int64_t count, esp_batch_buffer *buffer, esp_batch *batch) {
+  ESP_ASSERT(begin >= 0 && count >= 0 && begin <= dataset->count - count);
+  make_room(buffer, count, dataset->width);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t sample = order ? order[begin + i] : begin + i;
+    ESP_ASSERT(sample >= 0 && sample < dataset->count);
+    read_sample(dataset, sample, buffer->pixels + i * dataset->width);
+    if (dataset->labels) buffer->labels[i] = dataset->labels[sample];
+  }
+  *batch = (esp_batch){.kind = dataset->kind,
+                       .count = count,
+                       .width = dataset->width,
+                       .pixels = buffer->pixels,
+                       .labels = dataset->labels ? buffer->labels : NULL};
+}
+
+void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
+  esp_free(&buffer->pixels);
+  esp_free(&buffer->labels);
+  *buffer = (esp_batch_buffer){0};
+}

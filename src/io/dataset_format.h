@@ -1,0 +1,19 @@
+/* Formats of data sets: each one file with one const object, gathered in dataset.c. */
+#ifndef ESPALIER_SRC_IO_DATASET_FORMAT_H
+#define ESPALIER_SRC_IO_DATASET_FORMAT_H
+
+#include "espalier/io/dataset.h"
+
+/* Both run on rank 0 alone. */
+typedef struct esp_dataset_format {
+  const char *name;
+  const char *holds; // what a folder of this format has in it, for messages
+  bool (*probe)(const char *path);
+  /* Fill kind, count, width, classes, fingerprint and the arrays. On failure the data set is closed
+   * by the caller, whatever is in it. */
+  esp_status (*open)(const char *path, const char *split, esp_dataset *dataset);
+} esp_dataset_format;
+
+extern const esp_dataset_format esp_dataset_format_idx;
+
+#endif

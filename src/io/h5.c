@@ -1,0 +1,227 @@
+#include "h5_internal.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/io/file.h"
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+  ALIGNMENT = 64,
+  CALL_BYTES = 1 << 30, // independent transfers of 2 GiB and more fail in MPI-IO
+  SLACK_BYTES = 1 << 20 // what the library's own structures may grow by in one call
+};
+
+static esp_h5 *new_file(const esp_comm *comm, const char *path) {
+  esp_h5 *self = ESP_NEW(esp_h5, 1);
+  *self = (esp_h5){
+      .comm = comm, .path = esp_strdup(path), .id = -1, .fd = -1, .call_bytes = CALL_BYTES};
+  return self;
+}
+
+/* Locking is off: output goes to a name of its own, and many parallel file systems have no locks.
+ */
+static hid_t new_access(const esp_comm *comm) {
+  const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+  if (comm) H5Pset_fapl_mpio(access_list, comm->mpi, MPI_INFO_NULL);
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7)
+  H5Pset_file_locking(access_list, false, true);
+#endif
+  return access_list;
+}
+
+/* A full disk must show before the library writes: once it holds structures that it cannot write,
+ * it can neither close the file nor keep the ranks together. So space is set aside ahead of every
+ * call. */
+esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes) {
+  hsize_t used = 0;
+  if (file->id >= 0) H5Fget_filesize(file->id, &used);
+  int64_t end;
+  esp_status status = ESP_OK;
+  if (__builtin_add_overflow((int64_t)used + SLACK_BYTES, bytes, &end))
+    status = esp_fail(ESP_IO, "cannot write %s: %lld more bytes are too many", file->path,
+                      (long long)bytes);
+  if (status == ESP_OK) status = esp_output_check_limit(file->path, end);
+  if (status == ESP_OK && file->fd >= 0)
+    status = esp_output_reserve(file->fd, file->path, file->reserved, end);
+  status = esp_agree(file->comm, status);
+  if (status == ESP_OK && end > file->reserved) file->reserved = end;
+  return status;
+}
+
+static esp_status create_partial_local(esp_h5 *file, const char *partial) {
+  if (file->comm->rank != 0) return ESP_OK;
+  file->fd = open(partial, O_RDWR | O_CREAT | O_TRUNC, 0666);
+  if (file->fd >= 0) return ESP_OK;
+  return esp_fail(ESP_IO, "cannot create %s: %s", partial, strerror(errno));
+}
+
+static esp_status see_partial_local(const esp_h5 *file, const char *partial) {
+  if (access(partial, R_OK | W_OK) == 0) return ESP_OK;
+  return esp_fail(
+      ESP_IO,
+      "rank %d cannot open %s, which rank 0 has made: %s; give a path on a file system that "
+      "all nodes share",
+      file->comm->rank, partial, strerror(errno));
+}
+
+static esp_status create_library_file(esp_h5 *file, const char *partial) {
+  const hid_t creation = H5Pcreate(H5P_FILE_CREATE), access_list = new_access(file->comm);
+  H5Pset_obj_track_times(creation, false);
+  H5Pset_libver_bounds(access_list, H5F_LIBVER_V18,
+                       H5F_LIBVER_V18); // the same bytes from any version
+  H5Pset_alignment(access_list, 1, ALIGNMENT);
+  file->id = H5Fcreate(partial, H5F_ACC_TRUNC, creation, access_list);
+  H5Pclose(creation);
+  H5Pclose(access_list);
+  if (file->id >= 0) return ESP_OK;
+  return esp_fail(ESP_IO, "cannot create %s: %s", partial, esp_h5_reason());
+}
+
+static esp_status create(esp_h5 *file, const char *partial) {
+  ESP_TRY(esp_file_check_writable(file->comm, file->path, SLACK_BYTES));
+  ESP_TRY(esp_agree(file->comm, create_partial_local(file, partial)));
+  file->created = true;
+  ESP_TRY(esp_agree(file->comm, see_partial_local(file, partial)));
+  ESP_TRY(esp_h5_reserve(file, 0));
+  ESP_TRY(esp_agree(file->comm, create_library_file(file, partial)));
+  file->reserved = 0; // creating has cut the file to nothing
+  return esp_h5_reserve(file, 0);
+}
+
+esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file) {
+  esp_h5_init_library();
+  *file = new_file(comm, path);
+  char *partial = esp_output_partial(path);
+  const esp_status status = create(*file, partial);
+  esp_free(&partial);
+  if (status != ESP_OK) esp_h5_close(file);
+  return status;
+}
+
+/* Superblocks of version 2 and 3 tell at byte 28 where the file ends. */
+static esp_status check_length(int fd, const char *path, int64_t bytes) {
+  unsigned char head[36];
+  int64_t expected;
+  if (pread(fd, head, sizeof head, 0) != sizeof head || head[8] < 2 || head[9] != 8) return ESP_OK;
+  memcpy(&expected, head + 28, sizeof expected);
+  if (expected <= bytes) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "%s is truncated: %lld bytes expected, %lld found; write or copy it again", path,
+                  (long long)expected, (long long)bytes);
+}
+
+static esp_status check_signature(int fd, const char *path, int64_t bytes) {
+  static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+  unsigned char head[8] = {0};
+  if (bytes == 0) return esp_fail(ESP_FORMAT, "%s is empty; an HDF5 file is expected", path);
+  if (pread(fd, head, sizeof head, 0) != sizeof head || memcmp(head, signature, sizeof head) != 0)
+    return esp_fail(ESP_FORMAT, "%s is not an HDF5 file: its first bytes are not \\x89HDF", path);
+  return check_length(fd, path, bytes);
+}
+
+static esp_status probe_library(const char *path) {
+  const hid_t access_list = new_access(NULL);
+  const hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+  H5Pclose(access_list);
+  if (id < 0) return esp_fail(ESP_FORMAT, "%s is a damaged HDF5 file: %s", path, esp_h5_reason());
+  H5Fclose(id);
+  return ESP_OK;
+}
+
+static esp_status probe_open(int fd, const char *path, int64_t *bytes) {
+  struct stat about;
+  if (fd < 0 || fstat(fd, &about) != 0)
+    return esp_fail(ESP_IO, "cannot open %s: %s; check the path", path, strerror(errno));
+  if (S_ISDIR(about.st_mode))
+    return esp_fail(ESP_IO, "cannot read %s: it is a folder, an HDF5 file is expected", path);
+  *bytes = about.st_size;
+  ESP_TRY(check_signature(fd, path, about.st_size));
+  return probe_library(path);
+}
+
+/* Rank 0 looks alone first, because ranks may hang in a collective open that fails on some. */
+static esp_status probe_local(const char *path, int64_t *bytes) {
+  const int fd = open(path, O_RDONLY | O_NONBLOCK);
+  const esp_status status = probe_open(fd, path, bytes);
+  if (fd >= 0) close(fd);
+  return status;
+}
+
+static esp_status see_same_local(const esp_h5 *file, int64_t bytes) {
+  struct stat about;
+  if (access(file->path, R_OK) != 0 || stat(file->path, &about) != 0)
+    return esp_fail(ESP_IO,
+                    "rank %d cannot open %s: %s; give a path on a file system that all nodes share",
+                    file->comm->rank, file->path, strerror(errno));
+  if (about.st_size == bytes) return ESP_OK;
+  return esp_fail(
+      ESP_IO,
+      "%s has %lld bytes on rank %d and %lld on rank 0; give a path on a file system that "
+      "all nodes share",
+      file->path, (long long)about.st_size, file->comm->rank, (long long)bytes);
+}
+
+static esp_status open_file(esp_h5 *file) {
+  int64_t bytes = 0;
+  esp_status status = file->comm->rank == 0 ? probe_local(file->path, &bytes) : ESP_OK;
+  ESP_TRY(esp_agree(file->comm, status));
+  esp_bcast(file->comm, &bytes, sizeof bytes, 0);
+  ESP_TRY(esp_agree(file->comm, see_same_local(file, bytes)));
+  const hid_t access_list = new_access(file->comm);
+  file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access_list);
+  H5Pclose(access_list);
+  if (file->id < 0)
+    status = esp_fail(ESP_FORMAT, "cannot open %s: %s", file->path, esp_h5_reason());
+  return esp_agree(file->comm, status);
+}
+
+esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file) {
+  esp_h5_init_library();
+  *file = new_file(comm, path);
+  const esp_status status = open_file(*file);
+  if (status != ESP_OK) esp_h5_close(file);
+  return status;
+}
+
+static esp_status close_library_file(esp_h5 *file) {
+  const bool failed = file->id >= 0 && H5Fclose(file->id) < 0;
+  file->id = -1;
+  return failed ? esp_fail(ESP_IO, "cannot finish %s: %s", file->path, esp_h5_reason()) : ESP_OK;
+}
+
+/* Flushing makes every rank's node write its pages; closing alone does not. */
+static esp_status finish(esp_h5 *file) {
+  esp_status status = ESP_OK;
+  if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
+    status = esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
+  const esp_status closed = close_library_file(file);
+  return esp_agree(file->comm, status == ESP_OK ? closed : status);
+}
+
+esp_status esp_h5_commit(esp_h5 **file) {
+  esp_h5 *self = *file;
+  ESP_ASSERT(self && self->created);
+  esp_status status = finish(self);
+  if (status == ESP_OK) {
+    self->created = false; // from here on nothing is left to remove
+    if (self->fd >= 0) esp_output_trim(self->fd);
+    status = esp_file_commit(self->comm, self->path);
+  }
+  esp_h5_close(file);
+  return status;
+}
+
+void esp_h5_close(esp_h5 **file) {
+  esp_h5 *self = *file;
+  if (!self) return;
+  (void)close_library_file(self);
+  if (self->fd >= 0) close(self->fd);
+  if (self->created) esp_file_abandon(self->comm, self->path);
+  esp_free(&self->path);
+  esp_free(file);
+}

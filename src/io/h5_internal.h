@@ -1,0 +1,63 @@
+/* What the files h5*.c share. */
+#ifndef ESPALIER_SRC_IO_H5_INTERNAL_H
+#define ESPALIER_SRC_IO_H5_INTERNAL_H
+
+#include "box.h"
+#include "espalier/io/h5.h"
+
+#include <hdf5.h>
+
+struct esp_h5 {
+  const esp_comm *comm; // borrowed
+  char *path;           // owned
+  hid_t id;             // -1: not open
+  int fd;               // of a created file on rank 0, to set space aside; else -1
+  bool created;
+  int64_t reserved;   // bytes of disk set aside so far
+  int64_t call_bytes; // most that a rank moves in one collective call
+};
+
+/* Switch the error stack off; any number of times. Local. */
+void esp_h5_init_library(void);
+/* Why the last HDF5 call failed, in its words; a static buffer. Local. */
+const char *esp_h5_reason(void);
+
+/* The file and memory type of elements; closed by the caller. Local. */
+hid_t esp_h5_type_new(esp_dtype type);
+/* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */
+esp_dtype esp_h5_type_find(hid_t type);
+
+/* Say whether every part of a path exists. Local. */
+bool esp_h5_has_local(const esp_h5 *file, const char *name);
+/* Read a dataset's shape; FORMAT. Local. */
+esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape);
+/* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
+esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
+/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_free.
+ * Local. */
+typedef struct esp_h5_names {
+  char **name;
+  int count, capacity;
+} esp_h5_names;
+esp_status esp_h5_list_local(const esp_h5 *file, const char *group, esp_h5_names *names);
+void esp_h5_names_clear(esp_h5_names *names);
+
+/* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective. */
+esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes);
+/* Create a dataset and the groups on the way; space (rank, dims). IO. Collective. */
+esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, const esp_box *whole,
+                                 hid_t *dataset);
+
+/* Move this rank's box between memory and a dataset; an empty box takes part without data. IO.
+ * Collective. */
+typedef struct esp_h5_move {
+  hid_t dataset, type;
+  int64_t element_bytes;
+  esp_box box;
+  bool writing;
+  void *to;         // reading
+  const void *from; // writing
+} esp_h5_move;
+esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *move);
+
+#endif

@@ -1,0 +1,25 @@
+/* Output in the making: PATH.partial and the room for it. All local. */
+#ifndef ESPALIER_SRC_IO_OUTPUT_H
+#define ESPALIER_SRC_IO_OUTPUT_H
+
+#include "espalier/core/status.h"
+
+#include <stdint.h>
+
+/* "PATH.partial", owned by the caller. */
+char *esp_output_partial(const char *path);
+
+/* Let writing past the limit on file sizes fail (EFBIG) instead of ending the process. */
+void esp_output_ignore_size_signal(void);
+
+/* IO if this process may not write files of so many bytes (ulimit -f). */
+esp_status esp_output_check_limit(const char *path, int64_t bytes);
+
+/* Set disk space aside for bytes [begin, end) of an open file without changing its size, or, where
+ * the file system cannot, compare with what is free. IO when there is too little. */
+esp_status esp_output_reserve(int fd, const char *path, int64_t begin, int64_t end);
+
+/* Give back what was set aside beyond the end of a file. */
+void esp_output_trim(int fd);
+
+#endif

@@ -1,0 +1,228 @@
+#include "espalier/linalg/exact.h"
+
+#include "espalier/core/memory.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+  FRACTION_BITS = 26,
+  LIMIT_EXPONENT = 62, // |sum| < 2^62 with every addition below it: int64 never overflows
+  RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
+  EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
+  TILE_ROWS = 256,
+  TILE_COLS = 256
+};
+
+/* 1.5 x 2^52: adding it to |v| < 2^51 leaves the nearest integer (ties to even, as llrint) in the
+ * low bits of the double. Plain SSE2 does it; a conversion to int64 would need AVX-512. */
+static const double ROUNDING = 6755399441055744.0;
+
+/* One micro-batch on its way into the sums. */
+typedef struct addition {
+  esp_exact *into;
+  int64_t n;
+  const float *a, *b;
+  int64_t lda, ldb;
+  float *col_scale; // (cols) 2^-g_j
+} addition;
+
+static void set_exponents(int *exponent, int64_t count, const double *rms) {
+  double largest = 0;
+  for (int64_t i = 0; rms && i < count; i++)
+    if (isfinite(rms[i]) && rms[i] > largest) largest = rms[i];
+  const double lowest = ldexp(largest, -RMS_FLOOR);
+  for (int64_t i = 0; largest > 0 && i < count; i++) {
+    const int e = ilogb(isfinite(rms[i]) && rms[i] > lowest ? rms[i] : lowest);
+    exponent[i] = e < -EXPONENT_BOUND ? -EXPONENT_BOUND : e > EXPONENT_BOUND ? EXPONENT_BOUND : e;
+  }
+}
+
+void esp_exact_init(esp_exact *self, int64_t rows, int64_t cols, const double *row_rms,
+                    const double *col_rms) {
+  int64_t cells;
+  ESP_ASSERT(rows >= 0 && cols >= 0 && !__builtin_mul_overflow(rows, cols, &cells));
+  *self = (esp_exact){.rows = rows, .cols = cols, .sum = ESP_NEW(int64_t, cells)};
+  self->row_exponent = ESP_NEW(int, rows);
+  self->col_exponent = ESP_NEW(int, cols);
+  set_exponents(self->row_exponent, rows, row_rms);
+  set_exponents(self->col_exponent, cols, col_rms);
+}
+
+void esp_exact_clear(esp_exact *self) {
+  esp_free(&self->sum);
+  esp_free(&self->row_exponent);
+  esp_free(&self->col_exponent);
+}
+
+/* Bits of |value| order as the value does, with infinity and NaN on top. */
+static uint32_t magnitude_bits(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits & 0x7fffffffU;
+}
+
+/* Scale a row of products to fixed point in place; return the bits of its largest |value|. Powers
+ * of two, so exact; what underflows on the way rounds to 0 anyway, and nothing below 2^62
+ * overflows. */
+static uint32_t scale_row(float *row, int64_t count, float row_scale, const float *col_scale) {
+  uint32_t largest = 0;
+  for (int64_t j = 0; j < count; j++) {
+    row[j] = row[j] * row_scale * col_scale[j];
+    const uint32_t bits = magnitude_bits(row[j]);
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+static void add_small(int64_t *restrict sum, const float *restrict row, int64_t count) {
+  for (int64_t j = 0; j < count; j++) {
+    const double shifted = (double)row[j] + ROUNDING;
+    int64_t bits, zero;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&zero, &ROUNDING, sizeof zero);
+    sum[j] += bits - zero;
+  }
+}
+
+static void add_large(int64_t *restrict sum, const float *restrict row, int64_t count) {
+  for (int64_t j = 0; j < count; j++) sum[j] += llrint((double)row[j]);
+}
+
+static void add_row(int64_t *sum, const float *row, int64_t count, uint32_t largest) {
+  if (largest < magnitude_bits(0x1p51F))
+    add_small(sum, row, count);
+  else if (largest < magnitude_bits(0x1p62F))
+    add_large(sum, row, count);
+}
+
+/* Form one tile of A^T B in scratch, add it, and return the bits of its largest |value|. */
+static uint32_t add_tile(const addition *in, int64_t row, int64_t col, float *scratch) {
+  esp_exact *into = in->into;
+  const int64_t rows = into->rows - row < TILE_ROWS ? into->rows - row : TILE_ROWS;
+  const int64_t cols = into->cols - col < TILE_COLS ? into->cols - col : TILE_COLS;
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, esp_int(in->n), 1,
+              in->a + row, esp_int(in->lda), in->b + col, esp_int(in->ldb), 0, scratch, TILE_COLS);
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < rows; i++) {
+    float *products = scratch + i * TILE_COLS;
+    const float scale = ldexpf(1, FRACTION_BITS - into->row_exponent[row + i]);
+    const uint32_t bits = scale_row(products, cols, scale, in->col_scale + col);
+    add_row(into->sum + (row + i) * into->cols + col, products, cols, bits);
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+static uint32_t add_tiles(const addition *in) {
+  const int64_t down = (in->into->rows + TILE_ROWS - 1) / TILE_ROWS;
+  const int64_t across = (in->into->cols + TILE_COLS - 1) / TILE_COLS;
+  const bool upper = in->into->symmetric;
+  uint32_t largest = 0;
+#pragma omp parallel reduction(max : largest) if (down * across > 1)
+  {
+    float *scratch = ESP_NEW(float, (TILE_ROWS * TILE_COLS));
+#pragma omp for schedule(dynamic)
+    for (int64_t tile = 0; tile < down * across; tile++) {
+      const int64_t row = tile / across * TILE_ROWS, col = tile % across * TILE_COLS;
+      if (upper && col + TILE_COLS <= row) continue;
+      const uint32_t bits = add_tile(in, row, col, scratch);
+      largest = bits > largest ? bits : largest;
+    }
+    esp_free(&scratch);
+  }
+  return largest;
+}
+
+static esp_status fail_on_value(const char *side, const float *values, int64_t n, int64_t count,
+                                int64_t stride) {
+  for (int64_t s = 0; s < n; s++)
+    for (int64_t j = 0; j < count; j++)
+      if (!isfinite(values[s * stride + j]))
+        return esp_fail(ESP_NUMERIC,
+                        "expected finite activations, found %g in %s unit %lld, sample %lld of a "
+                        "micro-batch; check the weights and the calibration data",
+                        (double)values[s * stride + j], side, (long long)j, (long long)s);
+  return ESP_OK;
+}
+
+static esp_status fail_on_range(void) {
+  return esp_fail(
+      ESP_NUMERIC,
+      "expected second moments below 2^36 samples x the pilot's mean square, found "
+      "larger ones; use a pilot that represents the calibration data, or fewer samples");
+}
+
+/* Keep the bound on all sums up to date; bits are those of the largest |value| just added. */
+static esp_status check_addition(const addition *in, uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  if (!isfinite(value)) {
+    ESP_TRY(fail_on_value("row", in->a, in->n, in->into->rows, in->lda));
+    ESP_TRY(fail_on_value("column", in->b, in->n, in->into->cols, in->ldb));
+  }
+  if (!(value < ldexpf(1, LIMIT_EXPONENT))) return fail_on_range();
+  in->into->largest += (int64_t)ceilf(value);
+  return in->into->largest < (int64_t)1 << LIMIT_EXPONENT ? ESP_OK : fail_on_range();
+}
+
+static float *make_col_scale(const esp_exact *self) {
+  float *scale = ESP_NEW(float, self->cols);
+  for (int64_t j = 0; j < self->cols; j++) scale[j] = ldexpf(1, -self->col_exponent[j]);
+  return scale;
+}
+
+static float *make_ones(int64_t n) {
+  float *ones = ESP_NEW(float, n);
+  for (int64_t s = 0; s < n; s++) ones[s] = 1;
+  return ones;
+}
+
+static bool is_gram(const esp_exact *self, const float *a, int64_t lda, const float *b,
+                    int64_t ldb) {
+  return a == b && lda == ldb && self->rows == self->cols &&
+         memcmp(self->row_exponent, self->col_exponent,
+                (size_t)self->rows * sizeof *self->row_exponent) == 0;
+}
+
+esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64_t lda,
+                               const float *b, int64_t ldb) {
+  if (n == 0) return ESP_OK;
+  ESP_ASSERT(b || self->cols == 1);
+  const bool symmetric = is_gram(self, a, lda, b, ldb);
+  ESP_ASSERT(self->added == 0 || self->symmetric == symmetric);
+  self->symmetric = symmetric;
+  self->added++;
+  float *ones = b ? NULL : make_ones(n);
+  const addition in = {self, n, a, b ? b : ones, lda, b ? ldb : 1, make_col_scale(self)};
+  const esp_status status = check_addition(&in, add_tiles(&in));
+  esp_release(in.col_scale);
+  esp_release(ones);
+  return status;
+}
+
+static void mirror(esp_exact *self) {
+#pragma omp parallel for schedule(static, TILE_ROWS)
+  for (int64_t i = 0; i < self->rows; i++)
+    for (int64_t j = 0; j < i; j++) self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
+}
+
+esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
+  const int half = LIMIT_EXPONENT / 2; // the bounds are summed in two halves, which cannot overflow
+  const int64_t low_half = ((int64_t)1 << half) - 1;
+  int64_t told[] = {self->largest >> half, self->largest & low_half, self->symmetric};
+  esp_allreduce_sum_i64(comm, told, 3);
+  if (told[0] + (told[1] >> half) > low_half) return fail_on_range();
+  esp_allreduce_sum_i64(comm, self->sum, self->rows * self->cols);
+  self->symmetric = told[2] > 0;
+  if (self->symmetric) mirror(self);
+  return ESP_OK;
+}
+
+double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
+  const bool mirrored = self->symmetric && i > j;
+  const int64_t sum = self->sum[mirrored ? j * self->cols + i : i * self->cols + j];
+  const int exponent = self->row_exponent[i] + self->col_exponent[j];
+  return ldexp((double)sum, exponent - FRACTION_BITS);
+}

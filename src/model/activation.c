@@ -1,0 +1,47 @@
+#include "activation.h"
+
+#include "espalier/core/suggest.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ACTIVATION(name, value, slope)                                                             \
+  static void name##_apply(int64_t n, const float *z, float *y) {                                  \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+      const float v = z[i];                                                                        \
+      y[i] = (value);                                                                              \
+    }                                                                                              \
+  }                                                                                                \
+  static void name##_derive(int64_t n, const float *z, const float *dy, float *dz) {               \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+      const float v = z[i];                                                                        \
+      dz[i] = dy[i] * (slope);                                                                     \
+    }                                                                                              \
+  }
+
+static float logistic(float v) { return 1.0f / (1.0f + expf(-v)); }
+static float normal_cdf(float v) { return 0.5f * (1.0f + erff(v * 0.70710678f)); }
+static float normal_pdf(float v) { return 0.39894228f * expf(-0.5f * v * v); }
+
+/* NaN passes through relu, so that bad activations are seen where they arise. */
+ACTIVATION(relu, v < 0.0f ? 0.0f : v, v > 0.0f ? 1.0f : 0.0f)
+ACTIVATION(gelu, v * normal_cdf(v), normal_cdf(v) + v * normal_pdf(v))
+ACTIVATION(tanh, tanhf(v), 1.0f - tanhf(v) * tanhf(v))
+ACTIVATION(sigmoid, logistic(v), logistic(v) * (1.0f - logistic(v)))
+
+static const esp_activation activations[] = {
+    {"relu", relu_apply, relu_derive},
+    {"gelu", gelu_apply, gelu_derive},
+    {"tanh", tanh_apply, tanh_derive},
+    {"sigmoid", sigmoid_apply, sigmoid_derive},
+};
+
+esp_status esp_activation_find(const char *name, const esp_activation **activation) {
+  static const char *const names[] = {"relu", "gelu", "tanh", "sigmoid", NULL};
+  for (unsigned i = 0; i < sizeof activations / sizeof *activations; i++)
+    if (strcmp(activations[i].name, name) == 0) {
+      *activation = &activations[i];
+      return ESP_OK;
+    }
+  return esp_fail_unknown("activation", name, names);
+}

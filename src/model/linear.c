@@ -1,0 +1,65 @@
+#include "espalier/model/forward.h"
+
+#include "espalier/linalg/gemm.h"
+
+void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                        const float *x, float *y, bool add) {
+  const int64_t n = linear->outputs, k = linear->inputs;
+  const float *bias = linear->bias >= 0 ? model->weights[linear->bias].value : NULL;
+  esp_gemm_compute(&(esp_gemm){.transpose_b = !linear->input_major,
+                               .m = rows,
+                               .n = n,
+                               .k = k,
+                               .alpha = 1.0f,
+                               .beta = add ? 1.0f : 0.0f,
+                               .a = x,
+                               .lda = k,
+                               .b = model->weights[linear->weight].value,
+                               .ldb = linear->input_major ? n : k,
+                               .c = y,
+                               .ldc = n});
+  if (!bias) return;
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++) y[r * n + j] += bias[j];
+}
+
+static void add_weight_gradient(const esp_linear *linear, int64_t rows, const float *x,
+                                const float *dy, float *gradient) {
+  const bool swap = linear->input_major; // gradient (inputs, outputs) = x^T dy, else dy^T x
+  esp_gemm_compute(&(esp_gemm){.transpose_a = true,
+                               .m = swap ? linear->inputs : linear->outputs,
+                               .n = swap ? linear->outputs : linear->inputs,
+                               .k = rows,
+                               .alpha = 1.0f,
+                               .beta = 1.0f,
+                               .a = swap ? x : dy,
+                               .lda = swap ? linear->inputs : linear->outputs,
+                               .b = swap ? dy : x,
+                               .ldb = swap ? linear->outputs : linear->inputs,
+                               .c = gradient,
+                               .ldc = swap ? linear->outputs : linear->inputs});
+}
+
+static void add_bias_gradient(int64_t rows, int64_t n, const float *dy, float *gradient) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++) gradient[j] += dy[r * n + j];
+}
+
+void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                         const float *x, const float *dy, float *dx, float *const *gradients) {
+  const int64_t n = linear->outputs, k = linear->inputs;
+  add_weight_gradient(linear, rows, x, dy, gradients[linear->weight]);
+  if (linear->bias >= 0) add_bias_gradient(rows, n, dy, gradients[linear->bias]);
+  if (!dx) return;
+  esp_gemm_compute(&(esp_gemm){.transpose_b = linear->input_major,
+                               .m = rows,
+                               .n = k,
+                               .k = n,
+                               .alpha = 1.0f,
+                               .a = dy,
+                               .lda = n,
+                               .b = model->weights[linear->weight].value,
+                               .ldb = linear->input_major ? n : k,
+                               .c = dx,
+                               .ldc = k});
+}

@@ -1,0 +1,118 @@
+#include "espalier/model/family.h"
+
+#include "espalier/core/hash.h"
+#include "espalier/core/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *grow(void *old, int count, size_t size) {
+  if (count & (count - 1)) return old; // capacity is the next power of two
+  void *bigger = esp_alloc(count > 0 ? 2 * (int64_t)count : 1, size);
+  if (old) memcpy(bigger, old, (size_t)count * size);
+  esp_release(old);
+  return bigger;
+}
+
+int esp_model_add_weight(esp_model *model, esp_weight_shape shape, const char *format, ...) {
+  char name[192];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(name, sizeof name, format, arguments);
+  va_end(arguments);
+  model->weights = grow(model->weights, model->n_weights, sizeof *model->weights);
+  esp_weight *weight = &model->weights[model->n_weights];
+  weight->name = esp_strdup(name);
+  weight->type = ESP_F32;
+  weight->rank = shape.rank;
+  weight->stage = shape.stage;
+  memcpy(weight->shape, shape.dims, sizeof weight->shape);
+  memcpy(weight->stored_shape, shape.dims, sizeof weight->stored_shape);
+  return model->n_weights++;
+}
+
+esp_stage *esp_model_add_stage(esp_model *model) {
+  model->stages = grow(model->stages, model->n_stages, sizeof *model->stages);
+  return &model->stages[model->n_stages++];
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static void find_largest_sizes(esp_model *model) {
+  for (int i = 0; i < model->n_stages; i++) {
+    const esp_stage *stage = &model->stages[i];
+    model->max_state = larger(model->max_state, larger(stage->state_in, stage->state_out));
+    model->max_features = larger(model->max_features, esp_stage_features(stage));
+  }
+}
+
+esp_status esp_model_new(json_t *config, esp_model **model) {
+  const char *name = NULL;
+  const esp_family *family = NULL;
+  *model = NULL;
+  ESP_TRY(esp_config_get_text(config, "model_type", &name));
+  ESP_TRY(esp_family_find(name, &family));
+  esp_model *self = ESP_NEW(esp_model, 1);
+  self->family = family;
+  self->config = json_incref(config);
+  const esp_status status = family->describe(self);
+  find_largest_sizes(self);
+  *model = self;
+  if (status != ESP_OK) esp_model_free(model);
+  return status;
+}
+
+void esp_model_own_all(esp_model *model) {
+  for (int i = 0; i < model->n_weights; i++) esp_weight_own(&model->weights[i]);
+}
+
+static void clear_weight(esp_weight *weight) {
+  esp_free(&weight->name);
+  for (int axis = 0; axis < ESP_MAX_RANK; axis++) esp_free(&weight->keep[axis]);
+  if (weight->is_owned) esp_free(&weight->value);
+}
+
+void esp_model_free(esp_model **model) {
+  esp_model *self = *model;
+  if (!self) return;
+  for (int i = 0; i < self->n_weights; i++) clear_weight(&self->weights[i]);
+  esp_free(&self->weights);
+  esp_free(&self->stages);
+  esp_free(&self->shape);
+  esp_free(&self->path);
+  esp_free(&self->details);
+  json_decref(self->config);
+  esp_tensor_set_close(&self->source);
+  esp_free(model);
+}
+
+int64_t esp_model_count_parameters(const esp_model *model) {
+  int64_t count = 0;
+  for (int i = 0; i < model->n_weights; i++) count += esp_weight_count(&model->weights[i]);
+  return count;
+}
+
+static bool has_weight(const esp_slice *slices, int n, int weight) {
+  for (int i = 0; i < n; i++)
+    if (slices[i].weight == weight) return true;
+  return false;
+}
+
+static bool is_prunable(const esp_model *model, int weight) {
+  if (model->weights[weight].rank < 2) return false;
+  for (int i = 0; i < model->n_stages; i++) {
+    const esp_stage *stage = &model->stages[i];
+    if (has_weight(stage->producers, stage->n_producers, weight) ||
+        has_weight(stage->consumers, stage->n_consumers, weight))
+      return true;
+  }
+  return false;
+}
+
+int64_t esp_model_count_prunable(const esp_model *model) {
+  int64_t count = 0;
+  for (int i = 0; i < model->n_weights; i++)
+    if (is_prunable(model, i)) count += esp_weight_count(&model->weights[i]);
+  return count;
+}

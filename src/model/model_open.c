@@ -1,0 +1,98 @@
+#include "espalier/model/family.h"
+
+#include "espalier/core/hash.h"
+#include "espalier/core/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_shape(int rank, const int64_t *shape, char *text, size_t size) {
+  size_t used = (size_t)snprintf(text, size, "(");
+  for (int axis = 0; axis < rank && used < size; axis++)
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", axis ? ", " : "",
+                             (long long)shape[axis]);
+  if (used < size) snprintf(text + used, size - used, ")");
+}
+
+static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
+                             const esp_tensor *tensor) {
+  char expected[96], found[96];
+  print_shape(weight->rank, weight->shape, expected, sizeof expected);
+  print_shape(tensor->rank, tensor->shape, found, sizeof found);
+  return esp_fail(ESP_MISMATCH, "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
+                  "configuration and weights do not belong together", model->path, weight->name,
+                  expected, esp_dtype_name(tensor->type), found);
+}
+
+static esp_status bind_weight(esp_model *model, esp_weight *weight) {
+  const esp_tensor *tensor = esp_tensor_set_find(model->source, weight->name);
+  if (!tensor)
+    return esp_fail(ESP_MISMATCH, "%s: expected a tensor '%s' for this configuration, found none "
+                    "among %d tensors; the checkpoint is incomplete", model->path, weight->name,
+                    model->source->n_tensors);
+  const bool is_float = tensor->type == ESP_F32 || tensor->type == ESP_F16 || tensor->type == ESP_BF16;
+  if (!is_float || tensor->rank != weight->rank ||
+      memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
+    return fail_shape(model, weight, tensor);
+  weight->type = tensor->type;
+  weight->stored = tensor->data;
+  return ESP_OK;
+}
+
+static esp_status parse_config(const char *path, const char *text, json_t **config) {
+  json_error_t error;
+  *config = json_loads(text, 0, &error);
+  if (json_is_object(*config)) return ESP_OK;
+  json_decref(*config);
+  *config = NULL;
+  return esp_fail(ESP_FORMAT, "%s: expected a JSON object as configuration, found line %d: %s", path,
+                  error.line, error.text);
+}
+
+/* Takes over set, also when it fails. */
+static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
+  json_t *config = NULL;
+  esp_status status = parse_config(set->path, set->config, &config);
+  if (status == ESP_OK) status = esp_model_new(config, model);
+  json_decref(config);
+  if (status != ESP_OK) {
+    esp_tensor_set_close(&set);
+    return status;
+  }
+  (*model)->source = set;
+  (*model)->path = esp_strdup(set->path);
+  (*model)->details = set->details ? esp_strdup(set->details) : NULL;
+  for (int i = 0; i < (*model)->n_weights && status == ESP_OK; i++)
+    status = bind_weight(*model, &(*model)->weights[i]);
+  return status;
+}
+
+esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
+  esp_tensor_set *set = NULL;
+  *model = NULL;
+  ESP_TRY(esp_tensor_set_open(comm, path, &set));
+  const esp_status status = esp_agree(comm, describe_local(set, model));
+  if (status != ESP_OK) esp_model_free(model);
+  return status;
+}
+
+static uint64_t hash_stored(const esp_weight *weight) {
+  uint64_t hash = esp_hash_text((uint64_t)weight->type + 1, weight->name);
+  hash = esp_hash(hash, weight->shape, (size_t)weight->rank * sizeof *weight->shape);
+  const size_t bytes = (size_t)esp_weight_count(weight) * esp_dtype_bytes(weight->type);
+  return esp_hash(hash, weight->stored, bytes);
+}
+
+uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model) {
+  int64_t *hashes = ESP_NEW(int64_t, model->n_weights + 1);
+  for (int i = comm->rank; i < model->n_weights; i += comm->size)
+    hashes[i] = (int64_t)hash_stored(&model->weights[i]);
+  esp_allreduce_sum_i64(comm, hashes, model->n_weights); // the others add 0
+  char *config = json_dumps(model->config, JSON_COMPACT | JSON_SORT_KEYS);
+  uint64_t hash = esp_hash_text(0, config);
+  free(config);
+  hash = esp_hash(hash, hashes, (size_t)model->n_weights * sizeof *hashes);
+  esp_free(&hashes);
+  return hash;
+}

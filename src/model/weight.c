@@ -1,0 +1,111 @@
+/* Loading of weights: gather of kept indices, conversion to float32, check for NaN. */
+#include "espalier/model/model.h"
+
+#include "espalier/core/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+int64_t esp_weight_count(const esp_weight *weight) {
+  int64_t count = 1;
+  for (int axis = 0; axis < weight->rank; axis++) count *= weight->shape[axis];
+  return count;
+}
+
+float *esp_weight_own(esp_weight *weight) {
+  if (weight->is_owned) esp_free(&weight->value);
+  weight->value = ESP_NEW(float, esp_weight_count(weight));
+  weight->is_owned = weight->is_final = true;
+  return weight->value;
+}
+
+static bool is_whole(const esp_weight *weight) {
+  for (int axis = 0; axis < weight->rank; axis++)
+    if (weight->keep[axis]) return false;
+  return true;
+}
+
+static int64_t stored_index(const esp_weight *weight, int axis, int64_t i) {
+  return weight->keep[axis] ? weight->keep[axis][i] : i;
+}
+
+/* One row of the last axis: converted whole, then picked from. */
+static void gather_row(const esp_weight *weight, int64_t stored_row, float *scratch, float *out) {
+  const int last = weight->rank - 1;
+  const int64_t stored = weight->stored_shape[last];
+  const char *from = (const char *)weight->stored +
+                     (size_t)(stored_row * stored) * esp_dtype_bytes(weight->type);
+  float *to = weight->keep[last] ? scratch : out;
+  esp_dtype_to_f32(weight->type, from, stored, to);
+  if (!weight->keep[last]) return;
+  for (int64_t j = 0; j < weight->shape[last]; j++) out[j] = scratch[weight->keep[last][j]];
+}
+
+static void gather(const esp_weight *weight, float *out) {
+  const int last = weight->rank - 1;
+  const int64_t n_rows = weight->shape[last] > 0 ? esp_weight_count(weight) / weight->shape[last] : 0;
+  float *scratch = ESP_NEW(float, weight->stored_shape[last]);
+  for (int64_t row = 0; row < n_rows; row++) {
+    int64_t rest = row, stored_row = 0, stride = 1;
+    for (int axis = last - 1; axis >= 0; axis--) {
+      stored_row += stride * stored_index(weight, axis, rest % weight->shape[axis]);
+      stride *= weight->stored_shape[axis];
+      rest /= weight->shape[axis];
+    }
+    gather_row(weight, stored_row, scratch, out + row * weight->shape[last]);
+  }
+  esp_free(&scratch);
+}
+
+static esp_status check_finite(const esp_weight *weight) {
+  const int64_t n = esp_weight_count(weight);
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(weight->value[i]))
+      return esp_fail(ESP_NUMERIC, "weight '%s': expected finite numbers, found %g at element %lld; "
+                      "the checkpoint is damaged", weight->name, (double)weight->value[i],
+                      (long long)i);
+  return ESP_OK;
+}
+
+static bool is_usable_in_place(const esp_weight *weight) {
+  return weight->type == ESP_F32 && is_whole(weight) && (uintptr_t)weight->stored % sizeof(float) == 0;
+}
+
+static esp_status load(esp_weight *weight) {
+  if (weight->value) return ESP_OK;
+  ESP_ASSERT(weight->stored);
+  if (is_usable_in_place(weight)) {
+    weight->value = (float *)(uintptr_t)weight->stored; // read-only mapping, never written
+  } else {
+    weight->value = ESP_NEW(float, esp_weight_count(weight));
+    weight->is_owned = true;
+    gather(weight, weight->value);
+  }
+  return check_finite(weight);
+}
+
+esp_status esp_model_load_local(esp_model *model, int stage) {
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].stage == stage) ESP_TRY(load(&model->weights[i]));
+  return ESP_OK;
+}
+
+void esp_model_unload(esp_model *model, int stage) {
+  for (int i = 0; i < model->n_weights; i++) {
+    esp_weight *weight = &model->weights[i];
+    if (weight->stage != stage || weight->is_final) continue;
+    if (weight->is_owned) esp_free(&weight->value);
+    weight->value = NULL;
+    weight->is_owned = false;
+  }
+}
+
+static esp_status load_all_local(esp_model *model) {
+  for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages; stage++)
+    ESP_TRY(esp_model_load_local(model, stage));
+  return ESP_OK;
+}
+
+esp_status esp_model_load_all(const esp_comm *comm, esp_model *model) {
+  return esp_agree(comm, load_all_local(model));
+}

@@ -1,0 +1,63 @@
+#include "espalier/pipeline/job.h"
+
+#include "espalier/model/family.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { DEFAULT_MICRO_BATCH = 256 };
+
+esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
+                             const char *default_split, esp_dataset **data) {
+  if (!settings->data)
+    return esp_fail(ESP_USAGE, "expected a data set, found none; give --data PATH");
+  return esp_dataset_open(comm, settings->data, settings->split ? settings->split : default_split,
+                          data);
+}
+
+esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
+                               int64_t micro_batches) {
+  if (comm->size <= micro_batches || settings->allow_idle) return ESP_OK;
+  return esp_fail(ESP_USAGE, "%d ranks, but only %" PRId64 " micro-batches: %" PRId64 " ranks would idle; use at "
+                  "most %" PRId64 " ranks, more samples, a smaller --micro-batch, or --allow-idle", comm->size,
+                  micro_batches, comm->size - micro_batches, micro_batches);
+}
+
+static esp_status check_fit(const esp_model *model, const esp_dataset *data) {
+  if (data->kind == model->family->input && data->width == model->n_inputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: expected samples of %" PRId64 " numbers for this '%s' model, found %" PRId64
+                  "; give the data that the model was made for", data->path, model->n_inputs,
+                  model->family->name, data->width);
+}
+
+esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings,
+                              const esp_model *model, const esp_dataset *data, esp_shard *shard) {
+  ESP_TRY(check_fit(model, data));
+  const esp_shard_options options = {
+      .samples = settings->samples,
+      .micro_batch = settings->micro_batch > 0 ? settings->micro_batch : DEFAULT_MICRO_BATCH,
+      .seed = (uint64_t)settings->seed};
+  esp_shard_init(shard, comm, data, &options);
+  const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
+  if (status != ESP_OK) esp_shard_clear(shard);
+  return status;
+}
+
+static void set_hash(json_t *object, const char *key, uint64_t hash) {
+  char text[24];
+  snprintf(text, sizeof text, "%016" PRIx64, hash);
+  json_object_set_new(object, key, json_string(text));
+}
+
+json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *settings,
+                                    const esp_model *model, const esp_shard *shard) {
+  json_t *meta = json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "family", model->family->name,
+                           "samples", (json_int_t)shard->samples, "micro_batch",
+                           (json_int_t)shard->micro_batch, "seed", (json_int_t)settings->seed,
+                           "data", shard->data->path, "split", shard->data->split, "program",
+                           ESPALIER_VERSION);
+  json_object_set_new(meta, "pilot", json_integer(settings->pilot));
+  set_hash(meta, "model_fingerprint", esp_model_fingerprint(comm, model));
+  set_hash(meta, "data_fingerprint", shard->data->fingerprint);
+  return meta;
+}

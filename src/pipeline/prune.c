@@ -1,0 +1,186 @@
+#include "espalier/pipeline/prune.h"
+#include "pipeline.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/io/file.h"
+#include "espalier/pipeline/job.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static esp_status check_settings(prune_job *job) {
+  const esp_settings *settings = job->settings;
+  if (!settings->output)
+    return esp_fail(ESP_USAGE, "prune: expected where to write the pruned model; give -o FILE");
+  ESP_TRY(esp_criterion_find(settings->criterion, &job->criterion));
+  ESP_TRY(esp_repair_find(settings->repair, &job->repair));
+  return esp_file_check_writable(job->comm, settings->output, 0);
+}
+
+static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
+                             esp_shard *shard, const char *path) {
+  const esp_collect_options options = {.bins = (int)settings->bins,
+                                       .pilot = settings->pilot,
+                                       .covariance = settings->covariance};
+  esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
+               shard->samples, shard->n_batches, comm->size);
+  return esp_collect(comm, model, shard, &options,
+                     esp_job_describe_collection(comm, settings, model, shard), path);
+}
+
+/* Settings of the samples as they were when the statistics were made, for a second pass over them. */
+static esp_settings settings_of_collection(const prune_job *job) {
+  const json_t *meta = job->stats->meta;
+  esp_settings settings = *job->settings;
+  settings.samples = json_integer_value(json_object_get(meta, "samples"));
+  settings.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
+  settings.seed = json_integer_value(json_object_get(meta, "seed"));
+  settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split")); // borrowed
+  if (!settings.data)
+    settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
+  return settings;
+}
+
+static esp_status open_samples(prune_job *job) {
+  const esp_settings settings = settings_of_collection(job);
+  ESP_TRY(esp_job_open_data(job->comm, &settings, "train", &job->data));
+  ESP_TRY(esp_stats_check(job->stats, job->dense, job->data));
+  ESP_TRY(esp_job_open_shard(job->comm, &settings, job->dense, job->data, &job->shard));
+  job->has_shard = true;
+  return ESP_OK;
+}
+
+static esp_status collect_first(prune_job *job) {
+  char *path = esp_format("%s.stats.h5", job->settings->output);
+  esp_dataset *data = NULL;
+  esp_shard shard;
+  esp_phases_begin(&job->phases, "collect");
+  esp_status status = esp_job_open_data(job->comm, job->settings, "train", &data);
+  if (status == ESP_OK)
+    status = esp_job_open_shard(job->comm, job->settings, job->dense, data, &shard);
+  if (status == ESP_OK) {
+    status = collect_to(job->comm, job->settings, job->dense, &shard, path);
+    esp_shard_clear(&shard);
+  }
+  if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);
+  if (status == ESP_OK) esp_log_info("statistics kept in %s; reuse them with --stats", path);
+  esp_dataset_close(&data);
+  esp_free(&path);
+  return status;
+}
+
+static bool needs_covariance(const prune_job *job) {
+  return job->repair->needs_covariance || (job->criterion->needs & ESP_NEEDS_COVARIANCE &&
+                                           strcmp(job->settings->moments, "activations") == 0);
+}
+
+static esp_status open_stats(prune_job *job) {
+  esp_phases_begin(&job->phases, "read");
+  if (job->settings->stats)
+    ESP_TRY(esp_stats_open(job->comm, job->settings->stats, &job->stats));
+  else
+    ESP_TRY(collect_first(job));
+  ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
+  ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
+  if (!needs_covariance(job) || json_is_true(json_object_get(job->stats->meta, "covariance")))
+    return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: criterion '%s' and repair '%s' need covariances, but they were collected "
+                  "with --no-covariance; collect again, or choose --moments codes and --repair none",
+                  job->stats->path, job->criterion->name, job->repair->name);
+}
+
+static esp_status cut_and_repair(prune_job *job) {
+  esp_phases_begin(&job->phases, "cut");
+  ESP_TRY(esp_agree(job->comm, esp_model_cut(job->dense, &job->selection, &job->pruned)));
+  esp_phases_begin(&job->phases, "repair");
+  esp_repair_job repair = {.comm = job->comm,
+                           .dense = job->dense,
+                           .pruned = job->pruned,
+                           .selection = &job->selection,
+                           .stats = job->stats,
+                           .shard = job->has_shard ? &job->shard : NULL,
+                           .ridge = job->settings->repair_ridge,
+                           .report = job->repairs};
+  return job->repair->apply(&repair);
+}
+
+/* NAME.report.json: the file's report, and what depends on the run: ranks, times, memory. */
+static esp_status write_report(prune_job *job, json_t *report) {
+  esp_phases_end(&job->phases);
+  json_object_set_new(report, "run", esp_phases_gather(job->comm, &job->phases));
+  json_object_set_new(report, "ranks", json_integer(job->comm->size));
+  json_object_set_new(report, "output", json_string(job->settings->output));
+  char *path = esp_format("%s.report.json", job->settings->output);
+  char *text = json_dumps(report, JSON_INDENT(2) | JSON_SORT_KEYS);
+  const esp_status status = esp_file_write_text(job->comm, path, text);
+  free(text);
+  esp_free(&path);
+  return status;
+}
+
+static esp_status run(prune_job *job, const char *path, json_t **report) {
+  ESP_TRY(check_settings(job));
+  esp_phases_begin(&job->phases, "read");
+  ESP_TRY(esp_model_open(job->comm, path, &job->dense));
+  ESP_TRY(open_stats(job));
+  if (job->repair->needs_data) ESP_TRY(open_samples(job));
+  esp_selection_init(&job->selection, job->dense->n_stages);
+  job->scores = ESP_NEW(double *, job->dense->n_stages);
+  ESP_TRY(run_chain(job));
+  ESP_TRY(cut_and_repair(job));
+  esp_phases_begin(&job->phases, "write");
+  *report = make_report(job);
+  ESP_TRY(write_pruned(job, *report));
+  return write_report(job, *report);
+}
+
+static void clear(prune_job *job) {
+  for (int i = 0; job->scores && i < job->dense->n_stages; i++) esp_free(&job->scores[i]);
+  esp_free(&job->scores);
+  if (job->selection.kept) esp_selection_clear(&job->selection);
+  esp_model_free(&job->pruned);
+  esp_model_free(&job->dense);
+  if (job->has_shard) esp_shard_clear(&job->shard);
+  esp_dataset_close(&job->data);
+  esp_stats_close(&job->stats);
+  json_decref(job->sites);
+  json_decref(job->repairs);
+}
+
+esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
+                     json_t **report) {
+  prune_job job = {
+      .comm = comm, .settings = settings, .sites = json_array(), .repairs = json_object()};
+  *report = NULL;
+  const esp_status status = run(&job, path, report);
+  clear(&job);
+  return status;
+}
+
+esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
+                               json_t **report) {
+  if (!settings->output)
+    return esp_fail(ESP_USAGE, "collect: expected where to write the statistics; give -o FILE");
+  esp_model *model = NULL;
+  esp_dataset *data = NULL;
+  esp_shard shard = {0};
+  esp_phases phases = {0};
+  esp_phases_begin(&phases, "read");
+  esp_status status = esp_file_check_writable(comm, settings->output, 0);
+  if (status == ESP_OK) status = esp_model_open(comm, path, &model);
+  if (status == ESP_OK) status = esp_job_open_data(comm, settings, "train", &data);
+  if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
+  esp_phases_begin(&phases, "collect");
+  if (status == ESP_OK) status = collect_to(comm, settings, model, &shard, settings->output);
+  esp_phases_end(&phases);
+  if (status == ESP_OK)
+    *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->output, "samples",
+                        (json_int_t)shard.samples, "bins", (json_int_t)settings->bins, "ranks",
+                        comm->size, "run", esp_phases_gather(comm, &phases));
+  esp_shard_clear(&shard);
+  esp_dataset_close(&data);
+  esp_model_free(&model);
+  return status;
+}

@@ -1,0 +1,66 @@
+#include "pipeline.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/family.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void set_hash(json_t *report, const char *key, uint64_t hash) {
+  char text[24];
+  snprintf(text, sizeof text, "%016" PRIx64, hash);
+  json_object_set_new(report, key, json_string(text));
+}
+
+json_t *make_report(const prune_job *job) {
+  const double dense = (double)esp_model_count_prunable(job->dense);
+  const double pruned = (double)esp_model_count_prunable(job->pruned);
+  const esp_settings *settings = job->settings;
+  json_t *report = json_pack(
+      "{s:s, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:O, s:O}", "family",
+      job->dense->family->name, "criterion", job->criterion->name, "repair", job->repair->name,
+      "moments", settings->moments, "sparsity_asked", settings->sparsity, "sparsity_prunable",
+      1.0 - pruned / dense, "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
+      "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
+      (json_int_t)job->stats->rows, "bins", (json_int_t)job->stats->bins, "sites", job->sites,
+      "repair_by_site", job->repairs);
+  set_hash(report, "selection_checksum", job->checksum);
+  json_object_set_new(report, "options", esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
+  json_object_set(report, "collection", job->stats->meta);
+  json_object_set_new(report, "program", json_string(ESPALIER_VERSION));
+  return report;
+}
+
+static esp_status write_kept(prune_job *job, esp_h5 *file) {
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *stage = &job->dense->stages[i];
+    const esp_h5_shape kept = {ESP_I64, 1, {job->selection.n_kept[i]}};
+    const esp_h5_shape scores = {ESP_F64, 1, {stage->units}};
+    char name[96];
+    snprintf(name, sizeof name, "/kept/%s", stage->name);
+    ESP_TRY(esp_h5_write_root(file, name, &kept, job->selection.kept[i]));
+    snprintf(name, sizeof name, "/scores/%s", stage->name);
+    ESP_TRY(esp_h5_write_root(file, name, &scores, job->scores[i]));
+  }
+  return ESP_OK;
+}
+
+static esp_status write_all(prune_job *job, const json_t *report, esp_h5 *file) {
+  ESP_TRY(esp_meta_write(file, "espalier-model", "{\"program\": \"espalier " ESPALIER_VERSION "\"}"));
+  ESP_TRY(esp_model_write(job->comm, job->pruned, file));
+  ESP_TRY(write_kept(job, file));
+  char *text = json_dumps(report, JSON_COMPACT | JSON_SORT_KEYS);
+  const esp_status status = esp_h5_write_text(file, "/report", text);
+  free(text);
+  return status;
+}
+
+esp_status write_pruned(prune_job *job, const json_t *report) {
+  esp_h5 *file = NULL;
+  ESP_TRY(esp_h5_create(job->comm, job->settings->output, &file));
+  const esp_status status = write_all(job, report, file);
+  if (status == ESP_OK) return esp_h5_commit(&file);
+  esp_h5_close(&file);
+  return status;
+}

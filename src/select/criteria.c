@@ -1,0 +1,43 @@
+#include "criteria.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const esp_criterion *const esp_criteria[] = {
+    &esp_criterion_random, &esp_criterion_magnitude,      &esp_criterion_mi,
+    &esp_criterion_set_mi, &esp_criterion_set_mi_forward, NULL};
+
+enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
+
+esp_status esp_criterion_find(const char *name, const esp_criterion **criterion) {
+  const char *names[N_CRITERIA + 1] = {NULL};
+  for (int i = 0; i < N_CRITERIA; i++) {
+    names[i] = esp_criteria[i]->name;
+    if (strcmp(names[i], name) != 0) continue;
+    *criterion = esp_criteria[i];
+    return ESP_OK;
+  }
+  return esp_fail_unknown("criterion", name, names);
+}
+
+typedef struct scored {
+  double score;
+  int64_t unit;
+} scored;
+
+static int compare_scored(const void *left, const void *right) {
+  const scored *a = left, *b = right;
+  if (a->score != b->score) return a->score > b->score ? -1 : 1;
+  return (a->unit > b->unit) - (a->unit < b->unit);
+}
+
+void esp_rank_by_score(int64_t units, const double *score, int64_t *order) {
+  scored *rows = ESP_NEW(scored, units);
+  for (int64_t u = 0; u < units; u++) rows[u] = (scored){score[u], u};
+  qsort(rows, (size_t)units, sizeof *rows, compare_scored);
+  for (int64_t u = 0; u < units; u++) order[u] = rows[u].unit;
+  esp_free(&rows);
+}

@@ -1,0 +1,93 @@
+#include "espalier/surgery/cut.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/family.h"
+
+#include <string.h>
+
+/* Which indices of one weight's axis stay: starts with all. */
+typedef struct mask {
+  bool *keep; // (stored_shape[axis])
+  int64_t n;
+} mask;
+
+static void drop_units(mask *self, const esp_slice *slice, const esp_stage *stage,
+                       const int64_t *kept, int64_t n_kept) {
+  if (!kept) return; // not chosen yet: all stay
+  for (int64_t u = 0, k = 0; u < stage->units; u++) {
+    const bool stays = k < n_kept && kept[k] == u;
+    k += stays;
+    for (int64_t i = 0; i < slice->width && !stays; i++)
+      self->keep[slice->offset + u * slice->width + i] = false;
+  }
+}
+
+static void apply_slices(mask *self, const esp_slice *slices, int n, int weight, int axis,
+                         const esp_stage *stage, const esp_selection *selection, int index) {
+  for (int s = 0; s < n; s++)
+    if (slices[s].weight == weight && slices[s].axis == axis)
+      drop_units(self, &slices[s], stage, selection->kept[index], selection->n_kept[index]);
+}
+
+static bool is_touched(const esp_stage *stage, int weight, int axis) {
+  for (int s = 0; s < stage->n_producers; s++)
+    if (stage->producers[s].weight == weight && stage->producers[s].axis == axis) return true;
+  for (int s = 0; s < stage->n_consumers; s++)
+    if (stage->consumers[s].weight == weight && stage->consumers[s].axis == axis) return true;
+  return false;
+}
+
+int64_t *esp_selection_indices(const esp_selection *selection, const esp_model *dense, int weight,
+                               int axis, int64_t *n_kept) {
+  const int64_t n = dense->weights[weight].shape[axis];
+  mask self = {.keep = ESP_NEW(bool, n), .n = n};
+  bool touched = false;
+  memset(self.keep, true, (size_t)n * sizeof *self.keep);
+  for (int i = 0; i < dense->n_stages; i++) {
+    const esp_stage *stage = &dense->stages[i];
+    touched |= is_touched(stage, weight, axis);
+    apply_slices(&self, stage->producers, stage->n_producers, weight, axis, stage, selection, i);
+    apply_slices(&self, stage->consumers, stage->n_consumers, weight, axis, stage, selection, i);
+  }
+  int64_t *list = touched ? ESP_NEW(int64_t, n) : NULL;
+  *n_kept = 0;
+  for (int64_t i = 0; i < n; i++)
+    if (self.keep[i]) {
+      if (list) list[*n_kept] = i;
+      ++*n_kept;
+    }
+  esp_free(&self.keep);
+  return list;
+}
+
+static esp_status bind_view(const esp_model *dense, const esp_selection *selection, int index,
+                            esp_weight *view) {
+  const esp_weight *whole = &dense->weights[index];
+  ESP_ASSERT(strcmp(whole->name, view->name) == 0 && whole->rank == view->rank);
+  view->type = whole->type;
+  view->stored = whole->stored;
+  memcpy(view->stored_shape, whole->stored_shape, sizeof view->stored_shape);
+  for (int axis = 0; axis < view->rank; axis++) {
+    int64_t n_kept;
+    view->keep[axis] = esp_selection_indices(selection, dense, index, axis, &n_kept);
+    if (n_kept != view->shape[axis])
+      return esp_fail(ESP_FORMAT, "family '%s': weight '%s' keeps %lld of axis %d, but its resized configuration "
+                      "asks for %lld", dense->family->name, view->name, (long long)n_kept, axis,
+                      (long long)view->shape[axis]);
+  }
+  return ESP_OK;
+}
+
+esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
+                         esp_model **pruned) {
+  json_t *config = json_deep_copy(dense->config);
+  *pruned = NULL;
+  esp_status status = dense->family->resize(dense, selection->n_kept, config);
+  if (status == ESP_OK) status = esp_model_new(config, pruned);
+  json_decref(config);
+  ESP_ASSERT(status != ESP_OK || (*pruned)->n_weights == dense->n_weights);
+  for (int i = 0; i < dense->n_weights && status == ESP_OK; i++)
+    status = bind_view(dense, selection, i, &(*pruned)->weights[i]);
+  if (status != ESP_OK) esp_model_free(pruned);
+  return status;
+}

@@ -1,0 +1,108 @@
+/* Least squares on the dense model's statistics: with centred second moments G,
+ *   (G_KK + ridge mean(diag G_KK) I) W'^T = G_K: W^T,  b' = b + W E[x] - W' E[x_K].
+ * Without a bias the moments are taken about 0. METHOD section 6. */
+#include "surgery.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/linalg/gemm.h"
+#include "espalier/linalg/solve.h"
+
+typedef struct fit_context {
+  const consumer *self;
+  const esp_site_stats *site;
+  const float *rhs; // (K, n_out): G_K: W^T
+  bool is_centred;
+} fit_context;
+
+static double moment(const fit_context *fit, int64_t i, int64_t j) {
+  const esp_site_stats *site = fit->site;
+  const double covariance = site->covariance[i * site->features + j];
+  return fit->is_centred ? covariance : covariance + site->mean[i] * site->mean[j];
+}
+
+static double gram(const void *context, int64_t i, int64_t j) {
+  const fit_context *fit = context;
+  return moment(fit, fit->self->features[i], fit->self->features[j]);
+}
+
+static double rhs(const void *context, int64_t i, int64_t j) {
+  const fit_context *fit = context;
+  return fit->rhs[i * fit->self->n_out + j];
+}
+
+/* G_K: W^T by one product in float: its error, 1e-6 of the output's scale, is far below the ridge's. */
+static float *form_rhs(const fit_context *fit) {
+  const consumer *self = fit->self;
+  float *rows = ESP_NEW(float, self->n_kept * self->n_all);
+  float *out = ESP_NEW(float, self->n_kept * self->n_out);
+  for (int64_t i = 0; i < self->n_kept; i++)
+    for (int64_t j = 0; j < self->n_all; j++)
+      rows[i * self->n_all + j] = (float)moment(fit, self->features[i], j);
+  esp_gemm_compute(&(esp_gemm){.transpose_b = true,
+                               .m = self->n_kept,
+                               .n = self->n_out,
+                               .k = self->n_all,
+                               .alpha = 1.0f,
+                               .a = rows,
+                               .lda = self->n_all,
+                               .b = self->dense,
+                               .ldb = self->n_all,
+                               .c = out,
+                               .ldc = self->n_out});
+  esp_free(&rows);
+  return out;
+}
+
+static double mean_diagonal(const fit_context *fit) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < fit->self->n_kept; i++) sum += gram(fit, i, i);
+  return sum > 0.0 ? sum / (double)fit->self->n_kept : 1.0;
+}
+
+static void take_solution(consumer *self, const double *x, const double *mean) {
+  for (int64_t i = 0; i < self->n_out; i++) {
+    double shift = 0.0;
+    for (int64_t j = 0; j < self->n_all; j++) shift += self->dense[i * self->n_all + j] * mean[j];
+    for (int64_t k = 0; k < self->n_kept; k++) {
+      self->fitted[i * self->n_kept + k] = (float)x[k * self->n_out + i];
+      shift -= x[k * self->n_out + i] * mean[self->features[k]];
+    }
+    if (self->bias) self->bias[i] += (float)shift;
+  }
+}
+
+static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stats *site) {
+  fit_context context = {.self = self, .site = site, .is_centred = self->bias != NULL};
+  float *right = form_rhs(&context);
+  context.rhs = right;
+  double *x = ESP_NEW(double, self->n_kept * self->n_out);
+  const esp_spd_problem problem = {.n = self->n_kept,
+                                   .n_rhs = self->n_out,
+                                   .ridge = job->ridge * mean_diagonal(&context),
+                                   .gram = gram,
+                                   .rhs = rhs,
+                                   .context = &context};
+  const esp_status status = esp_solve_spd(job->comm, &problem, x);
+  if (status == ESP_OK) take_solution(self, x, site->mean);
+  esp_free(&x);
+  esp_free(&right);
+  return status;
+}
+
+static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
+  (void)stage, (void)report;
+  esp_site_stats site;
+  ESP_TRY(esp_stats_load_site(job->stats, self->dense_stage->name, self->n_all, ESP_LOAD_COVARIANCE,
+                              &site));
+  const esp_status status = solve(job, self, &site);
+  esp_site_stats_clear(&site);
+  return status;
+}
+
+static esp_status apply(esp_repair_job *job) { return repair_each(job, fit); }
+
+const esp_repair repair_least_squares = {
+    .name = "least-squares",
+    .summary = "refit each consumer to its dense output, from the statistics",
+    .needs_covariance = true,
+    .apply = apply};

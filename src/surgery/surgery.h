@@ -1,0 +1,75 @@
+/* What the repairs share. */
+#ifndef ESPALIER_SRC_SURGERY_SURGERY_H
+#define ESPALIER_SRC_SURGERY_SURGERY_H
+
+#include "espalier/linalg/exact.h"
+#include "espalier/surgery/repair.h"
+
+extern const esp_repair repair_none, repair_bias, repair_least_squares, repair_sequential;
+
+/* A stage's consumer as matrices: dense rows that stay, and where the pruned one's values go. */
+typedef struct consumer {
+  const esp_stage *dense_stage, *pruned_stage;
+  int64_t n_out, n_all, n_kept; // preserved outputs, all features F, kept features K
+  int64_t *features;            // (n_kept) kept feature indices
+  float *dense;                 // (n_out, n_all): dense W, preserved rows
+  float *fitted;                // (n_out, n_kept): starts as the cut W
+  float *bias;                  // (n_out) or NULL without a bias
+} consumer;
+
+/* Read a consumer's weights; both models' stage must be loaded. Local. */
+void consumer_init(consumer *self, const esp_repair_job *job, int stage);
+/* Make fitted and bias the pruned model's own values. Local. */
+void consumer_store(const consumer *self, const esp_repair_job *job, int stage);
+void consumer_clear(consumer *self);
+
+/* Load a stage's weights of both models. Collective. */
+esp_status repair_load(esp_repair_job *job, int stage);
+/* Which dense output each pruned output is; NULL: all. Local. */
+const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage);
+
+/* Run fit on every stage's consumer, weights loaded, from the bottom; agree. Collective. */
+typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self, json_t *report);
+esp_status repair_each(esp_repair_job *job, consumer_fit fit);
+
+/* Moments of regressors x (n_in) and targets t (n_out) over samples, as exact sums. */
+typedef struct regression {
+  int64_t n_in, n_out, samples;
+  esp_exact xx, xt; // (n_in, n_in), (n_in, n_out)
+  esp_exact x, t;   // (n_in, 1), (n_out, 1)
+  esp_exact tt;     // (n_out, 1): sums of t^2
+} regression;
+
+/* Magnitudes that the exact sums are scaled by: root mean squares, (n_in) and (n_out). */
+void regression_init(regression *self, int64_t n_in, int64_t n_out, const double *x_rms,
+                     const double *t_rms);
+void regression_clear(regression *self);
+/* Add rows of x (rows, n_in) and t (rows, n_out). NUMERIC. Local. */
+esp_status regression_add_local(regression *self, int64_t rows, const float *x, const float *t);
+/* Add the sums of all ranks. Collective. */
+esp_status regression_reduce(const esp_comm *comm, regression *self);
+/* Add another's sums of the same scale. Local. */
+void regression_merge(regression *self, const regression *other);
+
+/* What a correction is fitted to and judged by. start (n_out, n_in) are the weights as they stand. */
+typedef struct correction_problem {
+  const esp_comm *comm;
+  const regression *fit, *held_out;
+  const float *start;
+  bool has_bias; // moments about the mean; the best bias follows
+} correction_problem;
+
+typedef struct correction_choice {
+  double ridge, step;          // relative to the mean diagonal; W = start + step * correction
+  double error_before, error_after; // held out: mean square of what is missing, over that of the targets
+} correction_choice;
+
+/* Try ridges and steps on the held-out sums; ridge 0 in the choice means no correction. Collective. */
+esp_status correction_choose(const correction_problem *problem, correction_choice *choice);
+/* Fit on problem->fit and write start + step * correction to weights (n_out, n_in). Collective. */
+esp_status correction_apply(const correction_problem *problem, const correction_choice *choice,
+                            float *weights);
+/* b = E[t] - W E[x], (n_out). Local. */
+void regression_bias(const regression *self, const float *weights, float *bias);
+
+#endif

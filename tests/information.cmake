@@ -1,0 +1,3 @@
+esp_unit_test(information planes)
+esp_unit_test(information joint)
+esp_unit_test(information information)

@@ -1,0 +1,19 @@
+esp_unit_test(io dtype)
+esp_unit_test(io box)
+target_include_directories(unit_box PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+
+foreach(name file h5 tensors dataset)
+  esp_mpi_test(io ${name})
+  target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+  target_link_libraries(mpi_${name} PRIVATE hdf5::hdf5 ZLIB::ZLIB)
+endforeach()
+
+# Open MPI has two implementations of MPI-IO; the tests above run on its default one.
+foreach(name h5 tensors)
+  foreach(n 1 2 3 4)
+    add_test(NAME mpi.${name}.romio.np${n} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${n}
+             $<TARGET_FILE:mpi_${name}>)
+    set_tests_properties(mpi.${name}.romio.np${n} PROPERTIES LABELS mpi TIMEOUT 120
+                         ENVIRONMENT "${TEST_ENVIRONMENT};OMPI_MCA_io=romio321")
+  endforeach()
+endforeach()

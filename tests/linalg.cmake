@@ -1,0 +1,6 @@
+esp_unit_test(linalg gemm)
+esp_unit_test(linalg exact)
+target_link_libraries(unit_gemm PRIVATE OpenMP::OpenMP_C)
+target_link_libraries(unit_exact PRIVATE OpenMP::OpenMP_C)
+esp_mpi_test(linalg exact)
+esp_mpi_test(linalg solve 1 2 3 4 7)

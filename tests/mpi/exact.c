@@ -1,0 +1,108 @@
+#include "espalier/linalg/exact.h"
+
+#include "mpi.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N = 19, UNITS = 141 };
+
+static void fill_batch(float *values, int64_t batch) {
+  for (int64_t i = 0; i < N * UNITS; i++)
+    values[i] = (float)esp_rng_normal(3, (uint64_t)batch, (uint64_t)i);
+}
+
+/* Sums over micro-batches [begin, end): of a'a, or of a' and the first column of a. */
+static esp_exact add_batches(int64_t begin, int64_t end, bool gram) {
+  esp_exact sums;
+  float *a = ESP_NEW(float, (N * UNITS));
+  esp_exact_init(&sums, UNITS, gram ? UNITS : 3, NULL, NULL);
+  for (int64_t batch = begin; batch < end; batch++) {
+    fill_batch(a, batch);
+    ESP_ASSERT(esp_exact_add_local(&sums, N, a, UNITS, a, UNITS) == ESP_OK);
+  }
+  esp_free(&a);
+  return sums;
+}
+
+/* True iff the sums dealt to the ranks and reduced are those of one rank alone, bit for bit. */
+static bool is_same_as_alone(int64_t batches, bool gram) {
+  esp_comm alone;
+  esp_comm_init(&alone, MPI_COMM_SELF);
+  const int64_t begin = esp_block_begin(batches, test_comm.size, test_comm.rank);
+  const int64_t end = esp_block_begin(batches, test_comm.size, test_comm.rank + 1);
+  esp_exact dealt = add_batches(begin, end, gram), whole = add_batches(0, batches, gram);
+  bool same = esp_exact_reduce(&test_comm, &dealt) == ESP_OK;
+  same = esp_exact_reduce(&alone, &whole) == ESP_OK && same;
+  const size_t bytes = (size_t)(dealt.rows * dealt.cols) * sizeof *dealt.sum;
+  same = same && memcmp(dealt.sum, whole.sum, bytes) == 0;
+  esp_exact_clear(&dealt);
+  esp_exact_clear(&whole);
+  esp_comm_clear(&alone);
+  return same;
+}
+
+static void reduce_gives_the_bits_of_one_rank(void **state) {
+  (void)state;
+  ASSERT_ALL(is_same_as_alone(11, true));
+  ASSERT_ALL(is_same_as_alone(11, false));
+}
+
+static void reduce_takes_fewer_batches_than_ranks(void **state) {
+  (void)state;
+  ASSERT_ALL(is_same_as_alone(1, true));
+  ASSERT_ALL(is_same_as_alone(2, false));
+  ASSERT_ALL(is_same_as_alone(0, true));
+}
+
+static void reduce_mirrors_a_gram_matrix_on_every_rank(void **state) {
+  (void)state;
+  esp_exact sums = add_batches(0, test_comm.rank == 0, true); // the others have no micro-batch
+  const esp_status status = esp_exact_reduce(&test_comm, &sums);
+  bool mirrored = sums.sum[0] > 0;
+  for (int64_t i = 0; i < UNITS; i++)
+    for (int64_t j = 0; j < i; j++)
+      mirrored = mirrored && sums.sum[i * UNITS + j] == sums.sum[j * UNITS + i] &&
+                 sums.sum[i * UNITS + j] != 0 &&
+                 esp_exact_get(&sums, i, j) == esp_exact_get(&sums, j, i);
+  esp_exact_clear(&sums);
+  ASSERT_ALL(status == ESP_OK && mirrored);
+}
+
+/* What a caller does with one micro-batch of one sample a rank. */
+static esp_status add_and_reduce(float a, float b) {
+  esp_exact sums;
+  esp_exact_init(&sums, 1, 1, NULL, NULL);
+  esp_status status = esp_agree(&test_comm, esp_exact_add_local(&sums, 1, &a, 1, &b, 1));
+  if (status == ESP_OK) status = esp_exact_reduce(&test_comm, &sums);
+  esp_exact_clear(&sums);
+  return status;
+}
+
+static void add_of_nan_on_one_rank_is_numeric_on_all(void **state) {
+  (void)state;
+  const bool bad = test_comm.rank == test_comm.size - 1;
+  const esp_status status = add_and_reduce(bad ? NAN : 1, 1);
+  ASSERT_ALL(status == ESP_NUMERIC);
+  ASSERT_ALL(strstr(esp_failure_text(), "nan in row unit 0, sample 0") != NULL);
+}
+
+static void add_beyond_the_head_room_on_one_rank_is_numeric_on_all(void **state) {
+  (void)state;
+  const bool bad = test_comm.rank == test_comm.size - 1;
+  ASSERT_ALL(add_and_reduce(bad ? 0x1p20F : 1, 0x1p18F) == ESP_NUMERIC);
+}
+
+static void reduce_beyond_the_head_room_is_numeric_on_all(void **state) {
+  (void)state;
+  const esp_status status = add_and_reduce(0x1p18F, 0x1p17F); // 2^61 a rank, 2^62 is too much
+  ASSERT_ALL(status == (test_comm.size > 1 ? ESP_NUMERIC : ESP_OK));
+  ASSERT_ALL(test_comm.size == 1 || strstr(esp_failure_text(), "pilot") != NULL);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(reduce_gives_the_bits_of_one_rank),
+              cmocka_unit_test(reduce_takes_fewer_batches_than_ranks),
+              cmocka_unit_test(reduce_mirrors_a_gram_matrix_on_every_rank),
+              cmocka_unit_test(add_of_nan_on_one_rank_is_numeric_on_all),
+              cmocka_unit_test(add_beyond_the_head_room_on_one_rank_is_numeric_on_all),
+              cmocka_unit_test(reduce_beyond_the_head_room_is_numeric_on_all))

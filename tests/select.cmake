@@ -1,0 +1,5 @@
+esp_unit_test(select criteria)
+esp_unit_test(select budget)
+esp_unit_test(select set_mi)
+esp_unit_test(select set_mi_properties)
+target_include_directories(unit_set_mi PRIVATE golden)
