@@ -5,6 +5,7 @@ target_include_directories(unit_box PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
 foreach(name file h5 tensors dataset)
   esp_mpi_test(io ${name})
   target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+  target_compile_definitions(mpi_${name} PRIVATE H5_USE_110_API)
   target_link_libraries(mpi_${name} PRIVATE hdf5::hdf5 ZLIB::ZLIB)
 endforeach()
 

@@ -38,11 +38,9 @@ static hid_t new_access(const esp_comm *comm) {
  * it can neither close the file nor keep the ranks together. So space is set aside ahead of every
  * call. */
 esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes) {
-  hsize_t used = 0;
-  if (file->id >= 0) H5Fget_filesize(file->id, &used);
   int64_t end;
   esp_status status = ESP_OK;
-  if (__builtin_add_overflow((int64_t)used + SLACK_BYTES, bytes, &end))
+  if (__builtin_add_overflow(file->used + SLACK_BYTES, bytes, &end))
     status = esp_fail(ESP_IO, "cannot write %s: %lld more bytes are too many", file->path,
                       (long long)bytes);
   if (status == ESP_OK) status = esp_output_check_limit(file->path, end);
@@ -195,30 +193,38 @@ static esp_status close_library_file(esp_h5 *file) {
 }
 
 /* Flushing makes every rank's node write its pages; closing alone does not. */
-static esp_status finish(esp_h5 *file) {
-  esp_status status = ESP_OK;
-  if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
-    status = esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
-  const esp_status closed = close_library_file(file);
-  return esp_agree(file->comm, status == ESP_OK ? closed : status);
+static esp_status flush_library_file(const esp_h5 *file) {
+  if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) >= 0) return ESP_OK;
+  return esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
+}
+
+static esp_status commit(esp_h5 *file) {
+  ESP_TRY(esp_agree(file->comm, flush_library_file(file)));
+  ESP_TRY(esp_agree(file->comm, close_library_file(file)));
+  if (file->fd >= 0) esp_output_trim(file->fd);
+  file->created = false; // nothing is left to remove
+  return esp_file_commit(file->comm, file->path);
 }
 
 esp_status esp_h5_commit(esp_h5 **file) {
-  esp_h5 *self = *file;
-  ESP_ASSERT(self && self->created);
-  esp_status status = finish(self);
-  if (status == ESP_OK) {
-    self->created = false; // from here on nothing is left to remove
-    if (self->fd >= 0) esp_output_trim(self->fd);
-    status = esp_file_commit(self->comm, self->path);
-  }
+  ESP_ASSERT(*file && (*file)->created);
+  const esp_status status = commit(*file);
   esp_h5_close(file);
   return status;
+}
+
+/* The library writes what it still holds before it closes; on a full disk it needs room for that.
+ */
+static void drop_contents(const esp_h5 *file) {
+  const bool dropped = file->fd < 0 || ftruncate(file->fd, 0) == 0;
+  (void)dropped; // if it failed, closing may fail as well: there is nothing better to try
+  MPI_Barrier(file->comm->mpi);
 }
 
 void esp_h5_close(esp_h5 **file) {
   esp_h5 *self = *file;
   if (!self) return;
+  if (self->created) drop_contents(self);
   (void)close_library_file(self);
   if (self->fd >= 0) close(self->fd);
   if (self->created) esp_file_abandon(self->comm, self->path);

@@ -13,6 +13,7 @@ struct esp_h5 {
   hid_t id;             // -1: not open
   int fd;               // of a created file on rank 0, to set space aside; else -1
   bool created;
+  int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
   int64_t call_bytes; // most that a rank moves in one collective call
 };

@@ -26,13 +26,15 @@ esp_status esp_output_check_limit(const char *path, int64_t bytes) {
       path, (long long)bytes, (unsigned long long)limit.rlim_cur);
 }
 
-static esp_status check_free(int fd, const char *path, int64_t bytes) {
-  struct statvfs about;
-  if (fstatvfs(fd, &about) != 0) return ESP_OK; // writing will tell
-  const double free_bytes = (double)about.f_bavail * (double)about.f_frsize;
-  if ((double)bytes <= free_bytes) return ESP_OK;
-  return esp_fail(ESP_IO, "cannot write %s: it needs %lld more bytes, but only %.0f are free", path,
-                  (long long)bytes, free_bytes);
+static esp_status check_free(int fd, const char *path, int64_t end) {
+  struct statvfs disk;
+  struct stat about;
+  if (fstatvfs(fd, &disk) != 0 || fstat(fd, &about) != 0) return ESP_OK; // writing will tell
+  const double free_bytes = (double)disk.f_bavail * (double)disk.f_frsize;
+  const double needed_bytes = (double)end - 512.0 * (double)about.st_blocks;
+  if (needed_bytes <= free_bytes) return ESP_OK;
+  return esp_fail(ESP_IO, "cannot write %s: it needs %.0f more bytes, but only %.0f are free", path,
+                  needed_bytes, free_bytes);
 }
 
 esp_status esp_output_reserve(int fd, const char *path, int64_t begin, int64_t end) {
@@ -46,10 +48,11 @@ esp_status esp_output_reserve(int fd, const char *path, int64_t begin, int64_t e
     return esp_fail(ESP_IO, "cannot write %s: no room for %lld more bytes: %s; free some space",
                     path, (long long)(end - begin), strerror(errno));
 #endif
-  return check_free(fd, path, end - begin);
+  return check_free(fd, path, end);
 }
 
 void esp_output_trim(int fd) {
   struct stat about;
-  if (fstat(fd, &about) == 0 && ftruncate(fd, about.st_size) != 0) return; // room kept, nothing lost
+  if (fstat(fd, &about) == 0 && ftruncate(fd, about.st_size) != 0)
+    return; // room kept, nothing lost
 }

@@ -1,10 +1,13 @@
 /* Forward selection under the Gaussian model (gaussian.h): take next the unit with the largest
  * gain of sum_j I(x_K; y_j) = -1/2 sum_j log(Var(y_j | x_K) / Var(y_j)).
  *
- * A pivoted Cholesky of S = G + D carries C = Cov(x, y | x_K) (F, P) and Var(y_j | x_K) along: with
- * T whitening S_gg, Y = S_:g T^T and Z = T C_g, S -= Y Y^T,   C -= Y Z,   Var_j -= sum_a Z_aj^2,
- * gain_g = -1/2 sum_j log(1 - sum_a Z_aj^2 / Var_j). O(F (F + P)) a unit; 8 F (F + 1 + P) bytes.
- * output_scale cancels, but for a zero, which drops the output. */
+ * A pivoted Cholesky of S = G + D carries C = Cov(x, y | x_K) (F, P) and Var(y_j | x_K) along. With
+ * T whitening S_gg, Y = S_:g T^T and Z = T C_g, choosing g means
+ * - S -= Y Y^T, C -= Y Z, Var_j -= sum_a Z_aj^2
+ * - gain_g = -1/2 sum_j log(1 - sum_a Z_aj^2 / Var_j)
+ *
+ * O(F (F + P)) a unit; 8 F (F + 1 + P) bytes. output_scale cancels, but for a zero, which drops the
+ * output. */
 #include "block.h"
 #include "check.h"
 #include "criteria.h"
@@ -121,22 +124,23 @@ static void update_inverses(selection *self) {
 /* z = T C_g (w, P), share_j = sum_a Z_aj^2. */
 static void explain(selection *self, int64_t unit, double *z) {
   const int64_t w = self->width, outputs = self->outputs;
+  double *share = self->share;
   esp_block_whiten(w, self->blocks + unit * w * w, self->floor + unit * w, self->t);
-  memset(self->share, 0, (size_t)outputs * sizeof *self->share);
   for (int64_t a = 0; a < w; a++, z += outputs) {
-    const double *cross = self->cross + unit * w * outputs;
-    for (int64_t j = 0; j < outputs; j++) z[j] = self->t[a] * cross[j];
+    const double *cross = self->cross + unit * w * outputs, first = self->t[a];
+    for (int64_t j = 0; j < outputs; j++) z[j] = first * cross[j];
     for (int64_t b = 1; b <= a; b++) {
+      const double t = self->t[a + b * w];
       cross += outputs;
-      for (int64_t j = 0; j < outputs; j++) z[j] += self->t[a + b * w] * cross[j];
+      for (int64_t j = 0; j < outputs; j++) z[j] += t * cross[j];
     }
-    for (int64_t j = 0; j < outputs; j++) self->share[j] += z[j] * z[j];
+    for (int64_t j = 0; j < outputs; j++) share[j] = (a > 0 ? share[j] : 0) + z[j] * z[j];
   }
 }
 
+/* What is left of Var_j; rounding may take it to or below 0 once an output is all but explained. */
 static double compute_ratio(double share, double inverse) {
-  const double left = 1 - share * inverse;
-  return left > DBL_EPSILON ? left : DBL_EPSILON;
+  return fabs(1 - share * inverse) + DBL_EPSILON;
 }
 
 /* log of the product of 8 lanes, each at least eps^16, by mantissas and exponents. */

@@ -46,12 +46,12 @@ static void assert_forward_is_plain(int64_t units, int64_t width, int64_t output
 static void set_mi_forward_is_the_plain_version(void **state) {
   (void)state;
   assert_forward_is_plain(1, 1, 1);
-  assert_forward_is_plain(67, 1, 4);
+  assert_forward_is_plain(41, 1, 4);
 }
 
 static void set_mi_forward_of_heads_is_the_plain_version(void **state) {
   (void)state;
-  assert_forward_is_plain(23, 3, 4);
+  assert_forward_is_plain(14, 5, 4);
   assert_forward_is_plain(3, 67, 2);
 }
 

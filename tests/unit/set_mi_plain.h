@@ -138,12 +138,13 @@ static inline double *make_cross(const esp_evidence *e) {
 static inline void explain(const esp_evidence *e, const double *cross, const bool *kept,
                            double *explained) {
   const int64_t n = e->units * e->width, p = e->outputs;
+  const double ridge = get_ridge(e);
   int64_t *row = ESP_NEW(int64_t, n), k = 0;
   for (int64_t f = 0; f < n; f++)
     if (kept[f / e->width]) row[k++] = f;
   double *a = ESP_NEW(double, k *k);
   for (int64_t i = 0; i < k * k; i++) a[i] = e->covariance[row[i / k] * n + row[i % k]];
-  for (int64_t i = 0; i < k; i++) a[i * k + i] += get_ridge(e);
+  for (int64_t i = 0; i < k; i++) a[i * k + i] += ridge;
   invert(k, a);
   memset(explained, 0, (size_t)p * sizeof *explained);
   for (int64_t i = 0; i < k * k; i++)
@@ -186,9 +187,10 @@ static inline void plain_downdate(const plain_state *s, const double *a, int64_t
   double *old = ESP_NEW(double, w *columns);
   memcpy(old, x + first * columns, (size_t)(w * columns) * sizeof *old);
   for (int64_t f = 0; f < s->n; f++)
-    for (int64_t i = 0; i < w * w; i++) {
-      const double factor = a[f * s->n + first + i / w] * s->inverse[i];
-      for (int64_t j = 0; j < columns; j++) x[f * columns + j] -= factor * old[i % w * columns + j];
+    for (int64_t i = 0; i < w; i++) {
+      double factor = 0;
+      for (int64_t k = 0; k < w; k++) factor += a[f * s->n + first + k] * s->inverse[k * w + i];
+      for (int64_t j = 0; j < columns; j++) x[f * columns + j] -= factor * old[i * columns + j];
     }
   esp_free(&old);
 }

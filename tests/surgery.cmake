@@ -1,0 +1,5 @@
+foreach(name cut repair)
+  esp_mpi_test(surgery ${name})
+  target_link_libraries(mpi_${name} PRIVATE test_small)
+endforeach()
+target_include_directories(mpi_repair PRIVATE golden)
