@@ -23,20 +23,29 @@ static void deal_batches(esp_stats *stats, int64_t n_batches) {
   stats->count = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank + 1) - stats->first;
 }
 
-static void count_rows(esp_stats *stats) {
+/* Joint counts are int32, so there can't be more rows than that in all. */
+static esp_status count_rows(esp_stats *stats) {
   stats->rows = 0;
-  for (int64_t i = 0; i < stats->n_batches; i++) stats->rows += stats->valid[i];
+  for (int64_t i = 0; i < stats->n_batches && stats->rows <= INT32_MAX; i++)
+    stats->rows += stats->valid[i];
+  if (stats->rows <= INT32_MAX) return ESP_OK;
+  return esp_fail(ESP_FORMAT, "%s: expected fewer than 2^31 rows, found more; use fewer samples",
+                  stats->path);
 }
 
-static esp_status read_layout(esp_stats *stats) {
-  int64_t bins, rows;
+static esp_status read_layout(esp_stats *stats, int64_t *batch_rows) {
+  int64_t bins;
   ESP_TRY(esp_config_get_int(stats->meta, "bins", 2, &bins));
-  ESP_TRY(esp_config_get_int(stats->meta, "batch_rows", 1, &rows));
+  ESP_TRY(esp_config_get_int(stats->meta, "batch_rows", 1, batch_rows));
+  if (bins > ESP_MAX_BINS)
+    return esp_fail(ESP_FORMAT, "%s: expected at most %d bins, found %" PRId64, stats->path,
+                    ESP_MAX_BINS, bins);
+  if (*batch_rows > INT32_MAX)
+    return esp_fail(ESP_FORMAT, "%s: expected batch_rows below 2^31, found %" PRId64, stats->path,
+                    *batch_rows);
   stats->bins = (int)bins;
-  stats->words = (rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
-  if (bins <= ESP_MAX_BINS) return ESP_OK;
-  return esp_fail(ESP_FORMAT, "%s: expected at most %d bins, found %" PRId64, stats->path,
-                  ESP_MAX_BINS, bins);
+  stats->words = (*batch_rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
+  return ESP_OK;
 }
 
 static esp_status write_head(esp_stats *stats) {
@@ -57,8 +66,9 @@ esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t i = 0; i < self->n_batches; i++)
     self->valid[i] = esp_shard_count_samples(shard, i) * rows_a_sample;
-  count_rows(self);
-  esp_status status = read_layout(self);
+  int64_t batch_rows;
+  esp_status status = read_layout(self, &batch_rows);
+  if (status == ESP_OK) status = count_rows(self);
   if (status == ESP_OK) status = esp_h5_create(comm, path, &self->file);
   if (status == ESP_OK) status = write_head(self);
   *stats = self;
@@ -82,7 +92,7 @@ void esp_stats_close(esp_stats **stats) {
   esp_free(stats);
 }
 
-static esp_status read_valid(esp_stats *stats) {
+static esp_status read_valid(esp_stats *stats, int64_t batch_rows) {
   esp_h5_shape shape;
   ESP_TRY(esp_h5_get_shape(stats->file, "/valid", &shape));
   if (shape.type != ESP_I64 || shape.rank != 1 || shape.dims[0] < 1)
@@ -91,13 +101,11 @@ static esp_status read_valid(esp_stats *stats) {
   deal_batches(stats, shape.dims[0]);
   stats->valid = ESP_NEW(int64_t, stats->n_batches);
   ESP_TRY(esp_h5_read_all(stats->file, "/valid", stats->valid));
-  const int64_t most = stats->words * ESP_WORD_BITS;
   for (int64_t i = 0; i < stats->n_batches; i++)
-    if (stats->valid[i] < 0 || stats->valid[i] > most)
+    if (stats->valid[i] < 0 || stats->valid[i] > batch_rows)
       return esp_fail(ESP_FORMAT, "%s: expected 0 to %" PRId64 " rows in micro-batch %" PRId64
-                      ", found %" PRId64, stats->path, most, i, stats->valid[i]);
-  count_rows(stats);
-  return ESP_OK;
+                      ", found %" PRId64, stats->path, batch_rows, i, stats->valid[i]);
+  return count_rows(stats);
 }
 
 static esp_status read_head(esp_stats *stats) {
@@ -107,8 +115,9 @@ static esp_status read_head(esp_stats *stats) {
   esp_free(&text);
   if (!stats->meta)
     return esp_fail(ESP_FORMAT, "%s: expected JSON in /meta; collect again", stats->path);
-  ESP_TRY(read_layout(stats));
-  return read_valid(stats);
+  int64_t batch_rows;
+  ESP_TRY(read_layout(stats, &batch_rows));
+  return read_valid(stats, batch_rows);
 }
 
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats) {

@@ -6,10 +6,18 @@ int64_t esp_batch_count_rows(const esp_batch *batch) {
   return batch->kind == ESP_DATA_TOKENS ? batch->count * batch->width : batch->count;
 }
 
+int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch) {
+  return model->task == ESP_TASK_CLASSIFY ? batch->count : esp_batch_count_rows(batch);
+}
+
 void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
                        float *state) {
   const esp_stage *self = &model->stages[stage];
   esp_linear_forward(model, &self->consumer, rows, x, state, self->is_residual);
+}
+
+void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state) {
+  if (model->family->finish) model->family->finish(model, stage, batch, state);
 }
 
 void esp_pass_init(esp_pass *self, const esp_model *model, int64_t rows) {
@@ -32,6 +40,7 @@ void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self)
   for (int stage = 0; stage < model->n_stages; stage++) {
     model->family->produce(model, stage, batch, self->state, self->x);
     esp_stage_consume(model, stage, rows, self->x, self->state);
+    esp_stage_finish(model, stage, batch, self->state);
   }
   model->family->head(model, batch, self->state, self->logits);
 }

@@ -72,6 +72,7 @@ static void add_layers(esp_model *model, const int64_t *sizes, int n) {
     add_hidden(model, layer - 1, &below, &above);
     below = above;
   }
+  model->task = ESP_TASK_CLASSIFY;
   model->n_inputs = sizes[0];
   model->n_outputs = sizes[n - 1];
 }

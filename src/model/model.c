@@ -34,7 +34,25 @@ int esp_model_add_weight(esp_model *model, esp_weight_shape shape, const char *f
 
 esp_stage *esp_model_add_stage(esp_model *model) {
   model->stages = grow(model->stages, model->n_stages, sizeof *model->stages);
+  model->stages[model->n_stages].per_group = 1;
   return &model->stages[model->n_stages++];
+}
+
+static void widen(esp_slice *slices, int n, int64_t factor) {
+  for (int i = 0; i < n; i++) slices[i].width *= factor;
+}
+
+void esp_stage_merge_groups(esp_stage *stage) {
+  const int64_t n = stage->per_group;
+  if (n == 1) return;
+  widen(stage->producers, stage->n_producers, n);
+  widen(stage->consumers, stage->n_consumers, n);
+  stage->units /= n;
+  stage->width *= n;
+  stage->per_group = 1;
+  ESP_ASSERT(stage->n_producers + stage->n_shared <= ESP_MAX_SLICES);
+  for (int i = 0; i < stage->n_shared; i++) stage->producers[stage->n_producers++] = stage->shared[i];
+  stage->n_shared = 0;
 }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }

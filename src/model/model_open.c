@@ -25,8 +25,37 @@ static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                   expected, esp_dtype_name(tensor->type), found);
 }
 
-static esp_status bind_weight(esp_model *model, esp_weight *weight) {
+/* By its name, or by its name without the family's prefix, which it then keeps. */
+static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = esp_tensor_set_find(model->source, weight->name);
+  const size_t length = model->prefix ? strlen(model->prefix) : 0;
+  if (tensor || length == 0 || strncmp(weight->name, model->prefix, length) != 0) return tensor;
+  tensor = esp_tensor_set_find(model->source, weight->name + length);
+  if (tensor) {
+    char *name = esp_strdup(tensor->name);
+    esp_free(&weight->name);
+    weight->name = name;
+  }
+  return tensor;
+}
+
+static bool is_known(const esp_model *model, const char *tensor) {
+  for (int i = 0; i < model->n_weights; i++)
+    if (strcmp(model->weights[i].name, tensor) == 0) return true;
+  return model->family->ignores && model->family->ignores(model, tensor);
+}
+
+static esp_status check_unknown(const esp_model *model) {
+  for (int i = 0; i < model->source->n_tensors; i++)
+    if (!is_known(model, model->source->tensors[i].name))
+      return esp_fail(ESP_MISMATCH, "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
+                      "of a variant that Espalier does not know", model->path,
+                      model->source->tensors[i].name, model->family->name);
+  return ESP_OK;
+}
+
+static esp_status bind_weight(esp_model *model, esp_weight *weight) {
+  const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor)
     return esp_fail(ESP_MISMATCH, "%s: expected a tensor '%s' for this configuration, found none "
                     "among %d tensors; the checkpoint is incomplete", model->path, weight->name,
@@ -65,7 +94,7 @@ static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
   for (int i = 0; i < (*model)->n_weights && status == ESP_OK; i++)
     status = bind_weight(*model, &(*model)->weights[i]);
-  return status;
+  return status == ESP_OK ? check_unknown(*model) : status;
 }
 
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {

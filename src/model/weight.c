@@ -87,10 +87,13 @@ static esp_status load(esp_weight *weight) {
 esp_status esp_model_load_local(esp_model *model, int stage) {
   for (int i = 0; i < model->n_weights; i++)
     if (model->weights[i].stage == stage) ESP_TRY(load(&model->weights[i]));
+  if (stage == model->n_stages && model->is_head_tied)
+    return esp_model_load_local(model, ESP_STAGE_EMBED);
   return ESP_OK;
 }
 
 void esp_model_unload(esp_model *model, int stage) {
+  if (stage == model->n_stages && model->is_head_tied) esp_model_unload(model, ESP_STAGE_EMBED);
   for (int i = 0; i < model->n_weights; i++) {
     esp_weight *weight = &model->weights[i];
     if (weight->stage != stage || weight->is_final) continue;

@@ -10,7 +10,6 @@ typedef struct esp_collect_options {
   int bins;            // B
   int64_t pilot;       // samples that the edges are computed from
   bool covariance;     // second moments (F, F) of each site
-  bool verbose;
 } esp_collect_options;
 
 /* Run the shards through the model and write STATS.h5 to path. meta (taken over) is stored with it.

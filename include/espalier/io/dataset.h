@@ -14,6 +14,7 @@ typedef struct esp_batch {
   const float *pixels;    // images: (count, width) in [0, 1]; else NULL
   const int32_t *tokens;  // tokens: (count, width); else NULL
   const int32_t *lengths; // tokens: (count) valid tokens, NULL: all
+  const int32_t *types;   // tokens: (count, width) token types, NULL: all 0
   const int32_t *labels;  // (count), NULL without labels
 } esp_batch;
 
@@ -26,6 +27,8 @@ typedef struct esp_dataset {
   uint64_t fingerprint; // of content, the same at any rank count
   uint8_t *pixels;      // images: (count, width), owned
   int32_t *labels;      // (count), owned
+  int32_t *tokens, *types; // tokens: (count, width), owned; types NULL: all 0
+  int32_t *lengths;        // tokens: (count), owned; NULL: all width
 } esp_dataset;
 
 /* Open a data set: a folder with IDX files (train-images-idx3-ubyte[.gz],

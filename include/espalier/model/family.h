@@ -20,7 +20,9 @@ struct esp_family {
   void (*embed)(const esp_model *model, const esp_batch *batch, float *state);
   void (*produce)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                   float *x);
-  /* logits (rows, n_outputs); may be the state itself. */
+  /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
+  void (*finish)(const esp_model *model, int stage, const esp_batch *batch, float *state);
+  /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state itself. */
   void (*head)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
   /* Backward of the three; gradients (n_weights pointers) are added to. dstate may be the same array
    * as dlogits. NULL in a family that cannot be trained. */
@@ -31,6 +33,9 @@ struct esp_family {
                            float *const *gradients);
   void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
                          float *const *gradients);
+  /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied copies);
+   * others are refused. NULL: none may. */
+  bool (*ignores)(const esp_model *model, const char *tensor);
 };
 
 /* Find by name; USAGE or FORMAT text names the known ones. */

@@ -15,9 +15,14 @@ void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64
 /* Rows of a batch. */
 int64_t esp_batch_count_rows(const esp_batch *batch);
 
-/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place. */
+/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place; then what the family has
+ * follow it. */
 void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
                        float *state);
+void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state);
+
+/* Rows of the logits: samples for ESP_TASK_CLASSIFY, else rows of the batch. */
+int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch);
 
 /* Buffers of one micro-batch for a whole pass. Caller's struct. */
 typedef struct esp_pass {

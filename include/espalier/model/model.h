@@ -43,8 +43,16 @@ typedef struct esp_linear {
   int64_t outputs, inputs;
 } esp_linear;
 
+/* What a model is evaluated by. */
+typedef enum esp_task {
+  ESP_TASK_CLASSIFY, // logits (samples, classes) against /labels
+  ESP_TASK_LANGUAGE, // logits (rows, vocabulary): the next token
+  ESP_TASK_MASKED,   // logits (rows, vocabulary): the token itself
+  ESP_TASK_EMBED     // final states (rows, hidden size), by their cosine
+} esp_task;
+
 typedef struct esp_stage {
-  char name[48];          // of its site: "hidden.0"
+  char name[48];          // of its site: "hidden.0", "attention.3", "ffn.3"
   const char *kind;       // "hidden", "ffn", "attention"
   int64_t units, width;   // U; features a unit: F = units * width
   int64_t state_in, state_out; // floats a row before and after
@@ -52,6 +60,12 @@ typedef struct esp_stage {
   esp_linear consumer;
   int n_producers, n_consumers;
   esp_slice producers[ESP_MAX_SLICES], consumers[ESP_MAX_SLICES];
+  /* Units come in `units / per_group` groups of per_group neighbours that share something (query heads of
+   * one KV head); every group keeps equally many. 1 without groups. `shared` are slices of one group each:
+   * they go only when whole groups are the units (esp_stage_merge_groups). */
+  int64_t per_group;
+  int n_shared;
+  esp_slice shared[ESP_MAX_SLICES];
 } esp_stage;
 
 typedef struct esp_family esp_family;
@@ -65,12 +79,20 @@ typedef struct esp_model {
   esp_weight *weights;
   esp_stage *stages;
   int64_t n_inputs;    // floats (or tokens) a sample reads
+  esp_task task;
+  bool is_head_tied;   // the head reads weights of the embedding
+  const char *prefix;  // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   int64_t n_outputs;   // logits a row
+  int64_t max_length;  // longest sequence, tokens; 0: any
   int64_t max_state;   // largest state, floats a row
   int64_t max_features;
   void *shape;         // the family's own numbers, owned (one block)
   esp_tensor_set *source; // owned; NULL for a model made in memory or cut from another
 } esp_model;
+
+/* Make whole groups the units of a stage: units / per_group of them, shared slices among the producers.
+ * Nothing changes where per_group is 1. Local. */
+void esp_stage_merge_groups(esp_stage *stage);
 
 /* Open a checkpoint and check every tensor against the configuration. Weights stay mapped.
  * IO, FORMAT, MISMATCH (a tensor is missing or has another shape). Collective. */
