@@ -61,11 +61,17 @@ static esp_status make_model(const esp_settings *settings, const esp_dataset *da
   return ESP_OK;
 }
 
+/* All but how the run was conducted: a training that was interrupted gives the same bytes. */
+static json_t *dump_options(const esp_settings *settings) {
+  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_TRAIN);
+  json_object_del(json_object_get(options, "run"), "resume");
+  return options;
+}
+
 static esp_status write_model(const command_input *input, esp_model *model, const json_t *report) {
   esp_h5 *file = NULL;
   json_t *extra = json_pack("{s:s, s:o, s:O}", "program", "espalier " ESPALIER_VERSION, "options",
-                            esp_options_dump(&esp_settings_table, input->settings, ESP_COMMAND_TRAIN),
-                            "training", report);
+                            dump_options(input->settings), "training", report);
   char *text = json_dumps(extra, JSON_COMPACT | JSON_SORT_KEYS);
   esp_status status = esp_h5_create(input->comm, input->settings->output, &file);
   if (status == ESP_OK) status = esp_meta_write(file, "espalier-model", text);

@@ -5,6 +5,7 @@
 #include "espalier/core/suggest.h"
 #include "espalier/io/file.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,11 @@ static esp_status read_config(const esp_comm *comm, const char *path, esp_settin
   char *text = NULL;
   int64_t bytes;
   ESP_TRY(esp_file_read(comm, path, &text, &bytes));
-  const esp_status status = esp_options_read_yaml(&esp_settings_table, settings, text, path);
+  const esp_status status =
+      strlen(text) == (size_t)bytes
+          ? esp_options_read_yaml(&esp_settings_table, settings, text, path)
+          : esp_fail(ESP_FORMAT, "%s: expected YAML text, found a zero byte at %zu; give a text file",
+                     path, strlen(text));
   esp_free(&text);
   return status;
 }
@@ -123,6 +128,12 @@ static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
   return ESP_OK;
 }
 
+/* Other ranks' stdout holds nothing. */
+static esp_status flush_stdout_local(const esp_comm *comm) {
+  if (comm->rank != 0 || (fflush(stdout) == 0 && !ferror(stdout))) return ESP_OK;
+  return esp_fail(ESP_IO, "cannot write the result to stdout: %s; free some space", strerror(errno));
+}
+
 int run_program(const esp_comm *comm, int argc, char **argv) {
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
     if (comm->rank == 0) print_help();
@@ -132,7 +143,8 @@ int run_program(const esp_comm *comm, int argc, char **argv) {
     if (comm->rank == 0) printf("espalier " ESPALIER_VERSION "\n");
     return ESP_OK;
   }
-  const esp_status status = run_named(comm, argc, argv);
+  esp_status status = run_named(comm, argc, argv);
+  if (status == ESP_OK) status = esp_agree(comm, flush_stdout_local(comm));
   if (status != ESP_OK && comm->rank == 0)
     fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
   return (int)status;

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static esp_status check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
+esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
   for (int64_t i = 0; i < rows * features; i++)
     if (!isfinite(x[i]))
       return esp_fail(ESP_NUMERIC, "site '%s': expected finite activations, found %g in feature %lld; look for "
@@ -19,24 +19,31 @@ esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batc
                                const float *state, float *x) {
   const esp_stage *self = &model->stages[stage];
   model->family->produce(model, stage, batch, state, x);
-  return check_finite(self->name, x, esp_batch_count_rows(batch), esp_stage_features(self));
+  return collect_check_finite(self->name, x, esp_batch_count_rows(batch), esp_stage_features(self));
 }
 
 static esp_status produce(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   esp_batch batch;
   esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-  *rows = esp_batch_count_rows(&batch);
-  return esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x);
+  ESP_TRY(esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x));
+  *rows = esp_batch_compact(&batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
+  return ESP_OK;
 }
 
-static esp_status produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  (void)stage;
+/* Like produce, and takes the state on to the next stage. */
+static esp_status produce_and_advance(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   esp_batch batch;
   esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-  *rows = esp_batch_count_rows(&batch);
-  pass->model->family->head(pass->model, &batch, pass->states[i], pass->x);
-  return check_finite(ESP_SITE_LOGITS, pass->x, *rows, pass->model->n_outputs);
+  ESP_TRY(esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x));
+  esp_stage_consume(pass->model, stage, esp_batch_count_rows(&batch), pass->x, pass->states[i]);
+  esp_stage_finish(pass->model, stage, &batch, pass->states[i]);
+  *rows = esp_batch_compact(&batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
+  return ESP_OK;
 }
+
+typedef struct site_sources {
+  collect_source look, run; // for the pilot; for the pass itself
+} site_sources;
 
 typedef struct site_sums {
   esp_exact first;  // sum x
@@ -73,7 +80,7 @@ static esp_status add_sums(site_sums *sums, int64_t rows, int64_t features, cons
   return esp_exact_add_local(&sums->second, rows, sums->squares, features, NULL, 0);
 }
 
-/* Encode and sum all micro-batches of this rank; with a stage, go on to the next state. */
+/* Encode and sum all micro-batches of this rank. */
 static esp_status run_local(collect_pass *pass, collect_source source, int stage,
                             esp_site_stats *site, site_sums *sums) {
   for (int64_t i = 0; i < pass->shard->count; i++) {
@@ -82,8 +89,6 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
     esp_encode_planes(pass->x, rows, site->features, site->edges, i * pass->stats->words,
                       &site->planes);
     ESP_TRY(add_sums(sums, rows, site->features, pass->x));
-    if (stage < pass->model->n_stages)
-      esp_stage_consume(pass->model, stage, rows, pass->x, pass->states[i]);
   }
   return ESP_OK;
 }
@@ -123,16 +128,16 @@ static esp_status reduce_sums(const collect_pass *pass, site_sums *sums, esp_sit
   return ESP_OK;
 }
 
-static esp_status collect_site(collect_pass *pass, collect_source source, int stage,
+static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
   double *rms = ESP_NEW(double, site->features);
   site_sums sums = {0};
-  esp_status status = collect_pilot(pass, source, stage, site, rms);
+  esp_status status = collect_pilot(pass, sources.look, stage, site, rms);
   if (status == ESP_OK) {
     init_sums(&sums, pass, site->features, rms, covariance);
     esp_planes_init(&site->planes, site->features, pass->options->bins,
                     pass->shard->count * pass->stats->words);
-    status = esp_agree(pass->comm, run_local(pass, source, stage, site, &sums));
+    status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
   }
   if (status == ESP_OK) status = reduce_sums(pass, &sums, site);
   if (status == ESP_OK) status = esp_stats_write_site(pass->stats, site);
@@ -142,17 +147,31 @@ static esp_status collect_site(collect_pass *pass, collect_source source, int st
 }
 
 static esp_status collect_stage(collect_pass *pass, int stage) {
-  const bool is_logits = stage == pass->model->n_stages;
-  const esp_stage *self = is_logits ? NULL : &pass->model->stages[stage];
+  const esp_stage *self = &pass->model->stages[stage];
+  const site_sources sources = {produce, produce_and_advance};
   esp_site_stats site;
-  esp_site_stats_init(&site, self ? self->name : ESP_SITE_LOGITS,
-                      self ? esp_stage_features(self) : pass->model->n_outputs, pass->options->bins);
+  esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->options->bins);
   esp_status status = esp_agree(pass->comm, esp_model_load_local(pass->model, stage));
   if (status == ESP_OK)
-    status = collect_site(pass, is_logits ? produce_logits : produce, stage, &site,
-                          self && pass->options->covariance);
+    status = collect_site(pass, sources, stage, &site, pass->options->covariance);
   esp_model_unload(pass->model, stage);
   esp_site_stats_clear(&site);
+  return status;
+}
+
+static esp_status collect_logits(collect_pass *pass) {
+  const site_sources sources = {collect_produce_logits, collect_produce_logits};
+  const int head = pass->model->n_stages;
+  ESP_TRY(esp_agree(pass->comm, esp_model_load_local(pass->model, head)));
+  ESP_TRY(collect_choose_logits(pass));
+  esp_site_stats site;
+  esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->options->bins);
+  esp_status status = collect_site(pass, sources, head, &site, false);
+  esp_model_unload(pass->model, head);
+  esp_site_stats_clear(&site);
+  const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
+  if (status == ESP_OK)
+    status = esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units);
   return status;
 }
 
@@ -164,6 +183,7 @@ static esp_status embed_local(collect_pass *pass) {
     pass->states[i] = ESP_NEW(float, pass->batch_rows * pass->model->max_state);
     pass->model->family->embed(pass->model, &batch, pass->states[i]);
   }
+  esp_model_unload(pass->model, ESP_STAGE_EMBED);
   return ESP_OK;
 }
 
@@ -171,28 +191,30 @@ static esp_status run_stages(collect_pass *pass) {
   esp_progress progress;
   esp_progress_init(&progress, "collect", "sites", pass->model->n_stages + 1);
   ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
-  for (int stage = 0; stage <= pass->model->n_stages; stage++) {
+  for (int stage = 0; stage < pass->model->n_stages; stage++) {
     ESP_TRY(collect_stage(pass, stage));
     esp_progress_update(&progress, stage + 1, NULL);
   }
   esp_progress_clear(&progress);
-  return ESP_OK;
+  return collect_logits(pass);
 }
 
 static void init_pass(collect_pass *pass) {
   const esp_model *model = pass->model;
-  const int64_t widest =
-      model->max_features > model->n_outputs ? model->max_features : model->n_outputs;
-  pass->batch_rows = pass->shard->micro_batch *
-                     (pass->shard->data->kind == ESP_DATA_TOKENS ? pass->shard->data->width : 1);
+  const int64_t logits = collect_count_logits(model, pass->options);
+  const int64_t widest = model->max_features > logits ? model->max_features : logits;
+  pass->batch_rows = esp_shard_count_rows(pass->shard);
   pass->states = ESP_NEW(float *, pass->shard->count);
   pass->x = ESP_NEW(float, pass->batch_rows * widest);
+  pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
 }
 
 static void clear_pass(collect_pass *pass) {
   for (int64_t i = 0; i < pass->shard->count; i++) esp_free(&pass->states[i]);
   esp_free(&pass->states);
   esp_free(&pass->x);
+  esp_free(&pass->logits);
+  esp_free(&pass->units);
 }
 
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
@@ -200,6 +222,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   collect_pass pass = {.comm = comm, .model = model, .shard = shard, .options = options};
   json_object_set_new(meta, "bins", json_integer(options->bins));
   json_object_set_new(meta, "covariance", json_boolean(options->covariance));
+  json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));
   ESP_TRY(esp_stats_create(comm, path, meta, shard, &pass.stats));
   init_pass(&pass);
   const esp_status status = run_stages(&pass);

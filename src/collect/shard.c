@@ -27,6 +27,20 @@ int64_t esp_shard_count_samples(const esp_shard *self, int64_t i) {
   return left < self->micro_batch ? left : self->micro_batch;
 }
 
+int64_t esp_shard_count_rows(const esp_shard *self) {
+  return self->micro_batch * (self->data->kind == ESP_DATA_TOKENS ? self->data->width : 1);
+}
+
+int64_t esp_shard_count_valid(const esp_shard *self, int64_t i) {
+  const int64_t n = esp_shard_count_samples(self, i), width = self->data->width;
+  if (self->data->kind != ESP_DATA_TOKENS) return n;
+  if (!self->data->lengths) return n * width;
+  int64_t rows = 0;
+  for (int64_t s = 0; s < n; s++)
+    rows += self->data->lengths[self->order[i * self->micro_batch + s]];
+  return rows;
+}
+
 void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch) {
   esp_dataset_read(self->data, self->order, i * self->micro_batch, esp_shard_count_samples(self, i),
                    &self->buffer, batch);

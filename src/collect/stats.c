@@ -60,12 +60,11 @@ static esp_status write_head(esp_stats *stats) {
 esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_shard *shard, esp_stats **stats) {
   esp_stats *self = new_stats(comm, path, meta);
-  const int64_t rows_a_sample = shard->data->kind == ESP_DATA_TOKENS ? shard->data->width : 1;
-  json_object_set_new(meta, "batch_rows", json_integer(shard->micro_batch * rows_a_sample));
+  json_object_set_new(meta, "batch_rows", json_integer(esp_shard_count_rows(shard)));
   deal_batches(self, shard->n_batches);
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t i = 0; i < self->n_batches; i++)
-    self->valid[i] = esp_shard_count_samples(shard, i) * rows_a_sample;
+    self->valid[i] = esp_shard_count_valid(shard, i);
   int64_t batch_rows;
   esp_status status = read_layout(self, &batch_rows);
   if (status == ESP_OK) status = count_rows(self);

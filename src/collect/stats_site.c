@@ -2,6 +2,7 @@
 
 #include "espalier/core/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -129,12 +130,25 @@ static esp_status read_covariance(esp_stats *stats, esp_site_stats *site) {
   return read_whole(stats, site->name, "covariance", &shape, site->covariance);
 }
 
+/* A sum with a NaN or an infinity in it is not finite. */
+static esp_status check_finite(const esp_stats *stats, const esp_site_stats *site) {
+  const int64_t n = site->covariance ? site->features * site->features : 0;
+  double sum = 0.0;
+  for (int64_t i = 0; i < site->features; i++)
+    sum += site->mean[i] + site->variance[i] + site->norm[i];
+  for (int64_t i = 0; i < n; i++) sum += site->covariance[i];
+  if (isfinite(sum)) return ESP_OK;
+  return esp_fail(ESP_NUMERIC, "%s: site '%s': expected finite moments, found NaN or infinity; collect the "
+                  "statistics again", stats->path, site->name);
+}
+
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site) {
   esp_site_stats_init(site, name, features, stats->bins);
   esp_status status = read_moments(stats, site);
   if (status == ESP_OK && what & ESP_LOAD_PLANES) status = read_planes(stats, site);
   if (status == ESP_OK && what & ESP_LOAD_COVARIANCE) status = read_covariance(stats, site);
+  if (status == ESP_OK) status = esp_agree(stats->comm, check_finite(stats, site));
   if (status != ESP_OK) esp_site_stats_clear(site);
   return status;
 }

@@ -34,7 +34,7 @@ static esp_status check_target(const char *path) {
   struct stat about;
   if (*path == 0) return esp_fail(ESP_IO, "cannot write a file without a name; give a path");
   if (stat(path, &about) != 0) {
-    if (errno == ENOENT) return ESP_OK;
+    if (errno == ENOENT || errno == ENOTDIR) return ESP_OK; // check_folder looks at the folder
     return fail_write(path, "looking at it");
   }
   if (S_ISDIR(about.st_mode))

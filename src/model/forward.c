@@ -2,8 +2,22 @@
 
 #include "espalier/core/memory.h"
 
+#include <string.h>
+
 int64_t esp_batch_count_rows(const esp_batch *batch) {
   return batch->kind == ESP_DATA_TOKENS ? batch->count * batch->width : batch->count;
+}
+
+int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x) {
+  const int64_t rows = esp_batch_count_rows(batch);
+  if (batch->kind != ESP_DATA_TOKENS || !batch->lengths) return rows;
+  int64_t n = 0;
+  for (int64_t i = 0; i < batch->count; i++) {
+    const int64_t valid = batch->lengths[i];
+    memmove(x + n * width, x + i * batch->width * width, (size_t)(valid * width) * sizeof *x);
+    n += valid;
+  }
+  return n;
 }
 
 int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch) {

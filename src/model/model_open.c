@@ -86,6 +86,7 @@ static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
   if (status == ESP_OK) status = esp_model_new(config, model);
   json_decref(config);
   if (status != ESP_OK) {
+    status = esp_fail(status, "%s: %s", set->path, esp_failure_text());
     esp_tensor_set_close(&set);
     return status;
   }

@@ -2,6 +2,7 @@
 
 #include "espalier/core/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static int64_t count_row(const esp_weight *weight) {
@@ -14,6 +15,30 @@ static void *convert_rows(const esp_weight *weight, int64_t begin, int64_t count
   void *out = esp_alloc(count * row, esp_dtype_bytes(weight->type));
   esp_dtype_from_f32(weight->type, weight->value + begin * row, count * row, out);
   return out;
+}
+
+/* Magnitudes from here on are infinite in a type: its largest number and half a step. */
+static float find_infinity(esp_dtype type) {
+  return type == ESP_F16 ? 65520.0f : type == ESP_BF16 ? 0x1.FFp127f : INFINITY;
+}
+
+/* This rank's rows must be finite in the type that they are written in. */
+static esp_status check_rows_local(const esp_comm *comm, const esp_weight *weight) {
+  const int64_t row = count_row(weight);
+  const int64_t end = esp_block_begin(weight->shape[0], comm->size, comm->rank + 1) * row;
+  for (int64_t i = esp_block_begin(weight->shape[0], comm->size, comm->rank) * row; i < end; i++)
+    if (!(fabsf(weight->value[i]) < find_infinity(weight->type)))
+      return esp_fail(ESP_NUMERIC, "weight '%s': expected finite numbers in %s, found %g at element "
+                      "%lld; nothing is written", weight->name, esp_dtype_name(weight->type),
+                      (double)weight->value[i], (long long)i);
+  return ESP_OK;
+}
+
+static esp_status load_and_check_local(const esp_comm *comm, esp_model *model, int stage) {
+  ESP_TRY(esp_model_load_local(model, stage));
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].stage == stage) ESP_TRY(check_rows_local(comm, &model->weights[i]));
+  return ESP_OK;
 }
 
 static esp_status write_weight(const esp_comm *comm, const esp_weight *weight, esp_h5 *file) {
@@ -31,8 +56,7 @@ static esp_status write_weight(const esp_comm *comm, const esp_weight *weight, e
 }
 
 static esp_status write_stage(const esp_comm *comm, esp_model *model, int stage, esp_h5 *file) {
-  ESP_TRY(esp_agree(comm, esp_model_load_local(model, stage)));
-  esp_status status = ESP_OK;
+  esp_status status = esp_agree(comm, load_and_check_local(comm, model, stage));
   for (int i = 0; i < model->n_weights && status == ESP_OK; i++)
     if (model->weights[i].stage == stage) status = write_weight(comm, &model->weights[i], file);
   esp_model_unload(model, stage);

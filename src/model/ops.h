@@ -3,7 +3,17 @@
 #ifndef ESPALIER_SRC_MODEL_OPS_H
 #define ESPALIER_SRC_MODEL_OPS_H
 
+#include "activation.h"
+
 #include "espalier/model/family.h"
+
+/* y = rows `indices` (rows) of table (table_rows, n). An index outside the table is a panic: data is checked
+ * against the model before it gets here. */
+typedef struct op_table {
+  const float *values;
+  int64_t rows, n;
+} op_table;
+void op_gather(const op_table *table, int64_t rows, const int32_t *indices, float *y);
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, by row of n. In place is fine. Sums in double. */
 void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, double epsilon, float *y);
@@ -11,9 +21,13 @@ void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, d
 void op_layer_norm(int64_t rows, int64_t n, const float *x, const float *const weight_bias[2],
                    double epsilon, float *y);
 
+/* y = f(y), or y = f(y) * factor where factor is not NULL; (rows, n). */
+void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor, float *y);
+
 /* Scaled dot-product attention. q, out (rows, heads * head_size); k, v (rows, kv_heads * head_size); rows =
  * count * length. Query head h reads KV head h / (heads / kv_heads). A sequence's keys at and beyond its
- * length are masked; rows of queries beyond it are computed like any other, from valid keys only. */
+ * length are masked; rows of queries beyond it are computed like any other, from valid keys only (0 where
+ * there is none). out may be q when q_stride is heads * head_size. */
 typedef struct op_attention_job {
   int64_t count, length;      // sequences, T
   int64_t heads, kv_heads, head_size;

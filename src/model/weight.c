@@ -71,6 +71,12 @@ static bool is_usable_in_place(const esp_weight *weight) {
   return weight->type == ESP_F32 && is_whole(weight) && (uintptr_t)weight->stored % sizeof(float) == 0;
 }
 
+static void unload(esp_weight *weight) {
+  if (weight->is_owned) esp_free(&weight->value);
+  weight->value = NULL;
+  weight->is_owned = false;
+}
+
 static esp_status load(esp_weight *weight) {
   if (weight->value) return ESP_OK;
   ESP_ASSERT(weight->stored);
@@ -81,7 +87,9 @@ static esp_status load(esp_weight *weight) {
     weight->is_owned = true;
     gather(weight, weight->value);
   }
-  return check_finite(weight);
+  const esp_status status = check_finite(weight);
+  if (status != ESP_OK) unload(weight); // so that a second load does not pass
+  return status;
 }
 
 esp_status esp_model_load_local(esp_model *model, int stage) {
@@ -96,10 +104,7 @@ void esp_model_unload(esp_model *model, int stage) {
   if (stage == model->n_stages && model->is_head_tied) esp_model_unload(model, ESP_STAGE_EMBED);
   for (int i = 0; i < model->n_weights; i++) {
     esp_weight *weight = &model->weights[i];
-    if (weight->stage != stage || weight->is_final) continue;
-    if (weight->is_owned) esp_free(&weight->value);
-    weight->value = NULL;
-    weight->is_owned = false;
+    if (weight->stage == stage && !weight->is_final) unload(weight);
   }
 }
 

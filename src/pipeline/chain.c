@@ -34,13 +34,28 @@ static void report_information(const prune_job *job, int stage, const esp_eviden
   json_object_set_new(report, "null_level_max_nats", json_real(null_max));
 }
 
+/* Heads come in whole groups' shares; --multiple-of and --min-keep are for single neurons. */
 static void keep_units(prune_job *job, int stage, const int64_t *order) {
-  const esp_settings *settings = job->settings;
-  const esp_budget_rule rule = {settings->sparsity, settings->multiple_of, settings->min_keep};
-  const int64_t n = esp_budget_uniform(&rule, job->dense->stages[stage].units);
+  const esp_stage *self = &job->dense->stages[stage];
+  const int64_t n_groups = self->per_group > 1 ? self->units / self->per_group : 1;
+  const bool is_neuron = self->width == 1;
+  const esp_budget_rule rule = {.sparsity = job->sparsity[stage],
+                                .multiple_of = is_neuron ? job->settings->multiple_of : n_groups,
+                                .min_keep = is_neuron ? job->settings->min_keep : n_groups};
+  const int64_t n = esp_budget_uniform(&rule, self->units);
   job->selection.n_kept[stage] = n;
   job->selection.kept[stage] = ESP_NEW(int64_t, n);
-  esp_keep_first(order, n, job->selection.kept[stage]);
+  if (n_groups == 1) esp_keep_first(order, n, job->selection.kept[stage]);
+  else esp_keep_first_of_groups(order, self->units, self->per_group, n, job->selection.kept[stage]);
+}
+
+/* A site of a kind that is not pruned keeps all its units. */
+static void keep_all(prune_job *job, int stage) {
+  const int64_t units = job->dense->stages[stage].units;
+  job->selection.n_kept[stage] = units;
+  job->selection.kept[stage] = ESP_NEW(int64_t, units);
+  job->scores[stage] = ESP_NEW(double, units);
+  for (int64_t u = 0; u < units; u++) job->selection.kept[stage][u] = u;
 }
 
 static esp_status rank_units(prune_job *job, const esp_evidence *evidence, int64_t *order,
@@ -83,7 +98,9 @@ static esp_status select_site(prune_job *job, int stage) {
 }
 
 esp_status run_chain(prune_job *job) {
-  for (int stage = job->dense->n_stages - 1; stage >= 0; stage--) ESP_TRY(select_site(job, stage));
+  for (int stage = job->dense->n_stages - 1; stage >= 0; stage--)
+    if (job->sparsity[stage] < 0.0) keep_all(job, stage);
+    else ESP_TRY(select_site(job, stage));
   for (int stage = 0; stage < job->dense->n_stages; stage++)
     job->checksum = esp_selection_checksum(job->checksum, job->dense->stages[stage].name,
                                            job->dense->stages[stage].units,

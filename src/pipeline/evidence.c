@@ -11,7 +11,7 @@ enum { STREAM_NOISE = 0x401 };
 /* The site that reads a stage next: the stage above, or the logits; and its features. */
 static const char *name_above(const prune_job *job, int stage, int64_t *features) {
   if (stage + 1 == job->dense->n_stages) {
-    *features = job->dense->n_outputs;
+    *features = json_integer_value(json_object_get(job->stats->meta, ESP_META_LOGITS));
     return ESP_SITE_LOGITS;
   }
   *features = esp_stage_features(&job->dense->stages[stage + 1]);

@@ -1,11 +1,11 @@
 #include "espalier/pipeline/job.h"
 
-#include "espalier/model/family.h"
+#include "espalier/model/forward.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { DEFAULT_MICRO_BATCH = 256 };
+enum { DEFAULT_MICRO_BATCH = 256, DEFAULT_ROWS = 1024 };
 
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                              const char *default_split, esp_dataset **data) {
@@ -23,19 +23,19 @@ esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *setting
                   micro_batches, comm->size - micro_batches, micro_batches);
 }
 
-static esp_status check_fit(const esp_model *model, const esp_dataset *data) {
-  if (data->kind == model->family->input && data->width == model->n_inputs) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: expected samples of %" PRId64 " numbers for this '%s' model, found %" PRId64
-                  "; give the data that the model was made for", data->path, model->n_inputs,
-                  model->family->name, data->width);
+/* About a thousand rows of tokens. */
+static int64_t choose_micro_batch(const esp_settings *settings, const esp_dataset *data) {
+  if (settings->micro_batch > 0) return settings->micro_batch;
+  if (data->kind != ESP_DATA_TOKENS) return DEFAULT_MICRO_BATCH;
+  return data->width < DEFAULT_ROWS ? DEFAULT_ROWS / data->width : 1;
 }
 
 esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings,
                               const esp_model *model, const esp_dataset *data, esp_shard *shard) {
-  ESP_TRY(check_fit(model, data));
+  ESP_TRY(esp_model_check_data(model, data));
   const esp_shard_options options = {
       .samples = settings->samples,
-      .micro_batch = settings->micro_batch > 0 ? settings->micro_batch : DEFAULT_MICRO_BATCH,
+      .micro_batch = choose_micro_batch(settings, data),
       .seed = (uint64_t)settings->seed};
   esp_shard_init(shard, comm, data, &options);
   const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);

@@ -20,6 +20,7 @@ typedef struct prune_job {
   bool has_shard;
   esp_stats *stats;
   esp_selection selection;
+  double *sparsity; // (n_stages): of units; below 0: the site is not pruned
   double **scores;  // (n_stages): (U)
   json_t *sites;    // report, one object a site, from the bottom
   json_t *repairs;  // report of the repair, by site
@@ -46,6 +47,10 @@ void evidence_clear(site_evidence *self);
 
 /* Euclidean norms of each unit's producers and consumers, (U) each. Loads what it reads. Local. */
 esp_status compute_unit_norms(esp_model *model, int stage, double *producers, double *consumers);
+
+/* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity out of range.
+ * Local. */
+esp_status choose_sites(prune_job *job);
 
 /* Select from the top: fills selection, scores, sites and checksum. Collective. */
 esp_status run_chain(prune_job *job);

@@ -23,7 +23,8 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                              esp_shard *shard, const char *path) {
   const esp_collect_options options = {.bins = (int)settings->bins,
                                        .pilot = settings->pilot,
-                                       .covariance = settings->covariance};
+                                       .covariance = settings->covariance,
+                                       .top_units = settings->top_units};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);
   return esp_collect(comm, model, shard, &options,
@@ -124,6 +125,9 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
+  if (strcmp(job->settings->heads, "group") == 0)
+    for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
+  ESP_TRY(choose_sites(job));
   ESP_TRY(open_stats(job));
   if (job->repair->needs_data) ESP_TRY(open_samples(job));
   esp_selection_init(&job->selection, job->dense->n_stages);
@@ -139,6 +143,7 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
 static void clear(prune_job *job) {
   for (int i = 0; job->scores && i < job->dense->n_stages; i++) esp_free(&job->scores[i]);
   esp_free(&job->scores);
+  esp_free(&job->sparsity);
   if (job->selection.kept) esp_selection_clear(&job->selection);
   esp_model_free(&job->pruned);
   esp_model_free(&job->dense);

@@ -31,7 +31,7 @@ static double *compute_means(const esp_exact *sum, double n) {
 }
 
 static void read_sums(moments *self, const regression *part, bool has_bias, const float *start) {
-  const double n = (double)part->samples;
+  const double n = regression_weight(part);
   double *x = has_bias ? compute_means(&part->x, n) : NULL;
   double *t = has_bias ? compute_means(&part->t, n) : NULL;
   for (int64_t i = 0; i < self->n_in; i++) {

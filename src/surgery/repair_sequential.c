@@ -19,19 +19,20 @@ typedef struct streams {
   float **dense, **pruned; // (shard->count): states
   float *x_dense, *x;      // activations, scratch
   float *target;           // (rows, n_out) scratch
+  float *weight;           // (rows) of each row in the fit
 } streams;
 
 static streams open_streams(esp_repair_job *job) {
   const esp_shard *shard = job->shard;
-  const int64_t rows =
-      shard->micro_batch * (shard->data->kind == ESP_DATA_TOKENS ? shard->data->width : 1);
+  const int64_t rows = esp_shard_count_rows(shard);
   return (streams){.job = job,
                    .rows = rows,
                    .dense = ESP_NEW(float *, shard->count),
                    .pruned = ESP_NEW(float *, shard->count),
                    .x_dense = ESP_NEW(float, rows * job->dense->max_features),
                    .x = ESP_NEW(float, rows * job->dense->max_features),
-                   .target = ESP_NEW(float, rows * job->dense->max_state)};
+                   .target = ESP_NEW(float, rows * job->dense->max_state),
+                   .weight = ESP_NEW(float, rows)};
 }
 
 static void close_streams(streams *self) {
@@ -44,6 +45,7 @@ static void close_streams(streams *self) {
   esp_free(&self->x_dense);
   esp_free(&self->x);
   esp_free(&self->target);
+  esp_free(&self->weight);
 }
 
 static void read_batch(streams *self, int64_t i, esp_batch *batch) {
@@ -65,6 +67,27 @@ static esp_status embed_local(streams *self) {
   return ESP_OK;
 }
 
+/* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it: real models have
+ * a few tokens with enormous activations. Rows of x and target are scaled by the square root. */
+static void weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
+                       int64_t n_in, int64_t n_out) {
+  const int64_t d = dense->state_out;
+  for (int64_t r = 0; r < rows; r++) {
+    double sum = 0.0;
+    for (int64_t j = 0; j < d; j++) sum += (double)state[r * d + j] * state[r * d + j];
+    const float weight = dense->is_residual && sum > 0.0 ? (float)(1.0 / sqrt(sum / (double)d)) : 1.0f;
+    self->weight[r] = weight;
+    for (int64_t j = 0; j < n_in; j++) self->x[r * n_in + j] *= weight;
+    for (int64_t j = 0; j < n_out; j++) self->target[r * n_out + j] *= weight;
+  }
+}
+
+static int64_t drop_padding(streams *self, const esp_batch *batch, int64_t n_in, int64_t n_out) {
+  esp_batch_compact(batch, n_in, self->x);
+  esp_batch_compact(batch, n_out, self->target);
+  return esp_batch_compact(batch, 1, self->weight);
+}
+
 /* Advance the dense stream of one micro-batch and form x of the pruned one and the target: preserved outputs
  * of the dense state after the stage, less the pruned stream where the stage adds to it. */
 static esp_status form_rows(streams *self, int stage, int64_t i, int64_t *rows) {
@@ -74,14 +97,17 @@ static esp_status form_rows(streams *self, int stage, int64_t i, int64_t *rows) 
   const int64_t n = pruned->consumer.outputs;
   esp_batch batch;
   read_batch(self, i, &batch);
-  *rows = esp_batch_count_rows(&batch);
+  const int64_t all = esp_batch_count_rows(&batch);
   ESP_TRY(esp_produce_checked(job->dense, stage, &batch, self->dense[i], self->x_dense));
   ESP_TRY(esp_produce_checked(job->pruned, stage, &batch, self->pruned[i], self->x));
-  esp_stage_consume(job->dense, stage, *rows, self->x_dense, self->dense[i]);
-  for (int64_t r = 0; r < *rows; r++)
+  esp_stage_consume(job->dense, stage, all, self->x_dense, self->dense[i]);
+  for (int64_t r = 0; r < all; r++)
     for (int64_t j = 0; j < n; j++)
       self->target[r * n + j] = self->dense[i][r * dense->state_out + (kept ? kept[j] : j)] -
                                 (pruned->is_residual ? self->pruned[i][r * n + j] : 0.0f);
+  weigh_rows(self, dense, self->dense[i], all, pruned->consumer.inputs, n);
+  esp_stage_finish(job->dense, stage, &batch, self->dense[i]);
+  *rows = drop_padding(self, &batch, pruned->consumer.inputs, n);
   return ESP_OK;
 }
 
@@ -98,13 +124,14 @@ static void init_sums(streams *self, int stage, int64_t rows, regression parts[2
   const esp_comm *comm = self->job->comm;
   const esp_linear *linear = &self->job->pruned->stages[stage].consumer;
   const int64_t n_in = linear->inputs, n_out = linear->outputs;
-  double *rms = ESP_NEW(double, n_in + n_out);
+  double *rms = ESP_NEW(double, n_in + n_out + 1);
   if (comm->rank == 0) {
     compute_rms(self->x, rows, n_in, rms);
     compute_rms(self->target, rows, n_out, rms + n_in);
+    compute_rms(self->weight, rows, 1, rms + n_in + n_out);
   }
-  esp_bcast(comm, rms, (n_in + n_out) * (int64_t)sizeof *rms, 0);
-  for (int p = 0; p < 2; p++) regression_init(&parts[p], n_in, n_out, rms, rms + n_in);
+  esp_bcast(comm, rms, (n_in + n_out + 1) * (int64_t)sizeof *rms, 0);
+  for (int p = 0; p < 2; p++) regression_init(&parts[p], n_in, n_out, rms);
   esp_free(&rms);
 }
 
@@ -116,7 +143,7 @@ static bool is_held_out(const esp_shard *shard, int64_t i) {
 
 static esp_status add_local(streams *self, int64_t i, int64_t rows, regression parts[2]) {
   const int part = is_held_out(self->job->shard, self->job->shard->first + i);
-  return regression_add_local(&parts[part], rows, self->x, self->target);
+  return regression_add_local(&parts[part], rows, self->x, self->target, self->weight);
 }
 
 /* All micro-batches of this rank; the first is formed before the sums' scales are known. Collective. */
@@ -170,6 +197,7 @@ static esp_status advance_pruned(streams *self, int stage) {
     read_batch(self, i, &batch);
     ESP_TRY(esp_produce_checked(job->pruned, stage, &batch, self->pruned[i], self->x));
     esp_stage_consume(job->pruned, stage, esp_batch_count_rows(&batch), self->x, self->pruned[i]);
+    esp_stage_finish(job->pruned, stage, &batch, self->pruned[i]);
   }
   return ESP_OK;
 }

@@ -36,16 +36,21 @@ esp_status repair_each(esp_repair_job *job, consumer_fit fit);
 typedef struct regression {
   int64_t n_in, n_out, samples;
   esp_exact xx, xt; // (n_in, n_in), (n_in, n_out)
-  esp_exact x, t;   // (n_in, 1), (n_out, 1)
+  esp_exact x, t;   // (n_in, 1), (n_out, 1): with the constant
   esp_exact tt;     // (n_out, 1): sums of t^2
+  esp_exact one;    // (1, 1): sum of the constant's square, the total weight
 } regression;
 
-/* Magnitudes that the exact sums are scaled by: root mean squares, (n_in) and (n_out). */
-void regression_init(regression *self, int64_t n_in, int64_t n_out, const double *x_rms,
-                     const double *t_rms);
+/* rms are the magnitudes that the exact sums are scaled by: root mean squares of x (n_in), t (n_out), and of
+ * the constant. */
+void regression_init(regression *self, int64_t n_in, int64_t n_out, const double *rms);
 void regression_clear(regression *self);
-/* Add rows of x (rows, n_in) and t (rows, n_out). NUMERIC. Local. */
-esp_status regression_add_local(regression *self, int64_t rows, const float *x, const float *t);
+/* Add rows of x (rows, n_in) and t (rows, n_out), and the constant's column (rows): all scaled by the square
+ * root of the row's weight, so that the constant is that root. NUMERIC. Local. */
+esp_status regression_add_local(regression *self, int64_t rows, const float *x, const float *t,
+                                const float *constant);
+/* Total weight of the rows. Local. */
+double regression_weight(const regression *self);
 /* Add the sums of all ranks. Collective. */
 esp_status regression_reduce(const esp_comm *comm, regression *self);
 /* Add another's sums of the same scale. Local. */

@@ -93,7 +93,7 @@ static esp_status read_all(training *self, esp_h5 *file) {
   ESP_TRY(esp_meta_read(file, format_name, &text));
   esp_free(&text);
   ESP_TRY(esp_h5_read_text(file, "/training", &text));
-  const esp_status status = check_same(self, text);
+  const esp_status status = esp_agree(self->comm, check_same(self, text));
   esp_free(&text);
   ESP_TRY(status);
   ESP_TRY(esp_h5_expect_shape(file, "/epoch", &scalar));

@@ -6,11 +6,13 @@
 #include <string.h>
 
 static const float to_fixed = 0x1p40f;
-static const float largest = 0x1p16f; // 2^6 micro-batches of it still fit 63 bits
+static const float largest = 0x1p16f;     // of one micro-batch
+static const float largest_sum = 0x1p22f; // of a batch, so that it fits 63 bits
 
-void gradients_init(gradients *self, const esp_model *model) {
+void gradients_init(gradients *self, const esp_model *model, int64_t n_micro_batches) {
   const int64_t n = esp_model_count_parameters(model);
   *self = (gradients){.n = n,
+                      .limit = fminf(largest, largest_sum / (float)n_micro_batches),
                       .micro = ESP_NEW(float, n),
                       .parts = ESP_NEW(float *, model->n_weights),
                       .sum = ESP_NEW(int64_t, n),
@@ -33,14 +35,12 @@ void gradients_zero_micro(gradients *self) {
   memset(self->micro, 0, (size_t)self->n * sizeof *self->micro);
 }
 
-esp_status gradients_add_local(gradients *self) {
+bool gradients_add_local(gradients *self) {
   bool fine = true;
-  for (int64_t i = 0; i < self->n; i++) fine &= fabsf(self->micro[i]) < largest;
-  if (!fine)
-    return esp_fail(ESP_NUMERIC, "training diverged: a gradient is not finite or above %g; lower "
-                    "--rate or raise --warmup", (double)largest);
+  for (int64_t i = 0; i < self->n; i++) fine &= fabsf(self->micro[i]) < self->limit;
+  if (!fine) return false;
   for (int64_t i = 0; i < self->n; i++) self->sum[i] += (int64_t)(self->micro[i] * to_fixed);
-  return ESP_OK;
+  return true;
 }
 
 void gradients_reduce(const esp_comm *comm, gradients *self, int64_t samples) {

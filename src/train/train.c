@@ -10,10 +10,12 @@
 
 enum { STREAM_ORDER = 1 << 20 };
 
-/* Sums of an epoch; the loss in fixed point 2^-32 nats so that it too is the same at any rank count. */
+/* Sums of an epoch; the loss in fixed point 2^-20 nats so that it too is the same at any rank count. */
 typedef struct tally {
   int64_t samples, correct, loss_fixed;
 } tally;
+
+static const double largest_loss = 1e6; // nats a sample: 8 million samples of it fit a tally
 
 static double schedule_rate(const training *self, int64_t step, int64_t n_steps) {
   const double warm = self->options->warmup * (double)n_steps, at = (double)step + 0.5;
@@ -22,15 +24,15 @@ static double schedule_rate(const training *self, int64_t step, int64_t n_steps)
          (1.0 + cos(3.141592653589793 * (at - warm) / ((double)n_steps - warm)));
 }
 
-static void update_weights(training *self, int64_t step, int64_t n_steps) {
-  const double rate = schedule_rate(self, step, n_steps);
+static void update_weights(training *self, int64_t n_steps) {
+  const double rate = schedule_rate(self, self->step, n_steps);
   const float *gradient = self->gradient.mean;
   for (int i = 0; i < self->model->n_weights; i++) {
     esp_weight *weight = &self->model->weights[i];
     const int64_t n = esp_weight_count(weight);
     self->method->apply(&(optimizer_step){
         .n = n,
-        .number = step + 1,
+        .number = self->step + 1,
         .rate = rate,
         .weight_decay = weight->rank > 1 ? self->options->weight_decay : 0.0,
         .momentum = self->options->momentum,
@@ -39,6 +41,12 @@ static void update_weights(training *self, int64_t step, int64_t n_steps) {
         .slots = {self->slots[0][i], self->method->n_slots > 1 ? self->slots[1][i] : NULL}});
     gradient += n;
   }
+  self->step++;
+}
+
+static esp_status fail_diverged(const training *self, const char *what) {
+  return esp_fail(ESP_NUMERIC, "training diverged in step %" PRId64 ": %s; lower --rate or raise "
+                  "--warmup", self->step + 1, what);
 }
 
 static esp_status run_micro_batch(training *self, const int64_t *order, int64_t begin,
@@ -51,13 +59,13 @@ static esp_status run_micro_batch(training *self, const int64_t *order, int64_t 
                                        self->tape.dlogits);
   sums->correct += esp_count_correct(self->tape.logits, batch.labels, count, classes);
   sums->samples += count;
-  if (!(loss < 1e6 * (double)count))
-    return esp_fail(ESP_NUMERIC, "training diverged: the loss is %g; lower --rate or raise "
-                    "--warmup", loss);
-  sums->loss_fixed += (int64_t)(loss * 0x1p32);
+  if (!(loss < largest_loss * (double)count))
+    return fail_diverged(self, "the loss is not finite or above 1e6 nats a sample");
+  sums->loss_fixed += (int64_t)(loss * 0x1p20);
   gradients_zero_micro(&self->gradient);
   esp_tape_backward(self->model, &batch, &self->tape, self->gradient.parts);
-  return gradients_add_local(&self->gradient);
+  if (gradients_add_local(&self->gradient)) return ESP_OK;
+  return fail_diverged(self, "a gradient is not finite or too large");
 }
 
 /* One step: this rank's micro-batches of the batch [begin, end). Collective. */
@@ -80,12 +88,13 @@ static esp_status run_epoch(training *self, esp_progress *progress, tally *sums)
   const int64_t n = self->data->count, batch = self->options->batch;
   const int64_t per_epoch = (n + batch - 1) / batch, n_steps = per_epoch * self->options->epochs;
   int64_t *order = ESP_NEW(int64_t, n);
+  self->step = self->epoch * per_epoch;
   esp_rng_permutation(self->options->seed, STREAM_ORDER + (uint64_t)self->epoch, n, order);
   esp_status status = ESP_OK;
   for (int64_t b = 0; b < per_epoch && status == ESP_OK; b++) {
     const int64_t begin = b * batch, end = begin + batch < n ? begin + batch : n;
     status = run_batch(self, order, begin, end, sums);
-    if (status == ESP_OK) update_weights(self, self->epoch * per_epoch + b, n_steps);
+    if (status == ESP_OK) update_weights(self, n_steps);
     esp_progress_update(progress, self->epoch * n + end, NULL);
   }
   esp_free(&order);
@@ -96,12 +105,13 @@ static void finish_epoch(training *self, tally *sums, json_t *report) {
   esp_allreduce_sum_i64(self->comm, &sums->samples, 1);
   esp_allreduce_sum_i64(self->comm, &sums->correct, 1);
   esp_allreduce_sum_i64(self->comm, &sums->loss_fixed, 1);
-  const double loss = (double)sums->loss_fixed * 0x1p-32 / (double)sums->samples;
+  const double loss = (double)sums->loss_fixed * 0x1p-20 / (double)sums->samples;
   const double accuracy = (double)sums->correct / (double)sums->samples;
   self->epoch++;
   esp_log_info("epoch %" PRId64 " of %" PRId64 ": loss %.4f nats, accuracy %.2f %%", self->epoch,
                self->options->epochs, loss, 100.0 * accuracy);
   json_object_set_new(report, "epochs", json_integer(self->epoch));
+  json_object_set_new(report, "steps", json_integer(self->step));
   json_object_set_new(report, "training_loss_nats", json_real(loss));
   json_object_set_new(report, "training_accuracy", json_real(accuracy));
 }
@@ -116,6 +126,9 @@ static esp_status run_epochs(training *self, json_t *report) {
     finish_epoch(self, &sums, report);
     if (self->options->checkpoint && self->epoch < self->options->epochs)
       ESP_TRY(checkpoint_save(self));
+    if (self->epoch == self->options->stop_after && self->epoch < self->options->epochs)
+      return esp_fail(ESP_INTERRUPTED, "training stopped after epoch %" PRId64 " of %" PRId64
+                      " as asked; resume it", self->epoch, self->options->epochs);
   }
   return ESP_OK;
 }
@@ -127,7 +140,8 @@ static void init_training(training *self) {
     for (int i = 0; i < model->n_weights; i++)
       self->slots[s][i] = ESP_NEW(float, esp_weight_count(&model->weights[i]));
   }
-  gradients_init(&self->gradient, model);
+  const int64_t size = self->options->micro_batch;
+  gradients_init(&self->gradient, model, (self->options->batch + size - 1) / size);
   esp_tape_init(&self->tape, model, self->options->micro_batch);
 }
 
@@ -141,10 +155,11 @@ static void clear_training(training *self) {
   esp_batch_buffer_clear(&self->buffer);
 }
 
-static esp_status check_data(const esp_model *model, const esp_dataset *data) {
+static esp_status check_local(const esp_model *model, const esp_dataset *data) {
   if (!model->family->embed_backward)
     return esp_fail(ESP_USAGE, "family '%s' cannot be trained", model->family->name);
-  if (data->width != model->n_inputs || data->classes < 1 || data->classes > model->n_outputs)
+  if (data->kind != model->family->input || data->width != model->n_inputs || data->classes < 1 ||
+      data->classes > model->n_outputs)
     return esp_fail(ESP_MISMATCH, "%s: expected %" PRId64 " inputs a sample and labels below %" PRId64
                     ", found %" PRId64 " inputs and %d classes", data->path, model->n_inputs,
                     model->n_outputs, data->width, data->classes);
@@ -154,7 +169,7 @@ static esp_status check_data(const esp_model *model, const esp_dataset *data) {
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report) {
   training self = {.comm = comm, .model = model, .data = data, .options = options};
-  ESP_TRY(check_data(model, data));
+  ESP_TRY(esp_agree(comm, check_local(model, data)));
   ESP_TRY(optimizer_find(options->optimizer, &self.method));
   init_training(&self);
   esp_status status = ESP_OK;

@@ -30,14 +30,16 @@ typedef struct gradients {
   float *micro;   // (n) of one micro-batch
   float **parts;  // (n_weights) into micro
   int64_t *sum;   // (n) fixed point
+  float limit;    // magnitudes of a micro-batch from here on are refused
   float *mean;    // (n) after the reduction
 } gradients;
 
-void gradients_init(gradients *self, const esp_model *model);
+/* n_micro_batches in a batch, at most. */
+void gradients_init(gradients *self, const esp_model *model, int64_t n_micro_batches);
 void gradients_clear(gradients *self);
 void gradients_zero_micro(gradients *self);
-/* Add micro to the sums. NUMERIC: not finite, or 2^16 and more. Local. */
-esp_status gradients_add_local(gradients *self);
+/* Add micro to the sums; false: not finite, or beyond the limit. Local. */
+bool gradients_add_local(gradients *self);
 /* Mean over the batch's samples, equal on all ranks; the sums are zeroed. Collective. */
 void gradients_reduce(const esp_comm *comm, gradients *self, int64_t samples);
 
@@ -50,6 +52,7 @@ typedef struct training {
   const optimizer *method;
   float **slots[2];   // (n_weights) arrays of the weights' sizes
   int64_t epoch;      // finished
+  int64_t step;       // finished
   gradients gradient;
   esp_tape tape;
   esp_batch_buffer buffer;

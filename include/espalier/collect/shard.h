@@ -28,7 +28,10 @@ void esp_shard_clear(esp_shard *self);
 
 /* Read micro-batch i of all (not of this rank's) into the shard's buffer; valid until the next. Local. */
 void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch);
-/* Samples of micro-batch i. Local. */
+/* Samples of micro-batch i, and its rows that are not padding. Local. */
 int64_t esp_shard_count_samples(const esp_shard *self, int64_t i);
+int64_t esp_shard_count_valid(const esp_shard *self, int64_t i);
+/* Rows of a full micro-batch, padding included. Local. */
+int64_t esp_shard_count_rows(const esp_shard *self);
 
 #endif

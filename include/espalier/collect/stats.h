@@ -6,6 +6,7 @@
  *   /<site>/edges    (F, B-1) float32
  *   /<site>/mean, variance, norm  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
+ *   /logits/units    (F) int64: which logits were measured
  * Sites are those of the model, then "logits". Sums behind mean, variance and covariance are exact
  * (linalg/exact.h), so the file has the same bytes at any rank count. */
 #ifndef ESPALIER_COLLECT_STATS_H
@@ -17,6 +18,9 @@
 #include "espalier/model/model.h"
 
 #define ESP_SITE_LOGITS "logits"
+
+/* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary. */
+#define ESP_META_LOGITS "logit_units"
 
 /* An open statistics file, read or written. Members are read-only outside stats.c. */
 typedef struct esp_stats {

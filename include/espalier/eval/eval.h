@@ -11,7 +11,7 @@ typedef struct esp_quality {
 } esp_quality;
 
 /* Classify all samples, micro-batches dealt to the ranks; all weights loaded. MISMATCH: the data does not fit
- * the model. Collective. */
+ * the model; NUMERIC: a logit is not finite. Collective. */
 esp_status esp_eval_quality(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
                             esp_quality *quality);
 

@@ -27,6 +27,7 @@ typedef struct esp_dataset {
   uint64_t fingerprint; // of content, the same at any rank count
   uint8_t *pixels;      // images: (count, width), owned
   int32_t *labels;      // (count), owned
+  int32_t max_token;    // tokens: the largest id
   int32_t *tokens, *types; // tokens: (count, width), owned; types NULL: all 0
   int32_t *lengths;        // tokens: (count), owned; NULL: all width
 } esp_dataset;

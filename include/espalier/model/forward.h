@@ -12,8 +12,16 @@ void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_
 void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
                          const float *x, const float *dy, float *dx, float *const *gradients);
 
+/* MISMATCH unless the model can read the data: kind, width or context, token ids. Local. */
+esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data);
+/* MISMATCH unless there are labels and all are classes of the model. Local. */
+esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data);
+
 /* Rows of a batch. */
 int64_t esp_batch_count_rows(const esp_batch *batch);
+
+/* Move the rows of x (rows, width) that are not padding to the front, in place; returns how many. */
+int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x);
 
 /* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place; then what the family has
  * follow it. */

@@ -84,6 +84,7 @@ typedef struct esp_model {
   const char *prefix;  // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   int64_t n_outputs;   // logits a row
   int64_t max_length;  // longest sequence, tokens; 0: any
+  int64_t vocabulary;  // token ids are below it; 0 for images
   int64_t max_state;   // largest state, floats a row
   int64_t max_features;
   void *shape;         // the family's own numbers, owned (one block)

@@ -22,9 +22,9 @@ typedef struct esp_settings {
   int64_t epochs, batch;     // train
   char *optimizer;
   double rate, warmup, weight_decay, momentum;
-  int64_t samples, bins, pilot; // collect
+  int64_t samples, bins, pilot, top_units; // collect
   bool covariance;
-  char *stats, *criterion, *moments, *repair; // prune
+  char *stats, *criterion, *moments, *repair, *sites, *heads; // prune
   double sparsity, ridge, repair_ridge;
   int64_t multiple_of, min_keep;
   int64_t speed_batch, repeats; // eval

@@ -17,10 +17,12 @@ typedef struct esp_train_options {
   uint64_t seed;
   const char *checkpoint; // path, written after every epoch; NULL: none
   bool resume;            // go on from the checkpoint if it is there
+  int64_t stop_after;     // epochs in all, then checkpoint and INTERRUPTED; 0: run to the end
 } esp_train_options;
 
 /* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last epoch.
- * NUMERIC: diverged (step named); MISMATCH: checkpoint of other options, model or data; IO. Collective. */
+ * NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint of other options,
+ * model or data; USAGE: unknown optimizer; IO; INTERRUPTED. Equal on all ranks: options. Collective. */
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report);
 

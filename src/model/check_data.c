@@ -1,0 +1,31 @@
+#include "espalier/model/forward.h"
+
+#include <inttypes.h>
+
+static esp_status check_tokens(const esp_model *model, const esp_dataset *data) {
+  if (model->max_length > 0 && data->width > model->max_length)
+    return esp_fail(ESP_MISMATCH, "%s: expected sequences of at most %" PRId64 " tokens for this '%s' model, found %"
+                    PRId64 "; tokenize with a shorter context", data->path, model->max_length,
+                    model->family->name, data->width);
+  if (data->max_token < model->vocabulary) return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: expected token ids below %" PRId64 ", found %d; use the model's own tokenizer",
+                  data->path, model->vocabulary, data->max_token);
+}
+
+esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data) {
+  if (data->kind != model->family->input)
+    return esp_fail(ESP_MISMATCH, "%s: expected %s for family '%s', found %s", data->path,
+                    model->family->input == ESP_DATA_TOKENS ? "a token file" : "images",
+                    model->family->name, data->kind == ESP_DATA_TOKENS ? "a token file" : "images");
+  if (data->kind == ESP_DATA_TOKENS) return check_tokens(model, data);
+  if (data->width == model->n_inputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: expected samples of %" PRId64 " numbers for this '%s' model, found %" PRId64
+                  "; give the data that the model was made for", data->path, model->n_inputs,
+                  model->family->name, data->width);
+}
+
+esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data) {
+  if (data->classes >= 1 && data->classes <= model->n_outputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: expected labels from 0 to %" PRId64 ", found %d classes",
+                  data->path, model->n_outputs - 1, data->classes);
+}

@@ -1,0 +1,227 @@
+/* GPT-2: learned positions, blocks r += attention(norm(r)); r += W_2 f(W_1 norm(r) + b_1) + b_2, a last
+ * norm, and a head tied to the token embedding. Its matrices are (inputs, outputs), queries, keys and
+ * values in one. */
+#include "activation.h"
+#include "families.h"
+#include "ops.h"
+#include "transformer.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct gpt2_layer {
+  int norms[2];    // before attention, before the feed-forward part
+  esp_linear qkv;  // outputs: queries, keys, values, (heads, head_size) each
+  esp_linear up;
+} gpt2_layer;
+
+typedef struct gpt2_shape {
+  const esp_activation *activation;
+  double epsilon;
+  int64_t hidden, positions, head_size;
+  bool is_scaled;
+  int tokens, positions_weight, norm; // weights; the last norm
+  esp_linear head;
+  int n_layers;
+  gpt2_layer layers[];
+} gpt2_shape;
+
+static const gpt2_shape *get_shape(const esp_model *model) { return model->shape; }
+
+static esp_status check_variant(const json_t *config) {
+  static const char *const refused[] = {"scale_attn_by_inverse_layer_idx",
+                                        "reorder_and_upcast_attn", "add_cross_attention"};
+  for (unsigned i = 0; i < sizeof refused / sizeof *refused; i++)
+    ESP_TRY(tf_refuse_flag(config, refused[i]));
+  return ESP_OK;
+}
+
+static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
+  const char *activation = "gelu_new";
+  ESP_TRY(check_variant(model->config));
+  ESP_TRY(tf_get_text_or(model->config, "activation_function", &activation));
+  ESP_TRY(esp_activation_find(activation, &shape->activation));
+  shape->epsilon = 1e-5;
+  ESP_TRY(tf_get_real_or(model->config, "layer_norm_epsilon", &shape->epsilon));
+  shape->is_scaled = true;
+  ESP_TRY(tf_get_flag_or(model->config, "scale_attn_weights", &shape->is_scaled));
+  ESP_TRY(tf_get_size(model->config, "n_embd", &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, "n_positions", &model->max_length));
+  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
+  ESP_TRY(tf_get_head_size(model->config, "n_head", shape->hidden, &shape->head_size));
+  model->is_head_tied = true;
+  return tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied);
+}
+
+static void add_embedding(esp_model *model, gpt2_shape *shape) {
+  const int64_t n = shape->hidden;
+  shape->tokens = esp_model_add_weight(
+      model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, n}}, "transformer.wte.weight");
+  shape->positions_weight = esp_model_add_weight(
+      model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->max_length, n}}, "transformer.wpe.weight");
+}
+
+static void add_attention(esp_model *model, const gpt2_shape *shape, int l, int64_t heads) {
+  const int64_t n = heads * shape->head_size;
+  gpt2_layer *layer = &((gpt2_shape *)model->shape)->layers[l];
+  layer->norms[0] = tf_add_norm(model, 2 * l, shape->hidden, "transformer.h.%d.ln_1", l);
+  layer->qkv = tf_add_linear(
+      model, 2 * l, (esp_linear){.outputs = 3 * n, .inputs = shape->hidden, .input_major = true},
+      "transformer.h.%d.attn.c_attn", l);
+  const esp_linear consumer = tf_add_linear(
+      model, 2 * l, (esp_linear){.outputs = shape->hidden, .inputs = n, .input_major = true},
+      "transformer.h.%d.attn.c_proj", l);
+  esp_stage *stage = tf_add_stage(model, "attention", l, shape->head_size, &consumer);
+  for (int part = 0; part < 3; part++) tf_add_producer(stage, &layer->qkv, part * n);
+}
+
+static void add_feed_forward(esp_model *model, const gpt2_shape *shape, int l, int64_t inner) {
+  gpt2_layer *layer = &((gpt2_shape *)model->shape)->layers[l];
+  layer->norms[1] = tf_add_norm(model, 2 * l + 1, shape->hidden, "transformer.h.%d.ln_2", l);
+  layer->up = tf_add_linear(
+      model, 2 * l + 1, (esp_linear){.outputs = inner, .inputs = shape->hidden, .input_major = true},
+      "transformer.h.%d.mlp.c_fc", l);
+  const esp_linear consumer = tf_add_linear(
+      model, 2 * l + 1, (esp_linear){.outputs = shape->hidden, .inputs = inner, .input_major = true},
+      "transformer.h.%d.mlp.c_proj", l);
+  tf_add_producer(tf_add_stage(model, "ffn", l, 1, &consumer), &layer->up, 0);
+}
+
+static esp_status add_layer(esp_model *model, const gpt2_shape *shape, int l) {
+  int64_t heads, inner = 4 * shape->hidden;
+  const json_t *given = tf_get_layer_member(model->config, l, "n_inner");
+  ESP_TRY(tf_get_layer_size(model->config, l, "n_head", &heads));
+  if (given && !json_is_null(given))
+    ESP_TRY(tf_get_layer_size(model->config, l, "n_inner", &inner));
+  add_attention(model, shape, l, heads);
+  add_feed_forward(model, shape, l, inner);
+  return ESP_OK;
+}
+
+static void add_head(esp_model *model, gpt2_shape *shape) {
+  const int stage = 2 * shape->n_layers;
+  shape->norm = tf_add_norm(model, stage, shape->hidden, "transformer.ln_f");
+  shape->head = (esp_linear){
+      .weight = shape->tokens, .bias = -1, .outputs = model->vocabulary, .inputs = shape->hidden};
+  if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
+  model->task = ESP_TASK_LANGUAGE;
+  model->n_outputs = model->vocabulary;
+}
+
+static esp_status describe(esp_model *model) {
+  int n_layers;
+  ESP_TRY(tf_get_layer_count(model->config, "n_layer", &n_layers));
+  gpt2_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
+  model->shape = shape;
+  model->prefix = "transformer.";
+  shape->n_layers = n_layers;
+  ESP_TRY(read_numbers(model, shape));
+  add_embedding(model, shape);
+  for (int l = 0; l < n_layers; l++) ESP_TRY(add_layer(model, shape, l));
+  add_head(model, shape);
+  return ESP_OK;
+}
+
+static esp_status resize(const esp_model *model, const int64_t *units, json_t *config) {
+  const gpt2_shape *shape = get_shape(model);
+  tf_set_layer_sizes(config, "n_head", shape->n_layers, units, 2);
+  tf_set_layer_sizes(config, "n_inner", shape->n_layers, units + 1, 2);
+  tf_set_head_size(config, "n_head", shape->hidden, shape->head_size);
+  return ESP_OK;
+}
+
+/* Radford et al. 2019: the writers of the residual stream are scaled by 1 / sqrt(their number). */
+static void init(esp_model *model, uint64_t seed) {
+  tf_init(model, seed);
+  const float scale = 1.0f / sqrtf((float)model->n_stages);
+  for (int s = 0; s < model->n_stages; s++) {
+    esp_weight *weight = &model->weights[model->stages[s].consumer.weight];
+    for (int64_t i = 0; i < esp_weight_count(weight); i++) weight->value[i] *= scale;
+  }
+}
+
+static void embed(const esp_model *model, const esp_batch *batch, float *state) {
+  const gpt2_shape *shape = get_shape(model);
+  const float *tokens = model->weights[shape->tokens].value;
+  const float *positions = model->weights[shape->positions_weight].value;
+  const int64_t n = shape->hidden;
+  ESP_ASSERT(batch->width <= model->max_length);
+  for (int64_t r = 0; r < batch->count * batch->width; r++) {
+    const float *token = tokens + batch->tokens[r] * n, *position = positions + r % batch->width * n;
+    ESP_ASSERT(batch->tokens[r] >= 0 && batch->tokens[r] < model->vocabulary);
+    for (int64_t j = 0; j < n; j++) state[r * n + j] = token[j] + position[j];
+  }
+}
+
+static void attend(const esp_model *model, int stage, const esp_batch *batch, const float *qkv,
+                   float *x) {
+  const gpt2_shape *shape = get_shape(model);
+  const int64_t heads = model->stages[stage].units, n = heads * shape->head_size;
+  op_attention(&(op_attention_job){
+      .count = batch->count,
+      .length = batch->width,
+      .heads = heads,
+      .kv_heads = heads,
+      .head_size = shape->head_size,
+      .lengths = batch->lengths,
+      .is_causal = true,
+      .scale = shape->is_scaled ? 1.0f / sqrtf((float)shape->head_size) : 1.0f,
+      .q = qkv,
+      .k = qkv + n,
+      .v = qkv + 2 * n,
+      .q_stride = 3 * n,
+      .kv_stride = 3 * n,
+      .out = x,
+  });
+}
+
+static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                    float *x) {
+  const gpt2_shape *shape = get_shape(model);
+  const gpt2_layer *layer = &shape->layers[stage / 2];
+  const int64_t rows = batch->count * batch->width;
+  float *normed = ESP_NEW(float, rows * shape->hidden);
+  tf_apply_norm(model, layer->norms[stage % 2], shape->epsilon, rows, state, normed);
+  if (stage % 2 == 0) {
+    float *qkv = ESP_NEW(float, rows * layer->qkv.outputs);
+    esp_linear_forward(model, &layer->qkv, rows, normed, qkv, false);
+    attend(model, stage, batch, qkv, x);
+    esp_free(&qkv);
+  } else {
+    esp_linear_forward(model, &layer->up, rows, normed, x, false);
+    shape->activation->apply(rows * layer->up.outputs, x, x);
+  }
+  esp_free(&normed);
+}
+
+static void head(const esp_model *model, const esp_batch *batch, const float *state,
+                 float *logits) {
+  const gpt2_shape *shape = get_shape(model);
+  const int64_t rows = batch->count * batch->width;
+  float *normed = ESP_NEW(float, rows * shape->hidden);
+  tf_apply_norm(model, shape->norm, shape->epsilon, rows, state, normed);
+  esp_linear_forward(model, &shape->head, rows, normed, logits, false);
+  esp_free(&normed);
+}
+
+/* Causal masks, stored as buffers by older versions, and the tied head's copy. */
+static bool ignores(const esp_model *model, const char *tensor) {
+  return tf_ends_with(tensor, ".attn.bias") || tf_ends_with(tensor, ".attn.masked_bias") ||
+         (model->is_head_tied && strcmp(tensor, "lm_head.weight") == 0);
+}
+
+const esp_family esp_family_gpt2 = {
+    .name = "gpt2",
+    .summary = "GPT-2 language model",
+    .input = ESP_DATA_TOKENS,
+    .describe = describe,
+    .resize = resize,
+    .init = init,
+    .embed = embed,
+    .produce = produce,
+    .head = head,
+    .ignores = ignores,
+};

@@ -1,0 +1,89 @@
+#include "ops.h"
+
+#include <math.h>
+#include <string.h>
+
+void op_gather(const op_table *table, int64_t rows, const int32_t *indices, float *y) {
+  const int64_t n = table->n;
+#pragma omp parallel for
+  for (int64_t r = 0; r < rows; r++) {
+    ESP_ASSERT(indices[r] >= 0 && indices[r] < table->rows);
+    memcpy(y + r * n, table->values + indices[r] * n, (size_t)n * sizeof *y);
+  }
+}
+
+/* Four sums side by side: additions wait for each other. */
+enum { LANES = 4 };
+
+static double sum_squares(const float *x, int64_t n, double centre) {
+  double sums[LANES] = {0.0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) sums[j] += (x[i + j] - centre) * (x[i + j] - centre);
+  for (; i < n; i++) sums[0] += (x[i] - centre) * (x[i] - centre);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+static double compute_mean(const float *x, int64_t n) {
+  double sums[LANES] = {0.0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) sums[j] += x[i + j];
+  for (; i < n; i++) sums[0] += x[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / (double)n;
+}
+
+void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, double epsilon,
+                 float *y) {
+#pragma omp parallel for
+  for (int64_t r = 0; r < rows; r++) {
+    const float *from = x + r * n;
+    float *to = y + r * n;
+    const float factor = (float)(1.0 / sqrt(sum_squares(from, n, 0.0) / (double)n + epsilon));
+    for (int64_t i = 0; i < n; i++) to[i] = from[i] * factor * weight[i];
+  }
+}
+
+void op_layer_norm(int64_t rows, int64_t n, const float *x, const float *const weight_bias[2],
+                   double epsilon, float *y) {
+  const float *weight = weight_bias[0], *bias = weight_bias[1];
+#pragma omp parallel for
+  for (int64_t r = 0; r < rows; r++) {
+    const float *from = x + r * n;
+    float *to = y + r * n;
+    const double mean = compute_mean(from, n);
+    const double factor = 1.0 / sqrt(sum_squares(from, n, mean) / (double)n + epsilon);
+    for (int64_t i = 0; i < n; i++)
+      to[i] = (float)((from[i] - mean) * factor) * weight[i] + bias[i];
+  }
+}
+
+void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor,
+                 float *y) {
+#pragma omp parallel for
+  for (int64_t r = 0; r < rows; r++) {
+    float *row = y + r * n;
+    activation->apply(n, row, row);
+    if (!factor) continue;
+    for (int64_t i = 0; i < n; i++) row[i] *= factor[r * n + i];
+  }
+}
+
+static void rotate_head(int64_t half, const float *cosine, const float *sine, float *x) {
+  for (int64_t i = 0; i < half; i++) {
+    const float a = x[i], b = x[half + i];
+    x[i] = a * cosine[i] - b * sine[i];
+    x[half + i] = b * cosine[i] + a * sine[i];
+  }
+}
+
+void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
+               const float *cos_sin[2], float *x) {
+  const int64_t half = head_size / 2;
+#pragma omp parallel for
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t at = r % length * half;
+    for (int64_t h = 0; h < heads; h++)
+      rotate_head(half, cos_sin[0] + at, cos_sin[1] + at, x + (r * heads + h) * head_size);
+  }
+}

@@ -1,0 +1,124 @@
+/* Attention of one block of queries of one head at a time: S = scale Q K^T (block, keys), softmax by row,
+ * out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a causal block reads no key after its last query. */
+#include "ops.h"
+
+#include "exp.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/linalg/gemm.h"
+
+#include <math.h>
+
+enum { QUERY_BLOCK = 64, LANES = 8 };
+
+typedef struct query_block {
+  const op_attention_job *job;
+  int64_t sequence, head;
+  int64_t begin, count; // queries
+  int64_t keys;         // that some query of the block sees
+} query_block;
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t count_valid_keys(const op_attention_job *job, int64_t sequence) {
+  return job->lengths ? smaller(job->lengths[sequence], job->length) : job->length;
+}
+
+static query_block find_block(const op_attention_job *job, int64_t index, int64_t blocks) {
+  query_block self = {.job = job,
+                      .sequence = index / (blocks * job->heads),
+                      .head = index / blocks % job->heads,
+                      .begin = index % blocks * QUERY_BLOCK};
+  self.count = smaller(QUERY_BLOCK, job->length - self.begin);
+  self.keys = count_valid_keys(job, self.sequence);
+  if (job->is_causal) self.keys = smaller(self.keys, self.begin + self.count);
+  return self;
+}
+
+static float find_largest(const float *x, int64_t n) {
+  float largest = x[0];
+  for (int64_t i = 1; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
+static float sum(const float *x, int64_t n) {
+  float sums[LANES] = {0.0f}, total = 0.0f;
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) sums[j] += x[i + j];
+  for (; i < n; i++) total += x[i];
+  for (int j = 0; j < LANES; j++) total += sums[j];
+  return total;
+}
+
+/* Softmax over the first `seen` of n scores; the others become 0. */
+static void softmax(float *scores, int64_t seen, int64_t n) {
+  const float largest = find_largest(scores, seen);
+  for (int64_t i = 0; i < seen; i++) scores[i] = exp_fast(scores[i] - largest);
+  const float factor = 1.0f / sum(scores, seen);
+  for (int64_t i = 0; i < seen; i++) scores[i] *= factor;
+  for (int64_t i = seen; i < n; i++) scores[i] = 0.0f;
+}
+
+static const float *find_keys(const query_block *self, const float *keys_or_values) {
+  const op_attention_job *job = self->job;
+  const int64_t kv_head = self->head / (job->heads / job->kv_heads);
+  return keys_or_values + self->sequence * job->length * job->kv_stride + kv_head * job->head_size;
+}
+
+static void compute_scores(const query_block *self, float *scores) {
+  const op_attention_job *job = self->job;
+  const int64_t row = self->sequence * job->length + self->begin;
+  esp_gemm_compute(&(esp_gemm){.transpose_b = true,
+                               .m = self->count,
+                               .n = self->keys,
+                               .k = job->head_size,
+                               .alpha = job->scale,
+                               .a = job->q + row * job->q_stride + self->head * job->head_size,
+                               .lda = job->q_stride,
+                               .b = find_keys(self, job->k),
+                               .ldb = job->kv_stride,
+                               .c = scores,
+                               .ldc = self->keys});
+}
+
+static void mix_values(const query_block *self, const float *scores) {
+  const op_attention_job *job = self->job;
+  const int64_t row = self->sequence * job->length + self->begin;
+  const int64_t stride = job->heads * job->head_size;
+  esp_gemm_compute(&(esp_gemm){.m = self->count,
+                               .n = job->head_size,
+                               .k = self->keys,
+                               .alpha = 1.0f,
+                               .a = scores,
+                               .lda = self->keys,
+                               .b = find_keys(self, job->v),
+                               .ldb = job->kv_stride,
+                               .c = job->out + row * stride + self->head * job->head_size,
+                               .ldc = stride});
+}
+
+static void attend(const query_block *self, float *scores) {
+  compute_scores(self, scores);
+  for (int64_t i = 0; i < self->count && self->keys > 0; i++) {
+    const int64_t seen =
+        self->job->is_causal ? smaller(self->keys, self->begin + i + 1) : self->keys;
+    softmax(scores + i * self->keys, seen, self->keys);
+  }
+  mix_values(self, scores);
+}
+
+void op_attention(const op_attention_job *job) {
+  const int64_t blocks = (job->length + QUERY_BLOCK - 1) / QUERY_BLOCK;
+  const int64_t n = job->count * job->heads * blocks;
+#pragma omp parallel
+  {
+    float *scores = ESP_NEW(float, QUERY_BLOCK *job->length);
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < n; i++) {
+      const query_block block = find_block(job, i, blocks);
+      attend(&block, scores);
+    }
+    esp_free(&scores);
+  }
+}

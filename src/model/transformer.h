@@ -1,0 +1,52 @@
+/* What transformer families share: reading of sizes, linears, norms and stages of a block. */
+#ifndef ESPALIER_SRC_MODEL_TRANSFORMER_H
+#define ESPALIER_SRC_MODEL_TRANSFORMER_H
+
+#include "espalier/model/family.h"
+
+/* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index as
+ * transformers writes it (or a list), where that has one, else the configuration's own. FORMAT. */
+esp_status tf_get_size(const json_t *config, const char *key, int64_t *value);
+esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value);
+/* The member as it holds for a layer, or NULL. */
+const json_t *tf_get_layer_member(const json_t *config, int layer, const char *key);
+/* Set the size of every layer l to values[l * stride]: the configuration's own where they are all equal,
+ * else the largest as its own and "per_layer_config" for the layers that differ from it. */
+void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int64_t *values,
+                        int stride);
+
+/* Read a member that may be absent or null: it is then left as it is. FORMAT: of another type. */
+esp_status tf_get_real_or(const json_t *config, const char *key, double *value);
+esp_status tf_get_text_or(const json_t *config, const char *key, const char **value);
+esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value);
+/* Fail with FORMAT, naming it, where a flag is true. */
+esp_status tf_refuse_flag(const json_t *config, const char *key);
+/* Read "head_dim", or size / heads of the configuration, which must then divide. FORMAT. */
+esp_status tf_get_head_size(const json_t *config, const char *heads_key, int64_t size,
+                            int64_t *head_size);
+/* Write "head_dim" where size / heads does not say it. */
+void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64_t head_size);
+/* Read a number of layers, 1 to 4096. FORMAT. */
+esp_status tf_get_layer_count(const json_t *config, const char *key, int *n_layers);
+
+/* Add <name>.weight and, unless shape.bias is -1, <name>.bias. */
+esp_linear tf_add_linear(esp_model *model, int stage, esp_linear shape, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Add <name>.weight and <name>.bias of a LayerNorm; returns the index of the first. */
+int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,
+                   float *y);
+
+/* Add the residual stage <kind>.<layer> with its consumer; then the producers of its units, each unit's
+ * share starting at `offset` of the linear's outputs. */
+esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t width,
+                        const esp_linear *consumer);
+void tf_add_producer(esp_stage *stage, const esp_linear *linear, int64_t offset);
+
+bool tf_ends_with(const char *text, const char *end);
+
+/* Normal matrices of the configuration's "initializer_range" (0.02), norms 1, biases 0. */
+void tf_init(esp_model *model, uint64_t seed);
+
+#endif

@@ -1,0 +1,62 @@
+/* --sites: which kinds of sites are pruned, each by its own sparsity or by --sparsity. */
+#include "pipeline.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_KINDS = 16 };
+
+static void list_kinds(const esp_model *model, const char *names[MAX_KINDS]) {
+  int n = 0;
+  for (int i = 0; i < model->n_stages && n < MAX_KINDS - 1; i++) {
+    bool is_new = true;
+    for (int k = 0; k < n; k++) is_new &= strcmp(names[k], model->stages[i].kind) != 0;
+    if (is_new) names[n++] = model->stages[i].kind;
+  }
+  names[n] = NULL;
+}
+
+static esp_status read_sparsity(const char *text, double initial, double *sparsity) {
+  char *end;
+  *sparsity = initial;
+  if (!text) return ESP_OK;
+  *sparsity = strtod(text, &end);
+  if (end != text && *end == '\0' && isfinite(*sparsity) && *sparsity >= 0.0 && *sparsity < 1.0)
+    return ESP_OK;
+  return esp_fail(ESP_USAGE, "--sites: expected a sparsity from 0 to below 1, found '%s'", text);
+}
+
+/* One item, "kind" or "kind=sparsity". */
+static esp_status choose_kind(prune_job *job, char *item) {
+  const char *names[MAX_KINDS];
+  char *value = strchr(item, '=');
+  if (value) *value++ = '\0';
+  double sparsity;
+  bool found = false;
+  ESP_TRY(read_sparsity(value, job->settings->sparsity, &sparsity));
+  for (int i = 0; i < job->dense->n_stages; i++)
+    if (strcmp(job->dense->stages[i].kind, item) == 0) {
+      job->sparsity[i] = sparsity;
+      found = true;
+    }
+  if (found) return ESP_OK;
+  list_kinds(job->dense, names);
+  return esp_fail_unknown("kind of site", item, names);
+}
+
+esp_status choose_sites(prune_job *job) {
+  const int n = job->dense->n_stages;
+  job->sparsity = ESP_NEW(double, n);
+  for (int i = 0; i < n; i++) job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
+  if (!job->settings->sites) return ESP_OK;
+  char *list = esp_strdup(job->settings->sites), *rest = list;
+  esp_status status = ESP_OK;
+  for (char *item; status == ESP_OK && (item = strtok_r(rest, ", ", &rest));)
+    status = choose_kind(job, item);
+  esp_free(&list);
+  return status;
+}
