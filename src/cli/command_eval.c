@@ -6,6 +6,8 @@
 #include "espalier/pipeline/job.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 
 static esp_status open_models(const command_input *input, esp_model **models) {
   for (int i = 0; i < input->n_arguments; i++) {
@@ -15,12 +17,30 @@ static esp_status open_models(const command_input *input, esp_model **models) {
   return ESP_OK;
 }
 
-static json_t *describe(const esp_model *model, const esp_quality *quality) {
-  json_t *row = json_pack("{s:s, s:s, s:I, s:f, s:f, s:I}", "model", model->path, "family",
-                          model->family->name, "parameters",
-                          (json_int_t)esp_model_count_parameters(model), "accuracy",
-                          (double)quality->correct / (double)quality->samples, "loss_nats",
-                          quality->loss_nats, "samples", (json_int_t)quality->samples);
+static bool is_text(const esp_model *model) { return model->family->input == ESP_DATA_TOKENS; }
+
+/* accuracy of classifiers, perplexity of models of tokens, cosine of encoders. */
+static void set_quality(const esp_model *model, const esp_dataset *data, const esp_quality *quality,
+                        json_t *row) {
+  json_object_set_new(row, "samples", json_integer(quality->samples));
+  if (model->task == ESP_TASK_EMBED) {
+    json_object_set_new(row, "cosine", json_real(quality->cosine));
+    return;
+  }
+  json_object_set_new(row, "loss_nats", json_real(quality->loss_nats));
+  if (model->task == ESP_TASK_CLASSIFY) {
+    json_object_set_new(row, "accuracy",
+                        json_real((double)quality->correct / (double)quality->targets));
+    return;
+  }
+  json_object_set_new(row, "perplexity", json_real(exp(quality->loss_nats)));
+  json_object_set_new(row, "context", json_integer(data->width));
+  json_object_set_new(row, "targets", json_integer(quality->targets));
+}
+
+static json_t *describe(const esp_model *model) {
+  json_t *row = json_pack("{s:s, s:s, s:I}", "model", model->path, "family", model->family->name,
+                          "parameters", (json_int_t)esp_model_count_parameters(model));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   static const char *const copied[] = {"criterion", "repair", "sparsity_asked",
                                        "selection_checksum"};
@@ -34,8 +54,13 @@ static esp_status measure_quality(const command_input *input, esp_model **models
                                   const esp_dataset *data, json_t *results) {
   for (int i = 0; i < input->n_arguments; i++) {
     esp_quality quality;
-    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &quality));
-    json_array_append_new(results, describe(models[i], &quality));
+    if (models[i]->task == ESP_TASK_EMBED)
+      ESP_TRY(esp_eval_cosine(input->comm, models[0], models[i], data, &quality));
+    else
+      ESP_TRY(esp_eval_quality(input->comm, models[i], data, &quality));
+    json_t *row = describe(models[i]);
+    set_quality(models[i], data, &quality, row);
+    json_array_append_new(results, row);
   }
   return ESP_OK;
 }
@@ -48,7 +73,8 @@ static void measure_speed(const command_input *input, esp_model **models, const 
   esp_eval_speed(input->comm, models, n, data, &options, rates);
   for (int i = 0; i < n; i++) {
     json_t *row = json_array_get(results, (size_t)i);
-    json_object_set_new(row, "images_per_s", json_real(rates[i]));
+    json_object_set_new(row, is_text(models[i]) ? "tokens_per_s" : "images_per_s",
+                        json_real(rates[i]));
     json_object_set_new(row, "speedup", json_real(rates[i] / rates[0]));
   }
   esp_free(&rates);
@@ -63,17 +89,45 @@ static const char *get_text(const json_t *row, const char *key) {
   return text ? text : "-";
 }
 
-static void print_table(const command_input *input, const json_t *results) {
+/* The figure that a model of this task is judged by. */
+typedef struct figure {
+  const char *title, *key, *unit;
+  double factor;
+  int digits;
+} figure;
+
+static figure choose_figure(const esp_model *model, const esp_dataset *data, char *title, size_t size) {
+  if (model->task == ESP_TASK_EMBED) return (figure){"cosine", "cosine", "", 1.0, 5};
+  if (model->task == ESP_TASK_CLASSIFY) return (figure){"accuracy", "accuracy", "%", 100.0, 2};
+  snprintf(title, size, "ppl T=%" PRId64, data->width);
+  return (figure){title, "perplexity", "", 1.0, 3};
+}
+
+static void print_row(const command_input *input, const json_t *row, const figure *shown,
+                      const char *rate) {
+  print_result(input, "%-16s %8.2f %-14s", get_text(row, "criterion"),
+               get_real(row, "sparsity_asked"), get_text(row, "repair"));
+  print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
+               shown->factor * get_real(row, shown->key), shown->unit);
+  print_result(input, "%9.4f %10.0f", get_real(row, "loss_nats"), get_real(row, "parameters"));
+  if (input->settings->speed)
+    print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
+  print_result(input, "  %s\n", get_text(row, "model"));
+}
+
+static void print_table(const command_input *input, const esp_model *first, const esp_dataset *data,
+                        const json_t *results) {
   size_t i;
   json_t *row;
-  print_result(input, "%-16s %8s %-14s %9s %10s %10s %12s %8s  %s\n", "criterion", "sparsity",
-               "repair", "accuracy", "loss", "parameters", "images/s", "speed-up", "model");
-  json_array_foreach(results, i, row)
-    print_result(input, "%-16s %8.2f %-14s %8.2f%% %10.4f %10.0f %12.0f %7.2fx  %s\n",
-                 get_text(row, "criterion"), get_real(row, "sparsity_asked"),
-                 get_text(row, "repair"), 100.0 * get_real(row, "accuracy"),
-                 get_real(row, "loss_nats"), get_real(row, "parameters"),
-                 get_real(row, "images_per_s"), get_real(row, "speedup"), get_text(row, "model"));
+  char title[32];
+  const figure shown = choose_figure(first, data, title, sizeof title);
+  const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
+  print_result(input, "%-16s %8s %-14s%12s %9s %10s", "criterion", "sparsity", "repair", shown.title,
+               "loss", "parameters");
+  if (input->settings->speed)
+    print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
+  print_result(input, "  model\n");
+  json_array_foreach(results, i, row) print_row(input, row, &shown, rate);
 }
 
 static esp_status evaluate(const command_input *input, esp_model **models, json_t **result) {
@@ -83,7 +137,10 @@ static esp_status evaluate(const command_input *input, esp_model **models, json_
   *result = json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);
   esp_status status = measure_quality(input, models, data, results);
   if (status == ESP_OK && input->settings->speed) measure_speed(input, models, data, results);
-  if (status == ESP_OK) print_table(input, results);
+  if (status == ESP_OK) print_table(input, models[0], data, results);
+  if (status == ESP_OK && input->settings->logits)
+    status = esp_eval_write_logits(input->comm, models[0], data, input->settings->sequences,
+                                   input->settings->logits);
   esp_dataset_close(&data);
   return status;
 }
@@ -99,7 +156,7 @@ static esp_status run(const command_input *input, json_t **result) {
 
 const command command_eval = {.name = "eval",
                               .usage = "eval MODEL [MODEL...] --data PATH",
-                              .summary = "accuracy and measured speed, side by side",
+                              .summary = "accuracy, perplexity or cosine, and measured speed, side by side",
                               .bit = ESP_COMMAND_EVAL,
                               .least = 1,
                               .most = 1 << 20,

@@ -4,6 +4,7 @@
 #include "espalier/linalg/gemm.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void end_job(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
@@ -18,6 +19,7 @@ int main(int argc, char **argv) {
   esp_comm comm;
   esp_comm_init(&comm, MPI_COMM_WORLD);
   const int exit_code = run_program(&comm, argc, argv);
+  fflush(stdout); // mpirun may end a rank as soon as another has returned non-zero
   esp_comm_clear(&comm);
   MPI_Finalize();
   return exit_code;

@@ -32,7 +32,7 @@ static double median(double *values, int64_t n) {
 }
 
 static void time_alternately(esp_model *const *models, int n, const esp_batch *batch,
-                             int64_t repeats, double *samples_per_s) {
+                             int64_t repeats, double *rates) {
   esp_pass *passes = ESP_NEW(esp_pass, n);
   int64_t *counts = ESP_NEW(int64_t, n);
   double *seconds = ESP_NEW(double, n * repeats); // (n, repeats), a pass
@@ -45,7 +45,7 @@ static void time_alternately(esp_model *const *models, int n, const esp_batch *b
       seconds[i * repeats + r] =
           time_passes(models[i], batch, &passes[i], counts[i]) / (double)counts[i];
   for (int i = 0; i < n; i++) {
-    samples_per_s[i] = (double)batch->count / median(seconds + i * repeats, repeats);
+    rates[i] = (double)esp_batch_count_rows(batch) / median(seconds + i * repeats, repeats);
     esp_pass_clear(&passes[i]);
   }
   esp_free(&seconds);
@@ -54,14 +54,16 @@ static void time_alternately(esp_model *const *models, int n, const esp_batch *b
 }
 
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
-                    const esp_speed_options *options, double *samples_per_s) {
+                    const esp_speed_options *options, double *rates) {
   if (comm->rank == 0) {
     esp_batch_buffer buffer = {0};
     esp_batch batch;
-    const int64_t count = options->batch < data->count ? options->batch : data->count;
+    const int64_t rows = data->kind == ESP_DATA_TOKENS ? data->width : 1; // a sample
+    const int64_t asked = options->batch > rows ? options->batch / rows : 1;
+    const int64_t count = asked < data->count ? asked : data->count;
     esp_dataset_read(data, NULL, 0, count, &buffer, &batch);
-    time_alternately(models, n, &batch, options->repeats, samples_per_s);
+    time_alternately(models, n, &batch, options->repeats, rates);
     esp_batch_buffer_clear(&buffer);
   }
-  esp_bcast(comm, samples_per_s, n * (int64_t)sizeof *samples_per_s, 0);
+  esp_bcast(comm, rates, n * (int64_t)sizeof *rates, 0);
 }

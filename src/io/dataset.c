@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const esp_dataset_format *const formats[] = {&esp_dataset_format_idx};
+static const esp_dataset_format *const formats[] = {&esp_dataset_format_idx,
+                                                    &esp_dataset_format_tokens};
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 static esp_status fail_format(const char *path) {
@@ -34,29 +35,40 @@ static esp_status open_local(const char *path, const char *split, esp_dataset *d
   return fail_format(path);
 }
 
+/* Give every rank what rank 0 has: a new array, or NULL. */
+static void *bcast_array(const esp_comm *comm, void *array, int64_t bytes) {
+  bool has = array != NULL;
+  esp_bcast(comm, &has, sizeof has, 0);
+  if (!has) return NULL;
+  if (comm->rank != 0) array = esp_alloc(bytes, 1);
+  esp_bcast(comm, array, bytes, 0);
+  return array;
+}
+
 static void bcast_samples(const esp_comm *comm, esp_dataset *dataset) {
-  bool has[2] = {dataset->pixels != NULL, dataset->labels != NULL};
-  const int64_t pixels = dataset->count * dataset->width;
-  esp_bcast(comm, has, sizeof has, 0);
-  if (comm->rank != 0 && has[0]) dataset->pixels = ESP_NEW(uint8_t, pixels);
-  if (comm->rank != 0 && has[1]) dataset->labels = ESP_NEW(int32_t, dataset->count);
-  if (has[0]) esp_bcast(comm, dataset->pixels, pixels, 0);
-  if (has[1]) esp_bcast(comm, dataset->labels, dataset->count * (int64_t)sizeof(int32_t), 0);
+  const int64_t n = dataset->count, all = n * dataset->width, word = (int64_t)sizeof(int32_t);
+  dataset->pixels = bcast_array(comm, dataset->pixels, all);
+  dataset->labels = bcast_array(comm, dataset->labels, n * word);
+  dataset->tokens = bcast_array(comm, dataset->tokens, all * word);
+  dataset->types = bcast_array(comm, dataset->types, all * word);
+  dataset->lengths = bcast_array(comm, dataset->lengths, n * word);
 }
 
 static void bcast_dataset(const esp_comm *comm, esp_dataset *dataset, int format) {
   struct {
     int64_t count, width;
     uint64_t fingerprint;
-    int32_t classes, kind, format;
-  } head = {dataset->count,   dataset->width,         dataset->fingerprint,
-            dataset->classes, (int32_t)dataset->kind, format};
+    int32_t classes, max_token, max_type, kind, format;
+  } head = {dataset->count,     dataset->width,    dataset->fingerprint,   dataset->classes,
+            dataset->max_token, dataset->max_type, (int32_t)dataset->kind, format};
   esp_bcast(comm, &head, sizeof head, 0);
   dataset->format = formats[head.format]->name;
   dataset->kind = (esp_data_kind)head.kind;
   dataset->count = head.count;
   dataset->width = head.width;
   dataset->classes = head.classes;
+  dataset->max_token = head.max_token;
+  dataset->max_type = head.max_type;
   dataset->fingerprint = head.fingerprint;
   bcast_samples(comm, dataset);
 }
@@ -82,41 +94,67 @@ void esp_dataset_close(esp_dataset **dataset) {
   esp_free(&self->split);
   esp_free(&self->pixels);
   esp_free(&self->labels);
+  esp_free(&self->tokens);
+  esp_free(&self->types);
+  esp_free(&self->lengths);
   esp_free(dataset);
 }
 
-static void make_room(esp_batch_buffer *buffer, int64_t count, int64_t width) {
+static void make_room(const esp_dataset *dataset, int64_t count, esp_batch_buffer *buffer) {
   if (count <= buffer->capacity) return;
   esp_batch_buffer_clear(buffer);
-  buffer->pixels = ESP_NEW(float, count *width);
-  buffer->labels = ESP_NEW(int32_t, count);
+  const int64_t all = count * dataset->width;
+  if (dataset->pixels) buffer->pixels = ESP_NEW(float, all);
+  if (dataset->labels) buffer->labels = ESP_NEW(int32_t, count);
+  if (dataset->tokens) buffer->tokens = ESP_NEW(int32_t, all);
+  if (dataset->types) buffer->types = ESP_NEW(int32_t, all);
+  if (dataset->lengths) buffer->lengths = ESP_NEW(int32_t, count);
   buffer->capacity = count;
 }
 
-static void read_sample(const esp_dataset *dataset, int64_t sample, float *pixels) {
+static void read_pixels(const esp_dataset *dataset, int64_t sample, float *pixels) {
   const uint8_t *from = dataset->pixels + sample * dataset->width;
   for (int64_t i = 0; i < dataset->width; i++) pixels[i] = (float)from[i] / 255.0f;
+}
+
+static void copy_row(const int32_t *from, int64_t sample, int64_t width, int32_t *to, int64_t row) {
+  if (from) memcpy(to + row * width, from + sample * width, (size_t)width * sizeof *to);
+}
+
+static void read_sample(const esp_dataset *dataset, int64_t sample, int64_t row,
+                        esp_batch_buffer *buffer) {
+  const int64_t width = dataset->width;
+  if (dataset->pixels) read_pixels(dataset, sample, buffer->pixels + row * width);
+  copy_row(dataset->labels, sample, 1, buffer->labels, row);
+  copy_row(dataset->tokens, sample, width, buffer->tokens, row);
+  copy_row(dataset->types, sample, width, buffer->types, row);
+  copy_row(dataset->lengths, sample, 1, buffer->lengths, row);
 }
 
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
                       int64_t count, esp_batch_buffer *buffer, esp_batch *batch) {
   ESP_ASSERT(begin >= 0 && count >= 0 && begin <= dataset->count - count);
-  make_room(buffer, count, dataset->width);
+  make_room(dataset, count, buffer);
   for (int64_t i = 0; i < count; i++) {
     const int64_t sample = order ? order[begin + i] : begin + i;
     ESP_ASSERT(sample >= 0 && sample < dataset->count);
-    read_sample(dataset, sample, buffer->pixels + i * dataset->width);
-    if (dataset->labels) buffer->labels[i] = dataset->labels[sample];
+    read_sample(dataset, sample, i, buffer);
   }
   *batch = (esp_batch){.kind = dataset->kind,
                        .count = count,
                        .width = dataset->width,
                        .pixels = buffer->pixels,
-                       .labels = dataset->labels ? buffer->labels : NULL};
+                       .tokens = buffer->tokens,
+                       .lengths = buffer->lengths,
+                       .types = buffer->types,
+                       .labels = buffer->labels};
 }
 
 void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
   esp_free(&buffer->pixels);
   esp_free(&buffer->labels);
+  esp_free(&buffer->tokens);
+  esp_free(&buffer->types);
+  esp_free(&buffer->lengths);
   *buffer = (esp_batch_buffer){0};
 }

@@ -9,11 +9,11 @@ typedef struct esp_dataset_format {
   const char *name;
   const char *holds; // what a folder of this format has in it, for messages
   bool (*probe)(const char *path);
-  /* Fill kind, count, width, classes, fingerprint and the arrays. On failure the data set is closed
-   * by the caller, whatever is in it. */
+  /* Fill kind, count, width, classes, largest ids, fingerprint and the arrays. On failure the data
+   * set is closed by the caller, whatever is in it. */
   esp_status (*open)(const char *path, const char *split, esp_dataset *dataset);
 } esp_dataset_format;
 
-extern const esp_dataset_format esp_dataset_format_idx;
+extern const esp_dataset_format esp_dataset_format_idx, esp_dataset_format_tokens;
 
 #endif

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const esp_tensor_format *const formats[] = {&esp_tensor_format_h5};
+static const esp_tensor_format *const formats[] = {&esp_tensor_format_h5,
+                                                   &esp_tensor_format_huggingface};
 
 int64_t esp_tensor_count_elements(const esp_tensor *tensor) {
   int64_t count = 1;

@@ -13,6 +13,6 @@ typedef struct esp_tensor_format {
   esp_status (*open)(const char *path, esp_tensor_set *set);
 } esp_tensor_format;
 
-extern const esp_tensor_format esp_tensor_format_h5;
+extern const esp_tensor_format esp_tensor_format_h5, esp_tensor_format_huggingface;
 
 #endif

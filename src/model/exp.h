@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* exp(x) = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2, e^r by the polynomial of Cephes' expf; relative error
- * below 2e-7. Arguments are clamped to [-87, 88]; NaN stays NaN. Adding 1.5 * 2^23 rounds to an integer and leaves
- * it in the low bits, so that no conversion is needed. */
+/* exp(x) = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2, e^r by the polynomial of Cephes'
+ * expf; relative error below 2e-7. Arguments are clamped to [-87, 88]; NaN stays NaN. Adding 1.5 *
+ * 2^23 rounds to an integer and leaves it in the low bits, so that no conversion is needed. */
 static inline float exp_fast(float x) {
   const float magic = 12582912.0f;
   const float low = x < -87.0f ? -87.0f : x, v = low > 88.0f ? 88.0f : low;

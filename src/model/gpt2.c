@@ -1,6 +1,6 @@
-/* GPT-2: learned positions, blocks r += attention(norm(r)); r += W_2 f(W_1 norm(r) + b_1) + b_2, a last
- * norm, and a head tied to the token embedding. Its matrices are (inputs, outputs), queries, keys and
- * values in one. */
+/* GPT-2: learned positions, blocks r += attention(norm(r)); r += W_2 f(W_1 norm(r) + b_1) + b_2, a
+ * last norm, and a head tied to the token embedding. Its matrices are (inputs, outputs), queries,
+ * keys and values in one. */
 #include "activation.h"
 #include "families.h"
 #include "ops.h"
@@ -13,8 +13,8 @@
 #include <string.h>
 
 typedef struct gpt2_layer {
-  int norms[2];    // before attention, before the feed-forward part
-  esp_linear qkv;  // outputs: queries, keys, values, (heads, head_size) each
+  int norms[2];   // before attention, before the feed-forward part
+  esp_linear qkv; // outputs: queries, keys, values, (heads, head_size) each
   esp_linear up;
 } gpt2_layer;
 
@@ -29,7 +29,11 @@ typedef struct gpt2_shape {
   gpt2_layer layers[];
 } gpt2_shape;
 
-static const gpt2_shape *get_shape(const esp_model *model) { return model->shape; }
+static const gpt2_shape *get_shape(const esp_model *model) {
+  return model->shape;
+}
+
+static const char *const layer_keys[] = {"n_head", "n_inner", NULL};
 
 static esp_status check_variant(const json_t *config) {
   static const char *const refused[] = {"scale_attn_by_inverse_layer_idx",
@@ -51,22 +55,24 @@ static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
   ESP_TRY(tf_get_size(model->config, "n_embd", &shape->hidden));
   ESP_TRY(tf_get_size(model->config, "n_positions", &model->max_length));
   ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
-  ESP_TRY(tf_get_head_size(model->config, "n_head", shape->hidden, &shape->head_size));
+  ESP_TRY(tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size));
   model->is_head_tied = true;
   return tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied);
 }
 
 static void add_embedding(esp_model *model, gpt2_shape *shape) {
   const int64_t n = shape->hidden;
-  shape->tokens = esp_model_add_weight(
-      model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, n}}, "transformer.wte.weight");
-  shape->positions_weight = esp_model_add_weight(
-      model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->max_length, n}}, "transformer.wpe.weight");
+  shape->tokens =
+      esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, n}},
+                           "transformer.wte.weight");
+  shape->positions_weight =
+      esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->max_length, n}},
+                           "transformer.wpe.weight");
 }
 
-static void add_attention(esp_model *model, const gpt2_shape *shape, int l, int64_t heads) {
+static void add_attention(esp_model *model, gpt2_shape *shape, int l, int64_t heads) {
   const int64_t n = heads * shape->head_size;
-  gpt2_layer *layer = &((gpt2_shape *)model->shape)->layers[l];
+  gpt2_layer *layer = &shape->layers[l];
   layer->norms[0] = tf_add_norm(model, 2 * l, shape->hidden, "transformer.h.%d.ln_1", l);
   layer->qkv = tf_add_linear(
       model, 2 * l, (esp_linear){.outputs = 3 * n, .inputs = shape->hidden, .input_major = true},
@@ -78,24 +84,26 @@ static void add_attention(esp_model *model, const gpt2_shape *shape, int l, int6
   for (int part = 0; part < 3; part++) tf_add_producer(stage, &layer->qkv, part * n);
 }
 
-static void add_feed_forward(esp_model *model, const gpt2_shape *shape, int l, int64_t inner) {
-  gpt2_layer *layer = &((gpt2_shape *)model->shape)->layers[l];
+static void add_feed_forward(esp_model *model, gpt2_shape *shape, int l, int64_t inner) {
+  gpt2_layer *layer = &shape->layers[l];
   layer->norms[1] = tf_add_norm(model, 2 * l + 1, shape->hidden, "transformer.h.%d.ln_2", l);
-  layer->up = tf_add_linear(
-      model, 2 * l + 1, (esp_linear){.outputs = inner, .inputs = shape->hidden, .input_major = true},
-      "transformer.h.%d.mlp.c_fc", l);
-  const esp_linear consumer = tf_add_linear(
-      model, 2 * l + 1, (esp_linear){.outputs = shape->hidden, .inputs = inner, .input_major = true},
-      "transformer.h.%d.mlp.c_proj", l);
+  layer->up =
+      tf_add_linear(model, 2 * l + 1,
+                    (esp_linear){.outputs = inner, .inputs = shape->hidden, .input_major = true},
+                    "transformer.h.%d.mlp.c_fc", l);
+  const esp_linear consumer =
+      tf_add_linear(model, 2 * l + 1,
+                    (esp_linear){.outputs = shape->hidden, .inputs = inner, .input_major = true},
+                    "transformer.h.%d.mlp.c_proj", l);
   tf_add_producer(tf_add_stage(model, "ffn", l, 1, &consumer), &layer->up, 0);
 }
 
-static esp_status add_layer(esp_model *model, const gpt2_shape *shape, int l) {
+static esp_status add_layer(esp_model *model, gpt2_shape *shape, int l) {
   int64_t heads, inner = 4 * shape->hidden;
-  const json_t *given = tf_get_layer_member(model->config, l, "n_inner");
-  ESP_TRY(tf_get_layer_size(model->config, l, "n_head", &heads));
+  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
+  const json_t *given = tf_get_layer_member(model->config, l, layer_keys[1]);
   if (given && !json_is_null(given))
-    ESP_TRY(tf_get_layer_size(model->config, l, "n_inner", &inner));
+    ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
   add_attention(model, shape, l, heads);
   add_feed_forward(model, shape, l, inner);
   return ESP_OK;
@@ -119,6 +127,7 @@ static esp_status describe(esp_model *model) {
   model->prefix = "transformer.";
   shape->n_layers = n_layers;
   ESP_TRY(read_numbers(model, shape));
+  ESP_TRY(tf_check_layers(model->config, n_layers, layer_keys));
   add_embedding(model, shape);
   for (int l = 0; l < n_layers; l++) ESP_TRY(add_layer(model, shape, l));
   add_head(model, shape);
@@ -127,9 +136,9 @@ static esp_status describe(esp_model *model) {
 
 static esp_status resize(const esp_model *model, const int64_t *units, json_t *config) {
   const gpt2_shape *shape = get_shape(model);
-  tf_set_layer_sizes(config, "n_head", shape->n_layers, units, 2);
-  tf_set_layer_sizes(config, "n_inner", shape->n_layers, units + 1, 2);
-  tf_set_head_size(config, "n_head", shape->hidden, shape->head_size);
+  for (int k = 0; k < 2; k++)
+    tf_set_layer_sizes(config, layer_keys[k], shape->n_layers, units + k, 2);
+  tf_set_head_size(config, layer_keys[0], shape->hidden, shape->head_size);
   return ESP_OK;
 }
 
@@ -150,7 +159,8 @@ static void embed(const esp_model *model, const esp_batch *batch, float *state) 
   const int64_t n = shape->hidden;
   ESP_ASSERT(batch->width <= model->max_length);
   for (int64_t r = 0; r < batch->count * batch->width; r++) {
-    const float *token = tokens + batch->tokens[r] * n, *position = positions + r % batch->width * n;
+    const float *token = tokens + batch->tokens[r] * n,
+                *position = positions + r % batch->width * n;
     ESP_ASSERT(batch->tokens[r] >= 0 && batch->tokens[r] < model->vocabulary);
     for (int64_t j = 0; j < n; j++) state[r * n + j] = token[j] + position[j];
   }

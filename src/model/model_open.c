@@ -25,29 +25,47 @@ static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                   expected, esp_dtype_name(tensor->type), found);
 }
 
-/* By its name, or by its name without the family's prefix, which it then keeps. */
+static const esp_tensor *find_renamed(const esp_model *model, const char *name,
+                                      const esp_rename *rename) {
+  const size_t length = strlen(name), end = strlen(rename->now);
+  if (length < end || strcmp(name + length - end, rename->now) != 0) return NULL;
+  char *then = esp_format("%.*s%s", (int)(length - end), name, rename->then);
+  const esp_tensor *tensor = esp_tensor_set_find(model->source, then);
+  esp_free(&then);
+  return tensor;
+}
+
+/* By its name, or as it ended in older checkpoints. */
+static const esp_tensor *find_named(const esp_model *model, const char *name) {
+  const esp_tensor *tensor = esp_tensor_set_find(model->source, name);
+  for (const esp_rename *row = model->family->renames; row && row->now && !tensor; row++)
+    tensor = find_renamed(model, name, row);
+  return tensor;
+}
+
+/* With the family's prefix, or without it, which the weight's name then does without, too. */
 static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight) {
-  const esp_tensor *tensor = esp_tensor_set_find(model->source, weight->name);
+  const esp_tensor *tensor = find_named(model, weight->name);
   const size_t length = model->prefix ? strlen(model->prefix) : 0;
   if (tensor || length == 0 || strncmp(weight->name, model->prefix, length) != 0) return tensor;
-  tensor = esp_tensor_set_find(model->source, weight->name + length);
+  tensor = find_named(model, weight->name + length);
   if (tensor) {
-    char *name = esp_strdup(tensor->name);
+    char *name = esp_strdup(weight->name + length);
     esp_free(&weight->name);
     weight->name = name;
   }
   return tensor;
 }
 
-static bool is_known(const esp_model *model, const char *tensor) {
+static bool is_known(const esp_model *model, const esp_tensor *tensor) {
   for (int i = 0; i < model->n_weights; i++)
-    if (strcmp(model->weights[i].name, tensor) == 0) return true;
-  return model->family->ignores && model->family->ignores(model, tensor);
+    if (model->weights[i].stored == tensor->data) return true;
+  return model->family->ignores && model->family->ignores(model, tensor->name);
 }
 
 static esp_status check_unknown(const esp_model *model) {
   for (int i = 0; i < model->source->n_tensors; i++)
-    if (!is_known(model, model->source->tensors[i].name))
+    if (!is_known(model, &model->source->tensors[i]))
       return esp_fail(ESP_MISMATCH, "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
                       "of a variant that Espalier does not know", model->path,
                       model->source->tensors[i].name, model->family->name);
@@ -79,10 +97,21 @@ static esp_status parse_config(const char *path, const char *text, json_t **conf
                   error.line, error.text);
 }
 
+/* The configuration, and what the family reads off the tensors. */
+static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
+  const char *name;
+  const esp_family *family;
+  ESP_TRY(parse_config(set->path, set->config, config));
+  ESP_TRY(esp_config_get_text(*config, "model_type", &name));
+  ESP_TRY(esp_family_find(name, &family));
+  if (family->complete) family->complete(*config, set);
+  return ESP_OK;
+}
+
 /* Takes over set, also when it fails. */
 static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
   json_t *config = NULL;
-  esp_status status = parse_config(set->path, set->config, &config);
+  esp_status status = complete_config(set, &config);
   if (status == ESP_OK) status = esp_model_new(config, model);
   json_decref(config);
   if (status != ESP_OK) {

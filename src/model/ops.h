@@ -1,5 +1,5 @@
-/* Building blocks of transformer families. Row-major float arrays; local; the same bits at any thread count
- * (each row, or each (sequence, head), is computed whole by one thread). */
+/* Building blocks of transformer families. Row-major float arrays; local; the same bits at any
+ * thread count (each row, or each (sequence, head), is computed whole by one thread). */
 #ifndef ESPALIER_SRC_MODEL_OPS_H
 #define ESPALIER_SRC_MODEL_OPS_H
 
@@ -7,8 +7,8 @@
 
 #include "espalier/model/family.h"
 
-/* y = rows `indices` (rows) of table (table_rows, n). An index outside the table is a panic: data is checked
- * against the model before it gets here. */
+/* y = rows `indices` (rows) of table (table_rows, n). An index outside the table is a panic: data
+ * is checked against the model before it gets here. */
 typedef struct op_table {
   const float *values;
   int64_t rows, n;
@@ -16,33 +16,37 @@ typedef struct op_table {
 void op_gather(const op_table *table, int64_t rows, const int32_t *indices, float *y);
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, by row of n. In place is fine. Sums in double. */
-void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, double epsilon, float *y);
+void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, double epsilon,
+                 float *y);
 /* y = (x - mean) / sqrt(var + epsilon) * weight + bias, by row of n. In place is fine. */
 void op_layer_norm(int64_t rows, int64_t n, const float *x, const float *const weight_bias[2],
                    double epsilon, float *y);
 
 /* y = f(y), or y = f(y) * factor where factor is not NULL; (rows, n). */
-void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor, float *y);
+void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor,
+                 float *y);
 
-/* Scaled dot-product attention. q, out (rows, heads * head_size); k, v (rows, kv_heads * head_size); rows =
- * count * length. Query head h reads KV head h / (heads / kv_heads). A sequence's keys at and beyond its
- * length are masked; rows of queries beyond it are computed like any other, from valid keys only (0 where
- * there is none). out may be q when q_stride is heads * head_size. */
+/* Scaled dot-product attention. q, out (rows, heads * head_size); k, v (rows, kv_heads *
+ * head_size); rows = count * length. Query head h reads KV head h / (heads / kv_heads). A
+ * sequence's keys at and beyond its length are masked; rows of queries beyond it are computed like
+ * any other, from valid keys only (0 where there is none). out may be q when q_stride is heads *
+ * head_size. */
 typedef struct op_attention_job {
-  int64_t count, length;      // sequences, T
+  int64_t count, length; // sequences, T
   int64_t heads, kv_heads, head_size;
-  const int32_t *lengths;     // (count) or NULL
+  const int32_t *lengths; // (count) or NULL
   bool is_causal;
-  float scale;                // of the scores, 1 / sqrt(head_size) as a rule
+  float scale; // of the scores, 1 / sqrt(head_size) as a rule
   const float *q, *k, *v;
   int64_t q_stride, kv_stride; // floats from row to row (fused projections)
-  float *out;                 // row stride heads * head_size
+  float *out;                  // row stride heads * head_size
 } op_attention_job;
 void op_attention(const op_attention_job *job);
 
-/* Rotary embedding, in place, of heads of head_size in rows of a (count * length): the halves are rotated
- * (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin), as in Hugging Face's Llama. angles (length, head_size / 2). */
-void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size, const float *cos_sin[2],
-               float *x);
+/* Rotary embedding, in place, of heads of head_size in rows of a (count * length): the halves are
+ * rotated (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin), as in Hugging Face's Llama. angles
+ * (length, head_size / 2). */
+void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
+               const float *cos_sin[2], float *x);
 
 #endif

@@ -1,5 +1,6 @@
-/* Attention of one block of queries of one head at a time: S = scale Q K^T (block, keys), softmax by row,
- * out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a causal block reads no key after its last query. */
+/* Attention of one block of queries of one head at a time: S = scale Q K^T (block, keys), softmax
+ * by row, out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a causal block reads no key after
+ * its last query. */
 #include "ops.h"
 
 #include "exp.h"
@@ -18,7 +19,9 @@ typedef struct query_block {
   int64_t keys;         // that some query of the block sees
 } query_block;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 
 static int64_t count_valid_keys(const op_attention_job *job, int64_t sequence) {
   return job->lengths ? smaller(job->lengths[sequence], job->length) : job->length;
@@ -36,8 +39,13 @@ static query_block find_block(const op_attention_job *job, int64_t index, int64_
 }
 
 static float find_largest(const float *x, int64_t n) {
-  float largest = x[0];
-  for (int64_t i = 1; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+  float most[LANES], largest = x[0];
+  int64_t i = 0;
+  for (int j = 0; j < LANES; j++) most[j] = x[0];
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
+  for (; i < n; i++) largest = x[i] > largest ? x[i] : largest;
+  for (int j = 0; j < LANES; j++) largest = most[j] > largest ? most[j] : largest;
   return largest;
 }
 
@@ -113,7 +121,7 @@ void op_attention(const op_attention_job *job) {
   const int64_t n = job->count * job->heads * blocks;
 #pragma omp parallel
   {
-    float *scores = ESP_NEW(float, QUERY_BLOCK *job->length);
+    float *scores = ESP_NEW(float, QUERY_BLOCK * job->length);
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < n; i++) {
       const query_block block = find_block(job, i, blocks);

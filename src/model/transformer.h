@@ -4,14 +4,20 @@
 
 #include "espalier/model/family.h"
 
-/* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index as
- * transformers writes it (or a list), where that has one, else the configuration's own. FORMAT. */
+/* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index
+ * as transformers 5 writes it, where that has one, else the configuration's own. FORMAT. */
 esp_status tf_get_size(const json_t *config, const char *key, int64_t *value);
 esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value);
+/* The same of heads of a size, together at most 2^24 wide. */
+esp_status tf_get_layer_heads(const json_t *config, int layer, const char *key, int64_t head_size,
+                              int64_t *heads);
 /* The member as it holds for a layer, or NULL. */
 const json_t *tf_get_layer_member(const json_t *config, int layer, const char *key);
-/* Set the size of every layer l to values[l * stride]: the configuration's own where they are all equal,
- * else the largest as its own and "per_layer_config" for the layers that differ from it. */
+/* Check that "per_layer_config" names layers that exist and only members among keys (ended by
+ * NULL). FORMAT. */
+esp_status tf_check_layers(const json_t *config, int n_layers, const char *const *keys);
+/* Set the size of every layer l to values[l * stride]; layer 0's is the configuration's own, the
+ * others' are in "per_layer_config" where they differ from it. */
 void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int64_t *values,
                         int stride);
 
@@ -38,8 +44,8 @@ int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
 void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,
                    float *y);
 
-/* Add the residual stage <kind>.<layer> with its consumer; then the producers of its units, each unit's
- * share starting at `offset` of the linear's outputs. */
+/* Add the residual stage <kind>.<layer> with its consumer; then the producers of its units, each
+ * unit's share starting at `offset` of the linear's outputs. */
 esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t width,
                         const esp_linear *consumer);
 void tf_add_producer(esp_stage *stage, const esp_linear *linear, int64_t offset);

@@ -85,7 +85,11 @@ static const esp_option rows[] = {
     {"eval.speed", ESP_OPTION_FLAG, AT(speed), "true", 1, 0, false, NULL, EVAL, 0, NULL,
      "time the models"},
     {"eval.speed_batch", ESP_OPTION_INT, AT(speed_batch), "256", 1, 1 << 24, false, NULL, EVAL, 0,
-     "N", "samples a timed forward pass"},
+     "N", "images, or tokens, a timed forward pass"},
+    {"eval.logits", ESP_OPTION_TEXT, AT(logits), NULL, 1, 0, false, NULL, EVAL, 0, "FILE",
+     "write the first model's logits or embeddings to an HDF5 file"},
+    {"eval.sequences", ESP_OPTION_INT, AT(sequences), "0", 0, 1e9, false, NULL, EVAL, 0, "N",
+     "sequences (or images) in --logits; 0: all"},
     {"eval.repeats", ESP_OPTION_INT, AT(repeats), "11", 1, 1e6, false, NULL, EVAL, 0, "N",
      "timings a model, alternately; the median counts"},
 };

@@ -146,6 +146,7 @@ static esp_status try_ridges(const correction_problem *problem, const moments *f
   for (unsigned r = 0; r < sizeof ridges / sizeof *ridges && status == ESP_OK; r++) {
     status = solve(problem->comm, fit, ridges[r], correction);
     if (status == ESP_OK) try_steps(held_out, correction, ridges[r], choice);
+    if (status == ESP_NUMERIC) status = ESP_OK; // a ridge below the moments' rounding is no candidate
   }
   esp_free(&correction);
   return status;
@@ -164,7 +165,12 @@ esp_status correction_choose(const correction_problem *problem, correction_choic
   return status;
 }
 
-esp_status correction_apply(const correction_problem *problem, const correction_choice *choice,
+static void drop_correction(correction_choice *choice) {
+  choice->ridge = choice->step = 0.0;
+  choice->error_after = choice->error_before;
+}
+
+esp_status correction_apply(const correction_problem *problem, correction_choice *choice,
                             float *weights) {
   const int64_t n = problem->fit->n_in * problem->fit->n_out;
   for (int64_t i = 0; i < n; i++) weights[i] = problem->start[i];
@@ -173,8 +179,10 @@ esp_status correction_apply(const correction_problem *problem, const correction_
   float *correction = ESP_NEW(float, n);
   moments_init(&fit, problem->fit, problem);
   const esp_status status = solve(problem->comm, &fit, choice->ridge, correction);
-  for (int64_t i = 0; i < n; i++) weights[i] += (float)choice->step * correction[i];
+  if (status == ESP_NUMERIC) drop_correction(choice);
+  for (int64_t i = 0; i < n && status == ESP_OK; i++)
+    weights[i] += (float)choice->step * correction[i];
   moments_clear(&fit);
   esp_free(&correction);
-  return status;
+  return status == ESP_NUMERIC ? ESP_OK : status;
 }

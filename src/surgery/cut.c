@@ -63,7 +63,9 @@ int64_t *esp_selection_indices(const esp_selection *selection, const esp_model *
 static esp_status bind_view(const esp_model *dense, const esp_selection *selection, int index,
                             esp_weight *view) {
   const esp_weight *whole = &dense->weights[index];
-  ESP_ASSERT(strcmp(whole->name, view->name) == 0 && whole->rank == view->rank);
+  ESP_ASSERT(strstr(view->name, whole->name) && whole->rank == view->rank);
+  esp_free(&view->name);
+  view->name = esp_strdup(whole->name); // perhaps without the family's prefix
   view->type = whole->type;
   view->stored = whole->stored;
   memcpy(view->stored_shape, whole->stored_shape, sizeof view->stored_shape);

@@ -69,10 +69,12 @@ typedef struct correction_choice {
   double error_before, error_after; // held out: mean square of what is missing, over that of the targets
 } correction_choice;
 
-/* Try ridges and steps on the held-out sums; ridge 0 in the choice means no correction. Collective. */
+/* Try ridges and steps on the held-out sums, passing over ridges whose system is not positive definite;
+ * ridge 0 in the choice means no correction. Collective. */
 esp_status correction_choose(const correction_problem *problem, correction_choice *choice);
-/* Fit on problem->fit and write start + step * correction to weights (n_out, n_in). Collective. */
-esp_status correction_apply(const correction_problem *problem, const correction_choice *choice,
+/* Fit on problem->fit and write start + step * correction to weights (n_out, n_in); start alone, and that is
+ * then the choice, where the system is not positive definite. Collective. */
+esp_status correction_apply(const correction_problem *problem, correction_choice *choice,
                             float *weights);
 /* b = E[t] - W E[x], (n_out). Local. */
 void regression_bias(const regression *self, const float *weights, float *bias);

@@ -19,34 +19,40 @@ typedef struct esp_batch {
 } esp_batch;
 
 typedef struct esp_dataset {
-  const char *format; // "idx"
+  const char *format; // "idx" or "tokens"
   char *path, *split;
   esp_data_kind kind;
   int64_t count, width;
-  int32_t classes;      // largest label + 1; 0 without labels
-  uint64_t fingerprint; // of content, the same at any rank count
-  uint8_t *pixels;      // images: (count, width), owned
-  int32_t *labels;      // (count), owned
-  int32_t max_token;    // tokens: the largest id
+  int32_t classes;         // largest label + 1; 0 without labels
+  uint64_t fingerprint;    // of content, the same at any rank count
+  uint8_t *pixels;         // images: (count, width), owned
+  int32_t *labels;         // (count), owned
+  int32_t max_token;       // tokens: the largest id, padding too
+  int32_t max_type;        // tokens: the largest token type, 0 without types
   int32_t *tokens, *types; // tokens: (count, width), owned; types NULL: all 0
   int32_t *lengths;        // tokens: (count), owned; NULL: all width
 } esp_dataset;
 
-/* Open a data set: a folder with IDX files (train-images-idx3-ubyte[.gz],
- * train-labels-idx1-ubyte[.gz] for split "train", t10k-... for "test"). IO: missing; FORMAT: wrong
- * magic, truncated, trailing bytes, counts of images and labels differ; USAGE: unknown split.
- * Collective. */
+/* Open a data set:
+ * - idx: a folder with IDX files (train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] for
+ *   split "train", t10k-... for "test");
+ * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1 to
+ * T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with such
+ *   files, calibration.h5 for "train" and heldout.h5 for "test".
+ * IO: missing; FORMAT: wrong magic, truncated, trailing bytes, shapes that do not fit, values out
+ * of range; USAGE: unknown split. Collective. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
 void esp_dataset_close(esp_dataset **dataset);
 
 /* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the
- * caller's, zero-initialised, reused for one data set: (count, width) floats and (count) labels.
+ * caller's, zero-initialised, reused for one data set; it holds the arrays that the data set has.
  * Local. */
 typedef struct esp_batch_buffer {
-  float *pixels;    // owned
-  int32_t *labels;  // owned
-  int64_t capacity; // samples
+  float *pixels;             // (capacity, width), owned
+  int32_t *labels, *lengths; // (capacity), owned
+  int32_t *tokens, *types;   // (capacity, width), owned
+  int64_t capacity;          // samples
 } esp_batch_buffer;
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
                       int64_t count, esp_batch_buffer *buffer, esp_batch *batch);

@@ -5,12 +5,20 @@
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
 
+/* The end of a weight's name, now and in older checkpoints. */
+typedef struct esp_rename {
+  const char *now, *then;
+} esp_rename;
+
 /* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States, activations
  * and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
 struct esp_family {
   const char *name; // "model_type" of the configuration
   const char *summary;
   esp_data_kind input;
+  const esp_rename *renames; // ended by NULL; NULL: none
+  /* Add to the configuration of a checkpoint what only its tensors say. NULL: nothing. */
+  void (*complete)(json_t *config, const esp_tensor_set *set);
   /* Fill model->weights, stages and sizes from model->config. FORMAT, USAGE. */
   esp_status (*describe)(esp_model *model);
   /* Change a copy of the configuration to `units` (n_stages) units a site. */

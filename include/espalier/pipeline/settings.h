@@ -29,6 +29,8 @@ typedef struct esp_settings {
   int64_t multiple_of, min_keep;
   int64_t speed_batch, repeats; // eval
   bool speed;
+  char *logits;
+  int64_t sequences;
 } esp_settings;
 
 extern const esp_option_table esp_settings_table;

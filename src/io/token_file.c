@@ -1,0 +1,226 @@
+#include "dataset_format.h"
+
+#include "espalier/core/hash.h"
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+#include "espalier/io/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Token files: HDF5 with /tokens (N, T) and, if wanted, /lengths (N), /labels (N), /token_types
+ * (N, T), all int32 or int64; or a folder with one for each split. */
+
+static const char *const splits[] = {"train", "test", NULL};
+static const char *const split_files[] = {"calibration.h5", "heldout.h5"};
+
+/* Deflate packs 1032 bytes into one at best: a file that claims more is lying. */
+enum { MOST_RATIO = 1032 };
+
+/* A data set of the file: its name, its dimensions and the range of its values. */
+typedef struct column {
+  const char *name;
+  int rank;
+  int64_t low, high;
+} column;
+
+typedef struct reader {
+  esp_h5 *file;
+  const char *path;
+  int64_t bytes;   // of the file
+  int64_t dims[2]; // N, T
+} reader;
+
+static bool has_hdf5_magic(const char *path) {
+  unsigned char head[4] = {0};
+  const int fd = open(path, O_RDONLY | O_NONBLOCK);
+  const bool read_head = fd >= 0 && read(fd, head, sizeof head) == sizeof head;
+  if (fd >= 0) close(fd);
+  return read_head && memcmp(head, "\x89HDF", sizeof head) == 0;
+}
+
+static bool probe(const char *path) {
+  bool found = has_hdf5_magic(path);
+  for (int i = 0; splits[i] && !found; i++) {
+    char *file = esp_format("%s/%s", path, split_files[i]);
+    found = access(file, F_OK) == 0;
+    esp_free(&file);
+  }
+  return found;
+}
+
+static void print_dims(int rank, const int64_t *dims, char *text, size_t size) {
+  size_t used = (size_t)snprintf(text, size, "(");
+  for (int d = 0; d < rank && used < size; d++)
+    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? ", " : "", (long long)dims[d]);
+  if (used < size) snprintf(text + used, size - used, ")");
+}
+
+static esp_status check_shape(const reader *self, const column *what, const esp_h5_shape *shape) {
+  char expected[64], found[128];
+  if (shape->type != ESP_I32 && shape->type != ESP_I64)
+    return esp_fail(ESP_FORMAT, "%s: %s: int32 or int64 is expected, found %s", self->path,
+                    what->name, esp_dtype_name(shape->type));
+  bool same = shape->rank == what->rank;
+  for (int d = 0; same && d < what->rank; d++) same = shape->dims[d] == self->dims[d];
+  if (same) return ESP_OK;
+  print_dims(what->rank, self->dims, expected, sizeof expected);
+  print_dims(shape->rank, shape->dims, found, sizeof found);
+  return esp_fail(ESP_FORMAT, "%s: %s: shape %s is expected beside these /tokens, found %s",
+                  self->path, what->name, expected, found);
+}
+
+static esp_status check_values(const reader *self, const column *what, const int64_t *values,
+                               int64_t count) {
+  for (int64_t i = 0; i < count; i++)
+    if (values[i] < what->low || values[i] > what->high)
+      return esp_fail(ESP_FORMAT,
+                      "%s: %s: values from %lld to %lld are expected, found %lld in row %lld",
+                      self->path, what->name, (long long)what->low, (long long)what->high,
+                      (long long)values[i], (long long)(what->rank == 2 ? i / self->dims[1] : i));
+  return ESP_OK;
+}
+
+/* The stored words, as int64. */
+static esp_status read_words(const reader *self, const column *what, esp_dtype type, int64_t count,
+                             int64_t *words) {
+  ESP_TRY(esp_h5_read_all(self->file, what->name, words));
+  const char *stored = (const char *)words;
+  for (int64_t i = count - 1; type == ESP_I32 && i >= 0; i--) { // from the end: it grows in place
+    int32_t word;
+    memcpy(&word, stored + 4 * i, sizeof word);
+    words[i] = word;
+  }
+  return ESP_OK;
+}
+
+static esp_status read_column(const reader *self, const column *what, int32_t **values) {
+  esp_h5_shape shape;
+  ESP_TRY(esp_h5_get_shape(self->file, what->name, &shape));
+  ESP_TRY(check_shape(self, what, &shape));
+  const int64_t count = self->dims[0] * (what->rank == 2 ? self->dims[1] : 1);
+  int64_t *words = ESP_NEW(int64_t, count);
+  esp_status status = read_words(self, what, shape.type, count, words);
+  if (status == ESP_OK) status = check_values(self, what, words, count);
+  if (status == ESP_OK) {
+    *values = ESP_NEW(int32_t, count);
+    for (int64_t i = 0; i < count; i++) (*values)[i] = (int32_t)words[i];
+  }
+  esp_free(&words);
+  return status;
+}
+
+static esp_status read_optional(const reader *self, const column *what, int32_t **values) {
+  return esp_h5_has(self->file, what->name) ? read_column(self, what, values) : ESP_OK;
+}
+
+/* N and T, checked against what a file of this size can hold before anything is allocated. */
+static esp_status read_dims(reader *self) {
+  esp_h5_shape shape;
+  int64_t bytes;
+  if (!esp_h5_has(self->file, "/tokens"))
+    return esp_fail(
+        ESP_FORMAT,
+        "%s has no /tokens; a token file is expected, which analysis/ can make from text",
+        self->path);
+  ESP_TRY(esp_h5_get_shape(self->file, "/tokens", &shape));
+  if (shape.rank != 2 || shape.dims[0] < 1 || shape.dims[1] < 1) {
+    char found[128];
+    print_dims(shape.rank, shape.dims, found, sizeof found);
+    return esp_fail(ESP_FORMAT, "%s: /tokens: (sequences, tokens) is expected, found %s",
+                    self->path, found);
+  }
+  memcpy(self->dims, shape.dims, sizeof self->dims);
+  if (!__builtin_mul_overflow(self->dims[0], self->dims[1], &bytes) &&
+      bytes / MOST_RATIO <= self->bytes / (int64_t)esp_dtype_bytes(shape.type))
+    return ESP_OK;
+  return esp_fail(
+      ESP_FORMAT, "%s: /tokens claims %lld x %lld tokens, more than %lld bytes can hold",
+      self->path, (long long)self->dims[0], (long long)self->dims[1], (long long)self->bytes);
+}
+
+static int32_t find_largest(const int32_t *values, int64_t count) {
+  int32_t largest = -1;
+  for (int64_t i = 0; values && i < count; i++)
+    if (values[i] > largest) largest = values[i];
+  return largest;
+}
+
+/* An absent array counts as one byte, so that no two kinds of content chain alike. */
+static uint64_t hash_array(uint64_t chain, const int32_t *values, int64_t count) {
+  const char has = values != NULL;
+  chain = esp_hash(chain, &has, sizeof has);
+  return has ? esp_hash(chain, values, (size_t)count * sizeof *values) : chain;
+}
+
+static void describe(const reader *self, esp_dataset *dataset) {
+  const int64_t n = self->dims[0], all = n * self->dims[1];
+  dataset->kind = ESP_DATA_TOKENS;
+  dataset->count = n;
+  dataset->width = self->dims[1];
+  dataset->classes = find_largest(dataset->labels, n) + 1;
+  dataset->max_token = find_largest(dataset->tokens, all);
+  dataset->max_type = dataset->types ? find_largest(dataset->types, all) : 0;
+  uint64_t hash = esp_hash(0, self->dims, sizeof self->dims);
+  hash = hash_array(hash, dataset->tokens, all);
+  hash = hash_array(hash, dataset->lengths, n);
+  hash = hash_array(hash, dataset->labels, n);
+  dataset->fingerprint = hash_array(hash, dataset->types, all);
+}
+
+static esp_status read_file(reader *self, esp_dataset *dataset) {
+  ESP_TRY(read_dims(self));
+  const column tokens = {"/tokens", 2, 0, INT32_MAX - 1},
+               types = {"/token_types", 2, 0, INT32_MAX - 1},
+               labels = {"/labels", 1, 0, INT32_MAX - 1},
+               lengths = {"/lengths", 1, 1, self->dims[1]};
+  ESP_TRY(read_column(self, &tokens, &dataset->tokens));
+  ESP_TRY(read_optional(self, &lengths, &dataset->lengths));
+  ESP_TRY(read_optional(self, &labels, &dataset->labels));
+  ESP_TRY(read_optional(self, &types, &dataset->types));
+  describe(self, dataset);
+  return ESP_OK;
+}
+
+/* Opened on a communicator of its own, so that the collective functions serve rank 0 alone. */
+static esp_status open_file(const char *path, esp_dataset *dataset) {
+  esp_comm self;
+  struct stat about;
+  reader from = {.path = path};
+  if (stat(path, &about) != 0)
+    return esp_fail(ESP_IO, "cannot open %s: %s; check the path", path, strerror(errno));
+  from.bytes = about.st_size;
+  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_status status = esp_h5_open(&self, path, &from.file);
+  if (status == ESP_OK) {
+    status = read_file(&from, dataset);
+    esp_h5_close(&from.file);
+  }
+  esp_comm_clear(&self);
+  return status;
+}
+
+static esp_status open_split(const char *folder, const char *split, esp_dataset *dataset) {
+  for (int i = 0; splits[i]; i++) {
+    if (strcmp(split, splits[i]) != 0) continue;
+    char *file = esp_format("%s/%s", folder, split_files[i]);
+    const esp_status status = open_file(file, dataset);
+    esp_free(&file);
+    return status;
+  }
+  return esp_fail_unknown("split", split, splits);
+}
+
+static esp_status open_dataset(const char *path, const char *split, esp_dataset *dataset) {
+  struct stat about;
+  if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) return open_split(path, split, dataset);
+  return open_file(path, dataset);
+}
+
+const esp_dataset_format esp_dataset_format_tokens = {
+    "tokens", "an HDF5 file with /tokens, or a folder with calibration.h5 or heldout.h5", probe,
+    open_dataset};

@@ -1,0 +1,228 @@
+/* BERT: r = norm(word + position + type), blocks r = norm(r + attention(r)); r = norm(r + W_2 f(W_1
+ * r + b_1)
+ * + b_2), and one of the heads of bert_head.c. The norms of a block follow its stages' consumers.
+ */
+#include "bert.h"
+
+#include "families.h"
+#include "ops.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+static const bert_shape *get_shape(const esp_model *model) {
+  return model->shape;
+}
+
+static const char *const layer_keys[] = {"num_attention_heads", "intermediate_size", NULL};
+
+static esp_status check_variant(const json_t *config) {
+  const char *positions = "absolute";
+  ESP_TRY(tf_refuse_flag(config, "is_decoder"));
+  ESP_TRY(tf_refuse_flag(config, "add_cross_attention"));
+  ESP_TRY(tf_get_text_or(config, "position_embedding_type", &positions));
+  if (strcmp(positions, "absolute") == 0) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "configuration: expected 'position_embedding_type' absolute, found '%.60s': "
+                  "Espalier does not know this variant",
+                  positions);
+}
+
+static esp_status read_numbers(esp_model *model, bert_shape *shape) {
+  const char *activation = "gelu";
+  ESP_TRY(check_variant(model->config));
+  ESP_TRY(tf_get_text_or(model->config, "hidden_act", &activation));
+  ESP_TRY(esp_activation_find(activation, &shape->activation));
+  shape->epsilon = 1e-12;
+  ESP_TRY(tf_get_real_or(model->config, "layer_norm_eps", &shape->epsilon));
+  ESP_TRY(tf_get_size(model->config, "hidden_size", &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, "type_vocab_size", &shape->types));
+  ESP_TRY(tf_get_size(model->config, "max_position_embeddings", &model->max_length));
+  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
+  return tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size);
+}
+
+static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name) {
+  return esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {rows, n}},
+                              "bert.embeddings.%s_embeddings.weight", name);
+}
+
+static void add_embedding(esp_model *model, bert_shape *shape) {
+  const int64_t n = shape->hidden;
+  shape->words = add_table(model, model->vocabulary, n, "word");
+  shape->positions = add_table(model, model->max_length, n, "position");
+  shape->token_types = add_table(model, shape->types, n, "token_type");
+  shape->norm = tf_add_norm(model, ESP_STAGE_EMBED, n, "bert.embeddings.LayerNorm");
+}
+
+static void add_attention(esp_model *model, bert_shape *shape, int l, int64_t heads) {
+  static const char *const names[3] = {"query", "key", "value"};
+  const int64_t n = heads * shape->head_size;
+  bert_layer *layer = &shape->layers[l];
+  for (int part = 0; part < 3; part++)
+    layer->parts[part] =
+        tf_add_linear(model, 2 * l, (esp_linear){.outputs = n, .inputs = shape->hidden},
+                      "bert.encoder.layer.%d.attention.self.%s", l, names[part]);
+  const esp_linear consumer =
+      tf_add_linear(model, 2 * l, (esp_linear){.outputs = shape->hidden, .inputs = n},
+                    "bert.encoder.layer.%d.attention.output.dense", l);
+  layer->norms[0] = tf_add_norm(model, 2 * l, shape->hidden,
+                                "bert.encoder.layer.%d.attention.output.LayerNorm", l);
+  esp_stage *stage = tf_add_stage(model, "attention", l, shape->head_size, &consumer);
+  for (int part = 0; part < 3; part++) tf_add_producer(stage, &layer->parts[part], 0);
+}
+
+static void add_feed_forward(esp_model *model, bert_shape *shape, int l, int64_t inner) {
+  const int64_t n = shape->hidden;
+  bert_layer *layer = &shape->layers[l];
+  layer->up = tf_add_linear(model, 2 * l + 1, (esp_linear){.outputs = inner, .inputs = n},
+                            "bert.encoder.layer.%d.intermediate.dense", l);
+  const esp_linear consumer =
+      tf_add_linear(model, 2 * l + 1, (esp_linear){.outputs = n, .inputs = inner},
+                    "bert.encoder.layer.%d.output.dense", l);
+  layer->norms[1] = tf_add_norm(model, 2 * l + 1, n, "bert.encoder.layer.%d.output.LayerNorm", l);
+  tf_add_producer(tf_add_stage(model, "ffn", l, 1, &consumer), &layer->up, 0);
+}
+
+static esp_status add_layer(esp_model *model, bert_shape *shape, int l) {
+  int64_t heads, inner;
+  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
+  ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
+  add_attention(model, shape, l, heads);
+  add_feed_forward(model, shape, l, inner);
+  return ESP_OK;
+}
+
+static esp_status describe(esp_model *model) {
+  int n_layers;
+  ESP_TRY(tf_get_layer_count(model->config, "num_hidden_layers", &n_layers));
+  bert_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
+  model->shape = shape;
+  model->prefix = "bert.";
+  shape->n_layers = n_layers;
+  ESP_TRY(bert_head_find(model->config, &shape->head));
+  ESP_TRY(read_numbers(model, shape));
+  ESP_TRY(tf_check_layers(model->config, n_layers, layer_keys));
+  add_embedding(model, shape);
+  for (int l = 0; l < n_layers; l++) ESP_TRY(add_layer(model, shape, l));
+  return shape->head->describe(model, shape);
+}
+
+static esp_status resize(const esp_model *model, const int64_t *units, json_t *config) {
+  const bert_shape *shape = get_shape(model);
+  for (int k = 0; k < 2; k++)
+    tf_set_layer_sizes(config, layer_keys[k], shape->n_layers, units + k, 2);
+  tf_set_head_size(config, layer_keys[0], shape->hidden, shape->head_size);
+  return ESP_OK;
+}
+
+static void embed_token(const esp_model *model, const esp_batch *batch, int64_t r, float *state) {
+  const bert_shape *shape = get_shape(model);
+  const int32_t token = batch->tokens[r], type = batch->types ? batch->types[r] : 0;
+  ESP_ASSERT(token >= 0 && token < model->vocabulary && type >= 0 && type < shape->types);
+  const int64_t n = shape->hidden;
+  const float *word = model->weights[shape->words].value + token * n;
+  const float *kind = model->weights[shape->token_types].value + type * n;
+  const float *position = model->weights[shape->positions].value + r % batch->width * n;
+  for (int64_t j = 0; j < n; j++) state[j] = word[j] + kind[j] + position[j];
+}
+
+static void embed(const esp_model *model, const esp_batch *batch, float *state) {
+  const bert_shape *shape = get_shape(model);
+  const int64_t rows = batch->count * batch->width;
+  ESP_ASSERT(batch->width <= model->max_length);
+  for (int64_t r = 0; r < rows; r++) embed_token(model, batch, r, state + r * shape->hidden);
+  tf_apply_norm(model, shape->norm, shape->epsilon, rows, state, state);
+}
+
+static void attend(const esp_model *model, int stage, const esp_batch *batch, const float *parts,
+                   float *x) {
+  const int64_t head_size = get_shape(model)->head_size, heads = model->stages[stage].units;
+  const int64_t n = heads * head_size, part = batch->count * batch->width * n;
+  op_attention(&(op_attention_job){
+      .count = batch->count,
+      .length = batch->width,
+      .heads = heads,
+      .kv_heads = heads,
+      .head_size = head_size,
+      .lengths = batch->lengths,
+      .scale = 1.0f / sqrtf((float)head_size),
+      .q = parts,
+      .k = parts + part,
+      .v = parts + 2 * part,
+      .q_stride = n,
+      .kv_stride = n,
+      .out = x,
+  });
+}
+
+static void produce_attention(const esp_model *model, int stage, const esp_batch *batch,
+                              const float *state, float *x) {
+  const bert_layer *layer = &get_shape(model)->layers[stage / 2];
+  const int64_t rows = batch->count * batch->width, part = rows * layer->parts[0].outputs;
+  float *parts = ESP_NEW(float, 3 * part);
+  for (int i = 0; i < 3; i++)
+    esp_linear_forward(model, &layer->parts[i], rows, state, parts + i * part, false);
+  attend(model, stage, batch, parts, x);
+  esp_free(&parts);
+}
+
+static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                    float *x) {
+  const bert_shape *shape = get_shape(model);
+  const esp_linear *up = &shape->layers[stage / 2].up;
+  const int64_t rows = batch->count * batch->width;
+  if (stage % 2 == 0) {
+    produce_attention(model, stage, batch, state, x);
+    return;
+  }
+  esp_linear_forward(model, up, rows, state, x, false);
+  shape->activation->apply(rows * up->outputs, x, x);
+}
+
+static void finish(const esp_model *model, int stage, const esp_batch *batch, float *state) {
+  const bert_shape *shape = get_shape(model);
+  tf_apply_norm(model, shape->layers[stage / 2].norms[stage % 2], shape->epsilon,
+                batch->count * batch->width, state, state);
+}
+
+static void head(const esp_model *model, const esp_batch *batch, const float *state,
+                 float *logits) {
+  get_shape(model)->head->apply(model, batch, state, logits);
+}
+
+static bool ignores(const esp_model *model, const char *tensor) {
+  return tf_ends_with(tensor, "embeddings.position_ids") ||
+         get_shape(model)->head->ignores(model, tensor);
+}
+
+/* Whether a plain encoder has a pooler is not in its configuration. */
+static void complete(json_t *config, const esp_tensor_set *set) {
+  const bert_head *head;
+  if (bert_head_find(config, &head) != ESP_OK || head->architecture) return;
+  const bool has_pooler = esp_tensor_set_find(set, "bert.pooler.dense.weight") ||
+                          esp_tensor_set_find(set, "pooler.dense.weight");
+  if (!has_pooler) json_object_set_new(config, "add_pooling_layer", json_false());
+}
+
+static const esp_rename renames[] = {
+    {"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}, {NULL, NULL}};
+
+const esp_family esp_family_bert = {
+    .name = "bert",
+    .summary = "BERT encoder, classifier or masked language model",
+    .input = ESP_DATA_TOKENS,
+    .renames = renames,
+    .complete = complete,
+    .describe = describe,
+    .resize = resize,
+    .init = tf_init,
+    .embed = embed,
+    .produce = produce,
+    .finish = finish,
+    .head = head,
+    .ignores = ignores,
+};

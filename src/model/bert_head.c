@@ -1,0 +1,151 @@
+/* What stands on BERT's encoder: nothing, a classifier over the pooled first token, or a masked
+ * language model's decoder. */
+#include "bert.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const bert_shape *get_shape(const esp_model *model) {
+  return model->shape;
+}
+
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+static void add_pooler(esp_model *model, bert_shape *shape) {
+  const esp_linear square = {.outputs = shape->hidden, .inputs = shape->hidden};
+  shape->pooler = tf_add_linear(model, model->n_stages, square, "bert.pooler.dense");
+}
+
+static bool ignores_nothing(const esp_model *model, const char *tensor) {
+  (void)model, (void)tensor;
+  return false;
+}
+
+/* The pooler of a plain encoder is kept for who reads the result, though nothing here does. */
+static esp_status describe_encoder(esp_model *model, bert_shape *shape) {
+  bool has_pooler = true;
+  ESP_TRY(tf_get_flag_or(model->config, "add_pooling_layer", &has_pooler));
+  if (has_pooler) add_pooler(model, shape);
+  model->task = ESP_TASK_EMBED;
+  model->n_outputs = shape->hidden;
+  return ESP_OK;
+}
+
+static void apply_encoder(const esp_model *model, const esp_batch *batch, const float *state,
+                          float *logits) {
+  const int64_t n = batch->count * batch->width * get_shape(model)->hidden;
+  if (logits != state) memcpy(logits, state, (size_t)n * sizeof *logits);
+}
+
+/* As transformers: "id2label" counts, else "num_labels", else 2. */
+static esp_status count_classes(const json_t *config, int64_t *classes) {
+  const json_t *names = json_object_get(config, "id2label");
+  const json_t *number = json_object_get(config, "num_labels");
+  *classes = 2;
+  if (json_object_size(names) > 0) *classes = (int64_t)json_object_size(names);
+  if (json_object_size(names) > 0 || !number || json_is_null(number)) return ESP_OK;
+  return tf_get_size(config, "num_labels", classes);
+}
+
+static esp_status describe_classifier(esp_model *model, bert_shape *shape) {
+  ESP_TRY(count_classes(model->config, &model->n_outputs));
+  add_pooler(model, shape);
+  const esp_linear output = {.outputs = model->n_outputs, .inputs = shape->hidden};
+  shape->output = tf_add_linear(model, model->n_stages, output, "classifier");
+  model->task = ESP_TASK_CLASSIFY;
+  return ESP_OK;
+}
+
+/* W tanh(P r_0 + p) + b of each sequence's first token. */
+static void apply_classifier(const esp_model *model, const esp_batch *batch, const float *state,
+                             float *logits) {
+  const bert_shape *shape = get_shape(model);
+  const esp_activation *tanh = NULL;
+  const int64_t n = shape->hidden, count = batch->count;
+  float *first = ESP_NEW(float, count *n), *pooled = ESP_NEW(float, count *n);
+  ESP_ASSERT(esp_activation_find("tanh", &tanh) == ESP_OK);
+  for (int64_t i = 0; i < count; i++)
+    memcpy(first + i * n, state + i * batch->width * n, (size_t)n * sizeof *first);
+  esp_linear_forward(model, &shape->pooler, count, first, pooled, false);
+  tanh->apply(count * n, pooled, pooled);
+  esp_linear_forward(model, &shape->output, count, pooled, logits, false);
+  esp_free(&first);
+  esp_free(&pooled);
+}
+
+/* The bias of a tied decoder is "cls.predictions.bias"; an untied one has its own of both. */
+static void add_decoder(esp_model *model, bert_shape *shape) {
+  const int64_t n = model->vocabulary;
+  shape->output = (esp_linear){.outputs = n, .inputs = shape->hidden};
+  if (!model->is_head_tied) {
+    shape->output = tf_add_linear(model, model->n_stages, shape->output, "cls.predictions.decoder");
+    return;
+  }
+  shape->output.weight = shape->words;
+  shape->output.bias = esp_model_add_weight(model, (esp_weight_shape){model->n_stages, 1, {n}},
+                                            "cls.predictions.bias");
+}
+
+static esp_status describe_masked(esp_model *model, bert_shape *shape) {
+  const esp_linear square = {.outputs = shape->hidden, .inputs = shape->hidden};
+  model->is_head_tied = true;
+  ESP_TRY(tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied));
+  shape->transform =
+      tf_add_linear(model, model->n_stages, square, "cls.predictions.transform.dense");
+  shape->transform_norm =
+      tf_add_norm(model, model->n_stages, shape->hidden, "cls.predictions.transform.LayerNorm");
+  add_decoder(model, shape);
+  model->task = ESP_TASK_MASKED;
+  model->n_outputs = model->vocabulary;
+  return ESP_OK;
+}
+
+/* V norm(f(T r + t)) + b. */
+static void apply_masked(const esp_model *model, const esp_batch *batch, const float *state,
+                         float *logits) {
+  const bert_shape *shape = get_shape(model);
+  const int64_t rows = batch->count * batch->width, n = shape->hidden;
+  float *x = ESP_NEW(float, rows *n);
+  esp_linear_forward(model, &shape->transform, rows, state, x, false);
+  shape->activation->apply(rows * n, x, x);
+  tf_apply_norm(model, shape->transform_norm, shape->epsilon, rows, x, x);
+  esp_linear_forward(model, &shape->output, rows, x, logits, false);
+  esp_free(&x);
+}
+
+/* The next-sentence head and its pooler, and the copies of tied weights (or the unused bias of
+ * untied ones). */
+static bool ignores_masked(const esp_model *model, const char *tensor) {
+  if (starts_with(tensor, "cls.seq_relationship.") || starts_with(tensor, "bert.pooler."))
+    return true;
+  if (!model->is_head_tied) return strcmp(tensor, "cls.predictions.bias") == 0;
+  return starts_with(tensor, "cls.predictions.decoder.");
+}
+
+static const bert_head heads[] = {
+    {"BertForSequenceClassification", describe_classifier, apply_classifier, ignores_nothing},
+    {"BertForMaskedLM", describe_masked, apply_masked, ignores_masked},
+    {NULL, describe_encoder, apply_encoder, ignores_nothing},
+};
+
+static esp_status check_headless(const char *architecture) {
+  if (!starts_with(architecture, "BertFor") && strcmp(architecture, "BertLMHeadModel") != 0)
+    return ESP_OK;
+  return esp_fail(
+      ESP_FORMAT,
+      "configuration: expected 'architectures' BertModel, BertForSequenceClassification or "
+      "BertForMaskedLM, found '%.80s'",
+      architecture);
+}
+
+esp_status bert_head_find(const json_t *config, const bert_head **head) {
+  const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+  for (*head = heads; (*head)->architecture; ++*head)
+    if (name && strcmp((*head)->architecture, name) == 0) return ESP_OK;
+  return name ? check_headless(name) : ESP_OK;
+}

@@ -1,0 +1,236 @@
+/* Llama, Mistral, Qwen2, Qwen3: blocks r += attention(norm(r)); r += W_down (f(W_gate n) * W_up n),
+ * n = norm(r), with RMS norms, rotary positions and grouped queries; then a last norm and a head
+ * that may be tied. */
+#include "llama.h"
+
+#include "families.h"
+#include "ops.h"
+#include "transformer.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+static const llama_shape *get_shape(const esp_model *model) {
+  return model->shape;
+}
+
+static int add_norm(esp_model *model, int stage, int64_t n, const char *name, int layer) {
+  return esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "model.layers.%d.%s.weight",
+                              layer, name);
+}
+
+/* Linear `name` of layer stage / 2. */
+static esp_linear add_linear(esp_model *model, int stage, esp_linear shape, const char *name) {
+  return tf_add_linear(model, stage, shape, "model.layers.%d.%s", stage / 2, name);
+}
+
+static void add_head_norms(esp_model *model, int stage, llama_layer *layer) {
+  const int64_t n = get_shape(model)->head_size;
+  layer->query_norm = add_norm(model, stage, n, "self_attn.q_norm", stage / 2);
+  layer->key_norm = add_norm(model, stage, n, "self_attn.k_norm", stage / 2);
+}
+
+/* Rows of keys and values are shared by the query heads of a group. */
+static void add_key_values(esp_stage *stage, const llama_layer *layer) {
+  const esp_linear *const linears[2] = {&layer->key, &layer->value};
+  stage->per_group = layer->heads / layer->kv_heads;
+  for (int i = 0; i < 2; i++) {
+    if (stage->per_group == 1) {
+      tf_add_producer(stage, linears[i], 0);
+      continue;
+    }
+    stage->shared[stage->n_shared++] = (esp_slice){linears[i]->weight, 0, 0, stage->width};
+    if (linears[i]->bias >= 0)
+      stage->shared[stage->n_shared++] = (esp_slice){linears[i]->bias, 0, 0, stage->width};
+  }
+}
+
+static void add_attention(esp_model *model, llama_shape *shape, int index) {
+  llama_layer *layer = &shape->layers[index];
+  const int stage = 2 * index;
+  const int64_t n = layer->heads * shape->head_size, n_kv = layer->kv_heads * shape->head_size;
+  const int bias = shape->has_query_bias ? 0 : -1;
+  layer->norms[0] = add_norm(model, stage, shape->hidden, "input_layernorm", index);
+  layer->query =
+      add_linear(model, stage, (esp_linear){.outputs = n, .inputs = shape->hidden, .bias = bias},
+                 "self_attn.q_proj");
+  layer->key =
+      add_linear(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
+                 "self_attn.k_proj");
+  layer->value =
+      add_linear(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
+                 "self_attn.v_proj");
+  if (shape->has_head_norms) add_head_norms(model, stage, layer);
+  const esp_linear consumer = add_linear(
+      model, stage,
+      (esp_linear){.outputs = shape->hidden, .inputs = n, .bias = shape->has_output_bias ? 0 : -1},
+      "self_attn.o_proj");
+  esp_stage *site = tf_add_stage(model, "attention", index, shape->head_size, &consumer);
+  tf_add_producer(site, &layer->query, 0);
+  add_key_values(site, layer);
+}
+
+static void add_feed_forward(esp_model *model, llama_shape *shape, int index) {
+  llama_layer *layer = &shape->layers[index];
+  const int stage = 2 * index + 1, bias = shape->has_ffn_bias ? 0 : -1;
+  const esp_linear wide = {.outputs = layer->intermediate, .inputs = shape->hidden, .bias = bias};
+  const esp_linear narrow = {.outputs = shape->hidden, .inputs = layer->intermediate, .bias = bias};
+  layer->norms[1] = add_norm(model, stage, shape->hidden, "post_attention_layernorm", index);
+  layer->gate = add_linear(model, stage, wide, "mlp.gate_proj");
+  layer->up = add_linear(model, stage, wide, "mlp.up_proj");
+  const esp_linear consumer = add_linear(model, stage, narrow, "mlp.down_proj");
+  esp_stage *site = tf_add_stage(model, "ffn", index, 1, &consumer);
+  tf_add_producer(site, &layer->gate, 0);
+  tf_add_producer(site, &layer->up, 0);
+}
+
+static void add_head(esp_model *model, llama_shape *shape) {
+  const int stage = 2 * shape->n_layers;
+  shape->norm = esp_model_add_weight(model, (esp_weight_shape){stage, 1, {shape->hidden}},
+                                     "model.norm.weight");
+  shape->head = (esp_linear){.weight = shape->embedding,
+                             .bias = -1,
+                             .outputs = model->vocabulary,
+                             .inputs = shape->hidden};
+  if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
+  model->task = ESP_TASK_LANGUAGE;
+  model->n_outputs = model->vocabulary;
+}
+
+static esp_status describe(esp_model *model) {
+  ESP_TRY(llama_read(model));
+  llama_shape *shape = model->shape;
+  model->prefix = "model.";
+  shape->embedding = esp_model_add_weight(
+      model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, shape->hidden}},
+      "model.embed_tokens.weight");
+  for (int i = 0; i < shape->n_layers; i++) {
+    add_attention(model, shape, i);
+    add_feed_forward(model, shape, i);
+  }
+  add_head(model, shape);
+  return ESP_OK;
+}
+
+static void embed(const esp_model *model, const esp_batch *batch, float *state) {
+  const llama_shape *shape = get_shape(model);
+  const op_table table = {model->weights[shape->embedding].value, model->vocabulary, shape->hidden};
+  op_gather(&table, esp_batch_count_rows(batch), batch->tokens, state);
+}
+
+static void normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y) {
+  op_rms_norm(rows, model->weights[weight].shape[0], x, model->weights[weight].value,
+              get_shape(model)->epsilon, y);
+}
+
+/* Positions, after the norms of the heads. */
+static void rotate(const esp_model *model, const llama_layer *layer, const esp_batch *batch,
+                   float *q, float *k) {
+  const llama_shape *shape = get_shape(model);
+  const int64_t rows = esp_batch_count_rows(batch), size = shape->head_size;
+  float *cosine = ESP_NEW(float, batch->width *size / 2);
+  float *sine = ESP_NEW(float, batch->width *size / 2);
+  if (shape->has_head_norms) {
+    normalise(model, layer->query_norm, rows * layer->heads, q, q);
+    normalise(model, layer->key_norm, rows * layer->kv_heads, k, k);
+  }
+  rope_fill(&shape->rope, batch->width, cosine, sine);
+  op_rotate(rows, batch->width, layer->heads, size, (const float *[2]){cosine, sine}, q);
+  op_rotate(rows, batch->width, layer->kv_heads, size, (const float *[2]){cosine, sine}, k);
+  esp_free(&sine);
+  esp_free(&cosine);
+}
+
+/* The context takes the place of the queries. */
+static void attend(const llama_layer *layer, const esp_batch *batch, const float *k, const float *v,
+                   float *x) {
+  const int64_t size = layer->query.outputs / layer->heads;
+  op_attention(&(op_attention_job){
+      .count = batch->count,
+      .length = batch->width,
+      .heads = layer->heads,
+      .kv_heads = layer->kv_heads,
+      .head_size = size,
+      .lengths = batch->lengths,
+      .is_causal = true,
+      .scale = 1.0f / sqrtf((float)size),
+      .q = x,
+      .k = k,
+      .v = v,
+      .q_stride = layer->query.outputs,
+      .kv_stride = layer->key.outputs,
+      .out = x,
+  });
+}
+
+static void produce_context(const esp_model *model, const llama_layer *layer,
+                            const esp_batch *batch, const float *normed, float *x) {
+  const int64_t rows = esp_batch_count_rows(batch);
+  float *k = ESP_NEW(float, rows * layer->key.outputs);
+  float *v = ESP_NEW(float, rows * layer->value.outputs);
+  esp_linear_forward(model, &layer->query, rows, normed, x, false);
+  esp_linear_forward(model, &layer->key, rows, normed, k, false);
+  esp_linear_forward(model, &layer->value, rows, normed, v, false);
+  rotate(model, layer, batch, x, k);
+  attend(layer, batch, k, v, x);
+  esp_free(&v);
+  esp_free(&k);
+}
+
+static void produce_gated(const esp_model *model, const llama_layer *layer, int64_t rows,
+                          const float *normed, float *x) {
+  float *up = ESP_NEW(float, rows * layer->up.outputs);
+  esp_linear_forward(model, &layer->gate, rows, normed, x, false);
+  esp_linear_forward(model, &layer->up, rows, normed, up, false);
+  op_activate(get_shape(model)->activation, rows, layer->up.outputs, up, x);
+  esp_free(&up);
+}
+
+static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                    float *x) {
+  const llama_layer *layer = &get_shape(model)->layers[stage / 2];
+  const int64_t rows = esp_batch_count_rows(batch);
+  float *normed = ESP_NEW(float, rows *get_shape(model)->hidden);
+  normalise(model, layer->norms[stage % 2], rows, state, normed);
+  if (stage % 2 == 0)
+    produce_context(model, layer, batch, normed, x);
+  else
+    produce_gated(model, layer, rows, normed, x);
+  esp_free(&normed);
+}
+
+static void head(const esp_model *model, const esp_batch *batch, const float *state,
+                 float *logits) {
+  const llama_shape *shape = get_shape(model);
+  const int64_t rows = esp_batch_count_rows(batch);
+  float *normed = ESP_NEW(float, rows * shape->hidden);
+  normalise(model, shape->norm, rows, state, normed);
+  esp_linear_forward(model, &shape->head, rows, normed, logits, false);
+  esp_free(&normed);
+}
+
+/* Frequencies that older versions stored, and the tied head's copy. */
+static bool ignores(const esp_model *model, const char *tensor) {
+  return tf_ends_with(tensor, "rotary_emb.inv_freq") ||
+         (model->is_head_tied && strcmp(tensor, "lm_head.weight") == 0);
+}
+
+#define LLAMA_FAMILY(type, text)                                  \
+  const esp_family esp_family_##type = {.name = #type,            \
+                                        .summary = text,          \
+                                        .input = ESP_DATA_TOKENS, \
+                                        .describe = describe,     \
+                                        .resize = llama_resize,   \
+                                        .init = tf_init,          \
+                                        .embed = embed,           \
+                                        .produce = produce,       \
+                                        .head = head,             \
+                                        .ignores = ignores}
+
+LLAMA_FAMILY(llama, "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");
+LLAMA_FAMILY(mistral, "Mistral without sliding window");
+LLAMA_FAMILY(qwen2, "Qwen2 and Qwen2.5");
+LLAMA_FAMILY(qwen3, "Qwen3 (dense)");
