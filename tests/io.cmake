@@ -2,7 +2,7 @@ esp_unit_test(io dtype)
 esp_unit_test(io box)
 target_include_directories(unit_box PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
 
-foreach(name file h5 tensors dataset)
+foreach(name file h5 h5_failure tensors dataset)
   esp_mpi_test(io ${name})
   target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
   target_compile_definitions(mpi_${name} PRIVATE H5_USE_110_API)
@@ -10,7 +10,7 @@ foreach(name file h5 tensors dataset)
 endforeach()
 
 # Open MPI has two implementations of MPI-IO; the tests above run on its default one.
-foreach(name h5 tensors)
+foreach(name h5 h5_failure tensors)
   foreach(n 1 2 3 4)
     add_test(NAME mpi.${name}.romio.np${n} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${n}
              $<TARGET_FILE:mpi_${name}>)

@@ -103,6 +103,7 @@ static esp_status train(const command_input *input, esp_model *model, const esp_
   esp_status status = esp_job_check_ranks(input->comm, settings, n);
   if (status == ESP_OK) status = esp_train(input->comm, model, data, &options, report);
   if (status == ESP_OK) status = write_model(input, model, report);
+  if (status == ESP_OK) esp_train_remove_checkpoint(input->comm, &options);
   esp_free(&checkpoint);
   return status;
 }

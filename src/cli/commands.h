@@ -21,7 +21,8 @@ typedef struct command {
   esp_status (*run)(const command_input *input, json_t **result);
 } command;
 
-extern const command command_info, command_train, command_collect, command_prune, command_eval;
+extern const command command_info, command_train, command_collect, command_prune, command_eval,
+    command_export;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 

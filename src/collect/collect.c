@@ -45,41 +45,6 @@ typedef struct site_sources {
   collect_source look, run; // for the pilot; for the pass itself
 } site_sources;
 
-typedef struct site_sums {
-  esp_exact first;  // sum x
-  esp_exact second; // sum x x^T, or only its diagonal as (F, 1) sums of x^2
-  bool is_full;
-  float *squares;
-} site_sums;
-
-static void init_sums(site_sums *sums, const collect_pass *pass, int64_t features, const double *rms,
-                      bool is_full) {
-  *sums = (site_sums){.is_full = is_full};
-  esp_exact_init(&sums->first, features, 1, rms, NULL);
-  if (is_full) {
-    esp_exact_init(&sums->second, features, features, rms, rms);
-    return;
-  }
-  double *squared = ESP_NEW(double, features);
-  for (int64_t i = 0; i < features; i++) squared[i] = rms[i] * rms[i];
-  esp_exact_init(&sums->second, features, 1, squared, NULL);
-  sums->squares = ESP_NEW(float, pass->batch_rows * features);
-  esp_free(&squared);
-}
-
-static void clear_sums(site_sums *sums) {
-  esp_exact_clear(&sums->first);
-  esp_exact_clear(&sums->second);
-  esp_free(&sums->squares);
-}
-
-static esp_status add_sums(site_sums *sums, int64_t rows, int64_t features, const float *x) {
-  ESP_TRY(esp_exact_add_local(&sums->first, rows, x, features, NULL, 0));
-  if (sums->is_full) return esp_exact_add_local(&sums->second, rows, x, features, x, features);
-  for (int64_t i = 0; i < rows * features; i++) sums->squares[i] = x[i] * x[i];
-  return esp_exact_add_local(&sums->second, rows, sums->squares, features, NULL, 0);
-}
-
 /* Encode and sum all micro-batches of this rank. */
 static esp_status run_local(collect_pass *pass, collect_source source, int stage,
                             esp_site_stats *site, site_sums *sums) {
@@ -88,43 +53,8 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
     ESP_TRY(source(pass, stage, i, &rows));
     esp_encode_planes(pass->x, rows, site->features, site->edges, i * pass->stats->words,
                       &site->planes);
-    ESP_TRY(add_sums(sums, rows, site->features, pass->x));
+    ESP_TRY(site_sums_add_local(sums, pass, i, rows));
   }
-  return ESP_OK;
-}
-
-static double second_moment(const site_sums *sums, int64_t i) {
-  return esp_exact_get(&sums->second, i, sums->is_full ? i : 0);
-}
-
-static void finish_moments(const site_sums *sums, double n, esp_site_stats *site) {
-  for (int64_t i = 0; i < site->features; i++) {
-    const double square = second_moment(sums, i);
-    site->mean[i] = esp_exact_get(&sums->first, i, 0) / n;
-    site->variance[i] = fmax(0.0, square / n - site->mean[i] * site->mean[i]);
-    site->norm[i] = sqrt(fmax(0.0, square));
-  }
-}
-
-/* This rank's block of rows of E[x x^T] - E[x] E[x]^T. */
-static void finish_covariance(const esp_comm *comm, const site_sums *sums, double n,
-                              esp_site_stats *site) {
-  const int64_t f = site->features, begin = esp_block_begin(f, comm->size, comm->rank);
-  const int64_t end = esp_block_begin(f, comm->size, comm->rank + 1);
-  site->covariance = ESP_NEW(float, (end - begin) * f);
-  for (int64_t i = begin; i < end; i++)
-    for (int64_t j = 0; j < f; j++)
-      site->covariance[(i - begin) * f + j] = (float)(
-          i == j ? site->variance[i]
-                 : esp_exact_get(&sums->second, i, j) / n - site->mean[i] * site->mean[j]);
-}
-
-static esp_status reduce_sums(const collect_pass *pass, site_sums *sums, esp_site_stats *site) {
-  const double n = (double)pass->stats->rows;
-  ESP_TRY(esp_exact_reduce(pass->comm, &sums->first));
-  ESP_TRY(esp_exact_reduce(pass->comm, &sums->second));
-  finish_moments(sums, n, site);
-  if (sums->is_full) finish_covariance(pass->comm, sums, n, site);
   return ESP_OK;
 }
 
@@ -134,14 +64,14 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
   site_sums sums = {0};
   esp_status status = collect_pilot(pass, sources.look, stage, site, rms);
   if (status == ESP_OK) {
-    init_sums(&sums, pass, site->features, rms, covariance);
+    site_sums_init(&sums, pass, site->features, rms, covariance);
     esp_planes_init(&site->planes, site->features, pass->options->bins,
                     pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
   }
-  if (status == ESP_OK) status = reduce_sums(pass, &sums, site);
+  if (status == ESP_OK) status = site_sums_finish(&sums, pass, site);
   if (status == ESP_OK) status = esp_stats_write_site(pass->stats, site);
-  clear_sums(&sums);
+  site_sums_clear(&sums);
   esp_free(&rms);
   return status;
 }

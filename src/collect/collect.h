@@ -30,6 +30,24 @@ esp_status collect_choose_logits(collect_pass *pass);
 /* The source of the logits' site. */
 esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
+/* Exact sums of one site's activations. */
+typedef struct site_sums {
+  int64_t features;
+  bool is_full;
+  esp_exact first;      // sum x
+  esp_exact second;     // sum x x^T, or only its diagonal as (F, 1) sums of x^2
+  esp_exact sequences;  // (F, 1): sums over sequences of (mean |x|)^2
+  float *squares;       // scratch (batch_rows, F)
+} site_sums;
+
+void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features, const double *rms,
+                    bool is_full);
+void site_sums_clear(site_sums *self);
+/* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
+/* Reduce, and fill the site's moments and this rank's block of rows of the covariance. Collective. */
+esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site);
+
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
 

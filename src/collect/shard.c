@@ -31,13 +31,16 @@ int64_t esp_shard_count_rows(const esp_shard *self) {
   return self->micro_batch * (self->data->kind == ESP_DATA_TOKENS ? self->data->width : 1);
 }
 
+int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s) {
+  const esp_dataset *data = self->data;
+  if (data->kind != ESP_DATA_TOKENS) return 1;
+  return data->lengths ? data->lengths[self->order[i * self->micro_batch + s]] : data->width;
+}
+
 int64_t esp_shard_count_valid(const esp_shard *self, int64_t i) {
-  const int64_t n = esp_shard_count_samples(self, i), width = self->data->width;
-  if (self->data->kind != ESP_DATA_TOKENS) return n;
-  if (!self->data->lengths) return n * width;
   int64_t rows = 0;
-  for (int64_t s = 0; s < n; s++)
-    rows += self->data->lengths[self->order[i * self->micro_batch + s]];
+  for (int64_t s = 0; s < esp_shard_count_samples(self, i); s++)
+    rows += esp_shard_count_valid_of(self, i, s);
   return rows;
 }
 

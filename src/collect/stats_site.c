@@ -11,7 +11,8 @@ void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t feature
                            .edges = ESP_NEW(float, features * (bins - 1)),
                            .mean = ESP_NEW(double, features),
                            .variance = ESP_NEW(double, features),
-                           .norm = ESP_NEW(double, features)};
+                           .norm = ESP_NEW(double, features),
+                           .activation = ESP_NEW(double, features)};
   snprintf(site->name, sizeof site->name, "%s", name);
 }
 
@@ -20,6 +21,7 @@ void esp_site_stats_clear(esp_site_stats *site) {
   esp_free(&site->mean);
   esp_free(&site->variance);
   esp_free(&site->norm);
+  esp_free(&site->activation);
   esp_free(&site->covariance);
   esp_planes_clear(&site->planes);
 }
@@ -88,6 +90,7 @@ esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   ESP_TRY(write_vector(stats, site, "mean", site->mean));
   ESP_TRY(write_vector(stats, site, "variance", site->variance));
   ESP_TRY(write_vector(stats, site, "norm", site->norm));
+  ESP_TRY(write_vector(stats, site, "activation", site->activation));
   ESP_TRY(write_planes(stats, site->name, site));
   return site->covariance ? write_covariance(stats, site) : ESP_OK;
 }
@@ -106,7 +109,8 @@ static esp_status read_moments(esp_stats *stats, esp_site_stats *site) {
   ESP_TRY(read_whole(stats, site->name, "edges", &edges, site->edges));
   ESP_TRY(read_whole(stats, site->name, "mean", &vector, site->mean));
   ESP_TRY(read_whole(stats, site->name, "variance", &vector, site->variance));
-  return read_whole(stats, site->name, "norm", &vector, site->norm);
+  ESP_TRY(read_whole(stats, site->name, "norm", &vector, site->norm));
+  return read_whole(stats, site->name, "activation", &vector, site->activation);
 }
 
 static esp_status read_planes(esp_stats *stats, esp_site_stats *site) {

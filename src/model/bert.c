@@ -39,7 +39,7 @@ static esp_status read_numbers(esp_model *model, bert_shape *shape) {
   shape->epsilon = 1e-12;
   ESP_TRY(tf_get_real_or(model->config, "layer_norm_eps", &shape->epsilon));
   ESP_TRY(tf_get_size(model->config, "hidden_size", &shape->hidden));
-  ESP_TRY(tf_get_size(model->config, "type_vocab_size", &shape->types));
+  ESP_TRY(tf_get_size(model->config, "type_vocab_size", &model->token_types));
   ESP_TRY(tf_get_size(model->config, "max_position_embeddings", &model->max_length));
   ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
   return tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size);
@@ -54,7 +54,7 @@ static void add_embedding(esp_model *model, bert_shape *shape) {
   const int64_t n = shape->hidden;
   shape->words = add_table(model, model->vocabulary, n, "word");
   shape->positions = add_table(model, model->max_length, n, "position");
-  shape->token_types = add_table(model, shape->types, n, "token_type");
+  shape->token_types = add_table(model, model->token_types, n, "token_type");
   shape->norm = tf_add_norm(model, ESP_STAGE_EMBED, n, "bert.embeddings.LayerNorm");
 }
 
@@ -122,7 +122,7 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
 static void embed_token(const esp_model *model, const esp_batch *batch, int64_t r, float *state) {
   const bert_shape *shape = get_shape(model);
   const int32_t token = batch->tokens[r], type = batch->types ? batch->types[r] : 0;
-  ESP_ASSERT(token >= 0 && token < model->vocabulary && type >= 0 && type < shape->types);
+  ESP_ASSERT(token >= 0 && token < model->vocabulary && type >= 0 && type < model->token_types);
   const int64_t n = shape->hidden;
   const float *word = model->weights[shape->words].value + token * n;
   const float *kind = model->weights[shape->token_types].value + type * n;

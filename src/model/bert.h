@@ -26,7 +26,7 @@ struct bert_shape {
   const esp_activation *activation;
   const bert_head *head;
   double epsilon;
-  int64_t hidden, types, head_size;
+  int64_t hidden, head_size;
   int words, positions, token_types, norm; // weights of the embedding
   esp_linear pooler, output, transform;    // of the head, where it has them
   int transform_norm;

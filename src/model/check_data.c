@@ -7,6 +7,9 @@ static esp_status check_tokens(const esp_model *model, const esp_dataset *data) 
     return esp_fail(ESP_MISMATCH, "%s: expected sequences of at most %" PRId64 " tokens for this '%s' model, found %"
                     PRId64 "; tokenize with a shorter context", data->path, model->max_length,
                     model->family->name, data->width);
+  if (model->token_types > 0 && data->max_type >= model->token_types)
+    return esp_fail(ESP_MISMATCH, "%s: expected token types below %" PRId64 ", found %d; use the model's own tokenizer",
+                    data->path, model->token_types, data->max_type);
   if (data->max_token < model->vocabulary) return ESP_OK;
   return esp_fail(ESP_MISMATCH, "%s: expected token ids below %" PRId64 ", found %d; use the model's own tokenizer",
                   data->path, model->vocabulary, data->max_token);

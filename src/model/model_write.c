@@ -1,4 +1,4 @@
-#include "espalier/model/model.h"
+#include "rows.h"
 
 #include "espalier/core/memory.h"
 
@@ -9,8 +9,7 @@ static int64_t count_row(const esp_weight *weight) {
   return weight->shape[0] > 0 ? esp_weight_count(weight) / weight->shape[0] : 0;
 }
 
-/* This rank's rows of a loaded weight, in the weight's type. */
-static void *convert_rows(const esp_weight *weight, int64_t begin, int64_t count) {
+void *weight_convert_rows(const esp_weight *weight, int64_t begin, int64_t count) {
   const int64_t row = count_row(weight);
   void *out = esp_alloc(count * row, esp_dtype_bytes(weight->type));
   esp_dtype_from_f32(weight->type, weight->value + begin * row, count * row, out);
@@ -34,7 +33,7 @@ static esp_status check_rows_local(const esp_comm *comm, const esp_weight *weigh
   return ESP_OK;
 }
 
-static esp_status load_and_check_local(const esp_comm *comm, esp_model *model, int stage) {
+esp_status model_load_rows_local(const esp_comm *comm, esp_model *model, int stage) {
   ESP_TRY(esp_model_load_local(model, stage));
   for (int i = 0; i < model->n_weights; i++)
     if (model->weights[i].stage == stage) ESP_TRY(check_rows_local(comm, &model->weights[i]));
@@ -47,7 +46,7 @@ static esp_status write_weight(const esp_comm *comm, const esp_weight *weight, e
   esp_h5_shape shape = {.type = weight->type, .rank = weight->rank};
   for (int axis = 0; axis < weight->rank; axis++) shape.dims[axis] = weight->shape[axis];
   char *name = esp_format("/model/%s", weight->name);
-  void *rows = convert_rows(weight, begin, end - begin);
+  void *rows = weight_convert_rows(weight, begin, end - begin);
   const esp_h5_slab slab = {.axis = 0, .begin = begin, .count = end - begin};
   const esp_status status = esp_h5_write(file, name, &shape, &slab, rows);
   esp_free(&rows);
@@ -56,7 +55,7 @@ static esp_status write_weight(const esp_comm *comm, const esp_weight *weight, e
 }
 
 static esp_status write_stage(const esp_comm *comm, esp_model *model, int stage, esp_h5 *file) {
-  esp_status status = esp_agree(comm, load_and_check_local(comm, model, stage));
+  esp_status status = esp_agree(comm, model_load_rows_local(comm, model, stage));
   for (int i = 0; i < model->n_weights && status == ESP_OK; i++)
     if (model->weights[i].stage == stage) status = write_weight(comm, &model->weights[i], file);
   esp_model_unload(model, stage);

@@ -116,9 +116,19 @@ static esp_status gather_norms(prune_job *job, int stage, site_evidence *self) {
   return compute_unit_norms(job->dense, stage, self->producer_norm, self->consumer_norm);
 }
 
+static void copy_moments(const esp_site_stats *site, site_evidence *self) {
+  const size_t bytes = (size_t)site->features * sizeof(double);
+  self->moments = ESP_NEW(double, 4 * site->features);
+  memcpy(self->moments, site->mean, bytes);
+  memcpy(self->moments + site->features, site->variance, bytes);
+  memcpy(self->moments + 2 * site->features, site->norm, bytes);
+  memcpy(self->moments + 3 * site->features, site->activation, bytes);
+}
+
 static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *site,
                              site_evidence *self, esp_evidence *evidence) {
   ESP_TRY(gather_information(job, stage, &site->planes, self));
+  copy_moments(site, self);
   if (job->criterion->needs & ESP_NEEDS_COVARIANCE) gather_covariance(job, site, self);
   ESP_TRY(esp_agree(job->comm, gather_map(job, stage, self, &evidence->outputs)));
   return esp_agree(job->comm, gather_norms(job, stage, self));
@@ -143,6 +153,10 @@ esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_e
   evidence->information = self->information;
   evidence->covariance = self->covariance;
   evidence->map = self->map;
+  evidence->mean = self->moments;
+  evidence->variance = self->moments + site.features;
+  evidence->norm = self->moments + 2 * site.features;
+  evidence->activation = self->moments + 3 * site.features;
   evidence->producer_norm = self->producer_norm;
   evidence->consumer_norm = self->consumer_norm;
   esp_site_stats_clear(&site);
@@ -154,6 +168,7 @@ void evidence_clear(site_evidence *self) {
   esp_free(&self->information);
   esp_free(&self->covariance);
   esp_free(&self->map);
+  esp_free(&self->moments);
   esp_free(&self->producer_norm);
   esp_free(&self->consumer_norm);
   esp_free(&self->upper);

@@ -33,6 +33,7 @@ typedef struct site_evidence {
   float *information; // (F + noise, P)
   double *covariance; // (F, F), rank 0 only
   float *map;         // (outputs, F)
+  double *moments;    // (4, F): mean, variance, norm, activation
   double *producer_norm, *consumer_norm; // (U)
   int64_t *upper;     // kept features of the site above
   int64_t n_upper;

@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 // realpath
 #include "pipeline.h"
 
 #include "espalier/core/memory.h"
@@ -11,6 +12,14 @@ static void set_hash(json_t *report, const char *key, uint64_t hash) {
   char text[24];
   snprintf(text, sizeof text, "%016" PRIx64, hash);
   json_object_set_new(report, key, json_string(text));
+}
+
+/* Absolute, so that it is found from another folder too. */
+static json_t *describe_path(const char *path) {
+  char *whole = realpath(path, NULL);
+  json_t *text = json_string(whole ? whole : path);
+  free(whole);
+  return text;
 }
 
 json_t *make_report(const prune_job *job) {
@@ -28,6 +37,7 @@ json_t *make_report(const prune_job *job) {
   set_hash(report, "selection_checksum", job->checksum);
   json_object_set_new(report, "options", esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
   json_object_set(report, "collection", job->stats->meta);
+  json_object_set_new(report, "model_path", describe_path(job->dense->path));
   json_object_set_new(report, "program", json_string(ESPALIER_VERSION));
   return report;
 }

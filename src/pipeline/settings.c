@@ -8,7 +8,8 @@ enum {
   COLLECT = ESP_COMMAND_COLLECT,
   PRUNE = ESP_COMMAND_PRUNE,
   EVAL = ESP_COMMAND_EVAL,
-  ALL = INFO | TRAIN | COLLECT | PRUNE | EVAL
+  EXPORT = ESP_COMMAND_EXPORT,
+  ALL = INFO | TRAIN | COLLECT | PRUNE | EVAL | EXPORT
 };
 
 static const esp_option rows[] = {
@@ -27,7 +28,7 @@ static const esp_option rows[] = {
     {"run.resume", ESP_OPTION_FLAG, AT(resume), "false", 1, 0, false, NULL, TRAIN, 0, NULL,
      "go on from the checkpoint of an interrupted training"},
     {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL, TRAIN | COLLECT | PRUNE | EVAL,
-     'd', "PATH", "data set: a folder with IDX files"},
+     'd', "PATH", "data set: a token file (HDF5), or a folder of such or of IDX files"},
     {"data.split", ESP_OPTION_TEXT, AT(split), NULL, 1, 0, false, "train|test",
      TRAIN | COLLECT | PRUNE | EVAL, 0, "NAME", "part of the data set (default: test for eval, else train)"},
     {"data.micro_batch", ESP_OPTION_INT, AT(micro_batch), "0", 0, 1 << 20, false, NULL,
@@ -92,6 +93,10 @@ static const esp_option rows[] = {
      "sequences (or images) in --logits; 0: all"},
     {"eval.repeats", ESP_OPTION_INT, AT(repeats), "11", 1, 1e6, false, NULL, EVAL, 0, "N",
      "timings a model, alternately; the median counts"},
+    {"export.max_shard_bytes", ESP_OPTION_INT, AT(max_shard_bytes), "5G", 1, 9e18, false, NULL, EXPORT,
+     0, "N", "bytes of tensors a safetensors file, at most"},
+    {"export.source", ESP_OPTION_TEXT, AT(source), NULL, 1, 0, false, NULL, EXPORT, 0, "FOLDER",
+     "original checkpoint, for its tokenizer (default: the one that was pruned)"},
 };
 
 const esp_option_table esp_settings_table = {rows, sizeof rows / sizeof *rows};

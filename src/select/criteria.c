@@ -1,5 +1,7 @@
 #include "criteria.h"
 
+#include "check.h"
+
 #include "espalier/core/memory.h"
 #include "espalier/core/suggest.h"
 
@@ -7,8 +9,10 @@
 #include <string.h>
 
 const esp_criterion *const esp_criteria[] = {
-    &esp_criterion_random, &esp_criterion_magnitude,      &esp_criterion_mi,
-    &esp_criterion_set_mi, &esp_criterion_set_mi_forward, NULL};
+    &esp_criterion_set_mi,    &esp_criterion_set_mi_forward, &esp_criterion_mi,
+    &esp_criterion_wanda,     &esp_criterion_flap,           &esp_criterion_leverage,
+    &esp_criterion_activation, &esp_criterion_magnitude,     &esp_criterion_random,
+    NULL};
 
 enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
 
@@ -40,4 +44,16 @@ void esp_rank_by_score(int64_t units, const double *score, int64_t *order) {
   qsort(rows, (size_t)units, sizeof *rows, compare_scored);
   for (int64_t u = 0; u < units; u++) order[u] = rows[u].unit;
   esp_free(&rows);
+}
+
+esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score score_of,
+                                int64_t *order, double *score) {
+  for (int64_t u = 0; u < evidence->units; u++) {
+    score[u] = 0.0;
+    for (int64_t f = u * evidence->width; f < (u + 1) * evidence->width; f++)
+      score[u] += score_of(evidence, f);
+  }
+  ESP_TRY(esp_check_doubles(evidence->site, "score", score, evidence->units));
+  esp_rank_by_score(evidence->units, score, order);
+  return ESP_OK;
 }

@@ -4,6 +4,8 @@
 
 #include "espalier/select/criterion.h"
 
+extern const esp_criterion esp_criterion_wanda, esp_criterion_flap;
+extern const esp_criterion esp_criterion_leverage, esp_criterion_activation;
 extern const esp_criterion esp_criterion_random;
 extern const esp_criterion esp_criterion_magnitude;
 extern const esp_criterion esp_criterion_mi;

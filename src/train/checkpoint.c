@@ -114,6 +114,6 @@ esp_status checkpoint_load(training *self, bool *found) {
   return status;
 }
 
-void checkpoint_remove(const training *self) {
-  if (self->comm->rank == 0 && self->options->checkpoint) unlink(self->options->checkpoint);
+void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options) {
+  if (comm->rank == 0 && options->checkpoint) unlink(options->checkpoint);
 }

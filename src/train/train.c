@@ -177,7 +177,6 @@ esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *
   if (options->resume) status = checkpoint_load(&self, &found);
   if (found) esp_log_info("going on after epoch %" PRId64, self.epoch);
   if (status == ESP_OK) status = run_epochs(&self, report);
-  if (status == ESP_OK) checkpoint_remove(&self);
   clear_training(&self);
   return status;
 }

@@ -61,6 +61,5 @@ typedef struct training {
 esp_status checkpoint_save(const training *self);
 /* Load if there is one: *found. Collective. */
 esp_status checkpoint_load(training *self, bool *found);
-void checkpoint_remove(const training *self);
 
 #endif

@@ -31,6 +31,8 @@ void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch);
 /* Samples of micro-batch i, and its rows that are not padding. Local. */
 int64_t esp_shard_count_samples(const esp_shard *self, int64_t i);
 int64_t esp_shard_count_valid(const esp_shard *self, int64_t i);
+/* Rows of sample s of micro-batch i that are not padding. Local. */
+int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s);
 /* Rows of a full micro-batch, padding included. Local. */
 int64_t esp_shard_count_rows(const esp_shard *self);
 

@@ -4,7 +4,8 @@
  *   /valid           (M) int64, rows of each micro-batch that count
  *   /<site>/planes   (M, F, B-1, W) uint64 bit-planes by micro-batch, W words each: a rank's part is one slab
  *   /<site>/edges    (F, B-1) float32
- *   /<site>/mean, variance, norm  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2)
+ *   /<site>/mean, variance, norm, activation  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2), and
+ *                    sqrt(sum over sequences of (mean |x|)^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
  *   /logits/units    (F) int64: which logits were measured
  * Sites are those of the model, then "logits". Sums behind mean, variance and covariance are exact
@@ -39,7 +40,7 @@ typedef struct esp_site_stats {
   char name[48];
   int64_t features;      // F
   float *edges;          // (F, B-1)
-  double *mean, *variance, *norm; // (F)
+  double *mean, *variance, *norm, *activation; // (F)
   float *covariance;     // (F, F) or NULL
   esp_planes planes;     // this rank's micro-batches, W words each
 } esp_site_stats;

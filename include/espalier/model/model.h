@@ -85,6 +85,7 @@ typedef struct esp_model {
   int64_t n_outputs;   // logits a row
   int64_t max_length;  // longest sequence, tokens; 0: any
   int64_t vocabulary;  // token ids are below it; 0 for images
+  int64_t token_types; // and token types below this; 0: none are read
   int64_t max_state;   // largest state, floats a row
   int64_t max_features;
   void *shape;         // the family's own numbers, owned (one block)
@@ -141,6 +142,15 @@ uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model);
 
 /* Write /config and /model/<name>, every rank its rows, in each weight's type. NUMERIC, IO. Collective. */
 esp_status esp_model_write(const esp_comm *comm, esp_model *model, esp_h5 *file);
+
+/* Write model.safetensors, or shards of at most max_shard_bytes (0: no limit) and their index, into an
+ * existing folder, every rank its rows. NUMERIC, IO: no weights are left there. Collective. */
+typedef struct esp_model_files {
+  int count;     // of safetensors files
+  int64_t bytes; // of all of them
+} esp_model_files;
+esp_status esp_model_write_safetensors(const esp_comm *comm, esp_model *model, const char *folder,
+                                       int64_t max_shard_bytes, esp_model_files *files);
 
 /* Read members of a configuration. FORMAT names key, expected and found. Local. */
 esp_status esp_config_get_int(const json_t *config, const char *key, int64_t low, int64_t *value);

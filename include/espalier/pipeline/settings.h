@@ -10,6 +10,7 @@ enum {
   ESP_COMMAND_COLLECT = 4,
   ESP_COMMAND_PRUNE = 8,
   ESP_COMMAND_EVAL = 16,
+  ESP_COMMAND_EXPORT = 64,
 };
 
 typedef struct esp_settings {
@@ -31,6 +32,8 @@ typedef struct esp_settings {
   bool speed;
   char *logits;
   int64_t sequences;
+  int64_t max_shard_bytes; // export
+  char *source;
 } esp_settings;
 
 extern const esp_option_table esp_settings_table;

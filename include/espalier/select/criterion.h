@@ -12,7 +12,8 @@ enum {
   ESP_NEEDS_INFORMATION = 1, // evidence.information
   ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance
   ESP_NEEDS_MAP = 4,         // evidence.map
-  ESP_NEEDS_NORMS = 8        // evidence.producer_norm, consumer_norm
+  ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
+  ESP_NEEDS_MOMENTS = 16     // evidence.mean, variance, norm, activation
 };
 
 /* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns `width`
@@ -26,6 +27,8 @@ typedef struct esp_evidence {
   const double *covariance;   // (F, F), symmetric; one triangle is read; may be singular
   const float *map;           // (P, F): how the outputs read the features
   const double *output_scale; // (P): factor of each row of map (the metric's square root), NULL: 1
+  const double *mean, *variance, *norm; // (F): E[x], Var(x), sqrt(sum x^2)
+  const double *activation;   // (F): sqrt(sum over sequences of (mean |x|)^2)
   const double *producer_norm, *consumer_norm; // (U): Euclidean norms of the unit's weights
   double ridge;   // of the covariance, relative to its mean diagonal
   uint64_t seed;  // of random choices
@@ -56,6 +59,11 @@ extern const esp_criterion *const esp_criteria[];
  * 1e-6 of the mean variance (1 if all are 0). With it set-mi's cost is the rise of sum_j Var(y_j | x_K) / Var(y_j),
  * without it of the squared error of y. Ignores evidence->output_scale. NUMERIC as above. Local. */
 esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale);
+
+/* Score units by the sums of their features' scores, and order them. NUMERIC: a score is not finite. */
+typedef double (*esp_feature_score)(const esp_evidence *evidence, int64_t feature);
+esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score score_of,
+                                int64_t *order, double *score);
 
 /* Order units by score, highest first, ties by lowest index. For criteria that only score. */
 void esp_rank_by_score(int64_t units, const double *score, int64_t *order);

@@ -26,4 +26,7 @@ typedef struct esp_train_options {
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report);
 
+/* Remove the checkpoint, once the trained model is safely written. Collective (rank 0 acts). */
+void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options);
+
 #endif

@@ -1,0 +1,56 @@
+/* Write a checkpoint's tensors as safetensors: all ranks at once, each its rows, complete or
+ * absent. */
+#ifndef ESPALIER_IO_SAFETENSORS_WRITE_H
+#define ESPALIER_IO_SAFETENSORS_WRITE_H
+
+#include "espalier/comm/comm.h"
+#include "espalier/io/h5.h"
+
+typedef struct esp_safetensors_entry {
+  const char *name; // borrowed
+  esp_dtype type;
+  int rank;
+  int64_t shape[ESP_MAX_RANK];
+} esp_safetensors_entry;
+
+typedef struct esp_safetensors_writer esp_safetensors_writer;
+
+/* What is to be written. */
+typedef struct esp_safetensors_plan {
+  const char *folder;                   // borrowed; exists
+  const esp_safetensors_entry *entries; // borrowed
+  int count;
+  int64_t max_shard_bytes; // of tensors a file; 0: no limit
+} esp_safetensors_plan;
+
+/* Lay the tensors out in the order given and make the files, with their headers and with room set
+ * aside, as NAME.partial: model.safetensors, or, where that passes max_shard_bytes, shards
+ * model-00001-of-00003.safetensors; a tensor that is larger gets one of its own. comm is borrowed
+ * and must outlive the writer. IO: no such folder, no permission, no room; MISMATCH: a name twice,
+ * ranks differ in what is to be written. Collective. */
+esp_status esp_safetensors_create(const esp_comm *comm, const esp_safetensors_plan *plan,
+                                  esp_safetensors_writer **writer);
+
+/* Get this rank's rows of a tensor: its block of the first axis; a scalar is one row, of rank 0.
+ * Local. */
+typedef struct esp_safetensors_rows {
+  int64_t begin, count;
+} esp_safetensors_rows;
+esp_safetensors_rows esp_safetensors_get_rows(const esp_safetensors_writer *writer, int tensor);
+
+/* Write a tensor, every rank its rows, in the tensor's type; NULL where there are none. Tensors in
+ * any order; in the one given no file is opened twice. IO. Collective. */
+esp_status esp_safetensors_write(esp_safetensors_writer *writer, int tensor, const void *rows);
+
+/* What was laid out. */
+int esp_safetensors_count_files(const esp_safetensors_writer *writer);
+int64_t esp_safetensors_count_bytes(const esp_safetensors_writer *writer); // of all files
+
+/* Finish: flush on every rank, rename, and write model.safetensors.index.json where there are
+ * shards. IO, MISMATCH (a tensor was not written): nothing is left. *writer becomes NULL.
+ * Collective. */
+esp_status esp_safetensors_commit(esp_safetensors_writer **writer);
+/* Close; files that were not committed are removed. NULL inside is fine. Collective. */
+void esp_safetensors_close(esp_safetensors_writer **writer);
+
+#endif

@@ -1,0 +1,27 @@
+# tests/cli/<name>.sh: the real program under mpirun. cli.prepare makes what the others share.
+set(cli_folder ${CMAKE_CURRENT_BINARY_DIR}/cli)
+foreach(helper make_data json_get)
+  add_executable(cli_${helper} cli/${helper}.c)
+  target_link_libraries(cli_${helper} PRIVATE espalier_flags)
+  set_target_properties(cli_${helper} PROPERTIES OUTPUT_NAME ${helper} RUNTIME_OUTPUT_DIRECTORY ${cli_folder})
+endforeach()
+target_link_libraries(cli_json_get PRIVATE PkgConfig::JANSSON)
+
+# esp_cli_test(<name> [ranks...]): once for each number of ranks.
+function(esp_cli_test name)
+  foreach(n IN LISTS ARGN)
+    add_test(NAME cli.${name}.np${n} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${name}.sh)
+    set_tests_properties(cli.${name}.np${n} PROPERTIES
+      LABELS cli TIMEOUT 300 FIXTURES_REQUIRED cli_shared
+      ENVIRONMENT "${TEST_ENVIRONMENT};ESPALIER=$<TARGET_FILE:espalier>;HELPERS=${cli_folder};RANKS=${n};SHARED=${cli_folder}/shared;SCRATCH=${cli_folder}/${name}.np${n}")
+  endforeach()
+endfunction()
+
+esp_cli_test(prepare 2)
+set_tests_properties(cli.prepare.np2 PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP cli_shared)
+
+foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results)
+  esp_cli_test(${name} 1 3)
+endforeach()
+esp_cli_test(idle_ranks 3 7)
+esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself

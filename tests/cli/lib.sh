@@ -1,0 +1,121 @@
+# Sourced by the scripts of this folder. CTest gives
+#   ESPALIER  the program            HELPERS  folder of make_data and json_get
+#   RANKS     ranks of a run         SHARED   folder of the data, model and statistics that prepare.sh makes
+#   SCRATCH   folder of this test
+# shellcheck shell=bash
+set -euo pipefail
+
+data=$SHARED/data model=$SHARED/model.h5 stats=$SHARED/stats.h5
+rm -rf "$SCRATCH"
+mkdir -p "$SCRATCH/out"
+cd "$SCRATCH"
+out=out # where failing commands write: must stay empty
+export ERRORS=$SCRATCH/errors
+# Several times faster: no search for networks, no second's wait for ranks to end where one has failed.
+export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=^ucx OMPI_MCA_odls_base_sigkill_timeout=0
+collection=(--micro-batch 64 --pilot 256)
+failures=0 cases=0
+
+# run RANKS ARGUMENT...: the program under mpirun. The ranks' stderr goes to $ERRORS, mpirun's own to mpirun.log.
+run() {
+  : >"$ERRORS"
+  # shellcheck disable=SC2016
+  timeout -k 5 60 mpirun -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "${@:2}" 2>mpirun.log
+}
+
+espalier() { run "$RANKS" "$@"; }
+
+must() {
+  espalier "$@" >stdout && return
+  echo "exit code $? of: espalier $*" >&2
+  cat "$ERRORS" >&2
+  exit 1
+}
+
+# check NAME CONDITION...: a condition is a command.
+check() {
+  cases=$((cases + 1))
+  if "${@:2}" >check.log 2>&1; then
+    echo "ok      $1"
+  else
+    failures=$((failures + 1))
+    echo "FAILED  $1: ${*:2}"
+    cat check.log
+  fi
+}
+
+# What is wrong with a failure of this exit code; nothing if it is as it should be.
+find_fault() {
+  local code=$1 text=$2 lines
+  lines=$(wc -l <"$ERRORS")
+  if ((code == 0)); then echo "it succeeded"
+  elif ((code == 124 || code == 137)); then echo "it did not end in time"
+  elif ((code > 7)); then echo "exit code $code"
+  elif ((lines != 1)); then echo "$lines lines on stderr"
+  elif [[ $(<"$ERRORS") != "espalier: error: "* ]]; then echo "no line 'espalier: error: ...'"
+  elif [[ $(<"$ERRORS") != *"$text"* ]]; then echo "no '$text' in the message"
+  elif [[ $(ls -A "$out") ]]; then echo "left behind: $(ls -A "$out")"
+  fi
+}
+
+# expect_failure NAME TEXT -- ARGUMENT...: one line with TEXT from rank 0, an exit code, no output, no hang.
+expect_failure() {
+  local name=$1 text=$2 code=0 fault
+  cases=$((cases + 1))
+  ${runner:-espalier} "${@:4}" --quiet >stdout || code=$?
+  fault=$(find_fault "$code" "$text")
+  if [[ -z $fault ]]; then
+    echo "ok      $name: $(<"$ERRORS")"
+    return
+  fi
+  failures=$((failures + 1))
+  echo "FAILED  $name: $fault"
+  cat "$ERRORS"
+  find "${out:?}" -mindepth 1 -delete
+}
+
+# Overwrite bytes of a file: patch FILE OFFSET ESCAPES
+patch() {
+  # shellcheck disable=SC2059
+  printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# Where the values of a contiguous data set begin: offset_of FILE NAME
+offset_of() { h5dump -p -H -d "$2" "$1" | awk '$1 == "OFFSET" { print $2 }'; }
+
+nan='\0\0\300\177' # float32, little-endian
+huge='\377\377\177\177'
+
+# damage_h5 FILE KIND COMMAND...: the damages that every HDF5 file can have, FILE being what COMMAND reads.
+damage_h5() {
+  local file=$1 kind=$2
+  shift 2
+  mv "$file" good
+  [[ $kind == checkpoint ]] || expect_failure "$kind: missing" "cannot open" -- "$@" # it then starts anew
+  mkdir "$file"
+  expect_failure "$kind: a folder" "$file" -- "$@"
+  rmdir "$file" && : >"$file"
+  expect_failure "$kind: empty" "$file is" -- "$@"
+  head -c $(($(stat -c %s good) / 2)) good >"$file"
+  expect_failure "$kind: cut in half" "truncated" -- "$@"
+  head -c -1 good >"$file"
+  expect_failure "$kind: last byte missing" "truncated" -- "$@"
+  cp good "$file" && patch "$file" 0 'PK\003\004'
+  expect_failure "$kind: wrong magic" "$file is" -- "$@"
+  cp good "$file" && patch "$file" 12 '\252\252\252\252\252\252\252\252'
+  expect_failure "$kind: damaged superblock" "$file" -- "$@"
+  LC_ALL=C sed 's/"version": 1/"version": 9/' good >"$file"
+  expect_failure "$kind: version of the future" "has version 9" -- "$@"
+  LC_ALL=C sed 's/"format": "espalier/"format": "espatier/' good >"$file"
+  expect_failure "$kind: wrong format" "is a file of format 'espatier-" -- "$@"
+  LC_ALL=C sed 's/"version": 1/"version"; 1/' good >"$file"
+  expect_failure "$kind: broken JSON" "/meta is not JSON" -- "$@"
+  cp good "$file"
+}
+
+skip() { echo "skipped $1"; }
+
+finish() {
+  echo "$cases cases, $failures failed"
+  exit $((failures > 0))
+}

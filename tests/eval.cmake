@@ -1,0 +1,1 @@
+esp_mpi_test(eval eval)

@@ -1,0 +1,17 @@
+foreach(name activation model_mlp gradient loss weight)
+  esp_unit_test(model ${name})
+endforeach()
+target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+esp_mpi_test(model model_open)
+
+esp_mpi_test(model parity 1)
+target_compile_definitions(mpi_parity PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
+set_tests_properties(mpi.parity.np1 PROPERTIES LABELS golden)
+
+foreach(name ops attention llama)
+  esp_unit_test(model ${name})
+  target_link_libraries(unit_${name} PRIVATE OpenMP::OpenMP_C)
+endforeach()
+foreach(name ops attention)
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+endforeach()

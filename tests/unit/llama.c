@@ -1,0 +1,393 @@
+#include "unit.h"
+
+#include "espalier/model/family.h"
+#include "espalier/model/forward.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+static const char plain[] =
+    "{\"model_type\": \"llama\", \"hidden_size\": 12, \"num_hidden_layers\": 2,"
+    " \"num_attention_heads\": 6, \"num_key_value_heads\": 2, \"head_dim\": 4,"
+    " \"intermediate_size\": 10, \"vocab_size\": 11, \"max_position_embeddings\": 64}";
+
+/* The plain configuration with members replaced, and "absent" ones taken out. */
+static json_t *make_config(const char *changes, const char *absent) {
+  json_t *config = json_loads(plain, 0, NULL), *change = json_loads(changes, 0, NULL);
+  assert_non_null(change);
+  json_object_update(config, change);
+  if (absent) json_object_del(config, absent);
+  json_decref(change);
+  return config;
+}
+
+static esp_model *make_model(const char *changes, const char *absent) {
+  esp_model *model = NULL;
+  json_t *config = make_config(changes, absent);
+  if (esp_model_new(config, &model) != ESP_OK) fail_msg("%s", esp_failure_text());
+  json_decref(config);
+  return model;
+}
+
+static const esp_weight *find_weight(const esp_model *model, const char *name) {
+  for (int i = 0; i < model->n_weights; i++)
+    if (strcmp(model->weights[i].name, name) == 0) return &model->weights[i];
+  return NULL;
+}
+
+static void assert_shape(const esp_model *model, const char *name, int64_t rows, int64_t columns) {
+  const esp_weight *weight = find_weight(model, name);
+  assert_non_null(weight);
+  assert_int_equal(weight->shape[0], rows);
+  if (columns > 0) assert_int_equal(weight->shape[1], columns);
+  assert_int_equal(weight->rank, columns > 0 ? 2 : 1);
+}
+
+static void describe_gives_shapes_of_weights(void **state) {
+  (void)state;
+  esp_model *model = make_model("{}", NULL);
+  assert_int_equal(model->n_weights, 1 + 2 * 9 + 2);
+  assert_shape(model, "model.embed_tokens.weight", 11, 12);
+  assert_shape(model, "model.layers.1.self_attn.q_proj.weight", 24, 12);
+  assert_shape(model, "model.layers.1.self_attn.k_proj.weight", 8, 12);
+  assert_shape(model, "model.layers.1.self_attn.o_proj.weight", 12, 24);
+  assert_shape(model, "model.layers.0.mlp.gate_proj.weight", 10, 12);
+  assert_shape(model, "model.layers.0.mlp.down_proj.weight", 12, 10);
+  assert_shape(model, "model.layers.0.post_attention_layernorm.weight", 12, 0);
+  assert_shape(model, "lm_head.weight", 11, 12);
+  assert_int_equal(model->task, ESP_TASK_LANGUAGE);
+  assert_int_equal(model->max_length, 64);
+  assert_int_equal(model->vocabulary, 11);
+  esp_model_free(&model);
+}
+
+static void describe_gives_each_weight_its_stage(void **state) {
+  (void)state;
+  esp_model *model = make_model("{}", NULL);
+  assert_int_equal(find_weight(model, "model.embed_tokens.weight")->stage, ESP_STAGE_EMBED);
+  assert_int_equal(find_weight(model, "model.layers.1.input_layernorm.weight")->stage, 2);
+  assert_int_equal(find_weight(model, "model.layers.1.self_attn.o_proj.weight")->stage, 2);
+  assert_int_equal(find_weight(model, "model.layers.1.mlp.up_proj.weight")->stage, 3);
+  assert_int_equal(find_weight(model, "model.norm.weight")->stage, 4);
+  assert_int_equal(find_weight(model, "lm_head.weight")->stage, 4);
+  assert_int_equal(model->n_stages, 4);
+  esp_model_free(&model);
+}
+
+static void describe_groups_heads_that_share_keys(void **state) {
+  (void)state;
+  esp_model *model = make_model("{}", NULL);
+  const esp_stage *stage = &model->stages[2];
+  assert_string_equal(stage->name, "attention.1");
+  assert_int_equal(stage->units, 6);
+  assert_int_equal(stage->width, 4);
+  assert_int_equal(stage->per_group, 3);
+  assert_int_equal(stage->n_producers, 1);
+  assert_int_equal(stage->n_shared, 2);
+  assert_string_equal(model->weights[stage->shared[1].weight].name,
+                      "model.layers.1.self_attn.v_proj.weight");
+  assert_int_equal(stage->shared[1].width, 4);
+  esp_model_free(&model);
+}
+
+static void describe_without_groups_makes_keys_producers(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"num_key_value_heads\": 6, \"attention_bias\": true}", NULL);
+  const esp_stage *stage = &model->stages[0];
+  assert_int_equal(stage->per_group, 1);
+  assert_int_equal(stage->n_producers, 6);
+  assert_int_equal(stage->n_shared, 0);
+  esp_model_free(&model);
+}
+
+static void describe_gives_gate_and_up_to_neurons(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"mlp_bias\": true}", NULL);
+  const esp_stage *stage = &model->stages[3];
+  assert_string_equal(stage->name, "ffn.1");
+  assert_int_equal(stage->units, 10);
+  assert_int_equal(stage->n_producers, 4);
+  assert_true(stage->is_residual);
+  assert_int_equal(stage->consumer.inputs, 10);
+  assert_non_null(find_weight(model, "model.layers.1.mlp.down_proj.bias"));
+  esp_model_free(&model);
+}
+
+static void tied_head_has_no_weight_of_its_own(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"tie_word_embeddings\": true}", NULL);
+  assert_true(model->is_head_tied);
+  assert_null(find_weight(model, "lm_head.weight"));
+  assert_true(model->family->ignores(model, "lm_head.weight"));
+  esp_model_free(&model);
+}
+
+static void ignores_only_buffers_when_the_head_is_untied(void **state) {
+  (void)state;
+  esp_model *model = make_model("{}", NULL);
+  assert_true(model->family->ignores(model, "model.layers.0.self_attn.rotary_emb.inv_freq"));
+  assert_false(model->family->ignores(model, "lm_head.weight"));
+  assert_false(model->family->ignores(model, "score.weight"));
+  esp_model_free(&model);
+}
+
+static void types_have_their_own_biases_and_norms(void **state) {
+  (void)state;
+  static const char key_bias[] = "model.layers.0.self_attn.k_proj.bias";
+  static const char output_bias[] = "model.layers.0.self_attn.o_proj.bias";
+  static const struct {
+    const char *changes;
+    bool key, output, norms;
+  } cases[] = {
+      {"{\"model_type\": \"llama\"}", false, false, false},
+      {"{\"model_type\": \"llama\", \"attention_bias\": true}", true, true, false},
+      {"{\"model_type\": \"mistral\", \"attention_bias\": true}", false, false, false},
+      {"{\"model_type\": \"qwen2\"}", true, false, false},
+      {"{\"model_type\": \"qwen3\"}", false, false, true},
+      {"{\"model_type\": \"qwen3\", \"attention_bias\": true}", true, true, true},
+  };
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
+    esp_model *model = make_model(cases[i].changes, NULL);
+    assert_int_equal(find_weight(model, key_bias) != NULL, cases[i].key);
+    assert_int_equal(find_weight(model, output_bias) != NULL, cases[i].output);
+    assert_int_equal(find_weight(model, "model.layers.0.self_attn.q_norm.weight") != NULL,
+                     cases[i].norms);
+    esp_model_free(&model);
+  }
+}
+
+static void absent_members_have_the_defaults_of_transformers(void **state) {
+  (void)state;
+  esp_model *model = make_model("{}", "head_dim"); // 12 / 6
+  assert_int_equal(model->stages[0].width, 2);
+  esp_model_free(&model);
+  model = make_model("{}", "num_key_value_heads");
+  assert_int_equal(model->stages[0].per_group, 1);
+  esp_model_free(&model);
+  model = make_model("{\"model_type\": \"qwen3\"}", "head_dim");
+  assert_int_equal(model->stages[0].width, 128);
+  esp_model_free(&model);
+  model = make_model("{\"model_type\": \"mistral\", \"num_attention_heads\": 16}",
+                     "num_key_value_heads");
+  assert_int_equal(model->stages[0].per_group, 2);
+  esp_model_free(&model);
+}
+
+static void describe_refuses_what_it_does_not_do(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"{\"num_key_value_heads\": 4}",
+       "num_attention_heads to be a multiple of num_key_value_heads, found 6 and 4"},
+      {"{\"head_dim\": null, \"hidden_size\": 13}", "num_attention_heads"},
+      {"{\"head_dim\": 3}", "even head_dim"},
+      {"{\"quantization_config\": {}}", "quantization_config"},
+      {"{\"pretraining_tp\": 2}", "pretraining_tp 1, found 2"},
+      {"{\"model_type\": \"mistral\", \"sliding_window\": 63}", "sliding_window 63"},
+      {"{\"model_type\": \"mistral\", \"max_position_embeddings\": 8192}", "sliding_window 4096"},
+      {"{\"model_type\": \"qwen2\", \"use_sliding_window\": true}", "use_sliding_window"},
+      {"{\"layer_types\": [\"full_attention\", \"sliding_attention\"]}",
+       "'sliding_attention' for layer 1"},
+      {"{\"rope_scaling\": {\"type\": \"dynamic\"}}", "'dynamic'"},
+      {"{\"per_layer_config\": {\"1\": {\"skip\": [\"mlp\"]}}}", "'skip'"},
+      {"{\"per_layer_config\": {\"2\": {}}}", "'2'"},
+      {"{\"per_layer_config\": {\"1\": {\"num_attention_heads\": 5}}}", "found 5 and 2 in layer 1"},
+      {"{\"hidden_size\": 0}", "'hidden_size'"},
+      {"{\"num_hidden_layers\": 1000000}", "'num_hidden_layers'"},
+      {"{\"tie_word_embeddings\": 1}", "'tie_word_embeddings'"},
+  };
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
+    esp_model *model = NULL;
+    json_t *config = make_config(cases[i][0], NULL);
+    assert_failure(esp_model_new(config, &model), ESP_FORMAT, cases[i][1]);
+    assert_null(model);
+    json_decref(config);
+  }
+}
+
+static void describe_names_known_activations(void **state) {
+  (void)state;
+  esp_model *model = NULL;
+  json_t *config = make_config("{\"hidden_act\": \"swoosh\"}", NULL);
+  assert_failure(esp_model_new(config, &model), ESP_USAGE, "swoosh");
+  json_decref(config);
+}
+
+static void a_window_that_holds_every_sequence_is_none(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"model_type\": \"mistral\", \"sliding_window\": 64}", NULL);
+  esp_model_free(&model);
+  model = make_model(
+      "{\"model_type\": \"qwen2\", \"sliding_window\": 8, \"use_sliding_window\": false}", NULL);
+  esp_model_free(&model);
+}
+
+/* The model of `model`'s configuration after resize. */
+static esp_model *resized(const esp_model *model, const int64_t *units) {
+  esp_model *smaller = NULL;
+  json_t *config = json_deep_copy(model->config);
+  assert_int_equal(model->family->resize(model, units, config), ESP_OK);
+  if (esp_model_new(config, &smaller) != ESP_OK) fail_msg("%s", esp_failure_text());
+  json_decref(config);
+  return smaller;
+}
+
+static int64_t get_size(const esp_model *model, const char *key) {
+  return json_integer_value(json_object_get(model->config, key));
+}
+
+static void resize_of_heads_keeps_groups_and_head_size(void **state) {
+  (void)state;
+  const int64_t units[4] = {4, 7, 4, 7};
+  esp_model *model = make_model("{}", "head_dim"), *smaller = resized(model, units);
+  assert_int_equal(get_size(smaller, "num_attention_heads"), 4);
+  assert_int_equal(get_size(smaller, "num_key_value_heads"), 2);
+  assert_int_equal(get_size(smaller, "head_dim"), 2);
+  assert_int_equal(get_size(smaller, "intermediate_size"), 7);
+  assert_null(json_object_get(smaller->config, "per_layer_config"));
+  assert_int_equal(smaller->stages[0].per_group, 2);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
+static void resize_of_merged_groups_takes_their_keys_along(void **state) {
+  (void)state;
+  const int64_t units[4] = {1, 10, 1, 10};
+  esp_model *model = make_model("{}", NULL);
+  for (int i = 0; i < 4; i++) esp_stage_merge_groups(&model->stages[i]);
+  assert_int_equal(model->stages[0].units, 2);
+  assert_int_equal(model->stages[0].n_producers, 3);
+  esp_model *smaller = resized(model, units);
+  assert_int_equal(get_size(smaller, "num_attention_heads"), 3);
+  assert_int_equal(get_size(smaller, "num_key_value_heads"), 1);
+  assert_shape(smaller, "model.layers.0.self_attn.k_proj.weight", 4, 12);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
+static void resize_writes_what_layers_differ_in(void **state) {
+  (void)state;
+  const int64_t units[4] = {6, 9, 2, 5}, again[4] = {2, 5, 2, 5};
+  esp_model *model = make_model("{}", NULL), *smaller = resized(model, units);
+  assert_shape(smaller, "model.layers.0.self_attn.q_proj.weight", 24, 12);
+  assert_shape(smaller, "model.layers.1.self_attn.q_proj.weight", 8, 12);
+  assert_shape(smaller, "model.layers.1.mlp.up_proj.weight", 5, 12);
+  assert_int_equal(smaller->stages[2].per_group, 1);
+  const json_t *layers = json_object_get(smaller->config, "per_layer_config");
+  assert_int_equal(json_object_size(layers), 1);
+  assert_int_equal(json_object_size(json_object_get(layers, "1")), 2);
+  esp_model *even = resized(smaller, again); // uniform again
+  assert_null(json_object_get(even->config, "per_layer_config"));
+  esp_model_free(&even);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
+enum { COUNT = 2, LENGTH = 9 };
+
+/* Random weights, norms among them, of which each stage's first units only are kept by a smaller
+ * model. */
+static void set_weights(esp_model *model) {
+  esp_model_own_all(model);
+  for (int w = 0; w < model->n_weights; w++)
+    for (int64_t i = 0; i < esp_weight_count(&model->weights[w]); i++)
+      model->weights[w].value[i] = (float)(0.5 * esp_rng_normal(3, (uint64_t)w, (uint64_t)i));
+}
+
+static float *run(const esp_model *model, const int32_t *lengths) {
+  int32_t tokens[COUNT * LENGTH];
+  for (int i = 0; i < COUNT * LENGTH; i++)
+    tokens[i] = (int32_t)(esp_rng_uniform(4, 0, (uint64_t)i) * 11);
+  esp_pass pass;
+  esp_pass_init(&pass, model, COUNT * LENGTH);
+  esp_forward(model,
+              &(esp_batch){.kind = ESP_DATA_TOKENS,
+                           .count = COUNT,
+                           .width = LENGTH,
+                           .tokens = tokens,
+                           .lengths = lengths},
+              &pass);
+  float *logits = pass.logits;
+  pass.logits = NULL;
+  esp_pass_clear(&pass);
+  return logits;
+}
+
+/* Column j of a weight with `columns` becomes 0. */
+static void clear_columns(esp_weight *weight, int64_t begin, int64_t end) {
+  for (int64_t r = 0; r < weight->shape[0]; r++)
+    for (int64_t j = begin; j < end; j++) weight->value[r * weight->shape[1] + j] = 0.0f;
+}
+
+/* Copy the first rows and columns. */
+static void copy_corner(const esp_weight *from, esp_weight *to) {
+  const int64_t columns = to->rank == 2 ? to->shape[1] : 1,
+                stride = from->rank == 2 ? from->shape[1] : 1;
+  for (int64_t r = 0; r < to->shape[0]; r++)
+    memcpy(to->value + r * columns, from->value + r * stride, (size_t)columns * sizeof(float));
+}
+
+static void forward_of_fewer_groups_and_neurons_is_that_of_silent_ones(void **state) {
+  (void)state;
+  const int64_t units[4] = {3, 6, 3, 6}; // of the first KV head; the first 6 neurons
+  esp_model *model = make_model("{\"mlp_bias\": true, \"attention_bias\": true}", NULL);
+  for (int i = 0; i < 4; i++) esp_stage_merge_groups(&model->stages[i]);
+  esp_model *smaller = resized(model, (const int64_t[4]){1, units[1], 1, units[3]});
+  set_weights(model);
+  esp_model_own_all(smaller);
+  for (int w = 0; w < model->n_weights; w++) copy_corner(&model->weights[w], &smaller->weights[w]);
+  for (int s = 0; s < 4; s++)
+    clear_columns(&model->weights[model->stages[s].consumer.weight], s % 2 ? 6 : 12,
+                  s % 2 ? 10 : 24);
+  float *expected = run(model, NULL), *found = run(smaller, NULL);
+  for (int i = 0; i < COUNT * LENGTH * 11; i++) assert_float_equal(found[i], expected[i], 2e-5f);
+  esp_free(&found);
+  esp_free(&expected);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
+static void forward_does_not_depend_on_threads(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"model_type\": \"qwen3\"}", NULL);
+  set_weights(model);
+  omp_set_num_threads(1);
+  float *one = run(model, NULL);
+  omp_set_num_threads(2);
+  float *two = run(model, NULL);
+  assert_memory_equal(one, two, COUNT * LENGTH * 11 * sizeof(float));
+  esp_free(&two);
+  esp_free(&one);
+  esp_model_free(&model);
+}
+
+static void forward_of_a_prefix_does_not_see_what_follows(void **state) {
+  (void)state;
+  const int32_t lengths[COUNT] = {4, LENGTH};
+  esp_model *model = make_model("{}", NULL);
+  set_weights(model);
+  float *whole = run(model, NULL), *padded = run(model, lengths);
+  for (int i = 0; i < 4 * 11; i++) assert_float_equal(padded[i], whole[i], 1e-5f);
+  esp_free(&padded);
+  esp_free(&whole);
+  esp_model_free(&model);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(describe_gives_shapes_of_weights),
+              cmocka_unit_test(describe_gives_each_weight_its_stage),
+              cmocka_unit_test(describe_groups_heads_that_share_keys),
+              cmocka_unit_test(describe_without_groups_makes_keys_producers),
+              cmocka_unit_test(describe_gives_gate_and_up_to_neurons),
+              cmocka_unit_test(tied_head_has_no_weight_of_its_own),
+              cmocka_unit_test(ignores_only_buffers_when_the_head_is_untied),
+              cmocka_unit_test(types_have_their_own_biases_and_norms),
+              cmocka_unit_test(absent_members_have_the_defaults_of_transformers),
+              cmocka_unit_test(describe_refuses_what_it_does_not_do),
+              cmocka_unit_test(describe_names_known_activations),
+              cmocka_unit_test(a_window_that_holds_every_sequence_is_none),
+              cmocka_unit_test(resize_of_heads_keeps_groups_and_head_size),
+              cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
+              cmocka_unit_test(resize_writes_what_layers_differ_in),
+              cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),
+              cmocka_unit_test(forward_does_not_depend_on_threads),
+              cmocka_unit_test(forward_of_a_prefix_does_not_see_what_follows))
