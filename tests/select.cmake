@@ -1,3 +1,4 @@
+esp_unit_test(select baselines)
 esp_unit_test(select criteria)
 esp_unit_test(select budget)
 esp_unit_test(select set_mi)

@@ -124,7 +124,7 @@ static void repair_sequential_takes_fewer_micro_batches_than_ranks(void **state)
  */
 static void repair_sequential_passes_over_ridges_that_are_too_small(void **state) {
   (void)state;
-  write_model(16);
+  write_model(5);
   write_stats(golden_samples / 2, true);
   bench self = open_bench(&test_comm, golden_samples / 2);
   cut(&self, golden_kept, golden_counts);

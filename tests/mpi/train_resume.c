@@ -28,6 +28,8 @@ static void check_resume(const char *optimizer, int64_t k) {
   options.stop_after = 0;
   const result resumed = train(&test_comm, &options), whole = train(&test_comm, &undisturbed);
   ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
+  ASSERT_ALL(exists()); // until the caller has the model safe
+  esp_train_remove_checkpoint(&test_comm, &options);
   MPI_Barrier(test_comm.mpi);
   ASSERT_ALL(!exists());
 }
