@@ -20,7 +20,7 @@ endfunction()
 esp_cli_test(prepare 2)
 set_tests_properties(cli.prepare.np2 PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP cli_shared)
 
-foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results)
+foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results export)
   esp_cli_test(${name} 1 3)
 endforeach()
 esp_cli_test(idle_ranks 3 7)

@@ -1,12 +1,19 @@
 esp_unit_test(io dtype)
 esp_unit_test(io box)
-target_include_directories(unit_box PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+esp_unit_test(io safetensors)
+foreach(name box safetensors)
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+endforeach()
 
-foreach(name file h5 h5_failure tensors dataset)
+foreach(name file h5 h5_failure tensors dataset token_file)
   esp_mpi_test(io ${name})
   target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
   target_compile_definitions(mpi_${name} PRIVATE H5_USE_110_API)
   target_link_libraries(mpi_${name} PRIVATE hdf5::hdf5 ZLIB::ZLIB)
+endforeach()
+
+foreach(name safetensors huggingface folder)
+  esp_mpi_test(io ${name})
 endforeach()
 
 # Open MPI has two implementations of MPI-IO; the tests above run on its default one.

@@ -7,6 +7,17 @@
 
 #include <inttypes.h>
 
+static void append_width(const esp_model *model, json_t *sites) {
+  const esp_width *width = &model->width;
+  int64_t parameters = 0;
+  if (width->units == 0) return;
+  for (int s = 0; s < width->n_slices; s++)
+    parameters += esp_weight_count(&model->weights[width->slices[s].weight]);
+  json_array_append_new(sites, json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
+                                         ESP_SITE_WIDTH, "units", (json_int_t)width->units, "width",
+                                         (json_int_t)1, "parameters", (json_int_t)parameters));
+}
+
 static json_t *describe_sites(const esp_model *model) {
   json_t *sites = json_array();
   for (int i = 0; i < model->n_stages; i++) {
@@ -23,6 +34,7 @@ static json_t *describe_sites(const esp_model *model) {
                                            (json_int_t)stage->width, "parameters",
                                            (json_int_t)(parameters * stage->units)));
   }
+  append_width(model, sites);
   return sites;
 }
 
@@ -62,6 +74,18 @@ static void print_model(const command_input *input, const esp_model *model, cons
                  get_int(site, "width"), get_int(site, "parameters"));
 }
 
+/* The width has no information of its own: its readers have. */
+static void print_kept(const command_input *input, const json_t *site) {
+  print_result(input, "%-20s %8" PRId64 " %8" PRId64, get_text(site, "site"), get_int(site, "kept"),
+               get_int(site, "units"));
+  if (json_object_get(site, "information_kept"))
+    print_result(input, " %17.1f%% %12.2g\n",
+                 100.0 * json_real_value(json_object_get(site, "information_kept")),
+                 json_real_value(json_object_get(site, "null_level_nats")));
+  else
+    print_result(input, " %18s %12s\n", "-", "-");
+}
+
 static void print_pruning(const command_input *input, const json_t *report) {
   size_t i;
   json_t *site;
@@ -72,10 +96,7 @@ static void print_pruning(const command_input *input, const json_t *report) {
   print_result(input, "%-20s %8s %8s %18s %12s\n", "site", "kept", "of", "information kept",
                "null, nats");
   json_array_foreach(json_object_get(report, "sites"), i, site)
-    print_result(input, "%-20s %8" PRId64 " %8" PRId64 " %17.1f%% %12.2g\n", get_text(site, "site"),
-                 get_int(site, "kept"), get_int(site, "units"),
-                 100.0 * json_real_value(json_object_get(site, "information_kept")),
-                 json_real_value(json_object_get(site, "null_level_nats")));
+    print_kept(input, site);
   print_result(input, "selection checksum: %s\n", get_text(report, "selection_checksum"));
 }
 
@@ -113,8 +134,8 @@ static esp_status run(const command_input *input, json_t **result) {
 
 const command command_info = {.name = "info",
                               .usage = "info [MODEL]",
-                              .summary = "shapes, sites, parameters; of a pruned file what was kept; "
-                                         "without MODEL the families, criteria and repairs",
+                              .summary = "sites, sizes and what was kept; alone: families, "
+                                         "criteria, repairs",
                               .bit = ESP_COMMAND_INFO,
                               .most = 1,
                               .run = run};

@@ -27,7 +27,7 @@ static void print_help(void) {
   printf("espalier " ESPALIER_VERSION ": prunes trained neural networks on a cluster\n\n"
          "usage: [mpirun -n RANKS] espalier COMMAND ...\n\n");
   for (const command *const *row = commands; *row; row++)
-    printf("  %-46s %s\n", (*row)->usage, (*row)->summary);
+    printf("  %-52s %s\n", (*row)->usage, (*row)->summary);
   printf("\nespalier COMMAND --help lists the options of a command.\n");
 }
 

@@ -76,12 +76,34 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
   return status;
 }
 
+static esp_status read_stream(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+  const int64_t units = pass->model->width.units;
+  esp_batch batch;
+  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
+  pass->model->family->read(pass->model, stage, &batch, pass->states[i], pass->x);
+  *rows = esp_batch_compact(&batch, units, pass->x);
+  return collect_check_finite(ESP_SITE_WIDTH, pass->x, *rows, units);
+}
+
+/* The residual stream as a stage, or the head, reads it; its weights are loaded. */
+static esp_status collect_stream(collect_pass *pass, int stage) {
+  const site_sources sources = {read_stream, read_stream};
+  if (!pass->has_width) return ESP_OK;
+  esp_site_stats site;
+  const esp_site_name name = esp_stats_name_reader(pass->model, stage);
+  esp_site_stats_init(&site, name.text, pass->model->width.units, pass->options->bins);
+  const esp_status status = collect_site(pass, sources, stage, &site, pass->options->covariance);
+  esp_site_stats_clear(&site);
+  return status;
+}
+
 static esp_status collect_stage(collect_pass *pass, int stage) {
   const esp_stage *self = &pass->model->stages[stage];
   const site_sources sources = {produce, produce_and_advance};
   esp_site_stats site;
   esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->options->bins);
   esp_status status = esp_agree(pass->comm, esp_model_load_local(pass->model, stage));
+  if (status == ESP_OK) status = collect_stream(pass, stage);
   if (status == ESP_OK)
     status = collect_site(pass, sources, stage, &site, pass->options->covariance);
   esp_model_unload(pass->model, stage);
@@ -96,7 +118,8 @@ static esp_status collect_logits(collect_pass *pass) {
   ESP_TRY(collect_choose_logits(pass));
   esp_site_stats site;
   esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->options->bins);
-  esp_status status = collect_site(pass, sources, head, &site, false);
+  esp_status status = collect_stream(pass, head);
+  if (status == ESP_OK) status = collect_site(pass, sources, head, &site, false);
   esp_model_unload(pass->model, head);
   esp_site_stats_clear(&site);
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
@@ -132,7 +155,8 @@ static esp_status run_stages(collect_pass *pass) {
 static void init_pass(collect_pass *pass) {
   const esp_model *model = pass->model;
   const int64_t logits = collect_count_logits(model, pass->options);
-  const int64_t widest = model->max_features > logits ? model->max_features : logits;
+  int64_t widest = model->max_features > logits ? model->max_features : logits;
+  if (widest < model->width.units) widest = model->width.units;
   pass->batch_rows = esp_shard_count_rows(pass->shard);
   pass->states = ESP_NEW(float *, pass->shard->count);
   pass->x = ESP_NEW(float, pass->batch_rows * widest);
@@ -152,6 +176,8 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   collect_pass pass = {.comm = comm, .model = model, .shard = shard, .options = options};
   json_object_set_new(meta, "bins", json_integer(options->bins));
   json_object_set_new(meta, "covariance", json_boolean(options->covariance));
+  pass.has_width = options->width && model->width.units > 0;
+  json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));
   ESP_TRY(esp_stats_create(comm, path, meta, shard, &pass.stats));
   init_pass(&pass);

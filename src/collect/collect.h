@@ -12,6 +12,7 @@ typedef struct collect_pass {
   esp_shard *shard;
   const esp_collect_options *options;
   esp_stats *stats;
+  bool has_width;     // the residual stream is measured too
   int64_t batch_rows; // rows of a full micro-batch
   float **states;     // (shard->count): (batch_rows, max_state) each
   float *x;           // (batch_rows, widest site) scratch

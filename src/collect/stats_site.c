@@ -16,6 +16,13 @@ void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t feature
   snprintf(site->name, sizeof site->name, "%s", name);
 }
 
+esp_site_name esp_stats_name_reader(const esp_model *model, int stage) {
+  esp_site_name name;
+  const char *reader = stage < model->n_stages ? model->stages[stage].name : "head";
+  snprintf(name.text, sizeof name.text, ESP_SITE_WIDTH ".%s", reader);
+  return name;
+}
+
 void esp_site_stats_clear(esp_site_stats *site) {
   esp_free(&site->edges);
   esp_free(&site->mean);

@@ -19,6 +19,13 @@ const char *esp_option_name(const esp_option *row) {
   return strchr(row->key, '.') + 1;
 }
 
+char *esp_option_flag(const esp_option *row) {
+  char *flag = esp_format("--%s", esp_option_name(row));
+  for (char *c = flag; *c; c++)
+    if (*c == '_') *c = '-';
+  return flag;
+}
+
 void esp_option_section(const esp_option *row, char section[ESP_OPTION_KEY_BYTES]) {
   const size_t length = (size_t)(strchr(row->key, '.') - row->key);
   memcpy(section, row->key, length);
@@ -37,13 +44,15 @@ const esp_option *esp_option_find(const esp_option_table *table, const char *nam
 esp_status esp_option_fail_unknown(const esp_option_table *table, const char *what,
                                    const char *name, unsigned command) {
   const bool whole = strchr(name, '.') != NULL;
-  const char *const dashes = strncmp(name, "--", 2) == 0 ? "--" : "";
+  const bool is_flag = strncmp(name, "--", 2) == 0;
   char **names = ESP_NEW(char *, table->count + 1);
   int count = 0;
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
     if (row->commands & command)
-      names[count++] = esp_format("%s%s", dashes, whole ? row->key : esp_option_name(row));
+      names[count++] = is_flag && !whole ? esp_option_flag(row)
+                                         : esp_format("%s%s", is_flag ? "--" : "",
+                                                      whole ? row->key : esp_option_name(row));
   }
   const esp_status status = esp_fail_unknown(what, name, (const char *const *)names);
   for (int i = 0; i < count; i++) esp_free(&names[i]);

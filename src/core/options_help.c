@@ -22,13 +22,16 @@ static bool is_flag_on(const esp_option *row) {
   return on;
 }
 
-/* "-o, --output FILE" */
+/* "-o, --output FILE"; underscores are for YAML. */
 static char *format_left(const esp_option *row) {
   const char sign[] = {'-', row->short_name, ',', ' ', '\0'};
   const char *const value = value_name(row);
   const bool negatable = row->kind == ESP_OPTION_FLAG && is_flag_on(row);
-  return esp_format("%s--%s%s%s%s", row->short_name ? sign : "    ", negatable ? "[no-]" : "",
-                    esp_option_name(row), *value ? " " : "", value);
+  char *name = esp_option_flag(row);
+  char *left = esp_format("%s--%s%s%s%s", row->short_name ? sign : "    ",
+                          negatable ? "[no-]" : "", name + 2, *value ? " " : "", value);
+  esp_free(&name);
+  return left;
 }
 
 /* "what it does (default 0.5; at least 0 and below 1)" */

@@ -11,6 +11,8 @@ bool esp_option_same_name(const char *a, const char *b);
 
 /* The part of the key behind the dot; the part before it, copied. */
 const char *esp_option_name(const esp_option *row);
+/* "--micro-batch": as it is written on the command line; the caller's. */
+char *esp_option_flag(const esp_option *row);
 void esp_option_section(const esp_option *row, char section[ESP_OPTION_KEY_BYTES]);
 
 /* Row of a whole key or of a bare name, NULL for none. */

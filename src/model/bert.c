@@ -46,8 +46,11 @@ static esp_status read_numbers(esp_model *model, bert_shape *shape) {
 }
 
 static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name) {
-  return esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {rows, n}},
-                              "bert.embeddings.%s_embeddings.weight", name);
+  const int weight =
+      esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {rows, n}},
+                           "bert.embeddings.%s_embeddings.weight", name);
+  esp_model_add_width(model, weight, 1);
+  return weight;
 }
 
 static void add_embedding(esp_model *model, bert_shape *shape) {
@@ -62,10 +65,12 @@ static void add_attention(esp_model *model, bert_shape *shape, int l, int64_t he
   static const char *const names[3] = {"query", "key", "value"};
   const int64_t n = heads * shape->head_size;
   bert_layer *layer = &shape->layers[l];
-  for (int part = 0; part < 3; part++)
+  for (int part = 0; part < 3; part++) {
     layer->parts[part] =
         tf_add_linear(model, 2 * l, (esp_linear){.outputs = n, .inputs = shape->hidden},
                       "bert.encoder.layer.%d.attention.self.%s", l, names[part]);
+    esp_model_add_reader(model, 2 * l, &layer->parts[part]);
+  }
   const esp_linear consumer =
       tf_add_linear(model, 2 * l, (esp_linear){.outputs = shape->hidden, .inputs = n},
                     "bert.encoder.layer.%d.attention.output.dense", l);
@@ -80,6 +85,7 @@ static void add_feed_forward(esp_model *model, bert_shape *shape, int l, int64_t
   bert_layer *layer = &shape->layers[l];
   layer->up = tf_add_linear(model, 2 * l + 1, (esp_linear){.outputs = inner, .inputs = n},
                             "bert.encoder.layer.%d.intermediate.dense", l);
+  esp_model_add_reader(model, 2 * l + 1, &layer->up);
   const esp_linear consumer =
       tf_add_linear(model, 2 * l + 1, (esp_linear){.outputs = n, .inputs = inner},
                     "bert.encoder.layer.%d.output.dense", l);
@@ -115,7 +121,9 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
   const bert_shape *shape = get_shape(model);
   for (int k = 0; k < 2; k++)
     tf_set_layer_sizes(config, layer_keys[k], shape->n_layers, units + k, 2);
-  tf_set_head_size(config, layer_keys[0], shape->hidden, shape->head_size);
+  const int64_t hidden = units[model->n_stages] > 0 ? units[model->n_stages] : shape->hidden;
+  json_object_set_new(config, "hidden_size", json_integer(hidden));
+  tf_set_head_size(config, layer_keys[0], hidden, shape->head_size);
   return ESP_OK;
 }
 
@@ -183,6 +191,14 @@ static void produce(const esp_model *model, int stage, const esp_batch *batch, c
   shape->activation->apply(rows * up->outputs, x, x);
 }
 
+/* The stream is normalised where it is written. */
+static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                 float *normed) {
+  (void)stage;
+  const int64_t n = batch->count * batch->width * get_shape(model)->hidden;
+  memcpy(normed, state, (size_t)n * sizeof *normed);
+}
+
 static void finish(const esp_model *model, int stage, const esp_batch *batch, float *state) {
   const bert_shape *shape = get_shape(model);
   tf_apply_norm(model, shape->layers[stage / 2].norms[stage % 2], shape->epsilon,
@@ -221,6 +237,7 @@ const esp_family esp_family_bert = {
     .resize = resize,
     .init = tf_init,
     .embed = embed,
+    .read = read,
     .produce = produce,
     .finish = finish,
     .head = head,

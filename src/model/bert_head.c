@@ -16,9 +16,13 @@ static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
 }
 
+/* The pooler and the transform are square in every configuration, so their outputs go with the hidden
+ * dimensions, and so do the inputs of what reads them. */
 static void add_pooler(esp_model *model, bert_shape *shape) {
   const esp_linear square = {.outputs = shape->hidden, .inputs = shape->hidden};
   shape->pooler = tf_add_linear(model, model->n_stages, square, "bert.pooler.dense");
+  esp_model_add_reader(model, model->n_stages, &shape->pooler);
+  tf_add_writer(model, &shape->pooler);
 }
 
 static bool ignores_nothing(const esp_model *model, const char *tensor) {
@@ -57,6 +61,7 @@ static esp_status describe_classifier(esp_model *model, bert_shape *shape) {
   add_pooler(model, shape);
   const esp_linear output = {.outputs = model->n_outputs, .inputs = shape->hidden};
   shape->output = tf_add_linear(model, model->n_stages, output, "classifier");
+  esp_model_add_width(model, shape->output.weight, 1);
   model->task = ESP_TASK_CLASSIFY;
   return ESP_OK;
 }
@@ -84,6 +89,7 @@ static void add_decoder(esp_model *model, bert_shape *shape) {
   shape->output = (esp_linear){.outputs = n, .inputs = shape->hidden};
   if (!model->is_head_tied) {
     shape->output = tf_add_linear(model, model->n_stages, shape->output, "cls.predictions.decoder");
+    esp_model_add_width(model, shape->output.weight, 1);
     return;
   }
   shape->output.weight = shape->words;
@@ -97,6 +103,8 @@ static esp_status describe_masked(esp_model *model, bert_shape *shape) {
   ESP_TRY(tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied));
   shape->transform =
       tf_add_linear(model, model->n_stages, square, "cls.predictions.transform.dense");
+  esp_model_add_reader(model, model->n_stages, &shape->transform);
+  tf_add_writer(model, &shape->transform);
   shape->transform_norm =
       tf_add_norm(model, model->n_stages, shape->hidden, "cls.predictions.transform.LayerNorm");
   add_decoder(model, shape);

@@ -68,6 +68,8 @@ static void add_embedding(esp_model *model, gpt2_shape *shape) {
   shape->positions_weight =
       esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->max_length, n}},
                            "transformer.wpe.weight");
+  esp_model_add_width(model, shape->tokens, 1);
+  esp_model_add_width(model, shape->positions_weight, 1);
 }
 
 static void add_attention(esp_model *model, gpt2_shape *shape, int l, int64_t heads) {
@@ -77,6 +79,7 @@ static void add_attention(esp_model *model, gpt2_shape *shape, int l, int64_t he
   layer->qkv = tf_add_linear(
       model, 2 * l, (esp_linear){.outputs = 3 * n, .inputs = shape->hidden, .input_major = true},
       "transformer.h.%d.attn.c_attn", l);
+  esp_model_add_reader(model, 2 * l, &layer->qkv);
   const esp_linear consumer = tf_add_linear(
       model, 2 * l, (esp_linear){.outputs = shape->hidden, .inputs = n, .input_major = true},
       "transformer.h.%d.attn.c_proj", l);
@@ -91,6 +94,7 @@ static void add_feed_forward(esp_model *model, gpt2_shape *shape, int l, int64_t
       tf_add_linear(model, 2 * l + 1,
                     (esp_linear){.outputs = inner, .inputs = shape->hidden, .input_major = true},
                     "transformer.h.%d.mlp.c_fc", l);
+  esp_model_add_reader(model, 2 * l + 1, &layer->up);
   const esp_linear consumer =
       tf_add_linear(model, 2 * l + 1,
                     (esp_linear){.outputs = shape->hidden, .inputs = inner, .input_major = true},
@@ -115,6 +119,7 @@ static void add_head(esp_model *model, gpt2_shape *shape) {
   shape->head = (esp_linear){
       .weight = shape->tokens, .bias = -1, .outputs = model->vocabulary, .inputs = shape->hidden};
   if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
+  esp_model_add_reader(model, stage, &shape->head);
   model->task = ESP_TASK_LANGUAGE;
   model->n_outputs = model->vocabulary;
 }
@@ -138,7 +143,9 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
   const gpt2_shape *shape = get_shape(model);
   for (int k = 0; k < 2; k++)
     tf_set_layer_sizes(config, layer_keys[k], shape->n_layers, units + k, 2);
-  tf_set_head_size(config, layer_keys[0], shape->hidden, shape->head_size);
+  const int64_t hidden = units[model->n_stages] > 0 ? units[model->n_stages] : shape->hidden;
+  json_object_set_new(config, "n_embd", json_integer(hidden));
+  tf_set_head_size(config, layer_keys[0], hidden, shape->head_size);
   return ESP_OK;
 }
 
@@ -188,13 +195,21 @@ static void attend(const esp_model *model, int stage, const esp_batch *batch, co
   });
 }
 
+static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                 float *normed) {
+  const gpt2_shape *shape = get_shape(model);
+  const int norm =
+      stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
+  tf_apply_norm(model, norm, shape->epsilon, batch->count * batch->width, state, normed);
+}
+
 static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                     float *x) {
   const gpt2_shape *shape = get_shape(model);
   const gpt2_layer *layer = &shape->layers[stage / 2];
   const int64_t rows = batch->count * batch->width;
   float *normed = ESP_NEW(float, rows * shape->hidden);
-  tf_apply_norm(model, layer->norms[stage % 2], shape->epsilon, rows, state, normed);
+  read(model, stage, batch, state, normed);
   if (stage % 2 == 0) {
     float *qkv = ESP_NEW(float, rows * layer->qkv.outputs);
     esp_linear_forward(model, &layer->qkv, rows, normed, qkv, false);
@@ -212,7 +227,7 @@ static void head(const esp_model *model, const esp_batch *batch, const float *st
   const gpt2_shape *shape = get_shape(model);
   const int64_t rows = batch->count * batch->width;
   float *normed = ESP_NEW(float, rows * shape->hidden);
-  tf_apply_norm(model, shape->norm, shape->epsilon, rows, state, normed);
+  read(model, model->n_stages, batch, state, normed);
   esp_linear_forward(model, &shape->head, rows, normed, logits, false);
   esp_free(&normed);
 }
@@ -231,6 +246,7 @@ const esp_family esp_family_gpt2 = {
     .resize = resize,
     .init = init,
     .embed = embed,
+    .read = read,
     .produce = produce,
     .head = head,
     .ignores = ignores,

@@ -17,6 +17,15 @@ static const llama_shape *get_shape(const esp_model *model) {
   return model->shape;
 }
 
+/* The norm before a sub-layer is over the hidden dimensions, those of queries and keys are over a head's. */
+static int add_stream_norm(esp_model *model, int stage, const char *name) {
+  const int weight = esp_model_add_weight(
+      model, (esp_weight_shape){stage, 1, {get_shape(model)->hidden}}, "model.layers.%d.%s.weight",
+      stage / 2, name);
+  esp_model_add_width(model, weight, 0);
+  return weight;
+}
+
 static int add_norm(esp_model *model, int stage, int64_t n, const char *name, int layer) {
   return esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "model.layers.%d.%s.weight",
                               layer, name);
@@ -25,6 +34,12 @@ static int add_norm(esp_model *model, int stage, int64_t n, const char *name, in
 /* Linear `name` of layer stage / 2. */
 static esp_linear add_linear(esp_model *model, int stage, esp_linear shape, const char *name) {
   return tf_add_linear(model, stage, shape, "model.layers.%d.%s", stage / 2, name);
+}
+
+static esp_linear add_reader(esp_model *model, int stage, esp_linear shape, const char *name) {
+  const esp_linear linear = add_linear(model, stage, shape, name);
+  esp_model_add_reader(model, stage, &linear);
+  return linear;
 }
 
 static void add_head_norms(esp_model *model, int stage, llama_layer *layer) {
@@ -53,15 +68,15 @@ static void add_attention(esp_model *model, llama_shape *shape, int index) {
   const int stage = 2 * index;
   const int64_t n = layer->heads * shape->head_size, n_kv = layer->kv_heads * shape->head_size;
   const int bias = shape->has_query_bias ? 0 : -1;
-  layer->norms[0] = add_norm(model, stage, shape->hidden, "input_layernorm", index);
+  layer->norms[0] = add_stream_norm(model, stage, "input_layernorm");
   layer->query =
-      add_linear(model, stage, (esp_linear){.outputs = n, .inputs = shape->hidden, .bias = bias},
+      add_reader(model, stage, (esp_linear){.outputs = n, .inputs = shape->hidden, .bias = bias},
                  "self_attn.q_proj");
   layer->key =
-      add_linear(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
+      add_reader(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
                  "self_attn.k_proj");
   layer->value =
-      add_linear(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
+      add_reader(model, stage, (esp_linear){.outputs = n_kv, .inputs = shape->hidden, .bias = bias},
                  "self_attn.v_proj");
   if (shape->has_head_norms) add_head_norms(model, stage, layer);
   const esp_linear consumer = add_linear(
@@ -78,9 +93,9 @@ static void add_feed_forward(esp_model *model, llama_shape *shape, int index) {
   const int stage = 2 * index + 1, bias = shape->has_ffn_bias ? 0 : -1;
   const esp_linear wide = {.outputs = layer->intermediate, .inputs = shape->hidden, .bias = bias};
   const esp_linear narrow = {.outputs = shape->hidden, .inputs = layer->intermediate, .bias = bias};
-  layer->norms[1] = add_norm(model, stage, shape->hidden, "post_attention_layernorm", index);
-  layer->gate = add_linear(model, stage, wide, "mlp.gate_proj");
-  layer->up = add_linear(model, stage, wide, "mlp.up_proj");
+  layer->norms[1] = add_stream_norm(model, stage, "post_attention_layernorm");
+  layer->gate = add_reader(model, stage, wide, "mlp.gate_proj");
+  layer->up = add_reader(model, stage, wide, "mlp.up_proj");
   const esp_linear consumer = add_linear(model, stage, narrow, "mlp.down_proj");
   esp_stage *site = tf_add_stage(model, "ffn", index, 1, &consumer);
   tf_add_producer(site, &layer->gate, 0);
@@ -91,11 +106,13 @@ static void add_head(esp_model *model, llama_shape *shape) {
   const int stage = 2 * shape->n_layers;
   shape->norm = esp_model_add_weight(model, (esp_weight_shape){stage, 1, {shape->hidden}},
                                      "model.norm.weight");
+  esp_model_add_width(model, shape->norm, 0);
   shape->head = (esp_linear){.weight = shape->embedding,
                              .bias = -1,
                              .outputs = model->vocabulary,
                              .inputs = shape->hidden};
   if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
+  esp_model_add_reader(model, stage, &shape->head);
   model->task = ESP_TASK_LANGUAGE;
   model->n_outputs = model->vocabulary;
 }
@@ -107,6 +124,7 @@ static esp_status describe(esp_model *model) {
   shape->embedding = esp_model_add_weight(
       model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, shape->hidden}},
       "model.embed_tokens.weight");
+  esp_model_add_width(model, shape->embedding, 1);
   for (int i = 0; i < shape->n_layers; i++) {
     add_attention(model, shape, i);
     add_feed_forward(model, shape, i);
@@ -189,12 +207,20 @@ static void produce_gated(const esp_model *model, const llama_layer *layer, int6
   esp_free(&up);
 }
 
+static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+                 float *normed) {
+  const llama_shape *shape = get_shape(model);
+  const int norm =
+      stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
+  normalise(model, norm, esp_batch_count_rows(batch), state, normed);
+}
+
 static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                     float *x) {
   const llama_layer *layer = &get_shape(model)->layers[stage / 2];
   const int64_t rows = esp_batch_count_rows(batch);
   float *normed = ESP_NEW(float, rows *get_shape(model)->hidden);
-  normalise(model, layer->norms[stage % 2], rows, state, normed);
+  read(model, stage, batch, state, normed);
   if (stage % 2 == 0)
     produce_context(model, layer, batch, normed, x);
   else
@@ -207,7 +233,7 @@ static void head(const esp_model *model, const esp_batch *batch, const float *st
   const llama_shape *shape = get_shape(model);
   const int64_t rows = esp_batch_count_rows(batch);
   float *normed = ESP_NEW(float, rows * shape->hidden);
-  normalise(model, shape->norm, rows, state, normed);
+  read(model, model->n_stages, batch, state, normed);
   esp_linear_forward(model, &shape->head, rows, normed, logits, false);
   esp_free(&normed);
 }
@@ -226,6 +252,7 @@ static bool ignores(const esp_model *model, const char *tensor) {
                                         .resize = llama_resize,   \
                                         .init = tf_init,          \
                                         .embed = embed,           \
+                                        .read = read,             \
                                         .produce = produce,       \
                                         .head = head,             \
                                         .ignores = ignores}

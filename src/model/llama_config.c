@@ -179,6 +179,8 @@ esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *co
   tf_set_layer_sizes(config, kv_heads_key, shape->n_layers, heads_kv + 1, 2);
   tf_set_layer_sizes(config, intermediate_key, shape->n_layers, units + 1, 2);
   json_object_set_new(config, "head_dim", json_integer(shape->head_size));
+  if (units[model->n_stages] > 0)
+    json_object_set_new(config, "hidden_size", json_integer(units[model->n_stages]));
   esp_free(&heads_kv);
   return ESP_OK;
 }

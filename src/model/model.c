@@ -38,6 +38,41 @@ esp_stage *esp_model_add_stage(esp_model *model) {
   return &model->stages[model->n_stages++];
 }
 
+bool esp_model_has_width_axis(const esp_model *model, int weight, int axis) {
+  for (int i = 0; i < model->width.n_slices; i++)
+    if (model->width.slices[i].weight == weight && model->width.slices[i].axis == axis) return true;
+  return false;
+}
+
+void esp_model_add_width(esp_model *model, int weight, int axis) {
+  esp_width *width = &model->width;
+  if (esp_model_has_width_axis(model, weight, axis)) return;
+  const int64_t units = model->weights[weight].shape[axis];
+  ESP_ASSERT(width->units == 0 || width->units == units);
+  width->units = units;
+  width->slices = grow(width->slices, width->n_slices, sizeof *width->slices);
+  width->slices[width->n_slices++] = (esp_slice){weight, axis, 0, 1};
+}
+
+void esp_model_add_reader(esp_model *model, int stage, const esp_linear *linear) {
+  esp_width *width = &model->width;
+  esp_model_add_width(model, linear->weight, linear->input_major ? 0 : 1);
+  ESP_ASSERT(width->n_readers == 0 || width->readers[width->n_readers - 1].stage <= stage);
+  width->readers = grow(width->readers, width->n_readers, sizeof *width->readers);
+  width->readers[width->n_readers++] = (esp_reader){stage, *linear};
+}
+
+const esp_reader *esp_model_get_readers(const esp_model *model, int stage, int *n) {
+  const esp_reader *first = NULL;
+  *n = 0;
+  for (int i = 0; i < model->width.n_readers; i++) {
+    if (model->width.readers[i].stage != stage) continue;
+    if (!first) first = &model->width.readers[i];
+    ++*n;
+  }
+  return first;
+}
+
 static void widen(esp_slice *slices, int n, int64_t factor) {
   for (int i = 0; i < n; i++) slices[i].width *= factor;
 }
@@ -97,6 +132,8 @@ void esp_model_free(esp_model **model) {
   for (int i = 0; i < self->n_weights; i++) clear_weight(&self->weights[i]);
   esp_free(&self->weights);
   esp_free(&self->stages);
+  esp_free(&self->width.slices);
+  esp_free(&self->width.readers);
   esp_free(&self->shape);
   esp_free(&self->path);
   esp_free(&self->details);

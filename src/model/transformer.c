@@ -31,7 +31,10 @@ int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
   va_end(arguments);
   const int weight =
       esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.weight", name);
-  esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.bias", name);
+  const int bias =
+      esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.bias", name);
+  esp_model_add_width(model, weight, 0);
+  esp_model_add_width(model, bias, 0);
   return weight;
 }
 
@@ -39,6 +42,11 @@ void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t row
                    float *y) {
   const float *const weight_bias[2] = {model->weights[norm].value, model->weights[norm + 1].value};
   op_layer_norm(rows, model->weights[norm].shape[0], x, weight_bias, epsilon, y);
+}
+
+void tf_add_writer(esp_model *model, const esp_linear *linear) {
+  esp_model_add_width(model, linear->weight, linear->input_major ? 1 : 0);
+  if (linear->bias >= 0) esp_model_add_width(model, linear->bias, 0);
 }
 
 esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t width,
@@ -53,6 +61,7 @@ esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t w
   stage->consumer = *consumer;
   stage->n_consumers = 1;
   stage->consumers[0] = (esp_slice){consumer->weight, consumer->input_major ? 0 : 1, 0, width};
+  tf_add_writer(model, consumer);
   return stage;
 }
 

@@ -38,12 +38,14 @@ esp_status tf_get_layer_count(const json_t *config, const char *key, int *n_laye
 /* Add <name>.weight and, unless shape.bias is -1, <name>.bias. */
 esp_linear tf_add_linear(esp_model *model, int stage, esp_linear shape, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Add <name>.weight and <name>.bias of a LayerNorm; returns the index of the first. */
+/* Add <name>.weight and <name>.bias of a LayerNorm over the hidden dimensions; returns the index of the first. */
 int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,
                    float *y);
 
+/* Say that a linear's outputs are hidden dimensions. */
+void tf_add_writer(esp_model *model, const esp_linear *linear);
 /* Add the residual stage <kind>.<layer> with its consumer; then the producers of its units, each
  * unit's share starting at `offset` of the linear's outputs. */
 esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t width,

@@ -101,9 +101,14 @@ esp_status run_chain(prune_job *job) {
   for (int stage = job->dense->n_stages - 1; stage >= 0; stage--)
     if (job->sparsity[stage] < 0.0) keep_all(job, stage);
     else ESP_TRY(select_site(job, stage));
+  if (has_width(job)) ESP_TRY(select_width(job));
   for (int stage = 0; stage < job->dense->n_stages; stage++)
     job->checksum = esp_selection_checksum(job->checksum, job->dense->stages[stage].name,
                                            job->dense->stages[stage].units,
                                            job->selection.kept[stage], job->selection.n_kept[stage]);
+  const int width = job->dense->n_stages;
+  if (has_width(job))
+    job->checksum = esp_selection_checksum(job->checksum, ESP_SITE_WIDTH, job->dense->width.units,
+                                           job->selection.kept[width], job->selection.n_kept[width]);
   return ESP_OK;
 }

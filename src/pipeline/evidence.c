@@ -37,12 +37,12 @@ static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t
 }
 
 /* The site's own planes with noise units behind them, whose information gives the null level. */
-static void add_noise(const prune_job *job, int stage, const esp_planes *site, esp_planes *both) {
+static void add_noise(const prune_job *job, int stream, const esp_planes *site, esp_planes *both) {
   uint8_t *valid = esp_stats_count_valid(job->stats);
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
-    esp_fill_noise((uint64_t)job->settings->seed, (uint64_t)(STREAM_NOISE + stage * NOISE_UNITS + i),
+    esp_fill_noise((uint64_t)job->settings->seed, (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
                    job->stats->first * job->stats->words, valid, site->units + i, both);
   esp_free(&valid);
 }
@@ -56,8 +56,8 @@ static void average_noise(const site_evidence *self, int64_t features) {
   }
 }
 
-static esp_status gather_information(prune_job *job, int stage, const esp_planes *site,
-                                     site_evidence *self) {
+esp_status evidence_gather_information(prune_job *job, int stage, int stream,
+                                       const esp_planes *site, site_evidence *self) {
   int64_t features;
   const char *name = name_above(job, stage, &features);
   esp_site_stats above;
@@ -66,7 +66,7 @@ static esp_status gather_information(prune_job *job, int stage, const esp_planes
   esp_planes upper, both;
   esp_planes_init(&upper, self->n_upper, above.planes.bins, above.planes.n_words);
   for (int64_t i = 0; i < self->n_upper; i++) copy_unit(&above.planes, self->upper[i], &upper, i);
-  add_noise(job, stage, site, &both);
+  add_noise(job, stream, site, &both);
   self->information = ESP_NEW(float, both.units * self->n_upper);
   self->null_level = ESP_NEW(double, NOISE_UNITS);
   esp_sweep_information(job->comm, &both, &upper, job->stats->rows, self->information);
@@ -78,7 +78,7 @@ static esp_status gather_information(prune_job *job, int stage, const esp_planes
 }
 
 /* Covariance of the activations as measured, or their standard deviations times the codes' correlation. */
-static void gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self) {
+void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self) {
   const int64_t n = site->features;
   const bool from_codes = strcmp(job->settings->moments, "codes") == 0;
   self->covariance = ESP_NEW(double, n * n);
@@ -116,7 +116,7 @@ static esp_status gather_norms(prune_job *job, int stage, site_evidence *self) {
   return compute_unit_norms(job->dense, stage, self->producer_norm, self->consumer_norm);
 }
 
-static void copy_moments(const esp_site_stats *site, site_evidence *self) {
+void evidence_copy_moments(const esp_site_stats *site, site_evidence *self) {
   const size_t bytes = (size_t)site->features * sizeof(double);
   self->moments = ESP_NEW(double, 4 * site->features);
   memcpy(self->moments, site->mean, bytes);
@@ -127,17 +127,33 @@ static void copy_moments(const esp_site_stats *site, site_evidence *self) {
 
 static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *site,
                              site_evidence *self, esp_evidence *evidence) {
-  ESP_TRY(gather_information(job, stage, &site->planes, self));
-  copy_moments(site, self);
-  if (job->criterion->needs & ESP_NEEDS_COVARIANCE) gather_covariance(job, site, self);
+  ESP_TRY(evidence_gather_information(job, stage, stage, &site->planes, self));
+  evidence_copy_moments(site, self);
+  if (job->criterion->needs & ESP_NEEDS_COVARIANCE) evidence_gather_covariance(job, site, self);
   ESP_TRY(esp_agree(job->comm, gather_map(job, stage, self, &evidence->outputs)));
   return esp_agree(job->comm, gather_norms(job, stage, self));
 }
 
+bool needs_activation_covariance(const prune_job *job) {
+  return job->criterion->needs & ESP_NEEDS_COVARIANCE &&
+         strcmp(job->settings->moments, "activations") == 0;
+}
+
+void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence) {
+  evidence->upper = self->n_upper;
+  evidence->information = self->information;
+  evidence->covariance = self->covariance;
+  evidence->map = self->map;
+  evidence->mean = self->moments;
+  evidence->variance = self->moments + features;
+  evidence->norm = self->moments + 2 * features;
+  evidence->activation = self->moments + 3 * features;
+  evidence->producer_norm = self->producer_norm;
+  evidence->consumer_norm = self->consumer_norm;
+}
+
 esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_evidence *evidence) {
   const esp_stage *stage_of = &job->dense->stages[stage];
-  const bool needs_activations = job->criterion->needs & ESP_NEEDS_COVARIANCE &&
-                                 strcmp(job->settings->moments, "activations") == 0;
   esp_site_stats site;
   *self = (site_evidence){0};
   *evidence = (esp_evidence){.site = stage_of->name,
@@ -147,18 +163,9 @@ esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_e
                              .seed = (uint64_t)job->settings->seed,
                              .stream = (uint64_t)stage};
   ESP_TRY(esp_stats_load_site(job->stats, stage_of->name, esp_stage_features(stage_of),
-                              ESP_LOAD_PLANES | (needs_activations ? ESP_LOAD_COVARIANCE : 0), &site));
+                              ESP_LOAD_PLANES | (needs_activation_covariance(job) ? ESP_LOAD_COVARIANCE : 0), &site));
   const esp_status status = gather_all(job, stage, &site, self, evidence);
-  evidence->upper = self->n_upper;
-  evidence->information = self->information;
-  evidence->covariance = self->covariance;
-  evidence->map = self->map;
-  evidence->mean = self->moments;
-  evidence->variance = self->moments + site.features;
-  evidence->norm = self->moments + 2 * site.features;
-  evidence->activation = self->moments + 3 * site.features;
-  evidence->producer_norm = self->producer_norm;
-  evidence->consumer_norm = self->consumer_norm;
+  evidence_lend(self, site.features, evidence);
   esp_site_stats_clear(&site);
   if (status != ESP_OK) evidence_clear(self);
   return status;

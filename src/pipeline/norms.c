@@ -26,6 +26,28 @@ static esp_status add_squares(esp_model *model, const esp_slice *slice, int64_t 
   return ESP_OK;
 }
 
+static bool is_reader(const esp_model *model, int weight) {
+  for (int i = 0; i < model->width.n_readers; i++)
+    if (model->width.readers[i].linear.weight == weight) return true;
+  return false;
+}
+
+/* Norms of sub-layers scale all of what is written, and are left out; a tied head's columns are written first. */
+static bool is_writer(const esp_model *model, const esp_slice *slice) {
+  const esp_weight *weight = &model->weights[slice->weight];
+  return weight->rank > 1 && (weight->stage == ESP_STAGE_EMBED || !is_reader(model, slice->weight));
+}
+
+esp_status compute_writer_norms(esp_model *model, double *norms) {
+  const esp_width *width = &model->width;
+  for (int64_t u = 0; u < width->units; u++) norms[u] = 0.0;
+  for (int s = 0; s < width->n_slices; s++)
+    if (is_writer(model, &width->slices[s]))
+      ESP_TRY(add_squares(model, &width->slices[s], width->units, norms));
+  for (int64_t u = 0; u < width->units; u++) norms[u] = sqrt(norms[u]);
+  return ESP_OK;
+}
+
 esp_status compute_unit_norms(esp_model *model, int stage, double *producers, double *consumers) {
   const esp_stage *self = &model->stages[stage];
   for (int64_t u = 0; u < self->units; u++) producers[u] = consumers[u] = 0.0;

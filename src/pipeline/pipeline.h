@@ -20,8 +20,8 @@ typedef struct prune_job {
   bool has_shard;
   esp_stats *stats;
   esp_selection selection;
-  double *sparsity; // (n_stages): of units; below 0: the site is not pruned
-  double **scores;  // (n_stages): (U)
+  double *sparsity; // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
+  double **scores;  // (n_stages + 1): (U)
   json_t *sites;    // report, one object a site, from the bottom
   json_t *repairs;  // report of the repair, by site
   uint64_t checksum;
@@ -44,10 +44,30 @@ enum { NOISE_UNITS = 16 };
 
 /* Gather what the criterion needs for one stage, given the selection of those above. Collective. */
 esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_evidence *evidence);
+/* The same of the residual stream as a stage, or the head, reads it, given the selection of all stages;
+ * producer_norm is left to the caller. Collective. */
+esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self,
+                                  esp_evidence *evidence);
+/* Parts of the two: information of a site's planes with the site above a stage (noise units by stream), moments,
+ * covariance; and the loan of what was gathered. The first two are collective. */
+esp_status evidence_gather_information(prune_job *job, int stage, int stream,
+                                       const esp_planes *site, site_evidence *self);
+void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self);
+void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
+void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
+bool needs_activation_covariance(const prune_job *job);
 void evidence_clear(site_evidence *self);
 
 /* Euclidean norms of each unit's producers and consumers, (U) each. Loads what it reads. Local. */
 esp_status compute_unit_norms(esp_model *model, int stage, double *producers, double *consumers);
+
+/* Norms of what writes each hidden dimension: columns of the embedding, rows of the consumers; (D). Local. */
+esp_status compute_writer_norms(esp_model *model, double *norms);
+
+/* Whether the width is pruned. Local. */
+bool has_width(const prune_job *job);
+/* Select the hidden dimensions, after all other sites: fills selection, scores, sites. Collective. */
+esp_status select_width(prune_job *job);
 
 /* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity out of range.
  * Local. */

@@ -20,10 +20,11 @@ static esp_status check_settings(prune_job *job) {
 }
 
 static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
-                             esp_shard *shard, const char *path) {
+                             esp_shard *shard, bool width, const char *path) {
   const esp_collect_options options = {.bins = (int)settings->bins,
                                        .pilot = settings->pilot,
                                        .covariance = settings->covariance,
+                                       .width = width,
                                        .top_units = settings->top_units};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);
@@ -62,7 +63,7 @@ static esp_status collect_first(prune_job *job) {
   if (status == ESP_OK)
     status = esp_job_open_shard(job->comm, job->settings, job->dense, data, &shard);
   if (status == ESP_OK) {
-    status = collect_to(job->comm, job->settings, job->dense, &shard, path);
+    status = collect_to(job->comm, job->settings, job->dense, &shard, has_width(job), path);
     esp_shard_clear(&shard);
   }
   if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);
@@ -73,8 +74,14 @@ static esp_status collect_first(prune_job *job) {
 }
 
 static bool needs_covariance(const prune_job *job) {
-  return job->repair->needs_covariance || (job->criterion->needs & ESP_NEEDS_COVARIANCE &&
-                                           strcmp(job->settings->moments, "activations") == 0);
+  return job->repair->needs_covariance || needs_activation_covariance(job);
+}
+
+static esp_status check_width(const prune_job *job) {
+  if (!has_width(job) || json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
+    return ESP_OK;
+  return esp_fail(ESP_MISMATCH, "%s: --sites width needs the residual stream, which was not collected; collect "
+                  "again, with --width", job->stats->path);
 }
 
 static esp_status open_stats(prune_job *job) {
@@ -85,6 +92,7 @@ static esp_status open_stats(prune_job *job) {
     ESP_TRY(collect_first(job));
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
+  ESP_TRY(check_width(job));
   if (!needs_covariance(job) || json_is_true(json_object_get(job->stats->meta, "covariance")))
     return ESP_OK;
   return esp_fail(ESP_MISMATCH, "%s: criterion '%s' and repair '%s' need covariances, but they were collected "
@@ -129,9 +137,10 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
   ESP_TRY(open_stats(job));
-  if (job->repair->needs_data) ESP_TRY(open_samples(job));
+  if (job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width))
+    ESP_TRY(open_samples(job));
   esp_selection_init(&job->selection, job->dense->n_stages);
-  job->scores = ESP_NEW(double *, job->dense->n_stages);
+  job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
   ESP_TRY(run_chain(job));
   ESP_TRY(cut_and_repair(job));
   esp_phases_begin(&job->phases, "write");
@@ -141,7 +150,7 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
 }
 
 static void clear(prune_job *job) {
-  for (int i = 0; job->scores && i < job->dense->n_stages; i++) esp_free(&job->scores[i]);
+  for (int i = 0; job->scores && i <= job->dense->n_stages; i++) esp_free(&job->scores[i]);
   esp_free(&job->scores);
   esp_free(&job->sparsity);
   if (job->selection.kept) esp_selection_clear(&job->selection);
@@ -178,7 +187,7 @@ esp_status esp_collect_command(const esp_comm *comm, const esp_settings *setting
   if (status == ESP_OK) status = esp_job_open_data(comm, settings, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
   esp_phases_begin(&phases, "collect");
-  if (status == ESP_OK) status = collect_to(comm, settings, model, &shard, settings->output);
+  if (status == ESP_OK) status = collect_to(comm, settings, model, &shard, settings->width, settings->output);
   esp_phases_end(&phases);
   if (status == ESP_OK)
     *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->output, "samples",

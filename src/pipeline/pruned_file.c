@@ -42,18 +42,21 @@ json_t *make_report(const prune_job *job) {
   return report;
 }
 
+static esp_status write_site(prune_job *job, esp_h5 *file, int i, const char *site, int64_t units) {
+  const esp_h5_shape kept = {ESP_I64, 1, {job->selection.n_kept[i]}};
+  const esp_h5_shape scores = {ESP_F64, 1, {units}};
+  char name[96];
+  snprintf(name, sizeof name, "/kept/%s", site);
+  ESP_TRY(esp_h5_write_root(file, name, &kept, job->selection.kept[i]));
+  snprintf(name, sizeof name, "/scores/%s", site);
+  return esp_h5_write_root(file, name, &scores, job->scores[i]);
+}
+
 static esp_status write_kept(prune_job *job, esp_h5 *file) {
-  for (int i = 0; i < job->dense->n_stages; i++) {
-    const esp_stage *stage = &job->dense->stages[i];
-    const esp_h5_shape kept = {ESP_I64, 1, {job->selection.n_kept[i]}};
-    const esp_h5_shape scores = {ESP_F64, 1, {stage->units}};
-    char name[96];
-    snprintf(name, sizeof name, "/kept/%s", stage->name);
-    ESP_TRY(esp_h5_write_root(file, name, &kept, job->selection.kept[i]));
-    snprintf(name, sizeof name, "/scores/%s", stage->name);
-    ESP_TRY(esp_h5_write_root(file, name, &scores, job->scores[i]));
-  }
-  return ESP_OK;
+  const int n = job->dense->n_stages;
+  for (int i = 0; i < n; i++)
+    ESP_TRY(write_site(job, file, i, job->dense->stages[i].name, job->dense->stages[i].units));
+  return has_width(job) ? write_site(job, file, n, ESP_SITE_WIDTH, job->dense->width.units) : ESP_OK;
 }
 
 static esp_status write_all(prune_job *job, const json_t *report, esp_h5 *file) {

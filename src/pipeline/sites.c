@@ -17,6 +17,7 @@ static void list_kinds(const esp_model *model, const char *names[MAX_KINDS]) {
     for (int k = 0; k < n; k++) is_new &= strcmp(names[k], model->stages[i].kind) != 0;
     if (is_new) names[n++] = model->stages[i].kind;
   }
+  if (model->width.units > 0 && n < MAX_KINDS - 1) names[n++] = ESP_SITE_WIDTH;
   names[n] = NULL;
 }
 
@@ -43,6 +44,10 @@ static esp_status choose_kind(prune_job *job, char *item) {
       job->sparsity[i] = sparsity;
       found = true;
     }
+  if (job->dense->width.units > 0 && strcmp(item, ESP_SITE_WIDTH) == 0) {
+    job->sparsity[job->dense->n_stages] = sparsity;
+    found = true;
+  }
   if (found) return ESP_OK;
   list_kinds(job->dense, names);
   return esp_fail_unknown("kind of site", item, names);
@@ -50,7 +55,8 @@ static esp_status choose_kind(prune_job *job, char *item) {
 
 esp_status choose_sites(prune_job *job) {
   const int n = job->dense->n_stages;
-  job->sparsity = ESP_NEW(double, n);
+  job->sparsity = ESP_NEW(double, n + 1);
+  job->sparsity[n] = -1.0; // the width is cut only when it is named
   for (int i = 0; i < n; i++) job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
   if (!job->settings->sites) return ESP_OK;
   char *list = esp_strdup(job->settings->sites), *rest = list;

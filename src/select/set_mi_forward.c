@@ -259,4 +259,5 @@ const esp_criterion esp_criterion_set_mi_forward = {
     .name = "set-mi-forward",
     .summary = "information of the kept set about all preserved units, by forward selection",
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP,
+    .is_greedy = true,
     .rank = rank};

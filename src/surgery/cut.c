@@ -22,6 +22,14 @@ static void drop_units(mask *self, const esp_slice *slice, const esp_stage *stag
   }
 }
 
+static void drop_width(mask *self, const int64_t *kept, int64_t n_kept) {
+  for (int64_t u = 0, k = 0; u < self->n; u++) {
+    const bool stays = k < n_kept && kept[k] == u;
+    k += stays;
+    if (!stays) self->keep[u] = false;
+  }
+}
+
 static void apply_slices(mask *self, const esp_slice *slices, int n, int weight, int axis,
                          const esp_stage *stage, const esp_selection *selection, int index) {
   for (int s = 0; s < n; s++)
@@ -48,6 +56,10 @@ int64_t *esp_selection_indices(const esp_selection *selection, const esp_model *
     touched |= is_touched(stage, weight, axis);
     apply_slices(&self, stage->producers, stage->n_producers, weight, axis, stage, selection, i);
     apply_slices(&self, stage->consumers, stage->n_consumers, weight, axis, stage, selection, i);
+  }
+  if (selection->kept[dense->n_stages] && esp_model_has_width_axis(dense, weight, axis)) {
+    touched = true;
+    drop_width(&self, selection->kept[dense->n_stages], selection->n_kept[dense->n_stages]);
   }
   int64_t *list = touched ? ESP_NEW(int64_t, n) : NULL;
   *n_kept = 0;

@@ -1,7 +1,7 @@
 /* Least squares on the dense model's statistics: with centred second moments G,
  *   (G_KK + ridge mean(diag G_KK) I) W'^T = G_K: W^T,  b' = b + W E[x] - W' E[x_K].
  * Without a bias the moments are taken about 0. METHOD section 6. */
-#include "surgery.h"
+#include "streams.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"
@@ -89,7 +89,7 @@ static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stat
   return status;
 }
 
-static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
+esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
   (void)stage, (void)report;
   esp_site_stats site;
   ESP_TRY(esp_stats_load_site(job->stats, self->dense_stage->name, self->n_all, ESP_LOAD_COVARIANCE,
@@ -99,10 +99,15 @@ static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *re
   return status;
 }
 
-static esp_status apply(esp_repair_job *job) { return repair_each(job, fit); }
+/* What reads the stream is not in the statistics as normalised over fewer dimensions: it needs the samples. */
+static esp_status apply(esp_repair_job *job) {
+  ESP_TRY(repair_each(job, least_squares_fit));
+  return readers_are_cut(job) ? readers_fit_all(job) : ESP_OK;
+}
 
 const esp_repair repair_least_squares = {
     .name = "least-squares",
     .summary = "refit each consumer to its dense output, from the statistics",
     .needs_covariance = true,
+    .needs_data_for_width = true,
     .apply = apply};

@@ -4,12 +4,12 @@
 
 void esp_selection_init(esp_selection *self, int n_stages) {
   *self = (esp_selection){.n_stages = n_stages,
-                          .n_kept = ESP_NEW(int64_t, n_stages),
-                          .kept = ESP_NEW(int64_t *, n_stages)};
+                          .n_kept = ESP_NEW(int64_t, n_stages + 1),
+                          .kept = ESP_NEW(int64_t *, n_stages + 1)};
 }
 
 void esp_selection_clear(esp_selection *self) {
-  for (int i = 0; i < self->n_stages; i++) esp_free(&self->kept[i]);
+  for (int i = 0; i <= self->n_stages; i++) esp_free(&self->kept[i]);
   esp_free(&self->kept);
   esp_free(&self->n_kept);
 }

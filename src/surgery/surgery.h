@@ -31,6 +31,8 @@ const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage);
 /* Run fit on every stage's consumer, weights loaded, from the bottom; agree. Collective. */
 typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self, json_t *report);
 esp_status repair_each(esp_repair_job *job, consumer_fit fit);
+/* Least squares from the statistics. */
+esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, json_t *report);
 
 /* Moments of regressors x (n_in) and targets t (n_out) over samples, as exact sums. */
 typedef struct regression {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NaN and infinity in weights, activations, statistics and training.
+# NaN and infinity in weights, activations, statistics and training; what fails halfway leaves no trace.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 poison() { # SOURCE FILE DATASET ESCAPES: the third float32 of the data set
@@ -14,6 +14,10 @@ all_commands() { # NAME TEXT
 
 poison "$model" bad.h5 /model/layers.0.weight "$nan"
 all_commands "NaN in the first weights" "expected finite numbers"
+echo old >old.h5
+keeps_old() { ! espalier collect bad.h5 -d "$data" "${collection[@]}" -o old.h5 && [[ $(<old.h5) == old ]]; }
+check "a failure keeps the old output" keeps_old
+check "and leaves no .partial" test ! -e old.h5.partial
 poison "$model" bad.h5 /model/layers.2.bias "$nan"
 all_commands "NaN in the last bias" "expected finite numbers"
 poison "$model" bad.h5 /model/layers.0.weight "$huge$huge"

@@ -15,8 +15,10 @@ int main(int argc, char **argv) {
   const json_t *at = root;
   for (int i = 2; i < argc && at; i++) at = step(at, argv[i]);
   if (!at) return 1;
-  if (json_is_string(at)) puts(json_string_value(at));
-  else if (json_dumpf(at, stdout, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12)) == 0) putchar('\n');
+  if (json_is_string(at))
+    puts(json_string_value(at));
+  else if (json_dumpf(at, stdout, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12)) == 0)
+    putchar('\n');
   json_decref(root);
   return 0;
 }

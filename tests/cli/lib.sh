@@ -29,7 +29,7 @@ must() {
   espalier "$@" >stdout && return
   echo "exit code $? of: espalier $*" >&2
   cat "$ERRORS" >&2
-  exit 1
+  return 1
 }
 
 # check NAME CONDITION...: a condition is a command.

@@ -1,5 +1,5 @@
-/* Write a learnable image data set in IDX form: every class has a random picture, every image is its class's
- * picture under noise. usage: make_data FOLDER SIDE CLASSES TRAIN TEST */
+/* Write a learnable image data set in IDX form: every class has a random picture, every image is
+ * its class's picture under noise. usage: make_data FOLDER SIDE CLASSES TRAIN TEST */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static void write_split(char **argv, const char *prefix, int count) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 6 || atoi(argv[2]) * atoi(argv[2]) > MAX_PIXELS || atoi(argv[3]) > MAX_CLASSES) return 2;
+  if (argc != 6 || atoi(argv[2]) * atoi(argv[2]) > MAX_PIXELS || atoi(argv[3]) > MAX_CLASSES)
+    return 2;
   for (int c = 0; c < MAX_CLASSES; c++)
     for (int i = 0; i < MAX_PIXELS; i++) pictures[c][i] = (uint8_t)(64 + draw(128));
   write_split(argv, "train", atoi(argv[4]));

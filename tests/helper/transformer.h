@@ -1,4 +1,5 @@
-/* Small transformers in memory with random weights, and naive building blocks in double precision. */
+/* Small transformers in memory with random weights, and naive building blocks in double precision.
+ */
 #ifndef ESPALIER_TESTS_TRANSFORMER_H
 #define ESPALIER_TESTS_TRANSFORMER_H
 
@@ -55,8 +56,8 @@ static inline void transformer_check_stage(const esp_model *model, int index, co
   assert_true(stage->is_residual && stage->state_in == stage->state_out);
 }
 
-static inline void transformer_check_slice(const esp_model *model, esp_slice slice, const char *name,
-                                           int axis, int64_t offset) {
+static inline void transformer_check_slice(const esp_model *model, esp_slice slice,
+                                           const char *name, int axis, int64_t offset) {
   assert_string_equal(model->weights[slice.weight].name, name);
   assert_int_equal(slice.axis, axis);
   assert_int_equal(slice.offset, offset);
@@ -80,7 +81,8 @@ static inline bool transformer_is_same(const float *a, const float *b, int64_t b
 }
 
 /* Set what a slice says unit u owns. */
-static inline void transformer_set_unit(esp_model *model, esp_slice slice, int64_t unit, float value) {
+static inline void transformer_set_unit(esp_model *model, esp_slice slice, int64_t unit,
+                                        float value) {
   esp_weight *weight = &model->weights[slice.weight];
   const int64_t inner = weight->rank == 2 && slice.axis == 0 ? weight->shape[1] : 1;
   const int64_t n = weight->shape[slice.axis], begin = slice.offset + unit * slice.width;
@@ -118,7 +120,8 @@ static inline double *naive_weight(const esp_model *model, const char *layer, co
   return values;
 }
 
-/* y (T, outputs) = x W + b, with <name>.weight (inputs, outputs), or (outputs, inputs) when transposed. */
+/* y (T, outputs) = x W + b, with <name>.weight (inputs, outputs), or (outputs, inputs) when
+ * transposed. */
 static inline double *naive_linear(const esp_model *model, const char *layer, const char *name,
                                    bool transposed, const double *x, int64_t length) {
   char weight_name[64], bias_name[64];
@@ -165,13 +168,15 @@ typedef struct naive_heads {
   double scale;
 } naive_heads;
 
-/* One query of one head: out (size) = sum_s softmax_s(scale q . k_s) v_s; rows are `stride` apart. */
+/* One query of one head: out (size) = sum_s softmax_s(scale q . k_s) v_s; rows are `stride` apart.
+ */
 static inline void naive_attend(const naive_heads *self, int64_t t, const double *const qkv[3],
                                 int64_t stride, double *out) {
   double sum = 0.0;
   for (int64_t s = 0; s < self->valid && (!self->is_causal || s <= t); s++) {
     double score = 0.0;
-    for (int64_t j = 0; j < self->size; j++) score += qkv[0][t * stride + j] * qkv[1][s * stride + j];
+    for (int64_t j = 0; j < self->size; j++)
+      score += qkv[0][t * stride + j] * qkv[1][s * stride + j];
     const double p = exp(self->scale * score);
     sum += p;
     for (int64_t j = 0; j < self->size; j++) out[j] += p * qkv[2][s * stride + j];

@@ -12,8 +12,7 @@ static json_t *config_with(const char *key, json_t *value) {
 }
 
 static const int32_t tokens[14] = {3, 16, 0, 5, 5, 9, 1, 12, 2, 7, 11, 0, 4, 16};
-static const esp_batch batch = {
-    .kind = ESP_DATA_TOKENS, .count = 2, .width = 7, .tokens = tokens};
+static const esp_batch batch = {.kind = ESP_DATA_TOKENS, .count = 2, .width = 7, .tokens = tokens};
 
 static void describe_gives_every_weight_its_place(void **state) {
   (void)state;
@@ -74,11 +73,10 @@ static void describe_slices_the_feed_forward_part(void **state) {
 
 static void describe_takes_four_times_the_hidden_size_without_n_inner(void **state) {
   (void)state;
-  json_t *const absent[2] = {json_null(), NULL};
+  json_t *const configs[2] = {config_with("n_inner", json_null()), config_with(NULL, NULL)};
+  json_object_del(configs[1], "n_inner");
   for (int i = 0; i < 2; i++) {
-    json_t *config = config_with("n_inner", absent[0]);
-    if (!absent[i]) json_object_del(config, "n_inner");
-    esp_model *model = transformer_new(config);
+    esp_model *model = transformer_new(configs[i]);
     assert_int_equal(model->stages[1].units, 48);
     esp_model_free(&model);
   }
@@ -146,8 +144,7 @@ static esp_model *resize(const esp_model *model, const int64_t *units) {
   json_t *config = json_deep_copy(model->config);
   assert_int_equal(model->family->resize(model, units, config), ESP_OK);
   assert_int_equal(esp_model_new(config, &resized), ESP_OK);
-  for (int s = 0; s < model->n_stages; s++)
-    assert_int_equal(resized->stages[s].units, units[s]);
+  for (int s = 0; s < model->n_stages; s++) assert_int_equal(resized->stages[s].units, units[s]);
   assert_int_equal(resized->stages[0].width, 4);
   json_decref(config);
   return resized;
@@ -155,7 +152,7 @@ static esp_model *resize(const esp_model *model, const int64_t *units) {
 
 static void resize_keeps_the_size_of_a_head(void **state) {
   (void)state;
-  const int64_t units[4] = {2, 7, 2, 7};
+  const int64_t units[5] = {2, 7, 2, 7, 0}; // the width stays
   esp_model *model = transformer_new(config_with(NULL, NULL)), *smaller = resize(model, units);
   assert_null(json_object_get(smaller->config, "per_layer_config"));
   assert_int_equal(json_integer_value(json_object_get(smaller->config, "n_head")), 2);
@@ -170,7 +167,7 @@ static void resize_keeps_the_size_of_a_head(void **state) {
 
 static void resize_says_sizes_that_differ_by_layer(void **state) {
   (void)state;
-  const int64_t units[4] = {3, 9, 1, 4}, even[4] = {3, 4, 3, 4};
+  const int64_t units[5] = {3, 9, 1, 4, 0}, even[5] = {3, 4, 3, 4, 0};
   esp_model *model = transformer_new(config_with(NULL, NULL)), *uneven = resize(model, units);
   const json_t *layers = json_object_get(uneven->config, "per_layer_config");
   assert_int_equal(json_object_size(layers), 1);
@@ -197,8 +194,10 @@ static void init_shrinks_the_writers_of_the_stream(void **state) {
       squares[k] += (double)weight->value[i] * (double)weight->value[i] / n;
   }
   assert_true(fabs(sqrt(squares[0]) - 0.02) < 5e-4 && fabs(sqrt(squares[1]) - 0.01) < 5e-4);
-  assert_true(model->weights[transformer_find_weight(model, "transformer.ln_f.weight")].value[5] == 1.0f);
-  assert_true(model->weights[transformer_find_weight(model, "transformer.ln_f.bias")].value[5] == 0.0f);
+  assert_true(model->weights[transformer_find_weight(model, "transformer.ln_f.weight")].value[5] ==
+              1.0f);
+  assert_true(model->weights[transformer_find_weight(model, "transformer.ln_f.bias")].value[5] ==
+              0.0f);
   esp_model_free(&model);
 }
 
@@ -206,7 +205,8 @@ static double gelu_new(double z) {
   return 0.5 * z * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (z + 0.044715 * z * z * z)));
 }
 
-static double *normed(const esp_model *model, const char *layer, const char *norm, const double *r) {
+static double *normed(const esp_model *model, const char *layer, const char *norm,
+                      const double *r) {
   char weight[32], bias[32];
   double *x = ESP_NEW(double, 7 * 12);
   snprintf(weight, sizeof weight, "%s.weight", norm);
@@ -234,7 +234,8 @@ static void naive_block(const esp_model *model, int l, double scale, double *r) 
 }
 
 /* Largest difference of one sequence's logits from a naive pass in double precision. */
-static double compare(const esp_model *model, const int32_t *ids, double scale, const float *found) {
+static double compare(const esp_model *model, const int32_t *ids, double scale,
+                      const float *found) {
   double worst = 0.0, *wte = naive_weight(model, "transformer.", "wte.weight"),
          *wpe = naive_weight(model, "transformer.", "wpe.weight"), *r = ESP_NEW(double, 7 * 12);
   double *head = model->is_head_tied ? wte : naive_weight(model, "", "lm_head.weight");
@@ -271,8 +272,8 @@ static void forward_matches_naive_loops(void **state) {
 
 static void forward_matches_naive_loops_of_uneven_layers(void **state) {
   (void)state;
-  json_t *config = config_with("per_layer_config", json_pack("{s:{s:i, s:i}}", "1", "n_head", 2,
-                                                             "n_inner", 5));
+  json_t *config =
+      config_with("per_layer_config", json_pack("{s:{s:i, s:i}}", "1", "n_head", 2, "n_inner", 5));
   json_object_set_new(config, "head_dim", json_integer(4));
   check_forward(config, 0.5);
 }

@@ -205,14 +205,6 @@ static void describe_refuses_what_it_does_not_do(void **state) {
   }
 }
 
-static void describe_names_known_activations(void **state) {
-  (void)state;
-  esp_model *model = NULL;
-  json_t *config = make_config("{\"hidden_act\": \"swoosh\"}", NULL);
-  assert_failure(esp_model_new(config, &model), ESP_USAGE, "swoosh");
-  json_decref(config);
-}
-
 static void a_window_that_holds_every_sequence_is_none(void **state) {
   (void)state;
   esp_model *model = make_model("{\"model_type\": \"mistral\", \"sliding_window\": 64}", NULL);
@@ -238,7 +230,7 @@ static int64_t get_size(const esp_model *model, const char *key) {
 
 static void resize_of_heads_keeps_groups_and_head_size(void **state) {
   (void)state;
-  const int64_t units[4] = {4, 7, 4, 7};
+  const int64_t units[5] = {4, 7, 4, 7};
   esp_model *model = make_model("{}", "head_dim"), *smaller = resized(model, units);
   assert_int_equal(get_size(smaller, "num_attention_heads"), 4);
   assert_int_equal(get_size(smaller, "num_key_value_heads"), 2);
@@ -252,7 +244,7 @@ static void resize_of_heads_keeps_groups_and_head_size(void **state) {
 
 static void resize_of_merged_groups_takes_their_keys_along(void **state) {
   (void)state;
-  const int64_t units[4] = {1, 10, 1, 10};
+  const int64_t units[5] = {1, 10, 1, 10};
   esp_model *model = make_model("{}", NULL);
   for (int i = 0; i < 4; i++) esp_stage_merge_groups(&model->stages[i]);
   assert_int_equal(model->stages[0].units, 2);
@@ -265,9 +257,20 @@ static void resize_of_merged_groups_takes_their_keys_along(void **state) {
   esp_model_free(&model);
 }
 
+static void resize_takes_the_width_last(void **state) {
+  (void)state;
+  const int64_t units[5] = {6, 10, 6, 10, 9};
+  esp_model *model = make_model("{}", "head_dim"), *smaller = resized(model, units);
+  assert_shape(smaller, "model.embed_tokens.weight", 11, 9);
+  assert_shape(smaller, "model.layers.1.self_attn.q_proj.weight", 12, 9); // heads stay 2 wide
+  assert_shape(smaller, "model.norm.weight", 9, 0);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
 static void resize_writes_what_layers_differ_in(void **state) {
   (void)state;
-  const int64_t units[4] = {6, 9, 2, 5}, again[4] = {2, 5, 2, 5};
+  const int64_t units[5] = {6, 9, 2, 5}, again[5] = {2, 5, 2, 5};
   esp_model *model = make_model("{}", NULL), *smaller = resized(model, units);
   assert_shape(smaller, "model.layers.0.self_attn.q_proj.weight", 24, 12);
   assert_shape(smaller, "model.layers.1.self_attn.q_proj.weight", 8, 12);
@@ -329,10 +332,10 @@ static void copy_corner(const esp_weight *from, esp_weight *to) {
 
 static void forward_of_fewer_groups_and_neurons_is_that_of_silent_ones(void **state) {
   (void)state;
-  const int64_t units[4] = {3, 6, 3, 6}; // of the first KV head; the first 6 neurons
+  const int64_t units[5] = {1, 6, 1, 6}; // the first KV head's group of 3; the first 6 neurons
   esp_model *model = make_model("{\"mlp_bias\": true, \"attention_bias\": true}", NULL);
   for (int i = 0; i < 4; i++) esp_stage_merge_groups(&model->stages[i]);
-  esp_model *smaller = resized(model, (const int64_t[4]){1, units[1], 1, units[3]});
+  esp_model *smaller = resized(model, units);
   set_weights(model);
   esp_model_own_all(smaller);
   for (int w = 0; w < model->n_weights; w++) copy_corner(&model->weights[w], &smaller->weights[w]);
@@ -383,10 +386,10 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_shapes_of_weights),
               cmocka_unit_test(types_have_their_own_biases_and_norms),
               cmocka_unit_test(absent_members_have_the_defaults_of_transformers),
               cmocka_unit_test(describe_refuses_what_it_does_not_do),
-              cmocka_unit_test(describe_names_known_activations),
               cmocka_unit_test(a_window_that_holds_every_sequence_is_none),
               cmocka_unit_test(resize_of_heads_keeps_groups_and_head_size),
               cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
+              cmocka_unit_test(resize_takes_the_width_last),
               cmocka_unit_test(resize_writes_what_layers_differ_in),
               cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),
               cmocka_unit_test(forward_does_not_depend_on_threads),

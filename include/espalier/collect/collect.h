@@ -10,6 +10,7 @@ typedef struct esp_collect_options {
   int bins;            // B
   int64_t pilot;       // samples that the edges are computed from
   bool covariance;     // second moments (F, F) of each site
+  bool width;          // also what each sub-layer and the head read of the residual stream
   int64_t top_units;   // logits measured of a vocabulary: those with most probability mass
 } esp_collect_options;
 

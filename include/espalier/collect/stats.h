@@ -8,7 +8,8 @@
  *                    sqrt(sum over sequences of (mean |x|)^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
  *   /logits/units    (F) int64: which logits were measured
- * Sites are those of the model, then "logits". Sums behind mean, variance and covariance are exact
+ * Sites are those of the model, then "logits"; where asked for, "width.<site>" is the residual stream as normalised
+ * for that site, and "width.head" for the head. Sums behind mean, variance and covariance are exact
  * (linalg/exact.h), so the file has the same bytes at any rank count. */
 #ifndef ESPALIER_COLLECT_STATS_H
 #define ESPALIER_COLLECT_STATS_H
@@ -22,6 +23,8 @@
 
 /* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary. */
 #define ESP_META_LOGITS "logit_units"
+/* Whether the residual stream's sites are there. */
+#define ESP_META_WIDTH "width"
 
 /* An open statistics file, read or written. Members are read-only outside stats.c. */
 typedef struct esp_stats {
@@ -37,7 +40,7 @@ typedef struct esp_stats {
 } esp_stats;
 
 typedef struct esp_site_stats {
-  char name[48];
+  char name[64];
   int64_t features;      // F
   float *edges;          // (F, B-1)
   double *mean, *variance, *norm, *activation; // (F)
@@ -65,6 +68,12 @@ esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t featu
                                esp_site_stats *site);
 void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
 void esp_site_stats_clear(esp_site_stats *site);
+
+/* Name the site of the residual stream as a stage reads it. Local. */
+typedef struct esp_site_name {
+  char text[64];
+} esp_site_name;
+esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
 uint8_t *esp_stats_count_valid(const esp_stats *stats);

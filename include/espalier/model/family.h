@@ -21,13 +21,18 @@ struct esp_family {
   void (*complete)(json_t *config, const esp_tensor_set *set);
   /* Fill model->weights, stages and sizes from model->config. FORMAT, USAGE. */
   esp_status (*describe)(esp_model *model);
-  /* Change a copy of the configuration to `units` (n_stages) units a site. */
+  /* Change a copy of the configuration to `units` (n_stages + 1) units a site; the last is the width, 0: as it
+   * is. */
   esp_status (*resize)(const esp_model *model, const int64_t *units, json_t *config);
   /* Set random initial weights. */
   void (*init)(esp_model *model, uint64_t seed);
   void (*embed)(const esp_model *model, const esp_batch *batch, float *state);
   void (*produce)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                   float *x);
+  /* The residual stream (rows, D) as normalised for a stage's readers, n_stages: for the head's. NULL where
+   * there is no such stream. */
+  void (*read)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
+               float *normed);
   /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
   void (*finish)(const esp_model *model, int stage, const esp_batch *batch, float *state);
   /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state itself. */

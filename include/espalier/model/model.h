@@ -68,6 +68,23 @@ typedef struct esp_stage {
   esp_slice shared[ESP_MAX_SLICES];
 } esp_stage;
 
+/* A linear map that reads the residual stream as normalised for a stage, n_stages: for the head. */
+typedef struct esp_reader {
+  int stage;
+  esp_linear linear;
+} esp_reader;
+
+/* The hidden dimensions: a site without a stage of its own, since all layers share it. Unit d owns index d of
+ * the axis of every slice. */
+typedef struct esp_width {
+  int64_t units; // D; 0: the model has no residual stream
+  int n_slices, n_readers;
+  esp_slice *slices;   // of every weight that touches the stream, owned
+  esp_reader *readers; // by ascending stage, owned
+} esp_width;
+
+#define ESP_SITE_WIDTH "width"
+
 typedef struct esp_family esp_family;
 
 typedef struct esp_model {
@@ -78,6 +95,7 @@ typedef struct esp_model {
   int n_weights, n_stages;
   esp_weight *weights;
   esp_stage *stages;
+  esp_width width;
   int64_t n_inputs;    // floats (or tokens) a sample reads
   esp_task task;
   bool is_head_tied;   // the head reads weights of the embedding
@@ -129,6 +147,13 @@ typedef struct esp_weight_shape {
 int esp_model_add_weight(esp_model *model, esp_weight_shape shape, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 esp_stage *esp_model_add_stage(esp_model *model);
+/* Say that a weight's axis runs over the hidden dimensions (once is enough, twice is fine); that a linear reads
+ * them for a stage, its input axis included. Local. */
+void esp_model_add_width(esp_model *model, int weight, int axis);
+void esp_model_add_reader(esp_model *model, int stage, const esp_linear *linear);
+/* What reads the stream for a stage, or NULL; *n of them. Local. */
+const esp_reader *esp_model_get_readers(const esp_model *model, int stage, int *n);
+bool esp_model_has_width_axis(const esp_model *model, int weight, int axis);
 
 int64_t esp_model_count_parameters(const esp_model *model);
 /* Parameters of the matrices that some site can shrink. */

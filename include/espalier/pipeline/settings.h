@@ -24,7 +24,7 @@ typedef struct esp_settings {
   char *optimizer;
   double rate, warmup, weight_decay, momentum;
   int64_t samples, bins, pilot, top_units; // collect
-  bool covariance;
+  bool covariance, width;
   char *stats, *criterion, *moments, *repair, *sites, *heads; // prune
   double sparsity, ridge, repair_ridge;
   int64_t multiple_of, min_keep;

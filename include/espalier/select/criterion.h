@@ -5,6 +5,7 @@
 
 #include "espalier/core/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a criterion reads; the pipeline computes only that. */
@@ -35,10 +36,14 @@ typedef struct esp_evidence {
   uint64_t stream; // distinguishes sites in random choices
 } esp_evidence;
 
+typedef struct esp_joint_rule esp_joint_rule; // private to select; see joint.h
+
 typedef struct esp_criterion {
   const char *name;
   const char *summary; // one line for help and tables
   unsigned needs;      // ESP_NEEDS_...
+  bool is_greedy;      // a score depends on which units are there, so scores of several readers don't add up
+  const esp_joint_rule *joint; // several readers of a greedy criterion; NULL: refused
   /* Order the units from most to least important: order (U) is a permutation; keeping K units keeps
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy criteria
    * pay or gain at the step when the unit goes or comes, made monotone by a running maximum of costs

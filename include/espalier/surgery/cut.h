@@ -4,11 +4,11 @@
 
 #include "espalier/model/model.h"
 
-/* Kept units of every site. Caller's struct. */
+/* Kept units of every site; index n_stages stands for the width. Caller's struct. */
 typedef struct esp_selection {
   int n_stages;
-  int64_t *n_kept; // (n_stages): K
-  int64_t **kept;  // (n_stages): (K) ascending indices into the original units; NULL: not chosen yet
+  int64_t *n_kept; // (n_stages + 1): K; of the width 0 where it was not chosen: it stays whole
+  int64_t **kept;  // (n_stages + 1): (K) ascending indices into the original units; NULL: not chosen yet
 } esp_selection;
 
 void esp_selection_init(esp_selection *self, int n_stages);

@@ -20,6 +20,7 @@ typedef struct esp_repair {
   const char *name;    // "none", "bias", "least-squares", "sequential"
   const char *summary;
   bool needs_covariance, needs_data;
+  bool needs_data_for_width; // once the width is cut
   /* Give the pruned model's consumers new values. NUMERIC, FORMAT. Collective. */
   esp_status (*apply)(esp_repair_job *job);
 } esp_repair;

@@ -1,0 +1,77 @@
+"""Open an exported model in transformers, also one that its class cannot express.
+
+    from load_pruned import load_pruned
+    model, is_plain = load_pruned(FOLDER)
+
+A uniform Llama, and a GPT-2 or BERT with all its heads, need none of this: from_pretrained opens them. Otherwise (layers of
+different sizes in "per_layer_config"; GPT-2 and BERT heads whose sizes don't add up to the hidden size, told in "head_dim")
+the class is built as if it had one head, then every parameter takes the shape of its tensor and every attention module
+the number of heads that follows. In float32.
+"""
+import json
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors.torch import load_file
+
+HEADS = {"gpt2": "n_head", "bert": "num_attention_heads"}  # classes that derive the head size from the number of heads
+
+
+def load_state(folder):
+    state = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        state |= load_file(path)
+    return state
+
+
+def set_heads(module, size):
+    """Numbers that an attention module derives from its configuration."""
+    kind = type(module).__name__
+    if kind == "GPT2Attention":
+        module.split_size, module.head_dim, module.scaling = module.c_proj.weight.shape[0], size, size ** -0.5
+        module.num_heads = module.split_size // size
+    elif kind == "BertSelfAttention":
+        module.all_head_size, module.attention_head_size, module.scaling = module.query.weight.shape[0], size, size ** -0.5
+        module.num_attention_heads = module.all_head_size // size
+    elif kind.endswith("Attention") and hasattr(module, "num_key_value_groups"):
+        module.num_key_value_groups = module.q_proj.weight.shape[0] // module.k_proj.weight.shape[0]
+
+
+def take_parameters(model, state):
+    for name, old in list(model.named_parameters()):
+        tensor = state.get(name, state.get(name.removeprefix(model.base_model_prefix + ".")))
+        assert tensor is not None, f"{name} is not in the files"
+        module = model.get_submodule(name.rpartition(".")[0])
+        setattr(module, name.rpartition(".")[2], torch.nn.Parameter(tensor.to(old.dtype)))
+        if hasattr(module, "nf"):  # GPT-2's Conv1D
+            module.nf = module.weight.shape[1]
+
+
+def build(kind, folder, sizes):
+    sizes = dict(sizes)
+    heads_key = HEADS.get(sizes["model_type"])
+    hidden = sizes.get("hidden_size", sizes.get("n_embd"))
+    head_size = sizes.get("head_dim") or hidden // sizes[heads_key or "num_attention_heads"]
+    sizes.pop("per_layer_config", None)
+    if heads_key:
+        sizes.pop("head_dim", None)
+        sizes[heads_key] = 1
+    config = kind.config_class.from_dict(sizes)
+    config._attn_implementation = "eager"
+    model = kind(config).float()
+    take_parameters(model, load_state(folder))
+    model.tie_weights()
+    for module in model.modules():
+        set_heads(module, head_size)
+    return model.eval()
+
+
+def load_pruned(folder):
+    """Return (model, whether from_pretrained alone opened it)."""
+    sizes = json.loads((Path(folder) / "config.json").read_text())
+    kind = getattr(transformers, sizes["architectures"][0])
+    if "per_layer_config" in sizes or ("head_dim" in sizes and sizes["model_type"] in HEADS):
+        return build(kind, folder, sizes), False
+    extra = {} if kind is not transformers.BertModel else {"add_pooling_layer": False}
+    return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **extra).eval(), True

@@ -1,0 +1,190 @@
+/* One reader's side of backward elimination (set_mi_backward.c has the formulas). */
+#include "elimination.h"
+
+#include "block.h"
+
+#include "espalier/core/memory.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+#include <stdio.h>
+
+enum { PANEL = 256 };
+
+/* Least part of a feature's variance that the features before it leave unexplained. */
+static const double LEAST_PIVOT = 1e-12;
+
+static void init(elimination *self) {
+  const int64_t units = self->units, width = self->width;
+  self->a = ESP_NEW(double, units *width *width);
+  self->q = ESP_NEW(double, units *width *width);
+  self->cost = ESP_NEW(double, units);
+  self->columns = ESP_NEW(double, (units * width + 1) * width);
+  self->t = ESP_NEW(double, width *width);
+  self->h = ESP_NEW(double, width *width);
+  self->floor = ESP_NEW(double, width);
+  esp_schur_init(&self->schur, units, width, true);
+}
+
+void elimination_free(elimination **part) {
+  elimination *self = *part;
+  if (!self) return;
+  esp_schur_clear(&self->schur);
+  esp_gaussian_clear(&self->gaussian);
+  esp_free(&self->a);
+  esp_free(&self->q);
+  esp_free(&self->cost);
+  esp_free(&self->columns);
+  esp_free(&self->t);
+  esp_free(&self->h);
+  esp_free(&self->floor);
+  esp_free(part);
+}
+
+static esp_status fail_singular(const elimination *self) {
+  return esp_fail(ESP_NUMERIC,
+                  "site '%s': expected a positive definite covariance, found a singular one with "
+                  "ridge %g; raise the ridge (1e-4 is usual) or collect more samples",
+                  self->site, self->evidence.ridge);
+}
+
+/* A's pivots are at least 1 / lambda_max >= 1 / trace(G + D); half of that can only be rounding. */
+static void set_floor(elimination *self) {
+  const esp_schur *schur = &self->schur;
+  double trace = 0;
+  for (int64_t f = 0; f < schur->features; f++)
+    trace += esp_schur_lower(schur)[f + f * schur->stride];
+  for (int64_t k = 0; k < self->width; k++) self->floor[k] = 0.5 / trace;
+}
+
+/* Pivots of the Cholesky factor so small that the costs would have no true digits. */
+static bool is_singular(const elimination *self) {
+  const int64_t n = self->schur.features, stride = self->schur.stride;
+  const double *covariance = self->evidence.covariance;
+  for (int64_t f = 0; f < n; f++) {
+    const double pivot = esp_schur_lower(&self->schur)[f + f * stride];
+    if (pivot * pivot <= LEAST_PIVOT * (covariance[f + f * n] + self->gaussian.ridge)) return true;
+  }
+  return false;
+}
+
+/* A = (G + D)^-1 in the lower triangle. */
+static esp_status invert(elimination *self) {
+  const int n = esp_int(self->schur.features), ld = esp_int(self->schur.stride);
+  double *lower = esp_schur_lower(&self->schur);
+  esp_gaussian_write_covariance(&self->gaussian, lower, ld);
+  set_floor(self);
+  if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', n, lower, ld) != 0 || is_singular(self))
+    return fail_singular(self);
+  const int info = LAPACKE_dpotri_work(LAPACK_COL_MAJOR, 'L', n, lower, ld);
+  return info == 0 ? ESP_OK : fail_singular(self);
+}
+
+/* Q = B B^T by panels of outputs; B = A G M^T = (I - A D) M^T. */
+static void compute_twin(elimination *self) {
+  const int64_t features = self->schur.features, outputs = self->evidence.outputs;
+  const int n = esp_int(features), ld = esp_int(self->schur.stride);
+  double *map = ESP_NEW(double, features *PANEL), *b = ESP_NEW(double, features *PANEL);
+  for (int64_t first = 0; first < outputs; first += PANEL) {
+    const int64_t count = outputs - first < PANEL ? outputs - first : PANEL;
+    esp_gaussian_write_map(&self->gaussian, first, count, map);
+    cblas_dcopy(esp_int(features * count), map, 1, b, 1);
+    cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, n, esp_int(count), -self->gaussian.ridge,
+                esp_schur_lower(&self->schur), ld, map, n, 1, b, n);
+    cblas_dsyrk(CblasColMajor, CblasUpper, CblasNoTrans, n, esp_int(count), 1, b, n, 1,
+                esp_schur_upper(&self->schur), ld);
+  }
+  esp_free(&map);
+  esp_free(&b);
+}
+
+static void copy_blocks(elimination *self) {
+  const int64_t w = self->width, stride = self->schur.stride;
+  for (int64_t u = 0; u < self->units; u++)
+    for (int64_t j = 0; j < w; j++)
+      for (int64_t i = 0; i < w; i++) {
+        const int64_t low = u * w + (i > j ? i : j), high = u * w + (i > j ? j : i);
+        self->a[(u * w + j) * w + i] = esp_schur_lower(&self->schur)[low + high * stride];
+        self->q[(u * w + j) * w + i] = esp_schur_upper(&self->schur)[high + low * stride];
+      }
+}
+
+/* tr(T Q T^T). */
+static double compute_trace(int64_t width, const double *t, const double *q) {
+  double trace = 0;
+  for (int64_t r = 0; r < width; r++)
+    for (int64_t j = 0; j <= r; j++) {
+      double sum = 0;
+      for (int64_t i = 0; i <= r; i++) sum += t[r + i * width] * q[i + j * width];
+      trace += sum * t[r + j * width];
+    }
+  return trace;
+}
+
+static esp_status price(elimination *self, int64_t unit) {
+  const int64_t w = self->width;
+  self->cost[unit] = -1;
+  if (esp_gaussian_is_dead(&self->gaussian, unit)) return ESP_OK;
+  if (esp_block_whiten(w, self->a + unit * w * w, self->floor, self->t) > 0)
+    return fail_singular(self);
+  const double cost = compute_trace(w, self->t, self->q + unit * w * w);
+  if (!isfinite(cost)) return fail_singular(self);
+  self->cost[unit] = fmax(cost, 0);
+  return ESP_OK;
+}
+
+static esp_status prepare(elimination *self) {
+  ESP_TRY(invert(self));
+  compute_twin(self);
+  copy_blocks(self);
+  for (int64_t u = 0; u < self->units; u++) ESP_TRY(price(self, u));
+  return ESP_OK;
+}
+
+esp_status elimination_new(const esp_evidence *evidence, elimination **part) {
+  elimination *self = *part = ESP_NEW(elimination, 1);
+  self->units = evidence->units;
+  self->width = evidence->width;
+  self->evidence = *evidence;
+  snprintf(self->site, sizeof self->site, "%s", evidence->site);
+  esp_status status = esp_gaussian_init(&self->gaussian, &self->evidence);
+  init(self);
+  if (status == ESP_OK && self->units > 0) status = prepare(self);
+  if (status != ESP_OK) elimination_free(part);
+  return status;
+}
+
+/* Fill the pending columns Y and V for unit g. */
+static void compute_columns(elimination *self, int64_t g) {
+  const esp_schur *schur = &self->schur;
+  const int n = esp_int(schur->features), w = esp_int(self->width), ld = esp_int(schur->stride);
+  double *y = esp_schur_next_y(schur), *v = esp_schur_next_v(schur);
+  esp_block_whiten(w, self->a + g * w * w, self->floor, self->t);
+  esp_schur_fetch(schur, g, self->columns);
+  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, w, w, 1, self->columns, ld, self->t, w, 0,
+              y, ld);
+  esp_schur_fetch_twin(schur, g, self->columns);
+  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, w, w, 1, self->columns, ld, self->t, w, 0,
+              v, ld);
+  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, w, w, w, 1, self->t, w,
+              v + schur->slot[g] * w, ld, 0, self->h, w);
+  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, n, w, w, -0.5, y, ld, self->h, w, 1, v,
+              ld);
+}
+
+esp_status elimination_remove(elimination *self, int64_t g) {
+  esp_schur *schur = &self->schur;
+  const int64_t w = self->width;
+  compute_columns(self, g);
+  for (int64_t u = 0; u < self->units; u++) {
+    if (schur->gone[u] || u == g) continue;
+    const double *y = esp_schur_next_y(schur) + schur->slot[u] * w;
+    const double *v = esp_schur_next_v(schur) + schur->slot[u] * w;
+    esp_block_subtract(w, 0.5, y, y, schur->stride, self->a + u * w * w);
+    esp_block_subtract(w, 1, y, v, schur->stride, self->q + u * w * w);
+    ESP_TRY(price(self, u));
+  }
+  esp_schur_remove(schur, g);
+  return ESP_OK;
+}

@@ -1,0 +1,27 @@
+/* One reader of the units under backward elimination: what the removal of each would cost it. */
+#ifndef ESPALIER_SELECT_ELIMINATION_H
+#define ESPALIER_SELECT_ELIMINATION_H
+
+#include "gaussian.h"
+#include "schur.h"
+
+typedef struct elimination {
+  char site[64];
+  esp_evidence evidence; // its arrays are read by elimination_new only
+  esp_gaussian gaussian;
+  int64_t units, width;
+  esp_schur schur; // A and, as its twin, Q
+  double *a, *q;   // (U, w, w) current diagonal blocks
+  double *cost;    // (U), -1 for a dead unit: it goes before all others
+  double *columns; // (stride, w)
+  double *t, *h;   // (w, w)
+  double *floor;   // (w)
+} elimination;
+
+/* Invert, and price every unit. NUMERIC. Local. */
+esp_status elimination_new(const esp_evidence *evidence, elimination **part);
+void elimination_free(elimination **part);
+/* Take a unit out, and price those that are left. NUMERIC. Local. */
+esp_status elimination_remove(elimination *self, int64_t g);
+
+#endif

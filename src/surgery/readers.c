@@ -1,0 +1,173 @@
+/* Readers of the residual stream after a cut of the width. A norm over fewer dimensions is not the old one's cut, so
+ * a reader is refitted to what it gave: W' = argmin E||W n(r) - W' n'(r')||^2, for the kept rows of W, with n the
+ * dense model's norm of its stream r and n' the pruned model's of its own, r'. METHOD section 6 (ours). */
+#include "streams.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/linalg/gemm.h"
+#include "espalier/model/family.h"
+
+#include <string.h>
+
+bool readers_are_cut(const esp_repair_job *job) {
+  return job->selection->kept[job->dense->n_stages] != NULL;
+}
+
+/* Both models' weights of one reader. */
+typedef struct reader {
+  const esp_linear *dense, *pruned;
+  const esp_weight *dense_weight;
+  esp_weight *pruned_weight;
+  const int64_t *rows; // kept outputs; NULL: all
+} reader;
+
+static int64_t at(const esp_linear *linear, int64_t out, int64_t in) {
+  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
+}
+
+/* target = W x_dense + b for the rows being fitted, x = the pruned stream as its norm gives it. */
+static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
+  esp_repair_job *job = self->job;
+  esp_batch batch;
+  streams_read(self, i, &batch);
+  const int64_t all = esp_batch_count_rows(&batch), d = job->dense->width.units;
+  job->dense->family->read(job->dense, fit->stage, &batch, self->dense[i], self->x_dense);
+  job->pruned->family->read(job->pruned, fit->stage, &batch, self->pruned[i], self->x);
+  esp_gemm_compute(&(esp_gemm){.transpose_b = true,
+                               .m = all,
+                               .n = fit->n_out,
+                               .k = d,
+                               .alpha = 1.0f,
+                               .a = self->x_dense,
+                               .lda = d,
+                               .b = fit->dense,
+                               .ldb = d,
+                               .c = self->target,
+                               .ldc = fit->n_out});
+  for (int64_t r = 0; r < all; r++) {
+    self->weight[r] = 1.0f;
+    for (int64_t j = 0; j < fit->n_out && fit->bias; j++)
+      self->target[r * fit->n_out + j] += fit->dense_bias[j];
+  }
+  *rows = streams_drop_padding(self, &batch, fit);
+  return ESP_OK;
+}
+
+static int64_t dense_row(const reader *self, int64_t i) { return self->rows ? self->rows[i] : i; }
+
+/* Outputs [begin, begin + n_out) as matrices: rows of the dense map, and the cut ones to start from. */
+static void read_rows(const reader *self, const esp_model *dense, int64_t begin, stream_fit *fit,
+                      float *rows, float *bias) {
+  for (int64_t i = 0; i < fit->n_out; i++) {
+    const int64_t row = dense_row(self, begin + i);
+    for (int64_t j = 0; j < self->dense->inputs; j++)
+      rows[i * self->dense->inputs + j] = self->dense_weight->value[at(self->dense, row, j)];
+    for (int64_t j = 0; j < fit->n_in; j++)
+      fit->weights[i * fit->n_in + j] = self->pruned_weight->value[at(self->pruned, begin + i, j)];
+    if (bias) bias[i] = dense->weights[self->dense->bias].value[row];
+  }
+}
+
+static void store_rows(const reader *self, int64_t begin, const stream_fit *fit, float *values,
+                       float *bias) {
+  for (int64_t i = 0; i < fit->n_out; i++) {
+    for (int64_t j = 0; j < fit->n_in; j++)
+      values[at(self->pruned, begin + i, j)] = fit->weights[i * fit->n_in + j];
+    if (bias) bias[begin + i] = fit->bias[i];
+  }
+}
+
+static esp_status fit_rows(streams *self, const reader *which, stream_fit *fit, int64_t begin,
+                           float *out[2]) {
+  const bool has_bias = which->pruned->bias >= 0;
+  float *rows = ESP_NEW(float, fit->n_out * which->dense->inputs);
+  float *bias = has_bias ? ESP_NEW(float, fit->n_out) : NULL;
+  fit->weights = ESP_NEW(float, fit->n_out * fit->n_in);
+  fit->bias = has_bias ? ESP_NEW(float, fit->n_out) : NULL;
+  read_rows(which, self->job->dense, begin, fit, rows, bias);
+  fit->dense = rows;
+  fit->dense_bias = bias;
+  json_t *report = json_object();
+  const esp_status status = streams_fit(self, fit, report);
+  if (status == ESP_OK) store_rows(which, begin, fit, out[0], out[1]);
+  json_object_set_new(self->job->report, which->pruned_weight->name, report);
+  esp_free(&fit->weights);
+  esp_free(&fit->bias);
+  esp_free(&bias);
+  esp_free(&rows);
+  return status;
+}
+
+/* Values are made the weight's own at the end, since each part starts from the cut ones. */
+static void own(esp_weight *weight, const float *values) {
+  memcpy(esp_weight_own(weight), values, (size_t)esp_weight_count(weight) * sizeof *values);
+}
+
+static esp_status fit_reader(streams *self, int stage, const reader *which) {
+  esp_model *pruned = self->job->pruned;
+  const int64_t n = which->pruned->outputs, bias = which->pruned->bias;
+  float *out[2] = {ESP_NEW(float, n * which->pruned->inputs), bias >= 0 ? ESP_NEW(float, n) : NULL};
+  esp_status status = ESP_OK;
+  for (int64_t begin = 0; begin < n && status == ESP_OK; begin += STREAM_OUTPUTS) {
+    const int64_t left = n - begin;
+    stream_fit fit = {.stage = stage,
+                      .n_in = which->pruned->inputs,
+                      .n_out = left < STREAM_OUTPUTS ? left : STREAM_OUTPUTS,
+                      .form = form_rows};
+    status = fit_rows(self, which, &fit, begin, out);
+  }
+  if (status == ESP_OK) own(which->pruned_weight, out[0]);
+  if (status == ESP_OK && bias >= 0) own(&pruned->weights[bias], out[1]);
+  for (int i = 0; i < 2; i++) esp_free(&out[i]);
+  return status;
+}
+
+esp_status readers_fit(streams *self, int stage) {
+  const esp_repair_job *job = self->job;
+  int n;
+  if (!readers_are_cut(job)) return ESP_OK;
+  const esp_reader *dense = esp_model_get_readers(job->dense, stage, &n);
+  const esp_reader *pruned = esp_model_get_readers(job->pruned, stage, &n);
+  for (int i = 0; i < n; i++) {
+    const esp_linear *linear = &pruned[i].linear;
+    esp_weight *weight = &job->pruned->weights[linear->weight];
+    const reader which = {.dense = &dense[i].linear,
+                          .pruned = linear,
+                          .dense_weight = &job->dense->weights[dense[i].linear.weight],
+                          .pruned_weight = weight,
+                          .rows = weight->keep[linear->input_major ? 1 : 0]};
+    if (weight->stage != ESP_STAGE_EMBED) ESP_TRY(fit_reader(self, stage, &which));
+  }
+  return ESP_OK;
+}
+
+/* The pruned stream becomes the kept dimensions of the dense one. */
+static void follow(streams *self) {
+  const esp_repair_job *job = self->job;
+  const int64_t d = job->dense->width.units, k = job->pruned->width.units;
+  const int64_t *kept = job->selection->kept[job->dense->n_stages];
+  for (int64_t i = 0; i < job->shard->count; i++)
+    for (int64_t r = 0; r < self->rows; r++)
+      for (int64_t j = 0; j < k; j++)
+        self->pruned[i][r * k + j] = self->dense[i][r * d + kept[j]];
+}
+
+static esp_status fit_stage(streams *self, int stage) {
+  esp_repair_job *job = self->job;
+  ESP_TRY(repair_load(job, stage));
+  follow(self);
+  esp_status status = readers_fit(self, stage);
+  if (status == ESP_OK && stage < job->dense->n_stages)
+    status = esp_agree(job->comm, streams_advance(self, job->dense, self->dense, stage));
+  esp_model_unload(job->dense, stage);
+  return status;
+}
+
+esp_status readers_fit_all(esp_repair_job *job) {
+  streams self;
+  esp_status status = streams_open(&self, job);
+  for (int stage = 0; stage <= job->dense->n_stages && status == ESP_OK; stage++)
+    status = fit_stage(&self, stage);
+  streams_close(&self);
+  return status;
+}

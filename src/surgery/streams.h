@@ -1,0 +1,55 @@
+/* Two streams of hidden states through the calibration samples, the dense model's and that of the model as cut and
+ * repaired so far, and fits of linear maps to what one should get from the other. */
+#ifndef ESPALIER_SRC_SURGERY_STREAMS_H
+#define ESPALIER_SRC_SURGERY_STREAMS_H
+
+#include "surgery.h"
+
+#include "espalier/model/forward.h"
+
+enum { STREAM_OUTPUTS = 4096 }; // of a map, fitted at a time
+
+typedef struct streams {
+  esp_repair_job *job;
+  int64_t rows;            // of a full micro-batch
+  float **dense, **pruned; // (shard->count): states
+  float *x_dense, *x;      // (rows, widest) scratch
+  float *target;           // (rows, n_out) scratch
+  float *weight;           // (rows) of each row in the fit
+} streams;
+
+/* Allocate both streams and embed all samples. Collective. */
+esp_status streams_open(streams *self, esp_repair_job *job);
+void streams_close(streams *self);
+/* Read this rank's micro-batch i. Local. */
+void streams_read(streams *self, int64_t i, esp_batch *batch);
+/* Take the stream of the pruned, or the dense, model through a stage. Local. */
+esp_status streams_advance(streams *self, esp_model *model, float **states, int stage);
+
+/* A linear map y = W x + b to be fitted. */
+typedef struct stream_fit stream_fit;
+struct stream_fit {
+  int stage;
+  int64_t n_in, n_out;
+  float *weights; // (n_out, n_in): the start, then the fit
+  float *bias;    // (n_out) or NULL: without a bias
+  const float *dense, *dense_bias; // of a reader: (n_out, D), (n_out)
+  /* Leave x (rows, n_in), target (rows, n_out) and weight of this rank's micro-batch i in the streams' scratch,
+   * without padding. Called once a micro-batch, in order. */
+  esp_status (*form)(streams *self, const stream_fit *fit, int64_t i, int64_t *rows);
+};
+/* Drop padding from the scratch; returns the rows that are left. Local. */
+int64_t streams_drop_padding(streams *self, const esp_batch *batch, const stream_fit *fit);
+
+/* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out. Collective. */
+esp_status streams_fit(streams *self, const stream_fit *fit, json_t *report);
+
+/* Refit what reads the stream for a stage (n_stages: the head), whose weights are loaded, to what the dense
+ * model's gives for the dense stream. Tied heads are left alone. Collective. */
+esp_status readers_fit(streams *self, int stage);
+/* The same for all stages with the dense stream itself, less the dimensions removed, as the pruned one's. Collective. */
+esp_status readers_fit_all(esp_repair_job *job);
+/* Whether the width was cut. Local. */
+bool readers_are_cut(const esp_repair_job *job);
+
+#endif

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# espalier export: what comes out opens again and is the same, at any number of ranks; complete or absent.
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+llama=$(cd "$(dirname -- "${BASH_SOURCE[0]}")/../models/llama" && pwd)
+get() { "$HELPERS/json_get" "$@"; }
+perplexity() { must eval "$1" -d "$llama" --no-speed --json eval.json && get eval.json results 0 perplexity; }
+
+must export "$model" mlp --quiet
+check "a perceptron: the same accuracy" test "$(must eval "$model" -d "$data" --no-speed --json - && get stdout results 0 loss_nats)" \
+  = "$(must eval mlp -d "$data" --no-speed --json - && get stdout results 0 loss_nats)"
+
+must export "$llama" whole --json -
+for key in model output family parameters weight_files weight_bytes source copied_files; do
+  check "export: $key" get stdout $key
+done
+check "one file" test "$(get stdout weight_files)" = 1
+check "no index" test ! -e whole/model.safetensors.index.json
+for file in tokenizer.json tokenizer_config.json generation_config.json; do
+  check "$file is copied" cmp "$llama/$file" "whole/$file"
+done
+check "token files are not copied" test ! -e whole/heldout.h5
+
+must export "$llama" shards --max-shard-bytes 1M
+check "shards" test "$(ls shards/*.safetensors | wc -l)" = 4
+check "an index" test -e shards/model.safetensors.index.json
+must export shards again
+check "shards hold what one file holds" diff -r whole again
+run 1 export "$llama" alone --max-shard-bytes 1M >stdout 2>>"$ERRORS"
+check "the same bytes from one rank" diff -r shards alone
+
+must prune "$llama" -d "$llama" --samples 16 --micro-batch 4 --pilot 256 --sparsity 0.25 --repair none -o pruned.h5 --quiet
+must export pruned.h5 pruned
+check "pruned: the tokenizer of the original" cmp "$llama/tokenizer.json" pruned/tokenizer.json
+check "pruned: intermediate size" grep -q '"intermediate_size": 384' pruned/config.json
+check "pruned: the same perplexity" test "$(perplexity pruned.h5)" = "$(perplexity pruned)"
+must export pruned.h5 other --source shards --json -
+check "--source" test "$(get stdout source)" = shards
+mkdir empty
+check "into an empty folder" must export pruned.h5 empty/
+check "into an empty folder: complete" test -e empty/model.safetensors
+
+must export "$model" unknown
+check "no original: a warning" grep -q -- --source "$ERRORS"
+check "nothing is left beside" eval '! ls -d -- *.partial'
+
+: >whole/keep
+expect_failure "a folder that is not empty" "not empty" -- export "$llama" whole
+check "it is left alone" test -e whole/keep -a -e whole/model.safetensors
+expect_failure "no folder to write in" "No such file" -- export "$llama" out/none/x
+expect_failure "a file in the way" "not a folder" -- export "$llama" whole/keep
+expect_failure "no such source" "--source" -- export "$llama" out/x --source none
+expect_failure "no such model" "cannot open" -- export none out/x
+expect_failure "no folder named" "found 1 arguments" -- export "$llama"
+expect_failure "shards of no bytes" "max" -- export "$llama" out/x --max-shard-bytes 0
+
+run_limited() { # a limit on file sizes for the ranks alone, as in bad_outputs.sh
+  : >"$ERRORS"
+  # shellcheck disable=SC2016
+  OMPI_MCA_btl=self,tcp timeout -k 5 60 mpirun -n "$RANKS" \
+    sh -c 'ulimit -f 2056; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
+}
+runner=run_limited
+expect_failure "a limit on file sizes" "limit on file sizes" -- export "$llama" out/x
+finish
