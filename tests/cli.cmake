@@ -20,8 +20,9 @@ endfunction()
 esp_cli_test(prepare 2)
 set_tests_properties(cli.prepare.np2 PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP cli_shared)
 
-foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results export)
+foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results)
   esp_cli_test(${name} 1 3)
 endforeach()
 esp_cli_test(idle_ranks 3 7)
+esp_cli_test(export 3) # it compares with one rank itself
 esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself
