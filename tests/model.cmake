@@ -8,6 +8,10 @@ esp_mpi_test(model parity 1)
 target_compile_definitions(mpi_parity PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
 set_tests_properties(mpi.parity.np1 PROPERTIES LABELS golden)
 
+esp_mpi_test(model gradients 1)
+target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
+set_tests_properties(mpi.gradients.np1 PROPERTIES LABELS golden)
+
 foreach(name ops attention llama)
   esp_unit_test(model ${name})
   target_link_libraries(unit_${name} PRIVATE OpenMP::OpenMP_C)

@@ -5,8 +5,8 @@
 
 Opens FOLDER in transformers (float32, eager attention; load_pruned.py where config.json has sizes that the class cannot
 express) and runs `espalier eval --logits --json` on it, or on --model, e.g. the file that FOLDER was exported from.
-Prints the largest difference of the logits or embeddings relative to their range, over tokens before each length, and both
-perplexities or the accuracy. Needs torch, transformers, safetensors, h5py.
+Prints the largest difference of the logits or embeddings relative to their range, padding left out, and both
+perplexities or accuracies. Needs torch, transformers, safetensors, h5py.
 """
 import argparse
 import json

@@ -3,10 +3,10 @@
     from load_pruned import load_pruned
     model, is_plain = load_pruned(FOLDER)
 
-A uniform Llama, and a GPT-2 or BERT with all its heads, need none of this: from_pretrained opens them. Otherwise (layers of
-different sizes in "per_layer_config"; GPT-2 and BERT heads whose sizes don't add up to the hidden size, told in "head_dim")
-the class is built as if it had one head, then every parameter takes the shape of its tensor and every attention module
-the number of heads that follows. In float32.
+A uniform Llama, and a GPT-2 or BERT with all its heads, need none of this: from_pretrained opens them. Otherwise
+(layers of different sizes in "per_layer_config"; GPT-2 and BERT heads whose sizes don't add up to the hidden size,
+told in "head_dim") the class is built as if it had one head, then every parameter takes the shape of its tensor and
+every attention module the number of heads that follows. In float32.
 """
 import json
 from pathlib import Path
@@ -32,7 +32,8 @@ def set_heads(module, size):
         module.split_size, module.head_dim, module.scaling = module.c_proj.weight.shape[0], size, size ** -0.5
         module.num_heads = module.split_size // size
     elif kind == "BertSelfAttention":
-        module.all_head_size, module.attention_head_size, module.scaling = module.query.weight.shape[0], size, size ** -0.5
+        module.all_head_size = module.query.weight.shape[0]
+        module.attention_head_size, module.scaling = size, size ** -0.5
         module.num_attention_heads = module.all_head_size // size
     elif kind.endswith("Attention") and hasattr(module, "num_key_value_groups"):
         module.num_key_value_groups = module.q_proj.weight.shape[0] // module.k_proj.weight.shape[0]

@@ -6,7 +6,7 @@
 
 A language model gets OUT/heldout-novel.h5 (windows spread over the last quarter of Moby Dick), OUT/heldout-technical.h5
 (descriptions of a quarter of the packages), and OUT/calibration-16k.h5 and -128k.h5: 16,384 and 131,072 tokens of the
-rest of both texts, half and half. An encoder gets OUT/sentences.h5: 256 short descriptions, padded, special tokens around.
+rest of both texts, half and half. An encoder gets OUT/sentences.h5: 256 short descriptions between special tokens.
 """
 import argparse
 import random

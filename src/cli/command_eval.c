@@ -50,17 +50,26 @@ static json_t *describe(const esp_model *model) {
   return row;
 }
 
+static esp_status measure(const command_input *input, esp_model **models, int i,
+                          const esp_dataset *data, json_t *row) {
+  esp_quality quality;
+  /* Logits alone need no labels. */
+  if (models[i]->task == ESP_TASK_CLASSIFY && data->classes == 0 && input->settings->logits)
+    return ESP_OK;
+  if (models[i]->task == ESP_TASK_EMBED)
+    ESP_TRY(esp_eval_cosine(input->comm, models[0], models[i], data, &quality));
+  else
+    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &quality));
+  set_quality(models[i], data, &quality, row);
+  return ESP_OK;
+}
+
 static esp_status measure_quality(const command_input *input, esp_model **models,
                                   const esp_dataset *data, json_t *results) {
   for (int i = 0; i < input->n_arguments; i++) {
-    esp_quality quality;
-    if (models[i]->task == ESP_TASK_EMBED)
-      ESP_TRY(esp_eval_cosine(input->comm, models[0], models[i], data, &quality));
-    else
-      ESP_TRY(esp_eval_quality(input->comm, models[i], data, &quality));
     json_t *row = describe(models[i]);
-    set_quality(models[i], data, &quality, row);
     json_array_append_new(results, row);
+    ESP_TRY(measure(input, models, i, data, row));
   }
   return ESP_OK;
 }

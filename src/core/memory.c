@@ -4,11 +4,26 @@
 
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, BIG_BYTES = 4 << 20, TRIM_BYTES = 64 << 20 };
+
+/* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave gaps that the
+ * next of the same size do not fit: it grew by two activations of a micro-batch a layer. */
+static void keep_big_blocks_apart(void) {
+#ifdef __GLIBC__
+  static atomic_flag is_done = ATOMIC_FLAG_INIT;
+  if (atomic_flag_test_and_set(&is_done)) return;
+  mallopt(M_MMAP_THRESHOLD, BIG_BYTES);
+  mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+#endif
+}
 
 void *esp_alloc(int64_t count, size_t size) {
   ESP_ASSERT(count >= 0);
@@ -17,11 +32,14 @@ void *esp_alloc(int64_t count, size_t size) {
     esp_panic(__FILE__, __LINE__, "allocation of %lld x %zu bytes overflows", (long long)count,
               size);
   bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+  if (bytes >= BIG_BYTES) keep_big_blocks_apart();
   void *memory = aligned_alloc(ALIGNMENT, bytes);
   if (!memory)
     esp_panic(__FILE__, __LINE__, "out of memory: %zu bytes were asked for; use more nodes or fewer "
               "ranks a node", bytes);
-  return memset(memory, 0, bytes);
+  memset(memory, 0, bytes);
+  if (bytes >= BIG_BYTES) esp_peak_anonymous_bytes();
+  return memory;
 }
 
 void esp_release(void *memory) { free(memory); }
@@ -65,8 +83,9 @@ static int64_t read_status_kib(const char *field) {
 int64_t esp_peak_rss_bytes(void) { return read_status_kib("VmHWM:") * 1024; }
 
 int64_t esp_peak_anonymous_bytes(void) {
-  static int64_t peak;
+  static _Atomic int64_t peak;
   const int64_t now = read_status_kib("RssAnon:") * 1024;
-  if (now > peak) peak = now;
-  return peak;
+  int64_t last = atomic_load(&peak);
+  while (now > last && !atomic_compare_exchange_weak(&peak, &last, now)) continue;
+  return now > last ? now : last;
 }

@@ -146,15 +146,15 @@ static void embed(const esp_model *model, const esp_batch *batch, float *state) 
   tf_apply_norm(model, shape->norm, shape->epsilon, rows, state, state);
 }
 
-static void attend(const esp_model *model, int stage, const esp_batch *batch, const float *parts,
-                   float *x) {
-  const int64_t head_size = get_shape(model)->head_size, heads = model->stages[stage].units;
-  const int64_t n = heads * head_size, part = batch->count * batch->width * n;
-  op_attention(&(op_attention_job){
+static op_attention_job make_attention(const esp_model *model, int stage, const esp_batch *batch,
+                                       const float *parts) {
+  const int64_t head_size = get_shape(model)->head_size;
+  const int64_t n = model->stages[stage].consumer.inputs, part = batch->count * batch->width * n;
+  return (op_attention_job){
       .count = batch->count,
       .length = batch->width,
-      .heads = heads,
-      .kv_heads = heads,
+      .heads = n / head_size,
+      .kv_heads = n / head_size,
       .head_size = head_size,
       .lengths = batch->lengths,
       .scale = 1.0f / sqrtf((float)head_size),
@@ -163,8 +163,7 @@ static void attend(const esp_model *model, int stage, const esp_batch *batch, co
       .v = parts + 2 * part,
       .q_stride = n,
       .kv_stride = n,
-      .out = x,
-  });
+  };
 }
 
 static void produce_attention(const esp_model *model, int stage, const esp_batch *batch,
@@ -174,7 +173,9 @@ static void produce_attention(const esp_model *model, int stage, const esp_batch
   float *parts = ESP_NEW(float, 3 * part);
   for (int i = 0; i < 3; i++)
     esp_linear_forward(model, &layer->parts[i], rows, state, parts + i * part, false);
-  attend(model, stage, batch, parts, x);
+  op_attention_job job = make_attention(model, stage, batch, parts);
+  job.out = x;
+  op_attention(&job);
   esp_free(&parts);
 }
 
@@ -205,9 +206,89 @@ static void finish(const esp_model *model, int stage, const esp_batch *batch, fl
                 batch->count * batch->width, state, state);
 }
 
+static void attention_backward(const tf_input *input, int stage, const esp_batch *batch,
+                               const float *dx) {
+  const bert_layer *layer = &get_shape(input->model)->layers[stage / 2];
+  const int64_t part = input->rows * layer->parts[0].outputs;
+  float *parts = ESP_NEW(float, 3 * part), *dparts = ESP_NEW(float, 3 * part);
+  for (int i = 0; i < 3; i++)
+    esp_linear_forward(input->model, &layer->parts[i], input->rows, input->x, parts + i * part,
+                       false);
+  const op_attention_job job = make_attention(input->model, stage, batch, parts);
+  op_attention_backward(&job, &(op_attention_gradients){.dout = dx,
+                                                        .dq = dparts,
+                                                        .dk = dparts + part,
+                                                        .dv = dparts + 2 * part});
+  for (int i = 0; i < 3; i++) tf_linear_backward(input, &layer->parts[i], dparts + i * part);
+  esp_free(&dparts);
+  esp_free(&parts);
+}
+
+static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
+  const bert_shape *shape = get_shape(input->model);
+  const esp_linear *up = &shape->layers[stage / 2].up;
+  const int64_t n = input->rows * up->outputs;
+  float *z = ESP_NEW(float, n);
+  esp_linear_forward(input->model, up, input->rows, input->x, z, false);
+  op_activate_backward(shape->activation, n, z, dx, z);
+  tf_linear_backward(input, up, z);
+  esp_free(&z);
+}
+
+static void produce_backward(const esp_model *model, int stage, const esp_batch *batch,
+                             const float *state, const float *dx, float *dstate,
+                             float *const *gradients) {
+  const tf_input input = {model, batch->count * batch->width, state, dstate, gradients};
+  memset(dstate, 0, (size_t)(input.rows * get_shape(model)->hidden) * sizeof *dstate);
+  if (stage % 2 == 0)
+    attention_backward(&input, stage, batch, dx);
+  else
+    feed_forward_backward(&input, stage, dx);
+}
+
+static void finish_backward(const esp_model *model, int stage, const esp_batch *batch,
+                            const float *state, float *dstate, float *const *gradients) {
+  const bert_shape *shape = get_shape(model);
+  const tf_input input = {model, batch->count * batch->width, state, dstate, gradients};
+  tf_norm_backward(&input, shape->layers[stage / 2].norms[stage % 2], shape->epsilon, dstate);
+}
+
+static void add_embedding_gradients(const esp_model *model, const esp_batch *batch,
+                                    const float *dstate, float *const *gradients) {
+  const bert_shape *shape = get_shape(model);
+  const int64_t n = shape->hidden;
+  for (int64_t r = 0; r < batch->count * batch->width; r++) {
+    const int64_t type = batch->types ? batch->types[r] : 0;
+    for (int64_t j = 0; j < n; j++) {
+      gradients[shape->words][batch->tokens[r] * n + j] += dstate[r * n + j];
+      gradients[shape->positions][r % batch->width * n + j] += dstate[r * n + j];
+      gradients[shape->token_types][type * n + j] += dstate[r * n + j];
+    }
+  }
+}
+
+/* Through the norm, before which the state is computed again. */
+static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
+                           float *const *gradients) {
+  const bert_shape *shape = get_shape(model);
+  const int64_t rows = batch->count * batch->width, n = shape->hidden;
+  float *state = ESP_NEW(float, rows *n), *dsum = ESP_NEW(float, rows *n);
+  const tf_input input = {model, rows, state, dsum, gradients};
+  for (int64_t r = 0; r < rows; r++) embed_token(model, batch, r, state + r * n);
+  tf_norm_backward(&input, shape->norm, shape->epsilon, dstate);
+  if (gradients) add_embedding_gradients(model, batch, dsum, gradients);
+  esp_free(&dsum);
+  esp_free(&state);
+}
+
 static void head(const esp_model *model, const esp_batch *batch, const float *state,
                  float *logits) {
   get_shape(model)->head->apply(model, batch, state, logits);
+}
+
+static void head_backward(const esp_model *model, const esp_batch *batch, const float *state,
+                          const float *dlogits, float *dstate, float *const *gradients) {
+  get_shape(model)->head->backward(model, batch, state, dlogits, dstate, gradients);
 }
 
 static bool ignores(const esp_model *model, const char *tensor) {
@@ -241,5 +322,9 @@ const esp_family esp_family_bert = {
     .produce = produce,
     .finish = finish,
     .head = head,
+    .head_backward = head_backward,
+    .produce_backward = produce_backward,
+    .finish_backward = finish_backward,
+    .embed_backward = embed_backward,
     .ignores = ignores,
 };

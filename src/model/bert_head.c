@@ -136,9 +136,10 @@ static bool ignores_masked(const esp_model *model, const char *tensor) {
 }
 
 static const bert_head heads[] = {
-    {"BertForSequenceClassification", describe_classifier, apply_classifier, ignores_nothing},
-    {"BertForMaskedLM", describe_masked, apply_masked, ignores_masked},
-    {NULL, describe_encoder, apply_encoder, ignores_nothing},
+    {"BertForSequenceClassification", describe_classifier, apply_classifier,
+     bert_classifier_backward, ignores_nothing},
+    {"BertForMaskedLM", describe_masked, apply_masked, bert_masked_backward, ignores_masked},
+    {NULL, describe_encoder, apply_encoder, bert_encoder_backward, ignores_nothing},
 };
 
 static esp_status check_headless(const char *architecture) {

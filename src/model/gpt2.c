@@ -173,11 +173,12 @@ static void embed(const esp_model *model, const esp_batch *batch, float *state) 
   }
 }
 
-static void attend(const esp_model *model, int stage, const esp_batch *batch, const float *qkv,
-                   float *x) {
+static op_attention_job make_attention(const esp_model *model, int stage, const esp_batch *batch,
+                                       const float *qkv) {
   const gpt2_shape *shape = get_shape(model);
-  const int64_t heads = model->stages[stage].units, n = heads * shape->head_size;
-  op_attention(&(op_attention_job){
+  const int64_t heads = model->stages[stage].consumer.inputs / shape->head_size;
+  const int64_t n = heads * shape->head_size;
+  return (op_attention_job){
       .count = batch->count,
       .length = batch->width,
       .heads = heads,
@@ -191,16 +192,18 @@ static void attend(const esp_model *model, int stage, const esp_batch *batch, co
       .v = qkv + 2 * n,
       .q_stride = 3 * n,
       .kv_stride = 3 * n,
-      .out = x,
-  });
+  };
+}
+
+static int get_norm(const esp_model *model, int stage) {
+  const gpt2_shape *shape = get_shape(model);
+  return stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
 }
 
 static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                  float *normed) {
-  const gpt2_shape *shape = get_shape(model);
-  const int norm =
-      stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
-  tf_apply_norm(model, norm, shape->epsilon, batch->count * batch->width, state, normed);
+  tf_apply_norm(model, get_norm(model, stage), get_shape(model)->epsilon,
+                batch->count * batch->width, state, normed);
 }
 
 static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
@@ -213,7 +216,9 @@ static void produce(const esp_model *model, int stage, const esp_batch *batch, c
   if (stage % 2 == 0) {
     float *qkv = ESP_NEW(float, rows * layer->qkv.outputs);
     esp_linear_forward(model, &layer->qkv, rows, normed, qkv, false);
-    attend(model, stage, batch, qkv, x);
+    op_attention_job job = make_attention(model, stage, batch, qkv);
+    job.out = x;
+    op_attention(&job);
     esp_free(&qkv);
   } else {
     esp_linear_forward(model, &layer->up, rows, normed, x, false);
@@ -230,6 +235,80 @@ static void head(const esp_model *model, const esp_batch *batch, const float *st
   read(model, model->n_stages, batch, state, normed);
   esp_linear_forward(model, &shape->head, rows, normed, logits, false);
   esp_free(&normed);
+}
+
+static void attention_backward(const tf_input *input, int stage, const esp_batch *batch,
+                               const float *dx) {
+  const esp_linear *linear = &get_shape(input->model)->layers[stage / 2].qkv;
+  const int64_t n = input->rows * linear->outputs, part = linear->outputs / 3;
+  float *qkv = ESP_NEW(float, n), *dqkv = ESP_NEW(float, n);
+  esp_linear_forward(input->model, linear, input->rows, input->x, qkv, false);
+  const op_attention_job job = make_attention(input->model, stage, batch, qkv);
+  op_attention_backward(&job, &(op_attention_gradients){.dout = dx,
+                                                        .dq = dqkv,
+                                                        .dk = dqkv + part,
+                                                        .dv = dqkv + 2 * part});
+  tf_linear_backward(input, linear, dqkv);
+  esp_free(&dqkv);
+  esp_free(&qkv);
+}
+
+static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
+  const gpt2_shape *shape = get_shape(input->model);
+  const esp_linear *up = &shape->layers[stage / 2].up;
+  const int64_t n = input->rows * up->outputs;
+  float *z = ESP_NEW(float, n);
+  esp_linear_forward(input->model, up, input->rows, input->x, z, false);
+  op_activate_backward(shape->activation, n, z, dx, z);
+  tf_linear_backward(input, up, z);
+  esp_free(&z);
+}
+
+static void norm_backward(const tf_input *input, int stage, const float *state, float *dstate) {
+  tf_input norm = *input;
+  norm.x = state;
+  norm.dx = dstate;
+  tf_norm_backward(&norm, get_norm(input->model, stage), get_shape(input->model)->epsilon,
+                   input->dx);
+}
+
+static void produce_backward(const esp_model *model, int stage, const esp_batch *batch,
+                             const float *state, const float *dx, float *dstate,
+                             float *const *gradients) {
+  const int64_t rows = batch->count * batch->width, n = rows * get_shape(model)->hidden;
+  float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
+  const tf_input input = {model, rows, normed, dnormed, gradients};
+  read(model, stage, batch, state, normed);
+  if (stage % 2 == 0)
+    attention_backward(&input, stage, batch, dx);
+  else
+    feed_forward_backward(&input, stage, dx);
+  norm_backward(&input, stage, state, dstate);
+  esp_free(&dnormed);
+  esp_free(&normed);
+}
+
+static void head_backward(const esp_model *model, const esp_batch *batch, const float *state,
+                          const float *dlogits, float *dstate, float *const *gradients) {
+  const int64_t rows = batch->count * batch->width, n = rows * get_shape(model)->hidden;
+  float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
+  const tf_input input = {model, rows, normed, dnormed, gradients};
+  read(model, model->n_stages, batch, state, normed);
+  tf_linear_backward(&input, &get_shape(model)->head, dlogits);
+  norm_backward(&input, model->n_stages, state, dstate);
+  esp_free(&dnormed);
+  esp_free(&normed);
+}
+
+static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
+                           float *const *gradients) {
+  const gpt2_shape *shape = get_shape(model);
+  const int64_t rows = batch->count * batch->width, n = shape->hidden;
+  if (!gradients) return;
+  op_scatter(dstate, rows, n, batch->tokens, gradients[shape->tokens]);
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++)
+      gradients[shape->positions_weight][r % batch->width * n + j] += dstate[r * n + j];
 }
 
 /* Causal masks, stored as buffers by older versions, and the tied head's copy. */
@@ -249,5 +328,8 @@ const esp_family esp_family_gpt2 = {
     .read = read,
     .produce = produce,
     .head = head,
+    .head_backward = head_backward,
+    .produce_backward = produce_backward,
+    .embed_backward = embed_backward,
     .ignores = ignores,
 };

@@ -45,21 +45,33 @@ static void add_bias_gradient(int64_t rows, int64_t n, const float *dy, float *g
     for (int64_t j = 0; j < n; j++) gradient[j] += dy[r * n + j];
 }
 
-void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
-                         const float *x, const float *dy, float *dx, float *const *gradients) {
-  const int64_t n = linear->outputs, k = linear->inputs;
+void esp_linear_add_gradients(const esp_linear *linear, int64_t rows, const float *x,
+                              const float *dy, float *const *gradients) {
+  if (!gradients) return;
   add_weight_gradient(linear, rows, x, dy, gradients[linear->weight]);
-  if (linear->bias >= 0) add_bias_gradient(rows, n, dy, gradients[linear->bias]);
-  if (!dx) return;
+  if (linear->bias >= 0)
+    add_bias_gradient(rows, linear->outputs, dy, gradients[linear->bias]);
+}
+
+void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int64_t rows,
+                           const float *dy, float *dx, bool add) {
+  const int64_t n = linear->outputs, k = linear->inputs;
   esp_gemm_compute(&(esp_gemm){.transpose_b = linear->input_major,
                                .m = rows,
                                .n = k,
                                .k = n,
                                .alpha = 1.0f,
+                               .beta = add ? 1.0f : 0.0f,
                                .a = dy,
                                .lda = n,
                                .b = model->weights[linear->weight].value,
                                .ldb = linear->input_major ? n : k,
                                .c = dx,
                                .ldc = k});
+}
+
+void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                         const float *x, const float *dy, float *dx, float *const *gradients) {
+  esp_linear_add_gradients(linear, rows, x, dy, gradients);
+  if (dx) esp_linear_compute_dx(model, linear, rows, dy, dx, false);
 }

@@ -17,11 +17,12 @@ static const llama_shape *get_shape(const esp_model *model) {
   return model->shape;
 }
 
-/* The norm before a sub-layer is over the hidden dimensions, those of queries and keys are over a head's. */
+/* The norm before a sub-layer is over the hidden dimensions, those of queries and keys are over a
+ * head's. */
 static int add_stream_norm(esp_model *model, int stage, const char *name) {
-  const int weight = esp_model_add_weight(
-      model, (esp_weight_shape){stage, 1, {get_shape(model)->hidden}}, "model.layers.%d.%s.weight",
-      stage / 2, name);
+  const int weight =
+      esp_model_add_weight(model, (esp_weight_shape){stage, 1, {get_shape(model)->hidden}},
+                           "model.layers.%d.%s.weight", stage / 2, name);
   esp_model_add_width(model, weight, 0);
   return weight;
 }
@@ -139,34 +140,36 @@ static void embed(const esp_model *model, const esp_batch *batch, float *state) 
   op_gather(&table, esp_batch_count_rows(batch), batch->tokens, state);
 }
 
-static void normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y) {
+void llama_normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y) {
   op_rms_norm(rows, model->weights[weight].shape[0], x, model->weights[weight].value,
               get_shape(model)->epsilon, y);
 }
 
-/* Positions, after the norms of the heads. */
-static void rotate(const esp_model *model, const llama_layer *layer, const esp_batch *batch,
-                   float *q, float *k) {
-  const llama_shape *shape = get_shape(model);
-  const int64_t rows = esp_batch_count_rows(batch), size = shape->head_size;
-  float *cosine = ESP_NEW(float, batch->width *size / 2);
-  float *sine = ESP_NEW(float, batch->width *size / 2);
-  if (shape->has_head_norms) {
-    normalise(model, layer->query_norm, rows * layer->heads, q, q);
-    normalise(model, layer->key_norm, rows * layer->kv_heads, k, k);
-  }
-  rope_fill(&shape->rope, batch->width, cosine, sine);
-  op_rotate(rows, batch->width, layer->heads, size, (const float *[2]){cosine, sine}, q);
-  op_rotate(rows, batch->width, layer->kv_heads, size, (const float *[2]){cosine, sine}, k);
-  esp_free(&sine);
-  esp_free(&cosine);
+float *llama_compute_angles(const esp_model *model, int64_t length) {
+  const int64_t n = length * get_shape(model)->head_size / 2;
+  float *angles = ESP_NEW(float, 2 * n);
+  rope_fill(&get_shape(model)->rope, length, angles, angles + n);
+  return angles;
 }
 
-/* The context takes the place of the queries. */
-static void attend(const llama_layer *layer, const esp_batch *batch, const float *k, const float *v,
-                   float *x) {
+void llama_rotate(const esp_model *model, const llama_layer *layer, const esp_batch *batch,
+                  float *q, float *k) {
+  const llama_shape *shape = get_shape(model);
+  const int64_t rows = esp_batch_count_rows(batch), size = shape->head_size;
+  float *angles = llama_compute_angles(model, batch->width);
+  const float *cos_sin[2] = {angles, angles + batch->width * size / 2};
+  if (shape->has_head_norms) {
+    llama_normalise(model, layer->query_norm, rows * layer->heads, q, q);
+    llama_normalise(model, layer->key_norm, rows * layer->kv_heads, k, k);
+  }
+  op_rotate(rows, batch->width, layer->heads, size, cos_sin, q);
+  op_rotate(rows, batch->width, layer->kv_heads, size, cos_sin, k);
+  esp_free(&angles);
+}
+
+op_attention_job llama_make_attention(const llama_layer *layer, const esp_batch *batch) {
   const int64_t size = layer->query.outputs / layer->heads;
-  op_attention(&(op_attention_job){
+  return (op_attention_job){
       .count = batch->count,
       .length = batch->width,
       .heads = layer->heads,
@@ -175,13 +178,20 @@ static void attend(const llama_layer *layer, const esp_batch *batch, const float
       .lengths = batch->lengths,
       .is_causal = true,
       .scale = 1.0f / sqrtf((float)size),
-      .q = x,
-      .k = k,
-      .v = v,
       .q_stride = layer->query.outputs,
       .kv_stride = layer->key.outputs,
-      .out = x,
-  });
+  };
+}
+
+/* The context takes the place of the queries. */
+static void attend(const llama_layer *layer, const esp_batch *batch, const float *k, const float *v,
+                   float *x) {
+  op_attention_job job = llama_make_attention(layer, batch);
+  job.q = x;
+  job.k = k;
+  job.v = v;
+  job.out = x;
+  op_attention(&job);
 }
 
 static void produce_context(const esp_model *model, const llama_layer *layer,
@@ -192,7 +202,7 @@ static void produce_context(const esp_model *model, const llama_layer *layer,
   esp_linear_forward(model, &layer->query, rows, normed, x, false);
   esp_linear_forward(model, &layer->key, rows, normed, k, false);
   esp_linear_forward(model, &layer->value, rows, normed, v, false);
-  rotate(model, layer, batch, x, k);
+  llama_rotate(model, layer, batch, x, k);
   attend(layer, batch, k, v, x);
   esp_free(&v);
   esp_free(&k);
@@ -207,12 +217,14 @@ static void produce_gated(const esp_model *model, const llama_layer *layer, int6
   esp_free(&up);
 }
 
+int llama_get_norm(const esp_model *model, int stage) {
+  const llama_shape *shape = get_shape(model);
+  return stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
+}
+
 static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                  float *normed) {
-  const llama_shape *shape = get_shape(model);
-  const int norm =
-      stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
-  normalise(model, norm, esp_batch_count_rows(batch), state, normed);
+  llama_normalise(model, llama_get_norm(model, stage), esp_batch_count_rows(batch), state, normed);
 }
 
 static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
@@ -244,17 +256,20 @@ static bool ignores(const esp_model *model, const char *tensor) {
          (model->is_head_tied && strcmp(tensor, "lm_head.weight") == 0);
 }
 
-#define LLAMA_FAMILY(type, text)                                  \
-  const esp_family esp_family_##type = {.name = #type,            \
-                                        .summary = text,          \
-                                        .input = ESP_DATA_TOKENS, \
-                                        .describe = describe,     \
-                                        .resize = llama_resize,   \
-                                        .init = tf_init,          \
-                                        .embed = embed,           \
-                                        .read = read,             \
-                                        .produce = produce,       \
-                                        .head = head,             \
+#define LLAMA_FAMILY(type, text)                                                    \
+  const esp_family esp_family_##type = {.name = #type,                              \
+                                        .summary = text,                            \
+                                        .input = ESP_DATA_TOKENS,                   \
+                                        .describe = describe,                       \
+                                        .resize = llama_resize,                     \
+                                        .init = tf_init,                            \
+                                        .embed = embed,                             \
+                                        .read = read,                               \
+                                        .produce = produce,                         \
+                                        .head = head,                               \
+                                        .head_backward = llama_head_backward,       \
+                                        .produce_backward = llama_produce_backward, \
+                                        .embed_backward = llama_embed_backward,     \
                                         .ignores = ignores}
 
 LLAMA_FAMILY(llama, "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");

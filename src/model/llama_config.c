@@ -171,6 +171,19 @@ static void find_heads(const esp_model *model, int index, int64_t units, int64_t
   heads_kv[1] = is_merged ? units : old->kv_heads;
 }
 
+/* transformers' LlamaConfig refuses a hidden size that is no multiple of the heads, whatever head_dim says;
+ * MistralConfig does not, and without biases and window the two are the same model. */
+static void rename_indivisible(json_t *config, const llama_shape *shape) {
+  const json_int_t hidden = json_integer_value(json_object_get(config, "hidden_size"));
+  const json_int_t heads = json_integer_value(json_object_get(config, heads_key));
+  const char *type = json_string_value(json_object_get(config, "model_type"));
+  if (strcmp(type, "llama") != 0 || hidden % heads == 0) return;
+  if (shape->has_query_bias || shape->has_ffn_bias) return; // stays as it is, and needs a loader
+  json_object_set_new(config, "model_type", json_string("mistral"));
+  json_object_set_new(config, "architectures", json_pack("[s]", "MistralForCausalLM"));
+  json_object_set_new(config, "sliding_window", json_null());
+}
+
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config) {
   const llama_shape *shape = model->shape;
   int64_t *heads_kv = ESP_NEW(int64_t, 2 * shape->n_layers);
@@ -181,6 +194,7 @@ esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *co
   json_object_set_new(config, "head_dim", json_integer(shape->head_size));
   if (units[model->n_stages] > 0)
     json_object_set_new(config, "hidden_size", json_integer(units[model->n_stages]));
+  rename_indivisible(config, shape);
   esp_free(&heads_kv);
   return ESP_OK;
 }

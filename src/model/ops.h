@@ -49,4 +49,37 @@ void op_attention(const op_attention_job *job);
 void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
                const float *cos_sin[2], float *x);
 
+/* Gradients. Those of weights are added to and may be NULL; the others are overwritten. */
+
+/* Of op_layer_norm, or of op_rms_norm where the mean is not taken out. dx may be dy. */
+typedef struct op_norm_backward {
+  int64_t rows, n;
+  const float *x, *weight, *dy;
+  double epsilon;
+  bool is_centred;
+  float *dx, *dweight, *dbias;
+} op_norm_backward;
+void op_norm_compute_backward(const op_norm_backward *job);
+
+/* Of op_gather: rows of dy are added to those of the table. */
+void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices, float *table);
+
+/* Of f(gate) * up: gate and up become their gradients. */
+void op_gate_backward(const esp_activation *activation, int64_t count, const float *dx, float *gate,
+                      float *up);
+/* dz = dy f'(z). dz may be z or dy. */
+void op_activate_backward(const esp_activation *activation, int64_t count, const float *z,
+                          const float *dy, float *dz);
+/* Of op_rotate, in place. */
+void op_rotate_back(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
+                    const float *cos_sin[2], float *dx);
+
+/* Of op_attention, which is computed again; job->out is not read. dq has the strides of q; dk, dv those of k, v;
+ * dout those of out. None may overlap another, or what the job reads. */
+typedef struct op_attention_gradients {
+  const float *dout;
+  float *dq, *dk, *dv;
+} op_attention_gradients;
+void op_attention_backward(const op_attention_job *job, const op_attention_gradients *gradients);
+
 #endif

@@ -1,7 +1,7 @@
 /* Attention of one block of queries of one head at a time: S = scale Q K^T (block, keys), softmax
  * by row, out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a causal block reads no key after
  * its last query. */
-#include "ops.h"
+#include "attention_block.h"
 
 #include "exp.h"
 
@@ -10,14 +10,7 @@
 
 #include <math.h>
 
-enum { QUERY_BLOCK = 64, LANES = 8 };
-
-typedef struct query_block {
-  const op_attention_job *job;
-  int64_t sequence, head;
-  int64_t begin, count; // queries
-  int64_t keys;         // that some query of the block sees
-} query_block;
+enum { LANES = 8 };
 
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -27,7 +20,7 @@ static int64_t count_valid_keys(const op_attention_job *job, int64_t sequence) {
   return job->lengths ? smaller(job->lengths[sequence], job->length) : job->length;
 }
 
-static query_block find_block(const op_attention_job *job, int64_t index, int64_t blocks) {
+query_block query_block_find(const op_attention_job *job, int64_t index, int64_t blocks) {
   query_block self = {.job = job,
                       .sequence = index / (blocks * job->heads),
                       .head = index / blocks % job->heads,
@@ -90,6 +83,15 @@ static void compute_scores(const query_block *self, float *scores) {
                                .ldc = self->keys});
 }
 
+void query_block_compute_weights(const query_block *self, float *weights) {
+  compute_scores(self, weights);
+  for (int64_t i = 0; i < self->count && self->keys > 0; i++) {
+    const int64_t seen =
+        self->job->is_causal ? smaller(self->keys, self->begin + i + 1) : self->keys;
+    softmax(weights + i * self->keys, seen, self->keys);
+  }
+}
+
 static void mix_values(const query_block *self, const float *scores) {
   const op_attention_job *job = self->job;
   const int64_t row = self->sequence * job->length + self->begin;
@@ -106,15 +108,6 @@ static void mix_values(const query_block *self, const float *scores) {
                                .ldc = stride});
 }
 
-static void attend(const query_block *self, float *scores) {
-  compute_scores(self, scores);
-  for (int64_t i = 0; i < self->count && self->keys > 0; i++) {
-    const int64_t seen =
-        self->job->is_causal ? smaller(self->keys, self->begin + i + 1) : self->keys;
-    softmax(scores + i * self->keys, seen, self->keys);
-  }
-  mix_values(self, scores);
-}
 
 void op_attention(const op_attention_job *job) {
   const int64_t blocks = (job->length + QUERY_BLOCK - 1) / QUERY_BLOCK;
@@ -124,8 +117,9 @@ void op_attention(const op_attention_job *job) {
     float *scores = ESP_NEW(float, QUERY_BLOCK * job->length);
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < n; i++) {
-      const query_block block = find_block(job, i, blocks);
-      attend(&block, scores);
+      const query_block block = query_block_find(job, i, blocks);
+      query_block_compute_weights(&block, scores);
+      mix_values(&block, scores);
     }
     esp_free(&scores);
   }

@@ -10,8 +10,7 @@ void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows) {
                      .x = ESP_NEW(float *, model->n_stages),
                      .logits = ESP_NEW(float, rows * model->n_outputs),
                      .dlogits = ESP_NEW(float, rows * model->n_outputs),
-                     .dstate = ESP_NEW(float, rows * model->max_state),
-                     .dx = ESP_NEW(float, rows * model->max_features)};
+                     .dstate = ESP_NEW(float, rows * model->max_state)};
   for (int i = 0; i <= model->n_stages; i++)
     self->state[i] = ESP_NEW(float, rows * model->max_state);
   for (int i = 0; i < model->n_stages; i++)
@@ -26,7 +25,6 @@ void esp_tape_clear(esp_tape *self, const esp_model *model) {
   esp_free(&self->logits);
   esp_free(&self->dlogits);
   esp_free(&self->dstate);
-  esp_free(&self->dx);
 }
 
 void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self) {
@@ -39,20 +37,19 @@ void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *
     if (stage->is_residual)
       memcpy(self->state[i + 1], self->state[i], (size_t)(rows * stage->state_in) * sizeof(float));
     esp_stage_consume(model, i, rows, self->x[i], self->state[i + 1]);
+    esp_stage_finish(model, i, batch, self->state[i + 1]);
   }
   model->family->head(model, batch, self->state[model->n_stages], self->logits);
 }
 
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients) {
-  const int64_t rows = esp_batch_count_rows(batch);
   model->family->head_backward(model, batch, self->state[model->n_stages], self->dlogits,
                                self->dstate, gradients);
   for (int i = model->n_stages - 1; i >= 0; i--) {
-    esp_linear_backward(model, &model->stages[i].consumer, rows, self->x[i], self->dstate,
-                        self->dx, gradients);
-    model->family->produce_backward(model, i, batch, self->state[i], self->dx, self->dstate,
-                                    gradients);
+    const esp_stage_backward stage = {model, i, batch, self->state[i], self->x[i], gradients};
+    esp_stage_finish_backward(&stage, self->dstate);
+    esp_stage_consume_backward(&stage, self->dstate);
   }
-  model->family->embed_backward(model, batch, self->dstate, gradients);
+  if (gradients) model->family->embed_backward(model, batch, self->dstate, gradients);
 }

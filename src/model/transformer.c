@@ -3,6 +3,7 @@
 #include "ops.h"
 
 #include "espalier/core/rng.h"
+#include "espalier/model/forward.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,27 @@ void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t row
                    float *y) {
   const float *const weight_bias[2] = {model->weights[norm].value, model->weights[norm + 1].value};
   op_layer_norm(rows, model->weights[norm].shape[0], x, weight_bias, epsilon, y);
+}
+
+void tf_linear_backward(const tf_input *self, const esp_linear *linear, const float *dy) {
+  esp_linear_add_gradients(linear, self->rows, self->x, dy, self->gradients);
+  esp_linear_compute_dx(self->model, linear, self->rows, dy, self->dx, true);
+}
+
+void tf_norm_backward(const tf_input *self, int norm, double epsilon, const float *dy) {
+  const esp_weight *weight = &self->model->weights[norm];
+  op_norm_compute_backward(&(op_norm_backward){
+      .rows = self->rows,
+      .n = weight->shape[0],
+      .x = self->x,
+      .weight = weight->value,
+      .dy = dy,
+      .epsilon = epsilon,
+      .is_centred = true,
+      .dx = self->dx,
+      .dweight = tf_get_gradient(self->gradients, norm),
+      .dbias = tf_get_gradient(self->gradients, norm + 1),
+  });
 }
 
 void tf_add_writer(esp_model *model, const esp_linear *linear) {

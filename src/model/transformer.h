@@ -44,6 +44,22 @@ int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
 void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,
                    float *y);
 
+/* Backward: what some linears read, x (rows, inputs), and its gradient dx, to which each adds. */
+typedef struct tf_input {
+  const esp_model *model;
+  int64_t rows;
+  const float *x;
+  float *dx;
+  float *const *gradients; // NULL: none
+} tf_input;
+void tf_linear_backward(const tf_input *self, const esp_linear *linear, const float *dy);
+/* From the gradient of a LayerNorm's result to that of what it read, self->dx, which may be dy. */
+void tf_norm_backward(const tf_input *self, int norm, double epsilon, const float *dy);
+/* That of a weight, or NULL. */
+static inline float *tf_get_gradient(float *const *gradients, int weight) {
+  return gradients ? gradients[weight] : NULL;
+}
+
 /* Say that a linear's outputs are hidden dimensions. */
 void tf_add_writer(esp_model *model, const esp_linear *linear);
 /* Add the residual stage <kind>.<layer> with its consumer; then the producers of its units, each

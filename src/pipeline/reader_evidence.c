@@ -83,6 +83,8 @@ static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *si
                                         &site->planes, self));
   evidence_copy_moments(site, self);
   if (needs & ESP_NEEDS_COVARIANCE) evidence_gather_covariance(job, site, self);
+  evidence->is_fixed = stage == job->dense->n_stages && job->dense->is_head_tied &&
+                       job->dense->task == ESP_TASK_LANGUAGE;
   ESP_TRY(gather_map(job, stage, self, &evidence->outputs));
   compute_consumer_norms(self, evidence->outputs, evidence->units);
   return ESP_OK;

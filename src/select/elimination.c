@@ -24,13 +24,17 @@ static void init(elimination *self) {
   self->t = ESP_NEW(double, width *width);
   self->h = ESP_NEW(double, width *width);
   self->floor = ESP_NEW(double, width);
-  esp_schur_init(&self->schur, units, width, true);
+  if (self->evidence.is_fixed && width == 1)
+    self->fixed = ESP_NEW(double, units *units);
+  else
+    esp_schur_init(&self->schur, units, width, true);
 }
 
 void elimination_free(elimination **part) {
   elimination *self = *part;
   if (!self) return;
-  esp_schur_clear(&self->schur);
+  if (!self->fixed) esp_schur_clear(&self->schur);
+  esp_free(&self->fixed);
   esp_gaussian_clear(&self->gaussian);
   esp_free(&self->a);
   esp_free(&self->q);
@@ -134,7 +138,26 @@ static esp_status price(elimination *self, int64_t unit) {
   return ESP_OK;
 }
 
+/* Without a refit the error is sum_(i,j removed) H_ij, H = M^T M o G, so the next one i costs H_ii + 2 sum_j H_ij. */
+static void prepare_fixed(elimination *self) {
+  const int64_t n = self->units, outputs = self->evidence.outputs;
+  double *map = ESP_NEW(double, n *PANEL);
+  for (int64_t first = 0; first < outputs; first += PANEL) {
+    const int64_t count = outputs - first < PANEL ? outputs - first : PANEL;
+    esp_gaussian_write_map(&self->gaussian, first, count, map);
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, esp_int(n), esp_int(n), esp_int(count), 1,
+                map, esp_int(n), map, esp_int(n), 1, self->fixed, esp_int(n));
+  }
+  for (int64_t i = 0; i < n * n; i++) self->fixed[i] *= self->evidence.covariance[i];
+  for (int64_t u = 0; u < n; u++) self->cost[u] = self->fixed[u * n + u];
+  esp_free(&map);
+}
+
 static esp_status prepare(elimination *self) {
+  if (self->fixed) {
+    prepare_fixed(self);
+    return ESP_OK;
+  }
   ESP_TRY(invert(self));
   compute_twin(self);
   copy_blocks(self);
@@ -146,6 +169,7 @@ esp_status elimination_new(const esp_evidence *evidence, elimination **part) {
   elimination *self = *part = ESP_NEW(elimination, 1);
   self->units = evidence->units;
   self->width = evidence->width;
+  self->weight = 1;
   self->evidence = *evidence;
   snprintf(self->site, sizeof self->site, "%s", evidence->site);
   esp_status status = esp_gaussian_init(&self->gaussian, &self->evidence);
@@ -173,7 +197,14 @@ static void compute_columns(elimination *self, int64_t g) {
               ld);
 }
 
+bool elimination_is_dead(const elimination *self, int64_t unit) {
+  return esp_gaussian_is_dead(&self->gaussian, unit);
+}
+
 esp_status elimination_remove(elimination *self, int64_t g) {
+  for (int64_t u = 0; u < self->units && self->fixed; u++)
+    self->cost[u] += 2 * self->fixed[u * self->units + g];
+  if (self->fixed) return ESP_OK;
   esp_schur *schur = &self->schur;
   const int64_t w = self->width;
   compute_columns(self, g);

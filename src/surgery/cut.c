@@ -7,8 +7,10 @@
 
 /* Which indices of one weight's axis stay: starts with all. */
 typedef struct mask {
-  bool *keep; // (stored_shape[axis])
+  int weight, axis;
   int64_t n;
+  bool *keep; // (n)
+  bool is_touched; // by some site
 } mask;
 
 static void drop_units(mask *self, const esp_slice *slice, const esp_stage *stage,
@@ -30,44 +32,43 @@ static void drop_width(mask *self, const int64_t *kept, int64_t n_kept) {
   }
 }
 
-static void apply_slices(mask *self, const esp_slice *slices, int n, int weight, int axis,
-                         const esp_stage *stage, const esp_selection *selection, int index) {
+static void apply_slices(mask *self, const esp_slice *slices, int n, const esp_stage *stage,
+                         const esp_selection *selection, int index) {
   for (int s = 0; s < n; s++)
-    if (slices[s].weight == weight && slices[s].axis == axis)
+    if (slices[s].weight == self->weight && slices[s].axis == self->axis) {
+      self->is_touched = true;
       drop_units(self, &slices[s], stage, selection->kept[index], selection->n_kept[index]);
+    }
 }
 
-static bool is_touched(const esp_stage *stage, int weight, int axis) {
-  for (int s = 0; s < stage->n_producers; s++)
-    if (stage->producers[s].weight == weight && stage->producers[s].axis == axis) return true;
-  for (int s = 0; s < stage->n_consumers; s++)
-    if (stage->consumers[s].weight == weight && stage->consumers[s].axis == axis) return true;
-  return false;
+/* The kept indices, owned by the caller; NULL where no site touches the axis. */
+static int64_t *list_kept(const mask *self, int64_t *n_kept) {
+  int64_t *list = self->is_touched ? ESP_NEW(int64_t, self->n) : NULL;
+  *n_kept = 0;
+  for (int64_t i = 0; i < self->n; i++) {
+    if (!self->keep[i]) continue;
+    if (list) list[*n_kept] = i;
+    ++*n_kept;
+  }
+  return list;
 }
 
 int64_t *esp_selection_indices(const esp_selection *selection, const esp_model *dense, int weight,
                                int axis, int64_t *n_kept) {
   const int64_t n = dense->weights[weight].shape[axis];
-  mask self = {.keep = ESP_NEW(bool, n), .n = n};
-  bool touched = false;
+  const int width = dense->n_stages; // the selection's last site
+  mask self = {.weight = weight, .axis = axis, .n = n, .keep = ESP_NEW(bool, n)};
   memset(self.keep, true, (size_t)n * sizeof *self.keep);
   for (int i = 0; i < dense->n_stages; i++) {
     const esp_stage *stage = &dense->stages[i];
-    touched |= is_touched(stage, weight, axis);
-    apply_slices(&self, stage->producers, stage->n_producers, weight, axis, stage, selection, i);
-    apply_slices(&self, stage->consumers, stage->n_consumers, weight, axis, stage, selection, i);
+    apply_slices(&self, stage->producers, stage->n_producers, stage, selection, i);
+    apply_slices(&self, stage->consumers, stage->n_consumers, stage, selection, i);
   }
-  if (selection->kept[dense->n_stages] && esp_model_has_width_axis(dense, weight, axis)) {
-    touched = true;
-    drop_width(&self, selection->kept[dense->n_stages], selection->n_kept[dense->n_stages]);
+  if (selection->kept[width] && esp_model_has_width_axis(dense, weight, axis)) {
+    self.is_touched = true;
+    drop_width(&self, selection->kept[width], selection->n_kept[width]);
   }
-  int64_t *list = touched ? ESP_NEW(int64_t, n) : NULL;
-  *n_kept = 0;
-  for (int64_t i = 0; i < n; i++)
-    if (self.keep[i]) {
-      if (list) list[*n_kept] = i;
-      ++*n_kept;
-    }
+  int64_t *list = list_kept(&self, n_kept);
   esp_free(&self.keep);
   return list;
 }

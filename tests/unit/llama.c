@@ -268,6 +268,24 @@ static void resize_takes_the_width_last(void **state) {
   esp_model_free(&model);
 }
 
+static const char *get_type(const esp_model *model) {
+  return json_string_value(json_object_get(model->config, "model_type"));
+}
+
+static void resize_names_what_transformers_can_load(void **state) {
+  (void)state;
+  const int64_t divides[5] = {4, 10, 4, 10, 12}, does_not[5] = {6, 10, 6, 10, 9};
+  esp_model *model = make_model("{}", "head_dim");
+  esp_model *llama = resized(model, divides), *mistral = resized(model, does_not);
+  assert_string_equal(get_type(llama), "llama");
+  assert_string_equal(get_type(mistral), "mistral");
+  assert_string_equal(mistral->family->name, "mistral");
+  assert_true(json_is_null(json_object_get(mistral->config, "sliding_window")));
+  esp_model_free(&mistral);
+  esp_model_free(&llama);
+  esp_model_free(&model);
+}
+
 static void resize_writes_what_layers_differ_in(void **state) {
   (void)state;
   const int64_t units[5] = {6, 9, 2, 5}, again[5] = {2, 5, 2, 5};
@@ -390,6 +408,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_shapes_of_weights),
               cmocka_unit_test(resize_of_heads_keeps_groups_and_head_size),
               cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
               cmocka_unit_test(resize_takes_the_width_last),
+              cmocka_unit_test(resize_names_what_transformers_can_load),
               cmocka_unit_test(resize_writes_what_layers_differ_in),
               cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),
               cmocka_unit_test(forward_does_not_depend_on_threads),

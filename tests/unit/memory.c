@@ -75,10 +75,21 @@ static void esp_peak_rss_bytes_covers_what_was_touched(void **state) {
   assert_true(esp_peak_anonymous_bytes() >= anonymous);
 }
 
+static void esp_alloc_samples_the_anonymous_peak(void **state) {
+  (void)state;
+  const int64_t bytes = 160 << 20;
+  if (esp_peak_anonymous_bytes() == 0) skip();
+  assert_true(esp_peak_anonymous_bytes() < bytes);
+  char *memory = esp_alloc(bytes, 1);
+  esp_free(&memory);
+  assert_true(esp_peak_anonymous_bytes() >= bytes);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(esp_alloc_aligns_to_64_bytes),
               cmocka_unit_test(esp_alloc_zeroes_reused_memory),
               cmocka_unit_test(esp_new_gives_count_writable_elements),
               cmocka_unit_test(esp_free_sets_null_and_accepts_null),
               cmocka_unit_test(esp_strdup_copies),
               cmocka_unit_test(esp_format_prints_texts_of_any_length),
-              cmocka_unit_test(esp_peak_rss_bytes_covers_what_was_touched))
+              cmocka_unit_test(esp_peak_rss_bytes_covers_what_was_touched),
+              cmocka_unit_test(esp_alloc_samples_the_anonymous_peak))

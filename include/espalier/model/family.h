@@ -37,13 +37,17 @@ struct esp_family {
   void (*finish)(const esp_model *model, int stage, const esp_batch *batch, float *state);
   /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state itself. */
   void (*head)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
-  /* Backward of the three; gradients (n_weights pointers) are added to. dstate may be the same array
-   * as dlogits. NULL in a family that cannot be trained. */
+  /* Backward of the three; gradients (n_weights pointers) are added to, NULL: those of activations only. dstate
+   * (that of produce: without the residual) is overwritten, and may be the same array as dlogits. NULL in a family
+   * that cannot be trained. */
   void (*head_backward)(const esp_model *model, const esp_batch *batch, const float *state,
                         const float *dlogits, float *dstate, float *const *gradients);
   void (*produce_backward)(const esp_model *model, int stage, const esp_batch *batch,
                            const float *state, const float *dx, float *dstate,
                            float *const *gradients);
+  /* dstate in place; state is what finish was given. NULL with finish. */
+  void (*finish_backward)(const esp_model *model, int stage, const esp_batch *batch,
+                          const float *state, float *dstate, float *const *gradients);
   void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
                          float *const *gradients);
   /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied copies);

@@ -8,7 +8,13 @@
 /* y (rows, outputs) = x W^T + b, or y += when add. */
 void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
                         const float *x, float *y, bool add);
-/* dx (rows, inputs) = dy W (skipped when NULL); gradients of W and b are added to. */
+/* Gradients of W and b are added to; all functions here take NULL for the gradients of none. */
+void esp_linear_add_gradients(const esp_linear *linear, int64_t rows, const float *x,
+                              const float *dy, float *const *gradients);
+/* dx (rows, inputs) = dy W, or dx += when add. */
+void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int64_t rows,
+                           const float *dy, float *dx, bool add);
+/* Both; dx is skipped when NULL. */
 void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
                          const float *x, const float *dy, float *dx, float *const *gradients);
 
@@ -28,6 +34,18 @@ int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x);
 void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
                        float *state);
 void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state);
+
+/* Backward of the two: from the gradient of the state after a stage to that of its consumer's result y
+ * (state_out), then to that of the state before it, in place. state is that before the stage, x its activation. */
+typedef struct esp_stage_backward {
+  const esp_model *model;
+  int stage;
+  const esp_batch *batch;
+  const float *state, *x;
+  float *const *gradients; // NULL: of activations only
+} esp_stage_backward;
+void esp_stage_finish_backward(const esp_stage_backward *self, float *dstate);
+void esp_stage_consume_backward(const esp_stage_backward *self, float *dstate);
 
 /* Rows of the logits: samples for ESP_TASK_CLASSIFY, else rows of the batch. */
 int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch);
@@ -50,13 +68,14 @@ typedef struct esp_tape {
   int64_t rows;
   float **state; // (n_stages + 1): before each stage, and before the head
   float **x;     // (n_stages)
-  float *logits, *dlogits, *dstate, *dx;
+  float *logits, *dlogits, *dstate;
 } esp_tape;
 void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows);
 void esp_tape_clear(esp_tape *self, const esp_model *model);
 
 void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self);
-/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the caller. */
+/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the caller, dstate is left
+ * with the gradient of the embedding's result. */
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients);
 

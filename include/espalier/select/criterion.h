@@ -31,6 +31,7 @@ typedef struct esp_evidence {
   const double *mean, *variance, *norm; // (F): E[x], Var(x), sqrt(sum x^2)
   const double *activation;   // (F): sqrt(sum over sequences of (mean |x|)^2)
   const double *producer_norm, *consumer_norm; // (U): Euclidean norms of the unit's weights
+  bool is_fixed;  // the map will not be refitted after the cut (a tied head); set-mi's joint form reads it
   double ridge;   // of the covariance, relative to its mean diagonal
   uint64_t seed;  // of random choices
   uint64_t stream; // distinguishes sites in random choices

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""One table and CSV of a sweep or of a scaling run. Python's standard library is enough.
+
+usage: gather.py SWEEP FOLDER                     table.txt, table.csv; failed tasks are named
+       gather.py --list SWEEP FOLDER              paths of the models that the sweep has made
+       gather.py --scaling FOLDER REPORT.json...  scaling.txt, scaling.csv
+
+SWEEP has one line a task, its name first. FOLDER holds, of every task that succeeded, NAME.h5 and
+NAME.h5.report.json, of every task that began, NAME.log, and eval.*.json of espalier eval.
+"""
+import csv
+import json
+import pathlib
+import sys
+
+QUALITY = ('accuracy', 'perplexity', 'cosine')
+COLUMNS = ('task', 'criterion', 'repair', 'sparsity', *QUALITY, 'loss_nats', 'parameters', 'of_dense', 'speedup', 'ranks',
+           'seconds', 'peak_MiB', 'selection_checksum')
+DIGITS = {'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1,
+          'efficiency': 2}
+
+
+def read_tasks(sweep):
+    lines = [line.split() for line in pathlib.Path(sweep).read_text().splitlines()]
+    names = [words[0] for words in lines if words and not words[0].startswith('#')]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        sys.exit(f'gather: {sweep}: tasks of the same name write the same file: {", ".join(twice)}')
+    return names
+
+
+def model_path(folder, task):
+    return pathlib.Path(folder) / f'{task}.h5'
+
+
+def report_path(folder, task):
+    return pathlib.Path(folder) / f'{task}.h5.report.json'
+
+
+def is_done(folder, task):
+    return model_path(folder, task).exists() and report_path(folder, task).exists()
+
+
+def find_reason(folder, task):
+    """Why a task has no result: its first error message, else the last thing it said."""
+    log = pathlib.Path(folder) / f'{task}.log'
+    if not log.exists():
+        return 'never started'
+    lines = [line.strip() for line in log.read_text(errors='replace').splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith('espalier: error:')] or [line for line in lines if 'error' in line]
+    return (errors or lines[-1:] or ['no message; see the log of its job'])[0].removeprefix('espalier: error: ')
+
+
+def read_evaluations(folder):
+    """Rows of espalier eval by the model's file name; the first of each call is the dense model."""
+    rows, dense = {}, None
+    for path in sorted(pathlib.Path(folder).glob('eval.*.json')):
+        results = json.loads(path.read_text())['results']
+        dense = dense or results[0]
+        rows.update((pathlib.Path(row['model']).name, row) for row in results[1:])
+    return rows, dense
+
+
+def add_quality(row, evaluation):
+    for key in (*QUALITY, 'loss_nats', 'speedup', 'parameters'):
+        if key in evaluation:
+            row[key] = evaluation[key]
+    return row
+
+
+def describe_task(folder, task, evaluation):
+    report = json.loads(report_path(folder, task).read_text())
+    run = report['run']
+    codes = '+codes' if report['moments'] == 'codes' else ''
+    row = {'task': task, 'criterion': report['criterion'] + codes, 'repair': report['repair'],
+           'sparsity': report['sparsity_asked'], 'parameters': report['parameters'],
+           'of_dense': report['parameters'] / report['parameters_dense'], 'ranks': report['ranks'],
+           'seconds': sum(phase['max'] for phase in run['phases_s'].values()),
+           'peak_MiB': run['peak_rss_bytes']['max'] / 2 ** 20, 'selection_checksum': report['selection_checksum']}
+    return add_quality(row, evaluation)
+
+
+def describe_dense(evaluation):
+    return add_quality({'task': 'dense', 'sparsity': 0.0, 'of_dense': 1.0}, evaluation)
+
+
+def show(column, value):
+    if value is None:
+        return '-'
+    if column == 'seconds':
+        return f'{value:.4g}'
+    return f'{value:.{DIGITS[column]}f}' if column in DIGITS else str(value)
+
+
+def format_table(columns, rows):
+    used = [column for column in columns if any(column in row for row in rows)]
+    cells = [used] + [[show(column, row.get(column)) for column in used] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    texts = {'task', 'criterion', 'repair', 'phase'}
+    return [' '.join(cell.ljust(width) if column in texts else cell.rjust(width)
+                     for column, cell, width in zip(used, line, widths)).rstrip() for line in cells]
+
+
+def write(folder, name, columns, rows, remarks):
+    """NAME.csv, NAME.txt and standard output."""
+    with open(pathlib.Path(folder) / f'{name}.csv', 'w', newline='') as file:
+        table = csv.DictWriter(file, columns, restval='')
+        table.writeheader()
+        table.writerows(rows)
+    text = '\n'.join(format_table(columns, rows) + [''] + remarks) + '\n'
+    (pathlib.Path(folder) / f'{name}.txt').write_text(text)
+    print(text, end='')
+
+
+def gather_sweep(sweep, folder):
+    tasks = read_tasks(sweep)
+    done = [task for task in tasks if is_done(folder, task)]
+    evaluations, dense = read_evaluations(folder)
+    rows = [describe_dense(dense)] if dense else []
+    rows += [describe_task(folder, task, evaluations.get(f'{task}.h5', {})) for task in done]
+    remarks = [f'{len(done)} of {len(tasks)} tasks succeeded']
+    remarks += [f'failed: {task}: {find_reason(folder, task)}' for task in tasks if task not in done]
+    remarks += [f'not evaluated: {task}' for task in done if f'{task}.h5' not in evaluations]
+    write(folder, 'table', COLUMNS, rows, remarks)
+
+
+def list_models(sweep, folder):
+    for task in read_tasks(sweep):
+        if is_done(folder, task):
+            print(model_path(folder, task))
+
+
+def scale_phase(phase, runs):
+    """Longest rank's seconds by rank count; efficiency relative to the smallest one."""
+    first = runs[0]
+    for run in runs:
+        seconds = run['seconds'][phase]
+        perfect = first['seconds'][phase] * first['ranks'] / run['ranks']
+        yield {'phase': phase, 'ranks': run['ranks'], 'seconds': seconds, 'efficiency': perfect / seconds if seconds else 1.0,
+               'peak_MiB': run['peak_MiB']}
+
+
+def read_scaling(path):
+    report = json.loads(pathlib.Path(path).read_text())
+    seconds = {name: phase['max'] for name, phase in report['run']['phases_s'].items()}
+    seconds['all'] = sum(seconds.values())
+    return {'ranks': report['ranks'], 'seconds': seconds, 'checksum': report['selection_checksum'],
+            'peak_MiB': report['run']['peak_rss_bytes']['max'] / 2 ** 20}
+
+
+def gather_scaling(folder, paths):
+    runs = sorted((read_scaling(path) for path in paths), key=lambda run: run['ranks'])
+    rows = [row for phase in runs[0]['seconds'] for row in scale_phase(phase, runs)]
+    sums = sorted({run['checksum'] for run in runs})
+    remark = f'selection checksum {sums[0]} at every rank count' if len(sums) == 1 else f'DIFFERENT selections: {", ".join(sums)}'
+    write(folder, 'scaling', ('phase', 'ranks', 'seconds', 'efficiency', 'peak_MiB'), rows, [remark])
+    return len(sums) == 1
+
+
+def main(words):
+    if len(words) >= 3 and words[0] == '--scaling':
+        sys.exit(0 if gather_scaling(words[1], words[2:]) else 1)
+    elif len(words) == 3 and words[0] == '--list':
+        list_models(*words[1:])
+    elif len(words) == 2 and not words[0].startswith('-'):
+        gather_sweep(*words)
+    else:
+        sys.exit(__doc__.strip())
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])
