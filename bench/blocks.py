@@ -45,8 +45,8 @@ def collect(args, model):
 
 def prune(args, model, criterion, sparsity):
     output = pathlib.Path(args.folder) / f'{model.name}.{criterion}.{sparsity}.h5'
-    run(args, 'prune', model, '--stats', collect(args, model), '--data', model / 'calibration.h5', '--criterion', criterion,
-        '--sites', f'ffn={sparsity},attention={sparsity}', '--repair', args.repair, '-o', output)
+    run(args, 'prune', model, '--stats', collect(args, model), '--data', model / 'calibration.h5', '--criterion',
+        criterion, '--sites', f'ffn={sparsity},attention={sparsity}', '--repair', args.repair, '-o', output)
     return output
 
 
@@ -77,7 +77,8 @@ def print_table(args, model, table, dense):
     got = [(dense['parameters'] - row['parameters']) / blocks for row in first]
     print(f"\n{model.name}: dense perplexity {dense['perplexity']:.2f} (T {dense['context']}), {dense['parameters']:,} "
           f"parameters, {blocks:,} of them in blocks; repair {args.repair}\n")
-    print('| criterion | ' + ' | '.join(f'{100 * float(s):g} % ({100 * g:.1f} %)' for s, g in zip(sparsities, got)) + ' |')
+    heads = [f'{100 * float(s):g} % ({100 * g:.1f} %)' for s, g in zip(sparsities, got)]
+    print('| criterion | ' + ' | '.join(heads) + ' |')
     print('|---|' + '---|' * len(sparsities))
     for criterion, rows in table.items():
         print(f'| `{criterion}` | ' + ' | '.join(f"{row['perplexity']:.2f}" for row in rows) + ' |')

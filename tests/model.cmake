@@ -12,11 +12,11 @@ esp_mpi_test(model gradients 1)
 target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
 set_tests_properties(mpi.gradients.np1 PROPERTIES LABELS golden)
 
-foreach(name ops attention llama)
+foreach(name ops attention llama backward backward_models)
   esp_unit_test(model ${name})
   target_link_libraries(unit_${name} PRIVATE OpenMP::OpenMP_C)
 endforeach()
-foreach(name ops attention)
+foreach(name ops attention backward)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 endforeach()
 

@@ -179,9 +179,12 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   pass.has_width = options->width && model->width.units > 0;
   json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));
+  json_object_set_new(meta, ESP_META_FISHER,
+                      json_integer(collect_count_fisher_rows(model, shard, options)));
   ESP_TRY(esp_stats_create(comm, path, meta, shard, &pass.stats));
   init_pass(&pass);
-  const esp_status status = run_stages(&pass);
+  esp_status status = run_stages(&pass);
+  if (status == ESP_OK) status = collect_fisher(&pass);
   clear_pass(&pass);
   if (status == ESP_OK) return esp_stats_commit(&pass.stats);
   esp_stats_close(&pass.stats);

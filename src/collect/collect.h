@@ -49,6 +49,12 @@ esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_
 /* Reduce, and fill the site's moments and this rank's block of rows of the covariance. Collective. */
 esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site);
 
+/* Rows that the Fisher information is computed from, 0 where there is none (encoders without a softmax). Local. */
+int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
+                                  const esp_collect_options *options);
+/* Compute and write it for all stages. NUMERIC, IO. Collective. */
+esp_status collect_fisher(collect_pass *pass);
+
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
 

@@ -79,14 +79,21 @@ static esp_status write_vector(esp_stats *stats, const esp_site_stats *site, con
   return esp_h5_write_root(stats->file, path, &shape, values);
 }
 
-static esp_status write_covariance(esp_stats *stats, const esp_site_stats *site) {
+/* This rank's block of rows of an (n, n) matrix. */
+static esp_status write_rows(esp_stats *stats, const char *site, const char *what, int64_t n,
+                             const float *rows) {
   char path[96];
-  name_dataset(path, sizeof path, site->name, "covariance");
-  const int64_t n = site->features, begin = esp_block_begin(n, stats->comm->size, stats->comm->rank);
+  name_dataset(path, sizeof path, site, what);
+  const int64_t begin = esp_block_begin(n, stats->comm->size, stats->comm->rank);
   const int64_t end = esp_block_begin(n, stats->comm->size, stats->comm->rank + 1);
   const esp_h5_shape shape = {ESP_F32, 2, {n, n}};
   const esp_h5_slab slab = {0, begin, end - begin};
-  return esp_h5_write(stats->file, path, &shape, &slab, site->covariance);
+  return esp_h5_write(stats->file, path, &shape, &slab, rows);
+}
+
+esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
+                                  const float *rows) {
+  return write_rows(stats, stage, "fisher", n, rows);
 }
 
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
@@ -99,7 +106,9 @@ esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   ESP_TRY(write_vector(stats, site, "norm", site->norm));
   ESP_TRY(write_vector(stats, site, "activation", site->activation));
   ESP_TRY(write_planes(stats, site->name, site));
-  return site->covariance ? write_covariance(stats, site) : ESP_OK;
+  return site->covariance
+             ? write_rows(stats, site->name, "covariance", site->features, site->covariance)
+             : ESP_OK;
 }
 
 static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
@@ -108,6 +117,11 @@ static esp_status read_whole(esp_stats *stats, const char *site, const char *wha
   name_dataset(path, sizeof path, site, what);
   ESP_TRY(esp_h5_expect_shape(stats->file, path, shape));
   return esp_h5_read_all(stats->file, path, data);
+}
+
+esp_status esp_stats_load_fisher(esp_stats *stats, const char *stage, int64_t n, float *fisher) {
+  const esp_h5_shape shape = {ESP_F32, 2, {n, n}};
+  return read_whole(stats, stage, "fisher", &shape, fisher);
 }
 
 static esp_status read_moments(esp_stats *stats, esp_site_stats *site) {

@@ -15,7 +15,7 @@
 enum { ALIGNMENT = 64, BIG_BYTES = 4 << 20, TRIM_BYTES = 64 << 20 };
 
 /* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave gaps that the
- * next of the same size do not fit: it grew by two activations of a micro-batch a layer. */
+ * next of the same size does not fit: it grew by two activations of a micro-batch a layer. */
 static void keep_big_blocks_apart(void) {
 #ifdef __GLIBC__
   static atomic_flag is_done = ATOMIC_FLAG_INIT;

@@ -131,6 +131,7 @@ static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *si
   evidence_copy_moments(site, self);
   if (job->criterion->needs & ESP_NEEDS_COVARIANCE) evidence_gather_covariance(job, site, self);
   ESP_TRY(esp_agree(job->comm, gather_map(job, stage, self, &evidence->outputs)));
+  ESP_TRY(evidence_apply_metric(job, stage, self));
   return esp_agree(job->comm, gather_norms(job, stage, self));
 }
 

@@ -55,6 +55,12 @@ esp_status evidence_gather_information(prune_job *job, int stage, int stream,
 void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self);
 void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
+/* Whether a site's outputs are compared by the softmax layer's Fisher information. Local. */
+bool uses_fisher(const prune_job *job);
+/* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected. Local. */
+esp_status check_metric(const prune_job *job);
+/* Change a stage's map, gathered, to that metric. NUMERIC. Collective. */
+esp_status evidence_apply_metric(prune_job *job, int stage, site_evidence *self);
 bool needs_activation_covariance(const prune_job *job);
 void evidence_clear(site_evidence *self);
 

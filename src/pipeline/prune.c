@@ -25,6 +25,8 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                                        .pilot = settings->pilot,
                                        .covariance = settings->covariance,
                                        .width = width,
+                                       .fisher_tokens = settings->fisher_tokens,
+                                       .seed = (uint64_t)settings->seed,
                                        .top_units = settings->top_units};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);
@@ -93,6 +95,7 @@ static esp_status open_stats(prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
+  ESP_TRY(check_metric(job));
   if (!needs_covariance(job) || json_is_true(json_object_get(job->stats->meta, "covariance")))
     return ESP_OK;
   return esp_fail(ESP_MISMATCH, "%s: criterion '%s' and repair '%s' need covariances, but they were collected "

@@ -5,6 +5,7 @@
 #include "espalier/model/family.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,13 @@ static json_t *describe_path(const char *path) {
   return text;
 }
 
+/* Kinds of sites may have sparsities of their own: the largest. */
+static double find_sparsity(const prune_job *job) {
+  double largest = 0.0;
+  for (int i = 0; i <= job->dense->n_stages; i++) largest = fmax(largest, job->sparsity[i]);
+  return largest;
+}
+
 json_t *make_report(const prune_job *job) {
   const double dense = (double)esp_model_count_prunable(job->dense);
   const double pruned = (double)esp_model_count_prunable(job->pruned);
@@ -29,11 +37,12 @@ json_t *make_report(const prune_job *job) {
   json_t *report = json_pack(
       "{s:s, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:O, s:O}", "family",
       job->dense->family->name, "criterion", job->criterion->name, "repair", job->repair->name,
-      "moments", settings->moments, "sparsity_asked", settings->sparsity, "sparsity_prunable",
+      "moments", settings->moments, "sparsity_asked", find_sparsity(job), "sparsity_prunable",
       1.0 - pruned / dense, "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
       "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
       (json_int_t)job->stats->rows, "bins", (json_int_t)job->stats->bins, "sites", job->sites,
       "repair_by_site", job->repairs);
+  json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
   set_hash(report, "selection_checksum", job->checksum);
   json_object_set_new(report, "options", esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
   json_object_set(report, "collection", job->stats->meta);

@@ -1,12 +1,13 @@
-/* What a reader of the residual stream knows of the hidden dimensions. Its map is the rows that it keeps of all
- * its weights, one below the other; the site above them is its own. */
+/* What a reader of the residual stream knows of the hidden dimensions. Its map is the rows that it
+ * keeps of all its weights, one below the other; the site above them is its own. */
 #include "pipeline.h"
 
 #include "espalier/core/memory.h"
 
 #include <math.h>
 
-/* Rows of a reader's map: those of the units kept, of a vocabulary those that were measured. NULL: all. */
+/* Rows of a reader's map: those of the units kept, of a vocabulary those that were measured. NULL:
+ * all. */
 static esp_status list_rows(prune_job *job, const esp_reader *reader, int64_t **rows, int64_t *n) {
   const esp_linear *linear = &reader->linear;
   if (reader->stage < job->dense->n_stages || job->dense->task != ESP_TASK_LANGUAGE) {
@@ -24,7 +25,8 @@ static esp_status list_rows(prune_job *job, const esp_reader *reader, int64_t **
 static esp_status check_rows(const esp_linear *linear, const int64_t *rows, int64_t n) {
   for (int64_t i = 0; rows && i < n; i++)
     if (rows[i] < 0 || rows[i] >= linear->outputs)
-      return esp_fail(ESP_FORMAT, "statistics: expected logits 0 to %lld, found %lld; collect again",
+      return esp_fail(ESP_FORMAT,
+                      "statistics: expected logits 0 to %lld, found %lld; collect again",
                       (long long)linear->outputs - 1, (long long)rows[i]);
   return ESP_OK;
 }
@@ -46,8 +48,8 @@ static esp_status append_rows(prune_job *job, const esp_reader *reader, site_evi
   int64_t *rows = NULL, n = 0;
   esp_status status = list_rows(job, reader, &rows, &n);
   if (status == ESP_OK) status = esp_agree(job->comm, check_rows(&reader->linear, rows, n));
-  if (status == ESP_OK) copy_rows(job->dense, &reader->linear, rows, n,
-                                  self->map + *outputs * reader->linear.inputs);
+  if (status == ESP_OK)
+    copy_rows(job->dense, &reader->linear, rows, n, self->map + *outputs * reader->linear.inputs);
   *outputs += n;
   esp_free(&rows);
   return status;
@@ -92,7 +94,8 @@ static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *si
 
 static unsigned choose_loads(const prune_job *job) {
   if (needs_activation_covariance(job)) return ESP_LOAD_COVARIANCE;
-  return job->criterion->needs & (ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE) ? ESP_LOAD_PLANES : 0;
+  return job->criterion->needs & (ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE) ? ESP_LOAD_PLANES
+                                                                                : 0;
 }
 
 esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self,

@@ -59,6 +59,8 @@ static const esp_option rows[] = {
      "samples that bin edges are computed from"},
     {"collect.top_units", ESP_OPTION_INT, AT(top_units), "256", 1, 1e6, false, NULL, COLLECT | PRUNE, 0,
      "N", "logits of a vocabulary that are measured: those with most probability mass"},
+    {"collect.fisher_tokens", ESP_OPTION_INT, AT(fisher_tokens), "8192", 0, 2e9, false, NULL,
+     COLLECT | PRUNE, 0, "N", "rows that the softmax layer's Fisher information is computed from; 0: none"},
     {"collect.covariance", ESP_OPTION_FLAG, AT(covariance), "true", 1, 0, false, NULL, COLLECT, 0,
      NULL, "store second moments, for set-mi and least squares"},
     {"collect.width", ESP_OPTION_FLAG, AT(width), "true", 1, 0, false, NULL, COLLECT, 0, NULL,
@@ -76,6 +78,9 @@ static const esp_option rows[] = {
      "NAME", "what a unit is worth; espalier info lists them"},
     {"prune.moments", ESP_OPTION_TEXT, AT(moments), "activations", 1, 0, false, "activations|codes",
      PRUNE, 0, "NAME", "covariance behind set-mi: of activations, or from joint counts"},
+    {"prune.metric", ESP_OPTION_TEXT, AT(metric), "outputs", 1, 0, false, "outputs|fisher", PRUNE, 0,
+     "NAME", "in which set-mi compares outputs of a site: as they are, or by the softmax layer's Fisher "
+     "information"},
     {"prune.ridge", ESP_OPTION_REAL, AT(ridge), "1e-3", 1e-12, 1e3, false, NULL, PRUNE, 0, "X",
      "ridge of set-mi, relative to the mean variance"},
     {"prune.multiple_of", ESP_OPTION_INT, AT(multiple_of), "1", 1, 1 << 20, false, NULL, PRUNE, 0,

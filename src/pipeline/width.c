@@ -1,5 +1,5 @@
-/* The hidden dimensions, the same in all layers, are chosen last: by all readers of the residual stream together,
- * each for what the selection above has left of it. */
+/* The hidden dimensions, the same in all layers, are chosen last: by all readers of the residual
+ * stream together, each for what the selection above has left of it. */
 #include "pipeline.h"
 
 #include "espalier/core/log.h"
@@ -9,7 +9,9 @@
 
 #include <inttypes.h>
 
-bool has_width(const prune_job *job) { return job->sparsity[job->dense->n_stages] >= 0.0; }
+bool has_width(const prune_job *job) {
+  return job->sparsity[job->dense->n_stages] >= 0.0;
+}
 
 /* joint is NULL but on rank 0. */
 static esp_status add_reader(prune_job *job, int stage, const double *producer_norm,
@@ -31,8 +33,7 @@ static esp_status add_readers(prune_job *job, esp_joint *joint) {
   esp_status status = esp_agree(job->comm, compute_writer_norms(job->dense, norms));
   for (int stage = job->dense->n_stages; stage >= 0 && status == ESP_OK; stage--) {
     int n;
-    if (esp_model_get_readers(job->dense, stage, &n))
-      status = add_reader(job, stage, norms, joint);
+    if (esp_model_get_readers(job->dense, stage, &n)) status = add_reader(job, stage, norms, joint);
   }
   esp_free(&norms);
   return status;
@@ -43,7 +44,8 @@ static esp_status rank_dimensions(prune_job *job, int64_t *order, double *score)
   esp_joint *joint = NULL;
   esp_status status = ESP_OK;
   if (job->comm->rank == 0)
-    status = esp_joint_new(job->criterion, job->dense->width.units, job->dense->n_stages + 1, &joint);
+    status =
+        esp_joint_new(job->criterion, job->dense->width.units, job->dense->n_stages + 1, &joint);
   status = esp_agree(job->comm, status);
   if (status == ESP_OK) status = add_readers(job, joint);
   if (status == ESP_OK && joint) status = esp_joint_rank(joint, order, score);
@@ -66,7 +68,8 @@ static void keep_dimensions(prune_job *job, const int64_t *order) {
   esp_keep_first(order, n, job->selection.kept[at]);
   json_array_insert_new(job->sites, 0,
                         json_pack("{s:s, s:s, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
-                                  ESP_SITE_WIDTH, "units", (json_int_t)units, "kept", (json_int_t)n));
+                                  ESP_SITE_WIDTH, "units", (json_int_t)units, "kept",
+                                  (json_int_t)n));
   esp_log_info("select width: %" PRId64 " of %" PRId64 " hidden dimensions kept", n, units);
 }
 

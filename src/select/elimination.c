@@ -138,7 +138,8 @@ static esp_status price(elimination *self, int64_t unit) {
   return ESP_OK;
 }
 
-/* Without a refit the error is sum_(i,j removed) H_ij, H = M^T M o G, so the next one i costs H_ii + 2 sum_j H_ij. */
+/* Without a refit the error is sum_(i,j removed) H_ij, H = M^T M o G, so the next one i costs H_ii
+ * + 2 sum_j H_ij. */
 static void prepare_fixed(elimination *self) {
   const int64_t n = self->units, outputs = self->evidence.outputs;
   double *map = ESP_NEW(double, n *PANEL);

@@ -79,15 +79,22 @@ esp_status repair_load(esp_repair_job *job, int stage) {
   return esp_agree(job->comm, load_local(job, stage));
 }
 
+/* A consumer that reads all it read is right as it is. */
+static bool is_whole(const esp_repair_job *job, int stage) {
+  return job->pruned->stages[stage].consumer.inputs == job->dense->stages[stage].consumer.inputs;
+}
+
 static esp_status fit_one(esp_repair_job *job, int stage, consumer_fit fit) {
+  json_t *report = json_object();
+  json_object_set_new(job->report, job->dense->stages[stage].name, report);
+  if (is_whole(job, stage)) return ESP_OK;
   ESP_TRY(repair_load(job, stage));
   consumer self;
-  json_t *report = json_object();
   consumer_init(&self, job, stage);
   const esp_status status = fit(job, stage, &self, report);
   if (status == ESP_OK) consumer_store(&self, job, stage);
-  json_object_set_new(job->report, self.dense_stage->name, report);
   consumer_clear(&self);
+  esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
   return status;
 }

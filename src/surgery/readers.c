@@ -1,6 +1,7 @@
-/* Readers of the residual stream after a cut of the width. A norm over fewer dimensions is not the old one's cut, so
- * a reader is refitted to what it gave: W' = argmin E||W n(r) - W' n'(r')||^2, for the kept rows of W, with n the
- * dense model's norm of its stream r and n' the pruned model's of its own, r'. METHOD section 6 (ours). */
+/* Readers of the residual stream after a cut of the width. A norm over fewer dimensions is not the
+ * old one's cut, so a reader is refitted to what it gave: W' = argmin E||W n(r) - W' n'(r')||^2,
+ * for the kept rows of W, with n the dense model's norm of its stream r and n' the pruned model's
+ * of its own, r'. METHOD section 6 (ours). */
 #include "streams.h"
 
 #include "espalier/core/memory.h"
@@ -53,9 +54,12 @@ static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int
   return ESP_OK;
 }
 
-static int64_t dense_row(const reader *self, int64_t i) { return self->rows ? self->rows[i] : i; }
+static int64_t dense_row(const reader *self, int64_t i) {
+  return self->rows ? self->rows[i] : i;
+}
 
-/* Outputs [begin, begin + n_out) as matrices: rows of the dense map, and the cut ones to start from. */
+/* Outputs [begin, begin + n_out) as matrices: rows of the dense map, and the cut ones to start
+ * from. */
 static void read_rows(const reader *self, const esp_model *dense, int64_t begin, stream_fit *fit,
                       float *rows, float *bias) {
   for (int64_t i = 0; i < fit->n_out; i++) {
@@ -148,8 +152,7 @@ static void follow(streams *self) {
   const int64_t *kept = job->selection->kept[job->dense->n_stages];
   for (int64_t i = 0; i < job->shard->count; i++)
     for (int64_t r = 0; r < self->rows; r++)
-      for (int64_t j = 0; j < k; j++)
-        self->pruned[i][r * k + j] = self->dense[i][r * d + kept[j]];
+      for (int64_t j = 0; j < k; j++) self->pruned[i][r * k + j] = self->dense[i][r * d + kept[j]];
 }
 
 static esp_status fit_stage(streams *self, int stage) {
@@ -159,6 +162,7 @@ static esp_status fit_stage(streams *self, int stage) {
   esp_status status = readers_fit(self, stage);
   if (status == ESP_OK && stage < job->dense->n_stages)
     status = esp_agree(job->comm, streams_advance(self, job->dense, self->dense, stage));
+  esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
   return status;
 }

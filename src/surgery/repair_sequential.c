@@ -72,6 +72,7 @@ static esp_status repair_stage(streams *self, int stage) {
   if (status == ESP_OK) status = repair_writer(self, stage, report);
   if (status == ESP_OK)
     status = esp_agree(job->comm, streams_advance(self, job->pruned, self->pruned, stage));
+  esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
   return status;
 }

@@ -8,7 +8,9 @@
 
 enum { HOLD_OUT = 8 };
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 static int64_t count_targets(const esp_model *model) {
   int64_t most = model->max_state;
@@ -25,9 +27,9 @@ static void allocate(streams *self, esp_repair_job *job) {
                     .rows = rows,
                     .dense = ESP_NEW(float *, job->shard->count),
                     .pruned = ESP_NEW(float *, job->shard->count),
-                    .x_dense = ESP_NEW(float, rows * widest),
-                    .x = ESP_NEW(float, rows * widest),
-                    .target = ESP_NEW(float, rows * count_targets(dense)),
+                    .x_dense = ESP_NEW(float, rows *widest),
+                    .x = ESP_NEW(float, rows *widest),
+                    .target = ESP_NEW(float, rows *count_targets(dense)),
                     .weight = ESP_NEW(float, rows)};
 }
 
@@ -60,6 +62,8 @@ static esp_status embed_local(streams *self) {
     job->dense->family->embed(job->dense, &batch, self->dense[i]);
     job->pruned->family->embed(job->pruned, &batch, self->pruned[i]);
   }
+  esp_model_unload(job->pruned, ESP_STAGE_EMBED);
+  esp_model_unload(job->dense, ESP_STAGE_EMBED);
   return ESP_OK;
 }
 
@@ -93,7 +97,8 @@ static void compute_rms(const float *values, int64_t rows, int64_t n, double *rm
   }
 }
 
-/* The sums' scales come from micro-batch 0, which is always rank 0's, so they don't depend on the ranks. */
+/* The sums' scales come from micro-batch 0, which is always rank 0's, so they don't depend on the
+ * ranks. */
 static void init_sums(streams *self, const stream_fit *fit, int64_t rows, regression parts[2]) {
   const esp_comm *comm = self->job->comm;
   const int64_t n_in = fit->n_in, n_out = fit->n_out;
@@ -108,7 +113,8 @@ static void init_sums(streams *self, const stream_fit *fit, int64_t rows, regres
   esp_free(&rms);
 }
 
-/* Micro-batch i of all is held out: the last of every eight, or the last of all if there are fewer. */
+/* Micro-batch i of all is held out: the last of every eight, or the last of all if there are fewer.
+ */
 static bool is_held_out(const esp_shard *shard, int64_t i) {
   const int64_t every = shard->n_batches < HOLD_OUT ? shard->n_batches : HOLD_OUT;
   return every > 1 && i % every == every - 1;
@@ -119,7 +125,8 @@ static esp_status add_local(streams *self, int64_t i, int64_t rows, regression p
   return regression_add_local(&parts[part], rows, self->x, self->target, self->weight);
 }
 
-/* All micro-batches of this rank; the first is formed before the sums' scales are known. Collective. */
+/* All micro-batches of this rank; the first is formed before the sums' scales are known.
+ * Collective. */
 static esp_status sum_rows(streams *self, const stream_fit *fit, regression parts[2]) {
   const esp_comm *comm = self->job->comm;
   int64_t rows = 0;
@@ -144,7 +151,8 @@ static void report_choice(const correction_choice *choice, json_t *report) {
 }
 
 /* Without held-out samples there is nothing to choose by, and the start stays. */
-static esp_status fit_sums(streams *self, const stream_fit *fit, regression parts[2], json_t *report) {
+static esp_status fit_sums(streams *self, const stream_fit *fit, regression parts[2],
+                           json_t *report) {
   const size_t bytes = (size_t)(fit->n_out * fit->n_in) * sizeof(float);
   float *start = ESP_NEW(float, fit->n_out * fit->n_in);
   memcpy(start, fit->weights, bytes);

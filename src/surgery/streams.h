@@ -1,5 +1,6 @@
-/* Two streams of hidden states through the calibration samples, the dense model's and that of the model as cut and
- * repaired so far, and fits of linear maps to what one should get from the other. */
+/* Two streams of hidden states through the calibration samples, the dense model's and that of the
+ * model as cut and repaired so far, and fits of linear maps to what one should get from the other.
+ */
 #ifndef ESPALIER_SRC_SURGERY_STREAMS_H
 #define ESPALIER_SRC_SURGERY_STREAMS_H
 
@@ -31,23 +32,25 @@ typedef struct stream_fit stream_fit;
 struct stream_fit {
   int stage;
   int64_t n_in, n_out;
-  float *weights; // (n_out, n_in): the start, then the fit
-  float *bias;    // (n_out) or NULL: without a bias
+  float *weights;                  // (n_out, n_in): the start, then the fit
+  float *bias;                     // (n_out) or NULL: without a bias
   const float *dense, *dense_bias; // of a reader: (n_out, D), (n_out)
-  /* Leave x (rows, n_in), target (rows, n_out) and weight of this rank's micro-batch i in the streams' scratch,
-   * without padding. Called once a micro-batch, in order. */
+  /* Leave x (rows, n_in), target (rows, n_out) and weight of this rank's micro-batch i in the
+   * streams' scratch, without padding. Called once a micro-batch, in order. */
   esp_status (*form)(streams *self, const stream_fit *fit, int64_t i, int64_t *rows);
 };
 /* Drop padding from the scratch; returns the rows that are left. Local. */
 int64_t streams_drop_padding(streams *self, const esp_batch *batch, const stream_fit *fit);
 
-/* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out. Collective. */
+/* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out.
+ * Collective. */
 esp_status streams_fit(streams *self, const stream_fit *fit, json_t *report);
 
-/* Refit what reads the stream for a stage (n_stages: the head), whose weights are loaded, to what the dense
- * model's gives for the dense stream. Tied heads are left alone. Collective. */
+/* Refit what reads the stream for a stage (n_stages: the head), whose weights are loaded, to what
+ * the dense model's gives for the dense stream. Tied heads are left alone. Collective. */
 esp_status readers_fit(streams *self, int stage);
-/* The same for all stages with the dense stream itself, less the dimensions removed, as the pruned one's. Collective. */
+/* The same for all stages with the dense stream itself, less the dimensions removed, as the pruned
+ * one's. Collective. */
 esp_status readers_fit_all(esp_repair_job *job);
 /* Whether the width was cut. Local. */
 bool readers_are_cut(const esp_repair_job *job);

@@ -42,7 +42,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 export ESPALIER_HOME=$root ESPALIER_ENV=$SCRATCH/env.sh
-sed "s|^export ESPALIER=.*|export ESPALIER=$ESPALIER|" "$root/slurm/env.sh.example" >env.sh
+python=python3 pictures=0
+for candidate in python3 /usr/bin/python3; do # Debian's packages belong to the second
+  if "$candidate" -c 'import h5py, matplotlib, numpy' 2>/dev/null; then python=$candidate pictures=1 && break; fi
+done
+sed "s|^export ESPALIER=.*|export ESPALIER=$ESPALIER|; s|^export ESPALIER_PYTHON=[^ ]*|export ESPALIER_PYTHON=$python|" \
+  "$root/slurm/env.sh.example" >env.sh
 export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=^ucx # no search for networks
 
 "$HELPERS/make_data" data 8 4 600 200
@@ -80,6 +85,7 @@ check "table: every row has an accuracy" test "$(column sweep/table.csv accuracy
 check "table: six selections" test "$(column sweep/table.csv selection_checksum | tr ' ' '\n' | sort -u | grep -c .)" = 6
 check "table: 11 of 12" grep -q "^11 of 12 tasks succeeded$" sweep/table.txt
 check "table: the failed one is named, with its reason" grep -q "^failed: wrong: .*sparsity.*1.5" sweep/table.txt
+check "page: where Python has what it needs" test "$(find sweep -name report.html -size +20k | wc -l)" = $pictures
 check "scaling: completed" test "$(state "$scaling" COMPLETED)" = 1
 check "scaling: three rank counts" test "$(column scaling/scaling.csv ranks | tr ' ' '\n' | sort -u | wc -l)" = 3
 check "scaling: the same units" grep -q "^selection checksum [0-9a-f]* at every rank count$" scaling/scaling.txt

@@ -11,6 +11,8 @@ typedef struct esp_collect_options {
   int64_t pilot;       // samples that the edges are computed from
   bool covariance;     // second moments (F, F) of each site
   bool width;          // also what each sub-layer and the head read of the residual stream
+  int64_t fisher_tokens; // rows that the Fisher information is computed from, whole micro-batches; 0: none
+  uint64_t seed;       // of the labels sampled for it
   int64_t top_units;   // logits measured of a vocabulary: those with most probability mass
 } esp_collect_options;
 

@@ -7,6 +7,8 @@
  *   /<site>/mean, variance, norm, activation  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2), and
  *                    sqrt(sum over sequences of (mean |x|)^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
+ *   /<stage>/fisher  (state_out, state_out) float32, where collected: E[g g^T], g = d log p(sampled label) / d (result of
+ *                    the stage's consumer)
  *   /logits/units    (F) int64: which logits were measured
  * Sites are those of the model, then "logits"; where asked for, "width.<site>" is the residual stream as normalised
  * for that site, and "width.head" for the head. Sums behind mean, variance and covariance are exact
@@ -25,6 +27,9 @@
 #define ESP_META_LOGITS "logit_units"
 /* Whether the residual stream's sites are there. */
 #define ESP_META_WIDTH "width"
+
+/* Rows that the Fisher information was computed from; 0: there is none. */
+#define ESP_META_FISHER "fisher_rows"
 
 /* An open statistics file, read or written. Members are read-only outside stats.c. */
 typedef struct esp_stats {
@@ -53,6 +58,10 @@ esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta
                             const esp_shard *shard, esp_stats **stats);
 /* Write one site; covariance here is this rank's block of rows only. Collective. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
+/* Write a stage's Fisher information: this rank's block of the n rows. Load all of it: (n, n). Collective. */
+esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
+                                  const float *rows);
+esp_status esp_stats_load_fisher(esp_stats *stats, const char *stage, int64_t n, float *fisher);
 esp_status esp_stats_commit(esp_stats **stats);
 
 /* Open; FORMAT: not statistics, or damaged. Collective. */

@@ -23,9 +23,9 @@ typedef struct esp_settings {
   int64_t epochs, batch;     // train
   char *optimizer;
   double rate, warmup, weight_decay, momentum;
-  int64_t samples, bins, pilot, top_units; // collect
+  int64_t samples, bins, pilot, top_units, fisher_tokens; // collect
   bool covariance, width;
-  char *stats, *criterion, *moments, *repair, *sites, *heads; // prune
+  char *stats, *criterion, *moments, *metric, *repair, *sites, *heads; // prune
   double sparsity, ridge, repair_ridge;
   int64_t multiple_of, min_keep;
   int64_t speed_batch, repeats; // eval

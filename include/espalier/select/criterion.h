@@ -14,6 +14,7 @@ enum {
   ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance
   ESP_NEEDS_MAP = 4,         // evidence.map
   ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
+  ESP_NEEDS_METRIC = 32,     // evidence.map times a root of the metric (metric.h), where there is one
   ESP_NEEDS_MOMENTS = 16     // evidence.mean, variance, norm, activation
 };
 

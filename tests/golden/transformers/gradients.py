@@ -46,6 +46,9 @@ def compute(folder):
         data = {name: values[()] for name, values in file.items() if name in ("tokens", "lengths", "token_types")}
     model = load(folder)
     model.requires_grad_(True)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.padding_idx = None  # PyTorch would leave out its gradient
     run(model, data).backward()
     prefix = "bert." if type(model).__name__ == "BertModel" else ""
     return {prefix + name: pick(weight.grad) for name, weight in model.named_parameters(remove_duplicate=False)

@@ -1,0 +1,36 @@
+#include "espalier/select/metric.h"
+
+#include "espalier/core/memory.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+
+static const double TINY = 1e-6;
+
+static double compute_trace(const double *metric, int64_t n) {
+  double trace = 0.0;
+  for (int64_t i = 0; i < n; i++) trace += metric[i * n + i];
+  return trace;
+}
+
+/* A column-major lower factor L of F = L L^T is, row-major, the upper R of F = R^T R. */
+esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t features,
+                            float *map) {
+  const int size = esp_int(n);
+  const double tiny = TINY * compute_trace(metric, n) / (double)(n > 0 ? n : 1);
+  int info = tiny > 0.0 && isfinite(tiny) ? 0 : -1;
+  for (int64_t i = 0; i < n; i++) metric[i * n + i] += tiny;
+  if (info == 0) info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', size, metric, size);
+  if (info != 0)
+    return esp_fail(ESP_NUMERIC,
+                    "site '%s': expected a positive Fisher information, found none; collect it "
+                    "again with more --fisher-tokens, or choose --metric outputs",
+                    site);
+  float *root = ESP_NEW(float, n *n);
+  for (int64_t i = 0; i < n * n; i++) root[i] = (float)(metric[i] * sqrt(0.5));
+  cblas_strmm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, size,
+              esp_int(features), 1.0f, root, size, map, esp_int(features));
+  esp_free(&root);
+  return ESP_OK;
+}

@@ -1,0 +1,5 @@
+# analysis/*.py on files of the program; skipped without Debian's python3-h5py, python3-numpy, python3-matplotlib.
+add_test(NAME analysis.report COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/analysis/run.sh)
+set_tests_properties(analysis.report PROPERTIES
+  LABELS analysis TIMEOUT 300 SKIP_RETURN_CODE 77 FIXTURES_REQUIRED cli_shared
+  ENVIRONMENT "${TEST_ENVIRONMENT};ESPALIER=$<TARGET_FILE:espalier>;HELPERS=${cli_folder};RANKS=2;SHARED=${cli_folder}/shared;SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/analysis")

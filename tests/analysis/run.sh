@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# analysis/*.py on files that the program has just written.
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+python=
+for candidate in python3 /usr/bin/python3; do # Debian's packages belong to the second
+  if "$candidate" -c 'import h5py, matplotlib, numpy' 2>/dev/null; then python=$candidate && break; fi
+done
+[[ $python ]] || { echo "skipped: no Python with h5py, NumPy and matplotlib here" && exit 77; }
+. "$root/tests/cli/lib.sh"
+
+report() { "$python" "$root/analysis/report.py" "$@"; }
+for criterion in random set-mi; do
+  for sparsity in 0.5 0.75; do
+    must prune "$model" --stats "$stats" --criterion $criterion --sparsity $sparsity -o "$criterion-$sparsity.h5"
+  done
+done
+must eval "$model" ./*.h5 -d "$data" --repeats 1 --json eval.json
+for ranks in 1 2 3; do RANKS=$ranks must prune "$model" --stats "$stats" -o "ranks-$ranks.h5"; done
+llama=$root/tests/models/llama
+must prune "$llama" --data "$llama/calibration.h5" --samples 64 --pilot 64 --micro-batch 8 --sites ffn -o bf16.h5
+
+check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json -o page.html
+check "what it says" "$python" "$root/tests/analysis/check.py" "$root" set-mi-0.75.h5 bf16.h5 page.html
+cat check.log
+check "a page without eval" report bf16.h5.report.json -o bf16.html
+check "no quality without eval" eval '! grep -q "Quality against" bf16.html'
+check "load lists" "$python" "$root/analysis/load.py" bf16.h5
+refuses() { ! report "$@" -o refused.html 2>message && grep -q "$1" message && [[ ! -e refused.html ]]; }
+echo '{"criterion": "mi"}' >other.json
+check "another JSON file is refused" refuses other.json
+echo '{' >broken.json
+check "broken JSON is refused" refuses broken.json
+check "a missing file is refused" refuses missing.json
+not_loaded() { ! "$python" "$root/analysis/load.py" "$1" 2>message && grep -q "not a model" message; }
+check "statistics are no model" not_loaded "$stats"
+finish

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The width of a trained language model: one selection at any number of ranks, a model that opens again, and an
+# information criterion that beats chance.
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+llama=$(dirname -- "${BASH_SOURCE[0]}")/../models/llama
+get() { "$HELPERS/json_get" "$@"; }
+perplexity() { get "$1.json" results 0 perplexity; }
+
+run 2 collect "$llama" -d "$llama/calibration.h5" --samples 24 -o s.h5 --quiet >/dev/null
+for ranks in 1 2 3; do
+  run $ranks prune "$llama" --stats s.h5 --sites width=0.25 --repair none -o "p$ranks.h5" --quiet |
+    grep checksum >"checksum$ranks"
+  check "np$ranks: selection" cmp checksum1 "checksum$ranks"
+  check "np$ranks: kept units" h5diff p1.h5 "p$ranks.h5" /kept
+  check "np$ranks: weights" h5diff p1.h5 "p$ranks.h5" /model
+done
+for criterion in random set-mi; do
+  must prune "$llama" --stats s.h5 -d "$llama/calibration.h5" --sites width=0.25 --criterion $criterion -o $criterion.h5 --quiet
+  must eval $criterion.h5 -d "$llama/heldout.h5" --no-speed --json $criterion.json --quiet
+done
+check "dimensions kept" test "$(get set-mi.h5.report.json sites 0 kept)" = 144
+check "set-mi below random" awk "BEGIN { exit !($(perplexity set-mi) < $(perplexity random)) }"
+must info set-mi.h5 --json info.json
+check "info: the width is a site" test "$(get info.json sites 8 units)" = 144
+
+expect_failure "forward selection" "set-mi-forward" -- \
+  prune "$llama" --stats s.h5 --sites width --criterion set-mi-forward --repair none -o out/p.h5
+expect_failure "a model without a width" "width" -- \
+  prune "$model" --stats "$stats" --sites width --repair none -o out/p.h5
+run 1 collect "$llama" -d "$llama/calibration.h5" --samples 16 --no-width -o n.h5 --quiet >/dev/null
+expect_failure "statistics without it" "--width" -- \
+  prune "$llama" --stats n.h5 --sites width --repair none -o out/p.h5 --allow-idle
+finish

@@ -1,0 +1,165 @@
+#include "espalier/select/joint.h"
+
+#include "set_mi_plain.h"
+
+enum { READERS = 2 };
+
+static const esp_criterion *find(const char *name) {
+  const esp_criterion *criterion = NULL;
+  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
+  return criterion;
+}
+
+static ranking rank_jointly(const char *name, const esp_evidence *readers, int n) {
+  ranking result = {{0}, {0}};
+  esp_joint *joint = NULL;
+  assert_int_equal(esp_joint_new(find(name), readers[0].units, n, &joint), ESP_OK);
+  for (int r = 0; r < n; r++) assert_int_equal(esp_joint_add(joint, &readers[r]), ESP_OK);
+  assert_int_equal(esp_joint_rank(joint, result.order, result.score), ESP_OK);
+  esp_joint_free(&joint);
+  return result;
+}
+
+/* tr(M G M^T), by which a reader's costs are divided. */
+static double compute_total(const esp_evidence *e) {
+  double *cross = make_cross(e), total = 0;
+  for (int64_t f = 0; f < e->units; f++)
+    for (int64_t j = 0; j < e->outputs; j++)
+      total += cross[f * e->outputs + j] * (double)e->map[j * e->units + f];
+  esp_free(&cross);
+  return total;
+}
+
+/* Part of a reader's output that is lost when only the units marked in kept are there, refitted. */
+static double lose_refitted(const esp_evidence *e, const bool *kept) {
+  double *cross = make_cross(e), *explained = ESP_NEW(double, e->outputs), sum = 0;
+  explain(e, cross, kept, explained);
+  for (int64_t j = 0; j < e->outputs; j++) sum += explained[j];
+  esp_free(&explained);
+  esp_free(&cross);
+  return -sum / compute_total(e);
+}
+
+/* The same as it stands: E||M_R x_R||^2 of the removed units R. */
+static double lose_fixed(const esp_evidence *e, const bool *kept) {
+  double sum = 0;
+  for (int64_t j = 0; j < e->outputs; j++)
+    for (int64_t a = 0; a < e->units; a++)
+      for (int64_t b = 0; b < e->units; b++)
+        if (!kept[a] && !kept[b])
+          sum += (double)e->map[j * e->units + a] * e->covariance[a * e->units + b] *
+                 (double)e->map[j * e->units + b];
+  return sum / compute_total(e);
+}
+
+static double lose(const esp_evidence *readers, const bool *kept) {
+  double sum = 0;
+  for (int r = 0; r < READERS; r++)
+    sum += readers[r].is_fixed ? lose_fixed(&readers[r], kept) : lose_refitted(&readers[r], kept);
+  return sum;
+}
+
+/* Remove the unit that raises the loss least, all losses computed anew at every step. */
+static void order_plainly(const esp_evidence *readers, int64_t *order) {
+  bool kept[MOST_UNITS];
+  for (int64_t u = 0; u < MOST_UNITS; u++) kept[u] = true;
+  for (int64_t k = readers[0].units - 1; k >= 0; k--) {
+    double least = INFINITY;
+    for (int64_t u = 0; u < readers[0].units; u++) {
+      if (!kept[u]) continue;
+      kept[u] = false;
+      const double loss = lose(readers, kept);
+      kept[u] = true;
+      if (loss >= least) continue;
+      least = loss;
+      order[k] = u;
+    }
+    kept[order[k]] = false;
+  }
+}
+
+static void check_plain(int64_t units, bool has_fixed) {
+  problem a = problem_new(units, 1, 4, 7), b = problem_new(units, 1, 9, 8);
+  esp_evidence readers[READERS] = {a.evidence, b.evidence};
+  int64_t want[MOST_UNITS];
+  for (int r = 0; r < READERS; r++) readers[r].output_scale = NULL;
+  readers[1].is_fixed = has_fixed;
+  order_plainly(readers, want);
+  const ranking found = rank_jointly("set-mi", readers, READERS);
+  assert_order(found.order, want, units);
+  for (int64_t k = 1; k < units; k++)
+    assert_true(found.score[found.order[k]] <= found.score[found.order[k - 1]]);
+  problem_clear(&a);
+  problem_clear(&b);
+}
+
+static void joint_set_mi_is_the_plain_version(void **state) {
+  (void)state;
+  check_plain(1, false);
+  check_plain(17, false);
+}
+
+static void joint_set_mi_of_a_reader_that_stays_is_the_plain_version(void **state) {
+  (void)state;
+  check_plain(1, true);
+  check_plain(17, true);
+}
+
+static void joint_set_mi_of_one_reader_is_its_order(void **state) {
+  (void)state;
+  problem p = problem_new(40, 1, 6, 3);
+  p.evidence.output_scale = NULL;
+  const ranking alone = must_rank("set-mi", &p.evidence);
+  const ranking joint = rank_jointly("set-mi", &p.evidence, 1);
+  assert_order(joint.order, alone.order, 40);
+  problem_clear(&p);
+}
+
+/* Products 3 1 4 and 10 0 0: over their sums 3/8 1/8 4/8 and 1 0 0. */
+static void joint_rank_sums_scores_over_their_sums(void **state) {
+  (void)state;
+  const double producers[] = {1, 1, 2}, first[] = {3, 1, 2}, second[] = {10, 0, 0};
+  const esp_evidence readers[READERS] = {
+      {.site = "a", .units = 3, .width = 1, .producer_norm = producers, .consumer_norm = first},
+      {.site = "b", .units = 3, .width = 1, .producer_norm = producers, .consumer_norm = second}};
+  const int64_t order[] = {0, 2, 1};
+  const double score[] = {1.375, 0.125, 0.5};
+  const ranking found = rank_jointly("magnitude", readers, READERS);
+  assert_order(found.order, order, 3);
+  assert_close(found.score, score, 3, 1e-12);
+}
+
+static void joint_random_is_the_permutation(void **state) {
+  (void)state;
+  const esp_evidence reader = {.site = "r", .units = 9, .width = 1, .seed = 4, .stream = 2};
+  const esp_evidence readers[READERS] = {reader, reader};
+  const ranking alone = must_rank("random", &reader);
+  assert_order(rank_jointly("random", readers, READERS).order, alone.order, 9);
+}
+
+static void joint_new_refuses_forward_selection(void **state) {
+  (void)state;
+  esp_joint *joint = NULL;
+  assert_failure(esp_joint_new(find("set-mi-forward"), 3, 2, &joint), ESP_USAGE, "set-mi-forward");
+  assert_null(joint);
+  esp_joint_free(&joint);
+}
+
+static void joint_add_passes_on_what_the_criterion_says(void **state) {
+  (void)state;
+  problem p = problem_new(5, 1, 2, 3);
+  esp_joint *joint = NULL;
+  p.covariance[0] = NAN;
+  assert_int_equal(esp_joint_new(find("set-mi"), 5, 1, &joint), ESP_OK);
+  assert_failure(esp_joint_add(joint, &p.evidence), ESP_NUMERIC, "covariance");
+  esp_joint_free(&joint);
+  problem_clear(&p);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(joint_set_mi_is_the_plain_version),
+              cmocka_unit_test(joint_set_mi_of_a_reader_that_stays_is_the_plain_version),
+              cmocka_unit_test(joint_set_mi_of_one_reader_is_its_order),
+              cmocka_unit_test(joint_rank_sums_scores_over_their_sums),
+              cmocka_unit_test(joint_random_is_the_permutation),
+              cmocka_unit_test(joint_new_refuses_forward_selection),
+              cmocka_unit_test(joint_add_passes_on_what_the_criterion_says))
