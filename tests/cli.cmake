@@ -24,6 +24,8 @@ foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prun
   esp_cli_test(${name} 1 3)
 endforeach()
 esp_cli_test(idle_ranks 3 7)
+esp_cli_test(checkpoints 3)
 esp_cli_test(export 3) # it compares with one rank itself
 esp_cli_test(width 2) # it runs 1 to 3 ranks for the selection itself
+esp_cli_test(metric 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself

@@ -4,6 +4,7 @@
 #include "h5_internal.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 static esp_status build_local(const char *kind, const char *extra_json, char **text) {
@@ -16,7 +17,7 @@ static esp_status build_local(const char *kind, const char *extra_json, char **t
         esp_fail(ESP_FORMAT, "members for /meta of %s are not a JSON object: %s", kind, extra_json);
   char *dump = status == ESP_OK ? json_dumps(meta, JSON_INDENT(1)) : NULL;
   if (dump) *text = esp_strdup(dump);
-  esp_free(&dump);
+  free(dump);
   json_decref(extra);
   json_decref(meta);
   return status;

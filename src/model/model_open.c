@@ -87,13 +87,13 @@ static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   return ESP_OK;
 }
 
-static esp_status parse_config(const char *path, const char *text, json_t **config) {
+static esp_status parse_config(const char *text, json_t **config) {
   json_error_t error;
   *config = json_loads(text, 0, &error);
   if (json_is_object(*config)) return ESP_OK;
   json_decref(*config);
   *config = NULL;
-  return esp_fail(ESP_FORMAT, "%s: expected a JSON object as configuration, found line %d: %s", path,
+  return esp_fail(ESP_FORMAT, "expected a JSON object as configuration, found line %d: %s",
                   error.line, error.text);
 }
 
@@ -101,7 +101,7 @@ static esp_status parse_config(const char *path, const char *text, json_t **conf
 static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
   const char *name;
   const esp_family *family;
-  ESP_TRY(parse_config(set->path, set->config, config));
+  ESP_TRY(parse_config(set->config, config));
   ESP_TRY(esp_config_get_text(*config, "model_type", &name));
   ESP_TRY(esp_family_find(name, &family));
   if (family->complete) family->complete(*config, set);

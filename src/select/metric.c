@@ -6,7 +6,7 @@
 #include <lapacke.h>
 #include <math.h>
 
-static const double TINY = 1e-6;
+static const double SHRINKAGE = 0.1; // 1e-6 gave higher losses on all models measured
 
 static double compute_trace(const double *metric, int64_t n) {
   double trace = 0.0;
@@ -18,9 +18,9 @@ static double compute_trace(const double *metric, int64_t n) {
 esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t features,
                             float *map) {
   const int size = esp_int(n);
-  const double tiny = TINY * compute_trace(metric, n) / (double)(n > 0 ? n : 1);
-  int info = tiny > 0.0 && isfinite(tiny) ? 0 : -1;
-  for (int64_t i = 0; i < n; i++) metric[i * n + i] += tiny;
+  const double ridge = SHRINKAGE * compute_trace(metric, n) / (double)(n > 0 ? n : 1);
+  int info = ridge > 0.0 && isfinite(ridge) ? 0 : -1;
+  for (int64_t i = 0; i < n; i++) metric[i * n + i] += ridge;
   if (info == 0) info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', size, metric, size);
   if (info != 0)
     return esp_fail(ESP_NUMERIC,

@@ -8,14 +8,15 @@
 
 static void esp_metric_apply_gives_an_example_by_hand(void **state) {
   (void)state;
-  double metric[4] = {8.0, 4.0, 4.0, 10.0}; // half of it is R^T R, R = [2 1; 0 2]
+  const double ridge = 0.9 / 1.1; // a tenth of the mean of 8 - ridge and 10 - ridge
+  double metric[4] = {8.0 - ridge, 4.0, 4.0, 10.0 - ridge}; // and ridge: 2 R^T R, R = [2 1; 0 2]
   float map[4] = {1.0f, 0.0f, 3.0f, 1.0f};
   assert_int_equal(esp_metric_apply("ffn.0", 2, metric, 2, map), ESP_OK);
   const float expected[4] = {5.0f, 1.0f, 6.0f, 2.0f};
   for (int i = 0; i < 4; i++) assert_float_equal(map[i], expected[i], 1e-5f);
 }
 
-static void esp_metric_apply_keeps_the_quadratic_form(void **state) {
+static void esp_metric_apply_gives_the_quadratic_form(void **state) {
   (void)state;
   enum { P = 5, F = 7 };
   double factor[P * P], metric[P * P] = {0}, kept[P * P];
@@ -25,6 +26,7 @@ static void esp_metric_apply_keeps_the_quadratic_form(void **state) {
   for (int i = 0; i < P * P; i++)
     for (int k = 0; k < P; k++) metric[i] += factor[i / P * P + k] * factor[i % P * P + k];
   memcpy(kept, metric, sizeof kept);
+  for (int i = 0; i < P * P; i++) kept[i / P * (P + 1)] += 0.1 * metric[i % P * (P + 1)] / P;
   assert_int_equal(esp_metric_apply("ffn.0", P, metric, F, map), ESP_OK);
   for (int f = 0; f < F; f++) {
     double expected = 0.0, found = 0.0;
@@ -38,9 +40,9 @@ static void esp_metric_apply_keeps_the_quadratic_form(void **state) {
 static void esp_metric_apply_takes_a_singular_metric(void **state) {
   (void)state;
   double metric[4] = {1.0, -1.0, -1.0, 1.0}; // as of two logits
-  float map[2] = {3.0f, 3.0f};               // both rise: no change of the softmax
+  float map[2] = {3.0f, 3.0f};               // both rise: the softmax stays
   assert_int_equal(esp_metric_apply("hidden.1", 2, metric, 1, map), ESP_OK);
-  assert_true(map[0] * map[0] + map[1] * map[1] < 1e-4f);
+  assert_float_equal(map[0] * map[0] + map[1] * map[1], 0.5f * 0.1f * 18.0f, 1e-5f);
 }
 
 static void esp_metric_apply_refuses_what_is_no_metric(void **state) {
@@ -53,6 +55,6 @@ static void esp_metric_apply_refuses_what_is_no_metric(void **state) {
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_metric_apply_gives_an_example_by_hand),
-              cmocka_unit_test(esp_metric_apply_keeps_the_quadratic_form),
+              cmocka_unit_test(esp_metric_apply_gives_the_quadratic_form),
               cmocka_unit_test(esp_metric_apply_takes_a_singular_metric),
               cmocka_unit_test(esp_metric_apply_refuses_what_is_no_metric))
