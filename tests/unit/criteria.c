@@ -35,7 +35,7 @@ static void criteria_need_what_they_read(void **state) {
   assert_int_equal(find("random")->needs, 0);
   assert_int_equal(find("magnitude")->needs, ESP_NEEDS_NORMS);
   assert_int_equal(find("mi")->needs, ESP_NEEDS_INFORMATION);
-  assert_int_equal(find("set-mi")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP);
+  assert_int_equal(find("set-mi")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC);
   assert_int_equal(find("set-mi-forward")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP);
 }
 
