@@ -17,7 +17,9 @@ static esp_status open_models(const command_input *input, esp_model **models) {
   return ESP_OK;
 }
 
-static bool is_text(const esp_model *model) { return model->family->input == ESP_DATA_TOKENS; }
+static bool is_text(const esp_model *model) {
+  return model->family->input == ESP_DATA_TOKENS;
+}
 
 /* accuracy of classifiers, perplexity of models of tokens, cosine of encoders. */
 static void set_quality(const esp_model *model, const esp_dataset *data, const esp_quality *quality,
@@ -105,7 +107,8 @@ typedef struct figure {
   int digits;
 } figure;
 
-static figure choose_figure(const esp_model *model, const esp_dataset *data, char *title, size_t size) {
+static figure choose_figure(const esp_model *model, const esp_dataset *data, char *title,
+                            size_t size) {
   if (model->task == ESP_TASK_EMBED) return (figure){"cosine", "cosine", "", 1.0, 5};
   if (model->task == ESP_TASK_CLASSIFY) return (figure){"accuracy", "accuracy", "%", 100.0, 2};
   snprintf(title, size, "ppl T=%" PRId64, data->width);
@@ -131,8 +134,8 @@ static void print_table(const command_input *input, const esp_model *first, cons
   char title[32];
   const figure shown = choose_figure(first, data, title, sizeof title);
   const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
-  print_result(input, "%-16s %8s %-14s%12s %9s %10s", "criterion", "sparsity", "repair", shown.title,
-               "loss", "parameters");
+  print_result(input, "%-16s %8s %-14s%12s %9s %10s", "criterion", "sparsity", "repair",
+               shown.title, "loss", "parameters");
   if (input->settings->speed)
     print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
   print_result(input, "  model\n");
@@ -143,7 +146,8 @@ static esp_status evaluate(const command_input *input, esp_model **models, json_
   esp_dataset *data = NULL;
   ESP_TRY(esp_job_open_data(input->comm, input->settings, "test", &data));
   json_t *results = json_array();
-  *result = json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);
+  *result =
+      json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);
   esp_status status = measure_quality(input, models, data, results);
   if (status == ESP_OK && input->settings->speed) measure_speed(input, models, data, results);
   if (status == ESP_OK) print_table(input, models[0], data, results);
@@ -163,10 +167,11 @@ static esp_status run(const command_input *input, json_t **result) {
   return status;
 }
 
-const command command_eval = {.name = "eval",
-                              .usage = "eval MODEL [MODEL...] --data PATH",
-                              .summary = "accuracy, perplexity or cosine, and measured speed, side by side",
-                              .bit = ESP_COMMAND_EVAL,
-                              .least = 1,
-                              .most = 1 << 20,
-                              .run = run};
+const command command_eval = {
+    .name = "eval",
+    .usage = "eval MODEL [MODEL...] --data PATH",
+    .summary = "accuracy, perplexity or cosine, and measured speed, side by side",
+    .bit = ESP_COMMAND_EVAL,
+    .least = 1,
+    .most = 1 << 20,
+    .run = run};

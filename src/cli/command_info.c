@@ -13,9 +13,10 @@ static void append_width(const esp_model *model, json_t *sites) {
   if (width->units == 0) return;
   for (int s = 0; s < width->n_slices; s++)
     parameters += esp_weight_count(&model->weights[width->slices[s].weight]);
-  json_array_append_new(sites, json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
-                                         ESP_SITE_WIDTH, "units", (json_int_t)width->units, "width",
-                                         (json_int_t)1, "parameters", (json_int_t)parameters));
+  json_array_append_new(sites,
+                        json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
+                                  ESP_SITE_WIDTH, "units", (json_int_t)width->units, "width",
+                                  (json_int_t)1, "parameters", (json_int_t)parameters));
 }
 
 static json_t *describe_sites(const esp_model *model) {
@@ -24,8 +25,8 @@ static json_t *describe_sites(const esp_model *model) {
     const esp_stage *stage = &model->stages[i];
     int64_t parameters = 0; // of one unit
     for (int s = 0; s < stage->n_producers + stage->n_consumers; s++) {
-      const esp_slice *slice = s < stage->n_producers ? &stage->producers[s]
-                                                      : &stage->consumers[s - stage->n_producers];
+      const esp_slice *slice =
+          s < stage->n_producers ? &stage->producers[s] : &stage->consumers[s - stage->n_producers];
       const esp_weight *weight = &model->weights[slice->weight];
       parameters += esp_weight_count(weight) / weight->shape[slice->axis] * slice->width;
     }
@@ -69,9 +70,9 @@ static void print_model(const command_input *input, const esp_model *model, cons
                esp_model_count_parameters(model), esp_model_count_prunable(model));
   print_result(input, "%-20s %-10s %8s %6s %12s\n", "site", "kind", "units", "width", "parameters");
   json_array_foreach(sites, i, site)
-    print_result(input, "%-20s %-10s %8" PRId64 " %6" PRId64 " %12" PRId64 "\n",
-                 get_text(site, "site"), get_text(site, "kind"), get_int(site, "units"),
-                 get_int(site, "width"), get_int(site, "parameters"));
+      print_result(input, "%-20s %-10s %8" PRId64 " %6" PRId64 " %12" PRId64 "\n",
+                   get_text(site, "site"), get_text(site, "kind"), get_int(site, "units"),
+                   get_int(site, "width"), get_int(site, "parameters"));
 }
 
 /* The width has no information of its own: its readers have. */
@@ -95,8 +96,7 @@ static void print_pruning(const command_input *input, const json_t *report) {
                json_real_value(json_object_get(report, "sparsity_prunable")));
   print_result(input, "%-20s %8s %8s %18s %12s\n", "site", "kept", "of", "information kept",
                "null, nats");
-  json_array_foreach(json_object_get(report, "sites"), i, site)
-    print_kept(input, site);
+  json_array_foreach(json_object_get(report, "sites"), i, site) print_kept(input, site);
   print_result(input, "selection checksum: %s\n", get_text(report, "selection_checksum"));
 }
 
@@ -120,11 +120,11 @@ static esp_status run(const command_input *input, json_t **result) {
   esp_model *model = NULL;
   ESP_TRY(esp_model_open(input->comm, input->arguments[0], &model));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
-  *result = json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:O?}", "model", model->path, "family",
-                      model->family->name, "parameters",
-                      (json_int_t)esp_model_count_parameters(model), "parameters_prunable",
-                      (json_int_t)esp_model_count_prunable(model), "sites", describe_sites(model),
-                      "weights", describe_weights(model), "pruning", report);
+  *result =
+      json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:O?}", "model", model->path, "family",
+                model->family->name, "parameters", (json_int_t)esp_model_count_parameters(model),
+                "parameters_prunable", (json_int_t)esp_model_count_prunable(model), "sites",
+                describe_sites(model), "weights", describe_weights(model), "pruning", report);
   print_model(input, model, json_object_get(*result, "sites"));
   if (report) print_pruning(input, report);
   json_decref(report);

@@ -87,18 +87,18 @@ static esp_status train(const command_input *input, esp_model *model, const esp_
                         json_t *report) {
   const esp_settings *settings = input->settings;
   char *checkpoint = esp_format("%s.checkpoint.h5", settings->output);
-  esp_train_options options = {
-      .epochs = settings->epochs,
-      .batch = settings->batch,
-      .micro_batch = settings->micro_batch > 0 ? settings->micro_batch : DEFAULT_TRAIN_MICRO_BATCH,
-      .optimizer = settings->optimizer,
-      .rate = settings->rate,
-      .warmup = settings->warmup,
-      .weight_decay = settings->weight_decay,
-      .momentum = settings->momentum,
-      .seed = (uint64_t)settings->seed,
-      .checkpoint = checkpoint,
-      .resume = settings->resume};
+  esp_train_options options = {.epochs = settings->epochs,
+                               .batch = settings->batch,
+                               .micro_batch = settings->micro_batch > 0 ? settings->micro_batch
+                                                                        : DEFAULT_TRAIN_MICRO_BATCH,
+                               .optimizer = settings->optimizer,
+                               .rate = settings->rate,
+                               .warmup = settings->warmup,
+                               .weight_decay = settings->weight_decay,
+                               .momentum = settings->momentum,
+                               .seed = (uint64_t)settings->seed,
+                               .checkpoint = checkpoint,
+                               .resume = settings->resume};
   const int64_t n = (options.batch + options.micro_batch - 1) / options.micro_batch;
   esp_status status = esp_job_check_ranks(input->comm, settings, n);
   if (status == ESP_OK) status = esp_train(input->comm, model, data, &options, report);

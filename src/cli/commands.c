@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const command *const commands[] = {&command_info, &command_train, &command_collect,
-                                   &command_prune, &command_eval, &command_export, NULL};
+const command *const commands[] = {
+    &command_info, &command_train, &command_collect, &command_prune, &command_eval, &command_export,
+    NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->json;
@@ -55,8 +56,9 @@ static esp_status read_config(const esp_comm *comm, const char *path, esp_settin
   const esp_status status =
       strlen(text) == (size_t)bytes
           ? esp_options_read_yaml(&esp_settings_table, settings, text, path)
-          : esp_fail(ESP_FORMAT, "%s: expected YAML text, found a zero byte at %zu; give a text file",
-                     path, strlen(text));
+          : esp_fail(ESP_FORMAT,
+                     "%s: expected YAML text, found a zero byte at %zu; give a text file", path,
+                     strlen(text));
   esp_free(&text);
   return status;
 }
@@ -104,8 +106,7 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   command_input input = {.comm = comm, .settings = &settings, .arguments = positional};
   json_t *result = NULL;
   esp_options_init(&esp_settings_table, &settings);
-  esp_status status =
-      esp_agree(comm, read_settings(comm, self, argc, argv, &settings, &input));
+  esp_status status = esp_agree(comm, read_settings(comm, self, argc, argv, &settings, &input));
   if (comm->rank == 0) esp_log_set_level(settings.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
   if (status == ESP_OK && settings.json && strcmp(settings.json, "-") != 0)
     status = esp_file_check_writable(comm, settings.json, 0);
@@ -131,7 +132,8 @@ static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
 /* Other ranks' stdout holds nothing. */
 static esp_status flush_stdout_local(const esp_comm *comm) {
   if (comm->rank != 0 || (fflush(stdout) == 0 && !ferror(stdout))) return ESP_OK;
-  return esp_fail(ESP_IO, "cannot write the result to stdout: %s; free some space", strerror(errno));
+  return esp_fail(ESP_IO, "cannot write the result to stdout: %s; free some space",
+                  strerror(errno));
 }
 
 int run_program(const esp_comm *comm, int argc, char **argv) {

@@ -14,10 +14,11 @@ typedef struct command_input {
 
 typedef struct command {
   const char *name, *usage, *summary;
-  unsigned bit; // ESP_COMMAND_...
-  int least, most; // positional arguments
+  unsigned bit;            // ESP_COMMAND_...
+  int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
-  /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0. Collective. */
+  /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.
+   * Collective. */
   esp_status (*run)(const command_input *input, json_t **result);
 } command;
 
@@ -26,7 +27,8 @@ extern const command command_info, command_train, command_collect, command_prune
 /* The table, ended by NULL. */
 extern const command *const commands[];
 
-/* Run the program: find the command, read options, run it, report. Collective; returns the exit code. */
+/* Run the program: find the command, read options, run it, report. Collective; returns the exit
+ * code. */
 int run_program(const esp_comm *comm, int argc, char **argv);
 
 /* printf to stdout on rank 0, unless the JSON result goes there. Local. */

@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void end_job(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
+static void end_job(int exit_code) {
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+}
 
 int main(int argc, char **argv) {
-  setenv("OMPI_MCA_io", "romio321", 0); // contiguous writes are several times faster than with ompio
-  signal(SIGXFSZ, SIG_IGN);             // a file-size limit is an error of write(), not a death
+  setenv("OMPI_MCA_io", "romio321",
+         0);                // contiguous writes are several times faster than with ompio
+  signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of write(), not a death
   int provided;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   esp_set_panic_hook(end_job);

@@ -9,9 +9,10 @@
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
   for (int64_t i = 0; i < rows * features; i++)
     if (!isfinite(x[i]))
-      return esp_fail(ESP_NUMERIC, "site '%s': expected finite activations, found %g in feature %lld; look for "
-                      "broken weights or data out of range", site, (double)x[i],
-                      (long long)(i % features));
+      return esp_fail(ESP_NUMERIC,
+                      "site '%s': expected finite activations, found %g in feature %lld; look for "
+                      "broken weights or data out of range",
+                      site, (double)x[i], (long long)(i % features));
   return ESP_OK;
 }
 
@@ -124,7 +125,8 @@ static esp_status collect_logits(collect_pass *pass) {
   esp_site_stats_clear(&site);
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
   if (status == ESP_OK)
-    status = esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units);
+    status =
+        esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units);
   return status;
 }
 
@@ -159,7 +161,7 @@ static void init_pass(collect_pass *pass) {
   if (widest < model->width.units) widest = model->width.units;
   pass->batch_rows = esp_shard_count_rows(pass->shard);
   pass->states = ESP_NEW(float *, pass->shard->count);
-  pass->x = ESP_NEW(float, pass->batch_rows * widest);
+  pass->x = ESP_NEW(float, pass->batch_rows *widest);
   pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
 }
 

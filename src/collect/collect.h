@@ -21,8 +21,8 @@ typedef struct collect_pass {
   int64_t n_units;
 } collect_pass;
 
-/* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without padding.
- * NUMERIC. Local. */
+/* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without
+ * padding. NUMERIC. Local. */
 typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
 /* How many logits are measured, and which: fills units. Collective. */
@@ -35,10 +35,10 @@ esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int6
 typedef struct site_sums {
   int64_t features;
   bool is_full;
-  esp_exact first;      // sum x
-  esp_exact second;     // sum x x^T, or only its diagonal as (F, 1) sums of x^2
-  esp_exact sequences;  // (F, 1): sums over sequences of (mean |x|)^2
-  float *squares;       // scratch (batch_rows, F)
+  esp_exact first;     // sum x
+  esp_exact second;    // sum x x^T, or only its diagonal as (F, 1) sums of x^2
+  esp_exact sequences; // (F, 1): sums over sequences of (mean |x|)^2
+  float *squares;      // scratch (batch_rows, F)
 } site_sums;
 
 void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features, const double *rms,
@@ -46,10 +46,12 @@ void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
 void site_sums_clear(site_sums *self);
 /* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
 esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
-/* Reduce, and fill the site's moments and this rank's block of rows of the covariance. Collective. */
+/* Reduce, and fill the site's moments and this rank's block of rows of the covariance. Collective.
+ */
 esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site);
 
-/* Rows that the Fisher information is computed from, 0 where there is none (encoders without a softmax). Local. */
+/* Rows that the Fisher information is computed from, 0 where there is none (encoders without a
+ * softmax). Local. */
 int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
                                   const esp_collect_options *options);
 /* Compute and write it for all stages. NUMERIC, IO. Collective. */
@@ -58,9 +60,9 @@ esp_status collect_fisher(collect_pass *pass);
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
 
-/* Compute edges and root mean squares of F features from the pilot micro-batches: spread evenly over all,
- * so the same at any rank count. Collective. */
-esp_status collect_pilot(collect_pass *pass, collect_source source, int stage,
-                         esp_site_stats *site, double *rms);
+/* Compute edges and root mean squares of F features from the pilot micro-batches: spread evenly
+ * over all, so the same at any rank count. Collective. */
+esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
+                         double *rms);
 
 #endif

@@ -1,5 +1,6 @@
-/* The softmax layer as a site: all classes of a classifier (repeated for every token of its sequence), the
- * final states of an encoder, or the logits of a vocabulary with the largest mean probability (ours). */
+/* The softmax layer as a site: all classes of a classifier (repeated for every token of its
+ * sequence), the final states of an encoder, or the logits of a vocabulary with the largest mean
+ * probability (ours). */
 #include "collect.h"
 
 #include "espalier/core/memory.h"
@@ -102,8 +103,10 @@ esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int6
       pass->logits[r * pass->n_units + j] = pass->logits[r * n + pass->units[j]];
   const bool is_repeated = *rows < esp_batch_count_rows(&batch);
   *rows = esp_batch_count_rows(&batch);
-  if (is_repeated) repeat_rows(&batch, n, pass->logits, pass->x);
-  else memcpy(pass->x, pass->logits, (size_t)(*rows * pass->n_units) * sizeof *pass->x);
+  if (is_repeated)
+    repeat_rows(&batch, n, pass->logits, pass->x);
+  else
+    memcpy(pass->x, pass->logits, (size_t)(*rows * pass->n_units) * sizeof *pass->x);
   *rows = esp_batch_compact(&batch, pass->n_units, pass->x);
   return ESP_OK;
 }

@@ -10,9 +10,9 @@
 enum { FEATURE_BLOCK = 128 };
 
 typedef struct pilot {
-  int64_t rows;     // of this rank
+  int64_t rows; // of this rank
   int64_t features;
-  float *x;         // (rows, features)
+  float *x;              // (rows, features)
   int *counts, *offsets; // (size): rows of all ranks, for gatherv
 } pilot;
 
@@ -51,7 +51,7 @@ static void count_rows(const esp_comm *comm, pilot *self) {
 /* Columns [begin, begin + n) of all ranks' rows, in order of the micro-batches, on root. */
 static void gather_block(const esp_comm *comm, const pilot *self, int64_t begin, int64_t n,
                          int root, float *block) {
-  float *mine = ESP_NEW(float, self->rows * n);
+  float *mine = ESP_NEW(float, self->rows *n);
   for (int64_t r = 0; r < self->rows; r++)
     memcpy(mine + r * n, self->x + r * self->features + begin, (size_t)n * sizeof *mine);
   MPI_Datatype row;
@@ -74,7 +74,7 @@ static void compute_rms(const float *x, int64_t rows, int64_t n, double *rms) {
 static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_stats *site, int bins,
                            double *rms) {
   const int64_t rows = self->offsets[comm->size - 1] + self->counts[comm->size - 1];
-  float *block = ESP_NEW(float, rows * FEATURE_BLOCK);
+  float *block = ESP_NEW(float, rows *FEATURE_BLOCK);
   int root = 0;
   for (int64_t begin = 0; begin < self->features; begin += FEATURE_BLOCK) {
     const int64_t left = self->features - begin, n = left < FEATURE_BLOCK ? left : FEATURE_BLOCK;
@@ -90,8 +90,8 @@ static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_sta
   esp_allreduce_gather_f64(comm, rms, self->features);
 }
 
-esp_status collect_pilot(collect_pass *pass, collect_source source, int stage,
-                         esp_site_stats *site, double *rms) {
+esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
+                         double *rms) {
   const int64_t most = count_pilot_batches(pass);
   const int64_t batches = most < pass->shard->count ? most : pass->shard->count;
   pilot self = {.features = site->features,

@@ -10,11 +10,13 @@ void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
   for (int64_t i = 0; i < features; i++) squared[i] = rms[i] * rms[i];
   *self = (site_sums){.features = features,
                       .is_full = is_full,
-                      .squares = ESP_NEW(float, pass->batch_rows * features)};
+                      .squares = ESP_NEW(float, pass->batch_rows *features)};
   esp_exact_init(&self->first, features, 1, rms, NULL);
   esp_exact_init(&self->sequences, features, 1, squared, NULL);
-  if (is_full) esp_exact_init(&self->second, features, features, rms, rms);
-  else esp_exact_init(&self->second, features, 1, squared, NULL);
+  if (is_full)
+    esp_exact_init(&self->second, features, features, rms, rms);
+  else
+    esp_exact_init(&self->second, features, 1, squared, NULL);
   esp_free(&squared);
 }
 
@@ -85,9 +87,9 @@ static void finish_covariance(const esp_comm *comm, const site_sums *sums, doubl
   site->covariance = ESP_NEW(float, (end - begin) * f);
   for (int64_t i = begin; i < end; i++)
     for (int64_t j = 0; j < f; j++)
-      site->covariance[(i - begin) * f + j] = (float)(
-          i == j ? site->variance[i]
-                 : esp_exact_get(&sums->second, i, j) / n - site->mean[i] * site->mean[j]);
+      site->covariance[(i - begin) * f + j] =
+          (float)(i == j ? site->variance[i]
+                         : esp_exact_get(&sums->second, i, j) / n - site->mean[i] * site->mean[j]);
 }
 
 esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site) {

@@ -20,7 +20,8 @@ static esp_stats *new_stats(const esp_comm *comm, const char *path, json_t *meta
 static void deal_batches(esp_stats *stats, int64_t n_batches) {
   stats->n_batches = n_batches;
   stats->first = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank);
-  stats->count = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank + 1) - stats->first;
+  stats->count =
+      esp_block_begin(n_batches, stats->comm->size, stats->comm->rank + 1) - stats->first;
 }
 
 /* Joint counts are int32, so there can't be more rows than that in all. */
@@ -63,8 +64,7 @@ esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta
   json_object_set_new(meta, "batch_rows", json_integer(esp_shard_count_rows(shard)));
   deal_batches(self, shard->n_batches);
   self->valid = ESP_NEW(int64_t, self->n_batches);
-  for (int64_t i = 0; i < self->n_batches; i++)
-    self->valid[i] = esp_shard_count_valid(shard, i);
+  for (int64_t i = 0; i < self->n_batches; i++) self->valid[i] = esp_shard_count_valid(shard, i);
   int64_t batch_rows;
   esp_status status = read_layout(self, &batch_rows);
   if (status == ESP_OK) status = count_rows(self);
@@ -102,8 +102,10 @@ static esp_status read_valid(esp_stats *stats, int64_t batch_rows) {
   ESP_TRY(esp_h5_read_all(stats->file, "/valid", stats->valid));
   for (int64_t i = 0; i < stats->n_batches; i++)
     if (stats->valid[i] < 0 || stats->valid[i] > batch_rows)
-      return esp_fail(ESP_FORMAT, "%s: expected 0 to %" PRId64 " rows in micro-batch %" PRId64
-                      ", found %" PRId64, stats->path, batch_rows, i, stats->valid[i]);
+      return esp_fail(ESP_FORMAT,
+                      "%s: expected 0 to %" PRId64 " rows in micro-batch %" PRId64
+                      ", found %" PRId64,
+                      stats->path, batch_rows, i, stats->valid[i]);
   return count_rows(stats);
 }
 
@@ -133,9 +135,10 @@ static esp_status check_fingerprint(const esp_stats *stats, const char *key, uin
   snprintf(text, sizeof text, "%016" PRIx64, found);
   const char *expected = json_string_value(json_object_get(stats->meta, key));
   if (expected && strcmp(expected, text) == 0) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: statistics of another %s: expected %s %s, found %s; collect again or "
-                  "give the one they were made with", stats->path, key, key,
-                  expected ? expected : "none", text);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: statistics of another %s: expected %s %s, found %s; collect again or "
+                  "give the one they were made with",
+                  stats->path, key, key, expected ? expected : "none", text);
 }
 
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model,

@@ -8,7 +8,7 @@
 
 void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins) {
   *site = (esp_site_stats){.features = features,
-                           .edges = ESP_NEW(float, features * (bins - 1)),
+                           .edges = ESP_NEW(float, features *(bins - 1)),
                            .mean = ESP_NEW(double, features),
                            .variance = ESP_NEW(double, features),
                            .norm = ESP_NEW(double, features),
@@ -48,8 +48,10 @@ static void reorder_planes(const esp_stats *stats, esp_planes *planes, uint64_t 
     for (int64_t p = 0; p < n_planes; p++) {
       uint64_t *in_file = slab + (i * n_planes + p) * stats->words;
       uint64_t *in_memory = planes->words + p * planes->stride + i * stats->words;
-      if (way == TO_FILE) memcpy(in_file, in_memory, bytes);
-      else memcpy(in_memory, in_file, bytes);
+      if (way == TO_FILE)
+        memcpy(in_file, in_memory, bytes);
+      else
+        memcpy(in_memory, in_file, bytes);
     }
 }
 
@@ -163,8 +165,10 @@ static esp_status check_finite(const esp_stats *stats, const esp_site_stats *sit
     sum += site->mean[i] + site->variance[i] + site->norm[i];
   for (int64_t i = 0; i < n; i++) sum += site->covariance[i];
   if (isfinite(sum)) return ESP_OK;
-  return esp_fail(ESP_NUMERIC, "%s: site '%s': expected finite moments, found NaN or infinity; collect the "
-                  "statistics again", stats->path, site->name);
+  return esp_fail(ESP_NUMERIC,
+                  "%s: site '%s': expected finite moments, found NaN or infinity; collect the "
+                  "statistics again",
+                  stats->path, site->name);
 }
 
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,

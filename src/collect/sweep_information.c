@@ -10,8 +10,8 @@ typedef struct pair_context {
   int64_t *x_marginals, *y_marginals; // (U, B-1)
   int64_t samples;
   esp_entropy_table table;
-  float *information;  // (Ux, Uy)
-  double *covariance;  // (U, U)
+  float *information; // (Ux, Uy)
+  double *covariance; // (U, U)
 } pair_context;
 
 static esp_pair_counts get_pair(const pair_context *self, const esp_tile *tile,
@@ -65,7 +65,8 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
   init_context(comm, &context);
   esp_entropy_table_init(&context.table, samples);
   for (int64_t i = 0; i < x->units * y->units; i++) information[i] = 0.0f;
-  esp_sweep_pairs(comm, &(esp_sweep){.x = x, .y = y, .visit = visit_information, .context = &context});
+  esp_sweep_pairs(comm,
+                  &(esp_sweep){.x = x, .y = y, .visit = visit_information, .context = &context});
   esp_allreduce_gather_f32(comm, information, x->units * y->units);
   esp_entropy_table_clear(&context.table);
   clear_context(&context);
@@ -77,7 +78,8 @@ static void normalise(double *matrix, int64_t n) {
     scale[i] = matrix[i * n + i] > 0.0 ? 1.0 / sqrt(matrix[i * n + i]) : 0.0;
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < n; j++)
-      matrix[i * n + j] = i == j ? (scale[i] > 0.0 ? 1.0 : 0.0) : matrix[i * n + j] * scale[i] * scale[j];
+      matrix[i * n + j] =
+          i == j ? (scale[i] > 0.0 ? 1.0 : 0.0) : matrix[i * n + j] * scale[i] * scale[j];
   esp_free(&scale);
 }
 
@@ -86,8 +88,10 @@ void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t sa
   pair_context context = {.x = x, .y = x, .samples = samples, .covariance = correlation};
   init_context(comm, &context);
   for (int64_t i = 0; i < x->units * x->units; i++) correlation[i] = 0.0;
-  esp_sweep_pairs(comm, &(esp_sweep){.x = x, .y = x, .is_symmetric = true,
-                                     .visit = visit_covariance, .context = &context});
+  esp_sweep_pairs(
+      comm,
+      &(esp_sweep){
+          .x = x, .y = x, .is_symmetric = true, .visit = visit_covariance, .context = &context});
   esp_allreduce_gather_f64(comm, correlation, x->units * x->units);
   normalise(correlation, x->units);
   clear_context(&context);

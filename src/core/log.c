@@ -7,7 +7,9 @@
 
 static esp_log_level current_level = ESP_LOG_QUIET;
 
-void esp_log_set_level(esp_log_level level) { current_level = level; }
+void esp_log_set_level(esp_log_level level) {
+  current_level = level;
+}
 
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   fputs(prefix, stderr);
@@ -51,7 +53,7 @@ void esp_progress_update(esp_progress *self, int64_t done, const char *note) {
   self->printed = true;
   const double rate = (double)done / elapsed;
   const double left_s = (double)(self->total - done) / rate;
-  fprintf(stderr, "%sespalier: %s %3.0f %%, %.0f %s/s, %.0f s left%s%s%s", terminal ? "\r" : "",
+  fprintf(stderr, "%sespalier: %s %3.0f %%, %.3g %s/s, %.0f s left%s%s%s", terminal ? "\r" : "",
           self->what, 100.0 * (double)done / (double)self->total, rate, self->unit, left_s,
           note ? ", " : "", note ? note : "", terminal ? "\033[K" : "\n");
   fflush(stderr);

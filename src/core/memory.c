@@ -14,8 +14,9 @@
 
 enum { ALIGNMENT = 64, BIG_BYTES = 4 << 20, TRIM_BYTES = 64 << 20 };
 
-/* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave gaps that the
- * next of the same size does not fit: it grew by two activations of a micro-batch a layer. */
+/* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave
+ * gaps that the next of the same size does not fit: it grew by two activations of a micro-batch a
+ * layer. */
 static void keep_big_blocks_apart(void) {
 #ifdef __GLIBC__
   static atomic_flag is_done = ATOMIC_FLAG_INIT;
@@ -35,14 +36,18 @@ void *esp_alloc(int64_t count, size_t size) {
   if (bytes >= BIG_BYTES) keep_big_blocks_apart();
   void *memory = aligned_alloc(ALIGNMENT, bytes);
   if (!memory)
-    esp_panic(__FILE__, __LINE__, "out of memory: %zu bytes were asked for; use more nodes or fewer "
-              "ranks a node", bytes);
+    esp_panic(__FILE__, __LINE__,
+              "out of memory: %zu bytes were asked for; use more nodes or fewer "
+              "ranks a node",
+              bytes);
   memset(memory, 0, bytes);
   if (bytes >= BIG_BYTES) esp_peak_anonymous_bytes();
   return memory;
 }
 
-void esp_release(void *memory) { free(memory); }
+void esp_release(void *memory) {
+  free(memory);
+}
 
 char *esp_strdup(const char *text) {
   const size_t bytes = strlen(text) + 1;
@@ -80,7 +85,9 @@ static int64_t read_status_kib(const char *field) {
   return kib;
 }
 
-int64_t esp_peak_rss_bytes(void) { return read_status_kib("VmHWM:") * 1024; }
+int64_t esp_peak_rss_bytes(void) {
+  return read_status_kib("VmHWM:") * 1024;
+}
 
 int64_t esp_peak_anonymous_bytes(void) {
   static _Atomic int64_t peak;

@@ -58,12 +58,14 @@ static int64_t run(const esp_comm *comm, pair *self, const esp_dataset *data) {
   return sum;
 }
 
-static esp_status check(const esp_model *reference, const esp_model *model, const esp_dataset *data) {
+static esp_status check(const esp_model *reference, const esp_model *model,
+                        const esp_dataset *data) {
   ESP_TRY(esp_model_check_data(model, data));
   if (reference->task == ESP_TASK_EMBED && reference->n_outputs == model->n_outputs) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "expected two encoders of the same hidden size, found %" PRId64 " and %" PRId64
-                  "; compare a pruned model with the one it was cut from", reference->n_outputs,
-                  model->n_outputs);
+  return esp_fail(ESP_MISMATCH,
+                  "expected two encoders of the same hidden size, found %" PRId64 " and %" PRId64
+                  "; compare a pruned model with the one it was cut from",
+                  reference->n_outputs, model->n_outputs);
 }
 
 esp_status esp_eval_cosine(const esp_comm *comm, const esp_model *reference, const esp_model *model,

@@ -41,7 +41,7 @@ esp_status esp_eval_write_logits(const esp_comm *comm, const esp_model *model,
   const int64_t a_sample = shape.rank == 2 ? shape.dims[1] : shape.dims[1] * shape.dims[2];
   const esp_h5_slab slab = {0, begin, count};
   const char *name = model->task == ESP_TASK_EMBED ? "/embeddings" : "/logits";
-  float *out = ESP_NEW(float, count * a_sample);
+  float *out = ESP_NEW(float, count *a_sample);
   esp_h5 *file = NULL;
   run(model, data, begin, count, out);
   esp_status status = esp_h5_create(comm, path, &file);

@@ -44,15 +44,18 @@ static void add_tokens(const esp_model *model, const esp_batch *batch, const flo
 
 static void score(const esp_model *model, const esp_batch *batch, const float *logits,
                   tally *sums) {
-  if (model->task == ESP_TASK_CLASSIFY) add_rows(model, logits, batch->labels, batch->count, sums);
-  else add_tokens(model, batch, logits, model->task == ESP_TASK_LANGUAGE ? 1 : 0, sums);
+  if (model->task == ESP_TASK_CLASSIFY)
+    add_rows(model, logits, batch->labels, batch->count, sums);
+  else
+    add_tokens(model, batch, logits, model->task == ESP_TASK_LANGUAGE ? 1 : 0, sums);
 }
 
 static esp_status check(const esp_model *model, const esp_dataset *data) {
   ESP_TRY(esp_model_check_data(model, data));
   if (model->task == ESP_TASK_CLASSIFY) return esp_model_check_labels(model, data);
   if (model->task != ESP_TASK_EMBED) return ESP_OK;
-  return esp_fail(ESP_USAGE, "an encoder without head is evaluated against another: give the dense model "
+  return esp_fail(ESP_USAGE,
+                  "an encoder without head is evaluated against another: give the dense model "
                   "first, then the pruned ones");
 }
 
@@ -73,7 +76,8 @@ static esp_status run_local(const esp_comm *comm, const esp_model *model, const 
   esp_pass_clear(&pass);
   esp_batch_buffer_clear(&buffer);
   if (sums->loss >= 0) return ESP_OK;
-  return esp_fail(ESP_NUMERIC, "%s: expected finite logits, found others; the weights are too large",
+  return esp_fail(ESP_NUMERIC,
+                  "%s: expected finite logits, found others; the weights are too large",
                   data->path);
 }
 
@@ -84,9 +88,10 @@ esp_status esp_eval_quality(const esp_comm *comm, const esp_model *model, const 
   ESP_TRY(esp_agree(comm, run_local(comm, model, data, &sums)));
   int64_t all[3] = {sums.targets, sums.correct, sums.loss};
   esp_allreduce_sum_i64(comm, all, 3);
-  *quality = (esp_quality){.samples = data->count,
-                           .targets = all[0],
-                           .correct = all[1],
-                           .loss_nats = (double)all[2] * 0x1p-20 / (double)(all[0] > 0 ? all[0] : 1)};
+  *quality =
+      (esp_quality){.samples = data->count,
+                    .targets = all[0],
+                    .correct = all[1],
+                    .loss_nats = (double)all[2] * 0x1p-20 / (double)(all[0] > 0 ? all[0] : 1)};
   return ESP_OK;
 }

@@ -35,7 +35,7 @@ static void time_alternately(esp_model *const *models, int n, const esp_batch *b
                              int64_t repeats, double *rates) {
   esp_pass *passes = ESP_NEW(esp_pass, n);
   int64_t *counts = ESP_NEW(int64_t, n);
-  double *seconds = ESP_NEW(double, n * repeats); // (n, repeats), a pass
+  double *seconds = ESP_NEW(double, n *repeats); // (n, repeats), a pass
   for (int i = 0; i < n; i++) {
     esp_pass_init(&passes[i], models[i], esp_batch_count_rows(batch));
     counts[i] = choose_passes(models[i], batch, &passes[i]);

@@ -8,11 +8,12 @@
 
 typedef struct esp_activation {
   const char *name;
-  void (*apply)(int64_t n, const float *z, float *y);              // y = f(z), may be in place
+  void (*apply)(int64_t n, const float *z, float *y); // y = f(z), may be in place
   void (*derive)(int64_t n, const float *z, const float *dy, float *dz); // dz = dy f'(z)
 } esp_activation;
 
-/* relu, gelu (erf), gelu_new and gelu_pytorch_tanh (tanh), silu, tanh, sigmoid; USAGE names the known ones. */
+/* relu, gelu (erf), gelu_new and gelu_pytorch_tanh (tanh), silu, tanh, sigmoid; USAGE names the
+ * known ones. */
 esp_status esp_activation_find(const char *name, const esp_activation **activation);
 
 #endif

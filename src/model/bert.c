@@ -46,9 +46,8 @@ static esp_status read_numbers(esp_model *model, bert_shape *shape) {
 }
 
 static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name) {
-  const int weight =
-      esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {rows, n}},
-                           "bert.embeddings.%s_embeddings.weight", name);
+  const int weight = esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {rows, n}},
+                                          "bert.embeddings.%s_embeddings.weight", name);
   esp_model_add_width(model, weight, 1);
   return weight;
 }
@@ -215,10 +214,9 @@ static void attention_backward(const tf_input *input, int stage, const esp_batch
     esp_linear_forward(input->model, &layer->parts[i], input->rows, input->x, parts + i * part,
                        false);
   const op_attention_job job = make_attention(input->model, stage, batch, parts);
-  op_attention_backward(&job, &(op_attention_gradients){.dout = dx,
-                                                        .dq = dparts,
-                                                        .dk = dparts + part,
-                                                        .dv = dparts + 2 * part});
+  op_attention_backward(
+      &job, &(op_attention_gradients){
+                .dout = dx, .dq = dparts, .dk = dparts + part, .dv = dparts + 2 * part});
   for (int i = 0; i < 3; i++) tf_linear_backward(input, &layer->parts[i], dparts + i * part);
   esp_free(&dparts);
   esp_free(&parts);

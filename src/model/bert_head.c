@@ -16,8 +16,8 @@ static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The pooler and the transform are square in every configuration, so their outputs go with the hidden
- * dimensions, and so do the inputs of what reads them. */
+/* The pooler and the transform are square in every configuration, so their outputs go with the
+ * hidden dimensions, and so do the inputs of what reads them. */
 static void add_pooler(esp_model *model, bert_shape *shape) {
   const esp_linear square = {.outputs = shape->hidden, .inputs = shape->hidden};
   shape->pooler = tf_add_linear(model, model->n_stages, square, "bert.pooler.dense");

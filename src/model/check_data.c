@@ -4,14 +4,20 @@
 
 static esp_status check_tokens(const esp_model *model, const esp_dataset *data) {
   if (model->max_length > 0 && data->width > model->max_length)
-    return esp_fail(ESP_MISMATCH, "%s: expected sequences of at most %" PRId64 " tokens for this '%s' model, found %"
-                    PRId64 "; tokenize with a shorter context", data->path, model->max_length,
-                    model->family->name, data->width);
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected sequences of at most %" PRId64
+                    " tokens for this '%s' model, found %" PRId64
+                    "; tokenize with a shorter context",
+                    data->path, model->max_length, model->family->name, data->width);
   if (model->token_types > 0 && data->max_type >= model->token_types)
-    return esp_fail(ESP_MISMATCH, "%s: expected token types below %" PRId64 ", found %d; use the model's own tokenizer",
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected token types below %" PRId64
+                    ", found %d; use the model's own tokenizer",
                     data->path, model->token_types, data->max_type);
   if (data->max_token < model->vocabulary) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: expected token ids below %" PRId64 ", found %d; use the model's own tokenizer",
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected token ids below %" PRId64
+                  ", found %d; use the model's own tokenizer",
                   data->path, model->vocabulary, data->max_token);
 }
 
@@ -22,9 +28,10 @@ esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data)
                     model->family->name, data->kind == ESP_DATA_TOKENS ? "a token file" : "images");
   if (data->kind == ESP_DATA_TOKENS) return check_tokens(model, data);
   if (data->width == model->n_inputs) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: expected samples of %" PRId64 " numbers for this '%s' model, found %" PRId64
-                  "; give the data that the model was made for", data->path, model->n_inputs,
-                  model->family->name, data->width);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected samples of %" PRId64 " numbers for this '%s' model, found %" PRId64
+                  "; give the data that the model was made for",
+                  data->path, model->n_inputs, model->family->name, data->width);
 }
 
 esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data) {

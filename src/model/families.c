@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-const esp_family *const esp_families[] = {&esp_family_mlp, &esp_family_gpt2, &esp_family_bert,
-                                          &esp_family_llama, &esp_family_mistral, &esp_family_qwen2,
-                                          &esp_family_qwen3, NULL};
+const esp_family *const esp_families[] = {
+    &esp_family_mlp,     &esp_family_gpt2,  &esp_family_bert,  &esp_family_llama,
+    &esp_family_mistral, &esp_family_qwen2, &esp_family_qwen3, NULL};
 
 esp_status esp_family_find(const char *name, const esp_family **family) {
   char known[256] = "";

@@ -244,10 +244,9 @@ static void attention_backward(const tf_input *input, int stage, const esp_batch
   float *qkv = ESP_NEW(float, n), *dqkv = ESP_NEW(float, n);
   esp_linear_forward(input->model, linear, input->rows, input->x, qkv, false);
   const op_attention_job job = make_attention(input->model, stage, batch, qkv);
-  op_attention_backward(&job, &(op_attention_gradients){.dout = dx,
-                                                        .dq = dqkv,
-                                                        .dk = dqkv + part,
-                                                        .dv = dqkv + 2 * part});
+  op_attention_backward(
+      &job,
+      &(op_attention_gradients){.dout = dx, .dq = dqkv, .dk = dqkv + part, .dv = dqkv + 2 * part});
   tf_linear_backward(input, linear, dqkv);
   esp_free(&dqkv);
   esp_free(&qkv);

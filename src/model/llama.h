@@ -33,9 +33,9 @@ esp_status llama_read(esp_model *model);
 /* The family's resize. */
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config);
 
-/* Parts of the forward pass that the backward pass computes again. The norm before a stage or the head; a norm;
- * cosines and sines (2, length, head_size / 2), owned by the caller; norms of the heads, then positions; the job
- * without its arrays. */
+/* Parts of the forward pass that the backward pass computes again. The norm before a stage or the
+ * head; a norm; cosines and sines (2, length, head_size / 2), owned by the caller; norms of the
+ * heads, then positions; the job without its arrays. */
 int llama_get_norm(const esp_model *model, int stage);
 void llama_normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y);
 float *llama_compute_angles(const esp_model *model, int64_t length);

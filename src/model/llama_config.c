@@ -171,8 +171,9 @@ static void find_heads(const esp_model *model, int index, int64_t units, int64_t
   heads_kv[1] = is_merged ? units : old->kv_heads;
 }
 
-/* transformers' LlamaConfig refuses a hidden size that is no multiple of the heads, whatever head_dim says;
- * MistralConfig does not, and without biases and window the two are the same model. */
+/* transformers' LlamaConfig refuses a hidden size that is no multiple of the heads, whatever
+ * head_dim says; MistralConfig does not, and without biases and window the two are the same model.
+ */
 static void rename_indivisible(json_t *config, const llama_shape *shape) {
   const json_int_t hidden = json_integer_value(json_object_get(config, "hidden_size"));
   const json_int_t heads = json_integer_value(json_object_get(config, heads_key));

@@ -1,5 +1,5 @@
-/* Multi-layer perceptron: z_0 = W_0 (p - mean) / std + b_0, x_l = f(z_l), z_(l+1) = W_(l+1) x_l + b_(l+1);
- * the logits are the last z. Weights layers.<l>.weight (out, in) and layers.<l>.bias. */
+/* Multi-layer perceptron: z_0 = W_0 (p - mean) / std + b_0, x_l = f(z_l), z_(l+1) = W_(l+1) x_l +
+ * b_(l+1); the logits are the last z. Weights layers.<l>.weight (out, in) and layers.<l>.bias. */
 #include "activation.h"
 #include "families.h"
 
@@ -15,7 +15,9 @@ typedef struct mlp_shape {
   double mean, std; // of the input, applied before the first layer
 } mlp_shape;
 
-static const mlp_shape *get_shape(const esp_model *model) { return model->shape; }
+static const mlp_shape *get_shape(const esp_model *model) {
+  return model->shape;
+}
 
 static esp_status read_numbers(const esp_model *model, mlp_shape *shape) {
   const char *activation;
@@ -32,8 +34,10 @@ static esp_status read_sizes(const esp_model *model, int64_t *sizes, int n) {
   for (int i = 0; i < n; i++) {
     sizes[i] = json_integer_value(json_array_get(list, (size_t)i));
     if (sizes[i] < 1 || sizes[i] > 1 << 24)
-      return esp_fail(ESP_FORMAT, "configuration: expected layer_sizes from 1 to 16777216, found "
-                      "%lld as number %d", (long long)sizes[i], i);
+      return esp_fail(ESP_FORMAT,
+                      "configuration: expected layer_sizes from 1 to 16777216, found "
+                      "%lld as number %d",
+                      (long long)sizes[i], i);
   }
   return ESP_OK;
 }
@@ -80,8 +84,10 @@ static void add_layers(esp_model *model, const int64_t *sizes, int n) {
 static esp_status describe(esp_model *model) {
   const int n = (int)json_array_size(json_object_get(model->config, "layer_sizes"));
   if (n < 3 || n > 1024)
-    return esp_fail(ESP_FORMAT, "configuration: expected layer_sizes with 3 to 1024 sizes (input, "
-                    "hidden..., output), found %d", n);
+    return esp_fail(ESP_FORMAT,
+                    "configuration: expected layer_sizes with 3 to 1024 sizes (input, "
+                    "hidden..., output), found %d",
+                    n);
   mlp_shape *shape = ESP_NEW(mlp_shape, 1);
   model->shape = shape;
   ESP_TRY(read_numbers(model, shape));
@@ -117,8 +123,8 @@ static void standardise(const esp_model *model, const esp_batch *batch, float *i
 }
 
 static esp_linear first_linear(const esp_model *model) {
-  return (esp_linear){.weight = 0, .bias = 1, .outputs = model->weights[0].shape[0],
-                      .inputs = model->n_inputs};
+  return (esp_linear){
+      .weight = 0, .bias = 1, .outputs = model->weights[0].shape[0], .inputs = model->n_inputs};
 }
 
 static void embed(const esp_model *model, const esp_batch *batch, float *state) {

@@ -86,11 +86,14 @@ void esp_stage_merge_groups(esp_stage *stage) {
   stage->width *= n;
   stage->per_group = 1;
   ESP_ASSERT(stage->n_producers + stage->n_shared <= ESP_MAX_SLICES);
-  for (int i = 0; i < stage->n_shared; i++) stage->producers[stage->n_producers++] = stage->shared[i];
+  for (int i = 0; i < stage->n_shared; i++)
+    stage->producers[stage->n_producers++] = stage->shared[i];
   stage->n_shared = 0;
 }
 
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
 
 static void find_largest_sizes(esp_model *model) {
   for (int i = 0; i < model->n_stages; i++) {

@@ -20,9 +20,10 @@ static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
   char expected[96], found[96];
   print_shape(weight->rank, weight->shape, expected, sizeof expected);
   print_shape(tensor->rank, tensor->shape, found, sizeof found);
-  return esp_fail(ESP_MISMATCH, "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
-                  "configuration and weights do not belong together", model->path, weight->name,
-                  expected, esp_dtype_name(tensor->type), found);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
+                  "configuration and weights do not belong together",
+                  model->path, weight->name, expected, esp_dtype_name(tensor->type), found);
 }
 
 static const esp_tensor *find_renamed(const esp_model *model, const char *name,
@@ -66,19 +67,23 @@ static bool is_known(const esp_model *model, const esp_tensor *tensor) {
 static esp_status check_unknown(const esp_model *model) {
   for (int i = 0; i < model->source->n_tensors; i++)
     if (!is_known(model, &model->source->tensors[i]))
-      return esp_fail(ESP_MISMATCH, "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
-                      "of a variant that Espalier does not know", model->path,
-                      model->source->tensors[i].name, model->family->name);
+      return esp_fail(
+          ESP_MISMATCH,
+          "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
+          "of a variant that Espalier does not know",
+          model->path, model->source->tensors[i].name, model->family->name);
   return ESP_OK;
 }
 
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor)
-    return esp_fail(ESP_MISMATCH, "%s: expected a tensor '%s' for this configuration, found none "
-                    "among %d tensors; the checkpoint is incomplete", model->path, weight->name,
-                    model->source->n_tensors);
-  const bool is_float = tensor->type == ESP_F32 || tensor->type == ESP_F16 || tensor->type == ESP_BF16;
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a tensor '%s' for this configuration, found none "
+                    "among %d tensors; the checkpoint is incomplete",
+                    model->path, weight->name, model->source->n_tensors);
+  const bool is_float =
+      tensor->type == ESP_F32 || tensor->type == ESP_F16 || tensor->type == ESP_BF16;
   if (!is_float || tensor->rank != weight->rank ||
       memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
     return fail_shape(model, weight, tensor);

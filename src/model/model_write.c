@@ -27,9 +27,11 @@ static esp_status check_rows_local(const esp_comm *comm, const esp_weight *weigh
   const int64_t end = esp_block_begin(weight->shape[0], comm->size, comm->rank + 1) * row;
   for (int64_t i = esp_block_begin(weight->shape[0], comm->size, comm->rank) * row; i < end; i++)
     if (!(fabsf(weight->value[i]) < find_infinity(weight->type)))
-      return esp_fail(ESP_NUMERIC, "weight '%s': expected finite numbers in %s, found %g at element "
-                      "%lld; nothing is written", weight->name, esp_dtype_name(weight->type),
-                      (double)weight->value[i], (long long)i);
+      return esp_fail(ESP_NUMERIC,
+                      "weight '%s': expected finite numbers in %s, found %g at element "
+                      "%lld; nothing is written",
+                      weight->name, esp_dtype_name(weight->type), (double)weight->value[i],
+                      (long long)i);
   return ESP_OK;
 }
 

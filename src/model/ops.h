@@ -74,8 +74,8 @@ void op_activate_backward(const esp_activation *activation, int64_t count, const
 void op_rotate_back(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
                     const float *cos_sin[2], float *dx);
 
-/* Of op_attention, which is computed again; job->out is not read. dq has the strides of q; dk, dv those of k, v;
- * dout those of out. None may overlap another, or what the job reads. */
+/* Of op_attention, which is computed again; job->out is not read. dq has the strides of q; dk, dv
+ * those of k, v; dout those of out. None may overlap another, or what the job reads. */
 typedef struct op_attention_gradients {
   const float *dout;
   float *dq, *dk, *dv;

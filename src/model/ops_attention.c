@@ -108,7 +108,6 @@ static void mix_values(const query_block *self, const float *scores) {
                                .ldc = stride});
 }
 
-
 void op_attention(const op_attention_job *job) {
   const int64_t blocks = (job->length + QUERY_BLOCK - 1) / QUERY_BLOCK;
   const int64_t n = job->count * job->heads * blocks;

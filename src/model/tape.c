@@ -14,7 +14,7 @@ void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows) {
   for (int i = 0; i <= model->n_stages; i++)
     self->state[i] = ESP_NEW(float, rows * model->max_state);
   for (int i = 0; i < model->n_stages; i++)
-    self->x[i] = ESP_NEW(float, rows * esp_stage_features(&model->stages[i]));
+    self->x[i] = ESP_NEW(float, rows *esp_stage_features(&model->stages[i]));
 }
 
 void esp_tape_clear(esp_tape *self, const esp_model *model) {

@@ -32,8 +32,7 @@ int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
   va_end(arguments);
   const int weight =
       esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.weight", name);
-  const int bias =
-      esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.bias", name);
+  const int bias = esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%s.bias", name);
   esp_model_add_width(model, weight, 0);
   esp_model_add_width(model, bias, 0);
   return weight;

@@ -38,7 +38,8 @@ esp_status tf_get_layer_count(const json_t *config, const char *key, int *n_laye
 /* Add <name>.weight and, unless shape.bias is -1, <name>.bias. */
 esp_linear tf_add_linear(esp_model *model, int stage, esp_linear shape, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Add <name>.weight and <name>.bias of a LayerNorm over the hidden dimensions; returns the index of the first. */
+/* Add <name>.weight and <name>.bias of a LayerNorm over the hidden dimensions; returns the index of
+ * the first. */
 int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,

@@ -33,8 +33,8 @@ static int64_t stored_index(const esp_weight *weight, int axis, int64_t i) {
 static void gather_row(const esp_weight *weight, int64_t stored_row, float *scratch, float *out) {
   const int last = weight->rank - 1;
   const int64_t stored = weight->stored_shape[last];
-  const char *from = (const char *)weight->stored +
-                     (size_t)(stored_row * stored) * esp_dtype_bytes(weight->type);
+  const char *from =
+      (const char *)weight->stored + (size_t)(stored_row * stored) * esp_dtype_bytes(weight->type);
   float *to = weight->keep[last] ? scratch : out;
   esp_dtype_to_f32(weight->type, from, stored, to);
   if (!weight->keep[last]) return;
@@ -43,7 +43,8 @@ static void gather_row(const esp_weight *weight, int64_t stored_row, float *scra
 
 static void gather(const esp_weight *weight, float *out) {
   const int last = weight->rank - 1;
-  const int64_t n_rows = weight->shape[last] > 0 ? esp_weight_count(weight) / weight->shape[last] : 0;
+  const int64_t n_rows =
+      weight->shape[last] > 0 ? esp_weight_count(weight) / weight->shape[last] : 0;
   float *scratch = ESP_NEW(float, weight->stored_shape[last]);
   for (int64_t row = 0; row < n_rows; row++) {
     int64_t rest = row, stored_row = 0, stride = 1;
@@ -61,14 +62,16 @@ static esp_status check_finite(const esp_weight *weight) {
   const int64_t n = esp_weight_count(weight);
   for (int64_t i = 0; i < n; i++)
     if (!isfinite(weight->value[i]))
-      return esp_fail(ESP_NUMERIC, "weight '%s': expected finite numbers, found %g at element %lld; "
-                      "the checkpoint is damaged", weight->name, (double)weight->value[i],
-                      (long long)i);
+      return esp_fail(ESP_NUMERIC,
+                      "weight '%s': expected finite numbers, found %g at element %lld; "
+                      "the checkpoint is damaged",
+                      weight->name, (double)weight->value[i], (long long)i);
   return ESP_OK;
 }
 
 static bool is_usable_in_place(const esp_weight *weight) {
-  return weight->type == ESP_F32 && is_whole(weight) && (uintptr_t)weight->stored % sizeof(float) == 0;
+  return weight->type == ESP_F32 && is_whole(weight) &&
+         (uintptr_t)weight->stored % sizeof(float) == 0;
 }
 
 static void unload(esp_weight *weight) {

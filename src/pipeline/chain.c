@@ -1,5 +1,5 @@
-/* Selection from the top [Fan]: the site below the softmax layer first, each site against the units that the
- * one above has kept. Rank 0 ranks the units; order and scores are broadcast. */
+/* Selection from the top [Fan]: the site below the softmax layer first, each site against the units
+ * that the one above has kept. Rank 0 ranks the units; order and scores are broadcast. */
 #include "pipeline.h"
 
 #include "espalier/core/log.h"
@@ -9,7 +9,8 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* Mean information of a unit with the units above, and its sums over all and over the kept units. */
+/* Mean information of a unit with the units above, and its sums over all and over the kept units.
+ */
 static double unit_information(const esp_evidence *evidence, int64_t unit) {
   double sum = 0.0;
   for (int64_t i = unit * evidence->width; i < (unit + 1) * evidence->width; i++)
@@ -45,8 +46,10 @@ static void keep_units(prune_job *job, int stage, const int64_t *order) {
   const int64_t n = esp_budget_uniform(&rule, self->units);
   job->selection.n_kept[stage] = n;
   job->selection.kept[stage] = ESP_NEW(int64_t, n);
-  if (n_groups == 1) esp_keep_first(order, n, job->selection.kept[stage]);
-  else esp_keep_first_of_groups(order, self->units, self->per_group, n, job->selection.kept[stage]);
+  if (n_groups == 1)
+    esp_keep_first(order, n, job->selection.kept[stage]);
+  else
+    esp_keep_first_of_groups(order, self->units, self->per_group, n, job->selection.kept[stage]);
 }
 
 /* A site of a kind that is not pruned keeps all its units. */
@@ -99,16 +102,19 @@ static esp_status select_site(prune_job *job, int stage) {
 
 esp_status run_chain(prune_job *job) {
   for (int stage = job->dense->n_stages - 1; stage >= 0; stage--)
-    if (job->sparsity[stage] < 0.0) keep_all(job, stage);
-    else ESP_TRY(select_site(job, stage));
+    if (job->sparsity[stage] < 0.0)
+      keep_all(job, stage);
+    else
+      ESP_TRY(select_site(job, stage));
   if (has_width(job)) ESP_TRY(select_width(job));
   for (int stage = 0; stage < job->dense->n_stages; stage++)
-    job->checksum = esp_selection_checksum(job->checksum, job->dense->stages[stage].name,
-                                           job->dense->stages[stage].units,
-                                           job->selection.kept[stage], job->selection.n_kept[stage]);
+    job->checksum = esp_selection_checksum(
+        job->checksum, job->dense->stages[stage].name, job->dense->stages[stage].units,
+        job->selection.kept[stage], job->selection.n_kept[stage]);
   const int width = job->dense->n_stages;
   if (has_width(job))
-    job->checksum = esp_selection_checksum(job->checksum, ESP_SITE_WIDTH, job->dense->width.units,
-                                           job->selection.kept[width], job->selection.n_kept[width]);
+    job->checksum =
+        esp_selection_checksum(job->checksum, ESP_SITE_WIDTH, job->dense->width.units,
+                               job->selection.kept[width], job->selection.n_kept[width]);
   return ESP_OK;
 }

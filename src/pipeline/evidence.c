@@ -42,7 +42,8 @@ static void add_noise(const prune_job *job, int stream, const esp_planes *site, 
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
-    esp_fill_noise((uint64_t)job->settings->seed, (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
+    esp_fill_noise((uint64_t)job->settings->seed,
+                   (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
                    job->stats->first * job->stats->words, valid, site->units + i, both);
   esp_free(&valid);
 }
@@ -77,12 +78,14 @@ esp_status evidence_gather_information(prune_job *job, int stage, int stream,
   return ESP_OK;
 }
 
-/* Covariance of the activations as measured, or their standard deviations times the codes' correlation. */
+/* Covariance of the activations as measured, or their standard deviations times the codes'
+ * correlation. */
 void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self) {
   const int64_t n = site->features;
   const bool from_codes = strcmp(job->settings->moments, "codes") == 0;
-  self->covariance = ESP_NEW(double, n * n);
-  if (from_codes) esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, self->covariance);
+  self->covariance = ESP_NEW(double, n *n);
+  if (from_codes)
+    esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, self->covariance);
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < n; j++)
       self->covariance[i * n + j] =
@@ -163,8 +166,9 @@ esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_e
                              .ridge = job->settings->ridge,
                              .seed = (uint64_t)job->settings->seed,
                              .stream = (uint64_t)stage};
-  ESP_TRY(esp_stats_load_site(job->stats, stage_of->name, esp_stage_features(stage_of),
-                              ESP_LOAD_PLANES | (needs_activation_covariance(job) ? ESP_LOAD_COVARIANCE : 0), &site));
+  ESP_TRY(esp_stats_load_site(
+      job->stats, stage_of->name, esp_stage_features(stage_of),
+      ESP_LOAD_PLANES | (needs_activation_covariance(job) ? ESP_LOAD_COVARIANCE : 0), &site));
   const esp_status status = gather_all(job, stage, &site, self, evidence);
   evidence_lend(self, site.features, evidence);
   esp_site_stats_clear(&site);

@@ -18,9 +18,11 @@ esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
 esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches) {
   if (comm->size <= micro_batches || settings->allow_idle) return ESP_OK;
-  return esp_fail(ESP_USAGE, "%d ranks, but only %" PRId64 " micro-batches: %" PRId64 " ranks would idle; use at "
-                  "most %" PRId64 " ranks, more samples, a smaller --micro-batch, or --allow-idle", comm->size,
-                  micro_batches, comm->size - micro_batches, micro_batches);
+  return esp_fail(ESP_USAGE,
+                  "%d ranks, but only %" PRId64 " micro-batches: %" PRId64
+                  " ranks would idle; use at "
+                  "most %" PRId64 " ranks, more samples, a smaller --micro-batch, or --allow-idle",
+                  comm->size, micro_batches, comm->size - micro_batches, micro_batches);
 }
 
 /* About a thousand rows of tokens. */
@@ -33,10 +35,9 @@ static int64_t choose_micro_batch(const esp_settings *settings, const esp_datase
 esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings,
                               const esp_model *model, const esp_dataset *data, esp_shard *shard) {
   ESP_TRY(esp_model_check_data(model, data));
-  const esp_shard_options options = {
-      .samples = settings->samples,
-      .micro_batch = choose_micro_batch(settings, data),
-      .seed = (uint64_t)settings->seed};
+  const esp_shard_options options = {.samples = settings->samples,
+                                     .micro_batch = choose_micro_batch(settings, data),
+                                     .seed = (uint64_t)settings->seed};
   esp_shard_init(shard, comm, data, &options);
   const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
   if (status != ESP_OK) esp_shard_clear(shard);
@@ -51,11 +52,11 @@ static void set_hash(json_t *object, const char *key, uint64_t hash) {
 
 json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *settings,
                                     const esp_model *model, const esp_shard *shard) {
-  json_t *meta = json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "family", model->family->name,
-                           "samples", (json_int_t)shard->samples, "micro_batch",
-                           (json_int_t)shard->micro_batch, "seed", (json_int_t)settings->seed,
-                           "data", shard->data->path, "split", shard->data->split, "program",
-                           ESPALIER_VERSION);
+  json_t *meta =
+      json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "family", model->family->name, "samples",
+                (json_int_t)shard->samples, "micro_batch", (json_int_t)shard->micro_batch, "seed",
+                (json_int_t)settings->seed, "data", shard->data->path, "split", shard->data->split,
+                "program", ESPALIER_VERSION);
   json_object_set_new(meta, "pilot", json_integer(settings->pilot));
   set_hash(meta, "model_fingerprint", esp_model_fingerprint(comm, model));
   set_hash(meta, "data_fingerprint", shard->data->fingerprint);

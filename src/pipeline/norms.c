@@ -5,7 +5,8 @@
 /* Indices of a weight's elements with index i on an axis form `outer` runs of `inner` elements. */
 static double sum_squares(const esp_weight *weight, int axis, int64_t index) {
   int64_t inner = 1, outer = 1;
-  for (int a = 0; a < weight->rank; a++) *(a < axis ? &outer : &inner) *= a == axis ? 1 : weight->shape[a];
+  for (int a = 0; a < weight->rank; a++)
+    *(a < axis ? &outer : &inner) *= a == axis ? 1 : weight->shape[a];
   const int64_t n = weight->shape[axis];
   double sum = 0.0;
   for (int64_t o = 0; o < outer; o++)
@@ -16,7 +17,8 @@ static double sum_squares(const esp_weight *weight, int axis, int64_t index) {
   return sum;
 }
 
-static esp_status add_squares(esp_model *model, const esp_slice *slice, int64_t units, double *sums) {
+static esp_status add_squares(esp_model *model, const esp_slice *slice, int64_t units,
+                              double *sums) {
   const esp_weight *weight = &model->weights[slice->weight];
   ESP_TRY(esp_model_load_local(model, weight->stage));
   for (int64_t u = 0; u < units; u++)
@@ -32,7 +34,8 @@ static bool is_reader(const esp_model *model, int weight) {
   return false;
 }
 
-/* Norms of sub-layers scale all of what is written, and are left out; a tied head's columns are written first. */
+/* Norms of sub-layers scale all of what is written, and are left out; a tied head's columns are
+ * written first. */
 static bool is_writer(const esp_model *model, const esp_slice *slice) {
   const esp_weight *weight = &model->weights[slice->weight];
   return weight->rank > 1 && (weight->stage == ESP_STAGE_EMBED || !is_reader(model, slice->weight));

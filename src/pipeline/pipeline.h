@@ -30,12 +30,12 @@ typedef struct prune_job {
 
 /* What is known of a site: owns the arrays that an esp_evidence borrows. */
 typedef struct site_evidence {
-  float *information; // (F + noise, P)
-  double *covariance; // (F, F), rank 0 only
-  float *map;         // (outputs, F)
-  double *moments;    // (4, F): mean, variance, norm, activation
+  float *information;                    // (F + noise, P)
+  double *covariance;                    // (F, F), rank 0 only
+  float *map;                            // (outputs, F)
+  double *moments;                       // (4, F): mean, variance, norm, activation
   double *producer_norm, *consumer_norm; // (U)
-  int64_t *upper;     // kept features of the site above
+  int64_t *upper;                        // kept features of the site above
   int64_t n_upper;
   double *null_level; // (noise units): mean information with the units above
 } site_evidence;
@@ -44,12 +44,12 @@ enum { NOISE_UNITS = 16 };
 
 /* Gather what the criterion needs for one stage, given the selection of those above. Collective. */
 esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_evidence *evidence);
-/* The same of the residual stream as a stage, or the head, reads it, given the selection of all stages;
- * producer_norm is left to the caller. Collective. */
+/* The same of the residual stream as a stage, or the head, reads it, given the selection of all
+ * stages; producer_norm is left to the caller. Collective. */
 esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self,
                                   esp_evidence *evidence);
-/* Parts of the two: information of a site's planes with the site above a stage (noise units by stream), moments,
- * covariance; and the loan of what was gathered. The first two are collective. */
+/* Parts of the two: information of a site's planes with the site above a stage (noise units by
+ * stream), moments, covariance; and the loan of what was gathered. The first two are collective. */
 esp_status evidence_gather_information(prune_job *job, int stage, int stream,
                                        const esp_planes *site, site_evidence *self);
 void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self);
@@ -57,7 +57,8 @@ void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
 /* Whether a site's outputs are compared by the softmax layer's Fisher information. Local. */
 bool uses_fisher(const prune_job *job);
-/* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected. Local. */
+/* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected.
+ * Local. */
 esp_status check_metric(const prune_job *job);
 /* Change a stage's map, gathered, to that metric. NUMERIC. Collective. */
 esp_status evidence_apply_metric(prune_job *job, int stage, site_evidence *self);
@@ -67,16 +68,18 @@ void evidence_clear(site_evidence *self);
 /* Euclidean norms of each unit's producers and consumers, (U) each. Loads what it reads. Local. */
 esp_status compute_unit_norms(esp_model *model, int stage, double *producers, double *consumers);
 
-/* Norms of what writes each hidden dimension: columns of the embedding, rows of the consumers; (D). Local. */
+/* Norms of what writes each hidden dimension: columns of the embedding, rows of the consumers; (D).
+ * Local. */
 esp_status compute_writer_norms(esp_model *model, double *norms);
 
 /* Whether the width is pruned. Local. */
 bool has_width(const prune_job *job);
-/* Select the hidden dimensions, after all other sites: fills selection, scores, sites. Collective. */
+/* Select the hidden dimensions, after all other sites: fills selection, scores, sites. Collective.
+ */
 esp_status select_width(prune_job *job);
 
-/* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity out of range.
- * Local. */
+/* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity
+ * out of range. Local. */
 esp_status choose_sites(prune_job *job);
 
 /* Select from the top: fills selection, scores, sites and checksum. Collective. */

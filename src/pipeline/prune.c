@@ -34,7 +34,8 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                      esp_job_describe_collection(comm, settings, model, shard), path);
 }
 
-/* Settings of the samples as they were when the statistics were made, for a second pass over them. */
+/* Settings of the samples as they were when the statistics were made, for a second pass over them.
+ */
 static esp_settings settings_of_collection(const prune_job *job) {
   const json_t *meta = job->stats->meta;
   esp_settings settings = *job->settings;
@@ -82,8 +83,10 @@ static bool needs_covariance(const prune_job *job) {
 static esp_status check_width(const prune_job *job) {
   if (!has_width(job) || json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
     return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: --sites width needs the residual stream, which was not collected; collect "
-                  "again, with --width", job->stats->path);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: --sites width needs the residual stream, which was not collected; collect "
+                  "again, with --width",
+                  job->stats->path);
 }
 
 static esp_status open_stats(prune_job *job) {
@@ -98,9 +101,11 @@ static esp_status open_stats(prune_job *job) {
   ESP_TRY(check_metric(job));
   if (!needs_covariance(job) || json_is_true(json_object_get(job->stats->meta, "covariance")))
     return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: criterion '%s' and repair '%s' need covariances, but they were collected "
-                  "with --no-covariance; collect again, or choose --moments codes and --repair none",
-                  job->stats->path, job->criterion->name, job->repair->name);
+  return esp_fail(
+      ESP_MISMATCH,
+      "%s: criterion '%s' and repair '%s' need covariances, but they were collected "
+      "with --no-covariance; collect again, or choose --moments codes and --repair none",
+      job->stats->path, job->criterion->name, job->repair->name);
 }
 
 static esp_status cut_and_repair(prune_job *job) {
@@ -190,7 +195,8 @@ esp_status esp_collect_command(const esp_comm *comm, const esp_settings *setting
   if (status == ESP_OK) status = esp_job_open_data(comm, settings, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
   esp_phases_begin(&phases, "collect");
-  if (status == ESP_OK) status = collect_to(comm, settings, model, &shard, settings->width, settings->output);
+  if (status == ESP_OK)
+    status = collect_to(comm, settings, model, &shard, settings->width, settings->output);
   esp_phases_end(&phases);
   if (status == ESP_OK)
     *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->output, "samples",

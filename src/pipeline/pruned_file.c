@@ -44,7 +44,8 @@ json_t *make_report(const prune_job *job) {
       "repair_by_site", job->repairs);
   json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
   set_hash(report, "selection_checksum", job->checksum);
-  json_object_set_new(report, "options", esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
+  json_object_set_new(report, "options",
+                      esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
   json_object_set(report, "collection", job->stats->meta);
   json_object_set_new(report, "model_path", describe_path(job->dense->path));
   json_object_set_new(report, "program", json_string(ESPALIER_VERSION));
@@ -65,11 +66,13 @@ static esp_status write_kept(prune_job *job, esp_h5 *file) {
   const int n = job->dense->n_stages;
   for (int i = 0; i < n; i++)
     ESP_TRY(write_site(job, file, i, job->dense->stages[i].name, job->dense->stages[i].units));
-  return has_width(job) ? write_site(job, file, n, ESP_SITE_WIDTH, job->dense->width.units) : ESP_OK;
+  return has_width(job) ? write_site(job, file, n, ESP_SITE_WIDTH, job->dense->width.units)
+                        : ESP_OK;
 }
 
 static esp_status write_all(prune_job *job, const json_t *report, esp_h5 *file) {
-  ESP_TRY(esp_meta_write(file, "espalier-model", "{\"program\": \"espalier " ESPALIER_VERSION "\"}"));
+  ESP_TRY(
+      esp_meta_write(file, "espalier-model", "{\"program\": \"espalier " ESPALIER_VERSION "\"}"));
   ESP_TRY(esp_model_write(job->comm, job->pruned, file));
   ESP_TRY(write_kept(job, file));
   char *text = json_dumps(report, JSON_COMPACT | JSON_SORT_KEYS);

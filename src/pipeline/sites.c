@@ -57,7 +57,8 @@ esp_status choose_sites(prune_job *job) {
   const int n = job->dense->n_stages;
   job->sparsity = ESP_NEW(double, n + 1);
   job->sparsity[n] = -1.0; // the width is cut only when it is named
-  for (int i = 0; i < n; i++) job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
+  for (int i = 0; i < n; i++)
+    job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
   if (!job->settings->sites) return ESP_OK;
   char *list = esp_strdup(job->settings->sites), *rest = list;
   esp_status status = ESP_OK;

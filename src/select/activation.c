@@ -1,5 +1,6 @@
-/* Muralidharan et al., "Compact language models via pruning and knowledge distillation", 2024: a unit's score is the
- * sum over its features of sqrt(sum over sequences of (mean over the sequence of |x_j|)^2). */
+/* Muralidharan et al., "Compact language models via pruning and knowledge distillation", 2024: a
+ * unit's score is the sum over its features of sqrt(sum over sequences of (mean over the sequence
+ * of |x_j|)^2). */
 #include "check.h"
 #include "criteria.h"
 

@@ -1,5 +1,5 @@
-/* An et al., "Fluctuation-based adaptive structured pruning for large language models", 2024: a unit's score is the
- * sum over its features of Var(x_j) ||W_:j||^2. */
+/* An et al., "Fluctuation-based adaptive structured pruning for large language models", 2024: a
+ * unit's score is the sum over its features of Var(x_j) ||W_:j||^2. */
 #include "check.h"
 #include "criteria.h"
 

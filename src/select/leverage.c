@@ -1,6 +1,7 @@
-/* Ridge leverage scores (Cohen, Musco and Musco, 2017; as in McGuire et al.'s CUR-like choice of neurons): with
- * C = E[x x'] and lambda = ridge mean(diag C), a feature's score is [C (C + lambda I)^-1]_jj; a unit's is the sum over
- * its features. It tells how far a unit is from being a linear function of the others, whatever reads it. */
+/* Ridge leverage scores (Cohen, Musco and Musco, 2017; as in McGuire et al.'s CUR-like choice of
+ * neurons): with C = E[x x'] and lambda = ridge mean(diag C), a feature's score is [C (C + lambda
+ * I)^-1]_jj; a unit's is the sum over its features. It tells how far a unit is from being a linear
+ * function of the others, whatever reads it. */
 #include "check.h"
 #include "criteria.h"
 
@@ -11,7 +12,7 @@
 /* C + lambda I, lower triangle, column-major (the matrix is symmetric). */
 static double *form_matrix(const esp_evidence *evidence, double *ridge) {
   const int64_t n = evidence->units * evidence->width;
-  double *matrix = ESP_NEW(double, n * n);
+  double *matrix = ESP_NEW(double, n *n);
   double trace = 0.0;
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < n; j++)
@@ -39,7 +40,8 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   }
   esp_free(&matrix);
   if (info != 0)
-    return esp_fail(ESP_NUMERIC, "site '%s': second moments are not positive definite; raise --ridge (now %g)",
+    return esp_fail(ESP_NUMERIC,
+                    "site '%s': second moments are not positive definite; raise --ridge (now %g)",
                     evidence->site, evidence->ridge);
   esp_rank_by_score(evidence->units, score, order);
   return ESP_OK;

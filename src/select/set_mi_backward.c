@@ -10,9 +10,9 @@
  * Double precision: cancellation loses eps cond(G + D) <= eps (F / ridge + 1) of a cost, relative,
  * about 1e-8 at F = 10^4 and ridge = 1e-4, which single precision could not afford.
  *
- * Units with several readers r (the hidden dimensions) go by the sum of the costs over all readers, each with
- * an A and a B of its own and divided by tr(M G M^T) (ours): one decision, one downdate a reader. For a reader
- * that will not be refitted the cost is what the error rises by as it stands.
+ * Units with several readers r (the hidden dimensions) go by the sum of the costs over all readers,
+ * each with an A and a B of its own and divided by tr(M G M^T) (ours): one decision, one downdate a
+ * reader. For a reader that will not be refitted the cost is what the error rises by as it stands.
  *
  * F^3 operations for A, 3 F^2 P for Q and 2 F^3 for all eliminations, nearly all in BLAS level 3:
  * F = 11008, P = 4096 down to the last unit takes 3 minutes of one core and 1 GB beside the

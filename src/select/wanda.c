@@ -1,5 +1,5 @@
-/* Sun et al., "A simple and effective pruning approach for large language models", 2023, for structures: a unit's
- * score is the sum over its features of mean_i |W_ij| ||x_j||_2. */
+/* Sun et al., "A simple and effective pruning approach for large language models", 2023, for
+ * structures: a unit's score is the sum over its features of mean_i |W_ij| ||x_j||_2. */
 #include "check.h"
 #include "criteria.h"
 
@@ -21,8 +21,8 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return esp_rank_by_features(evidence, score_feature, order, score);
 }
 
-const esp_criterion esp_criterion_wanda = {
-    .name = "wanda",
-    .summary = "mean reading weight times the activation's norm",
-    .needs = ESP_NEEDS_MAP | ESP_NEEDS_MOMENTS,
-    .rank = rank};
+const esp_criterion esp_criterion_wanda = {.name = "wanda",
+                                           .summary =
+                                               "mean reading weight times the activation's norm",
+                                           .needs = ESP_NEEDS_MAP | ESP_NEEDS_MOMENTS,
+                                           .rank = rank};

@@ -1,8 +1,7 @@
-/* The correction dW of a consumer's weights W0: with moments XX, XT (about the mean where there is a bias)
- *   (XX + ridge mean(diag XX) I) dW^T = XT - XX W0^T,
- * and W = W0 + step dW. Ridge and step are those with the least error on held-out sums, for which, with
- * R = XT - XX W0^T of the held-out part,
- *   E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. METHOD section 6 (ours). */
+/* The correction dW of a consumer's weights W0: with moments XX, XT (about the mean where there is
+ * a bias) (XX + ridge mean(diag XX) I) dW^T = XT - XX W0^T, and W = W0 + step dW. Ridge and step
+ * are those with the least error on held-out sums, for which, with R = XT - XX W0^T of the held-out
+ * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. METHOD section 6 (ours). */
 #include "surgery.h"
 
 #include "espalier/core/memory.h"
@@ -102,7 +101,8 @@ static double rhs(const void *context, int64_t i, int64_t j) {
 }
 
 /* dW (n_out, n_in). Collective. */
-static esp_status solve(const esp_comm *comm, const moments *self, double ridge, float *correction) {
+static esp_status solve(const esp_comm *comm, const moments *self, double ridge,
+                        float *correction) {
   double *x = ESP_NEW(double, self->n_in * self->n_out);
   const double scale = self->mean_diagonal > 0.0 ? self->mean_diagonal : 1.0;
   const esp_spd_problem problem = {.n = self->n_in,
@@ -127,8 +127,7 @@ static void try_steps(const moments *held_out, const float *correction, double r
   const double slope = inner(held_out, correction, held_out->rest);
   const double curvature = inner(held_out, correction, product);
   for (unsigned s = 0; s < sizeof steps / sizeof *steps; s++) {
-    const double error =
-        held_out->left - 2.0 * steps[s] * slope + steps[s] * steps[s] * curvature;
+    const double error = held_out->left - 2.0 * steps[s] * slope + steps[s] * steps[s] * curvature;
     if (error / held_out->target < choice->error_after) {
       choice->ridge = ridge;
       choice->step = steps[s];
@@ -146,7 +145,8 @@ static esp_status try_ridges(const correction_problem *problem, const moments *f
   for (unsigned r = 0; r < sizeof ridges / sizeof *ridges && status == ESP_OK; r++) {
     status = solve(problem->comm, fit, ridges[r], correction);
     if (status == ESP_OK) try_steps(held_out, correction, ridges[r], choice);
-    if (status == ESP_NUMERIC) status = ESP_OK; // a ridge below the moments' rounding is no candidate
+    if (status == ESP_NUMERIC)
+      status = ESP_OK; // a ridge below the moments' rounding is no candidate
   }
   esp_free(&correction);
   return status;

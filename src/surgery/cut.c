@@ -9,7 +9,7 @@
 typedef struct mask {
   int weight, axis;
   int64_t n;
-  bool *keep; // (n)
+  bool *keep;      // (n)
   bool is_touched; // by some site
 } mask;
 
@@ -86,9 +86,11 @@ static esp_status bind_view(const esp_model *dense, const esp_selection *selecti
     int64_t n_kept;
     view->keep[axis] = esp_selection_indices(selection, dense, index, axis, &n_kept);
     if (n_kept != view->shape[axis])
-      return esp_fail(ESP_FORMAT, "family '%s': weight '%s' keeps %lld of axis %d, but its resized configuration "
-                      "asks for %lld", dense->family->name, view->name, (long long)n_kept, axis,
-                      (long long)view->shape[axis]);
+      return esp_fail(
+          ESP_FORMAT,
+          "family '%s': weight '%s' keeps %lld of axis %d, but its resized configuration "
+          "asks for %lld",
+          dense->family->name, view->name, (long long)n_kept, axis, (long long)view->shape[axis]);
   }
   return ESP_OK;
 }

@@ -27,13 +27,14 @@ void regression_clear(regression *self) {
   esp_exact_clear(&self->one);
 }
 
-double regression_weight(const regression *self) { return esp_exact_get(&self->one, 0, 0); }
+double regression_weight(const regression *self) {
+  return esp_exact_get(&self->one, 0, 0);
+}
 
 static esp_status add_squares(regression *self, int64_t rows, const float *t) {
   float *squares = ESP_NEW(float, rows * self->n_out);
   for (int64_t i = 0; i < rows * self->n_out; i++) squares[i] = t[i] * t[i];
-  const esp_status status =
-      esp_exact_add_local(&self->tt, rows, squares, self->n_out, NULL, 0);
+  const esp_status status = esp_exact_add_local(&self->tt, rows, squares, self->n_out, NULL, 0);
   esp_free(&squares);
   return status;
 }

@@ -16,8 +16,10 @@ static void add_removed_means(consumer *self, const double *mean) {
 static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
   (void)stage, (void)report;
   if (!self->bias)
-    return esp_fail(ESP_USAGE, "repair 'bias': site '%s' has a consumer without bias; use least-squares or none",
-                    self->dense_stage->name);
+    return esp_fail(
+        ESP_USAGE,
+        "repair 'bias': site '%s' has a consumer without bias; use least-squares or none",
+        self->dense_stage->name);
   esp_site_stats site;
   ESP_TRY(esp_stats_load_site(job->stats, self->dense_stage->name, self->n_all, 0, &site));
   add_removed_means(self, site.mean);
@@ -25,8 +27,11 @@ static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *re
   return ESP_OK;
 }
 
-static esp_status apply(esp_repair_job *job) { return repair_each(job, fit); }
+static esp_status apply(esp_repair_job *job) {
+  return repair_each(job, fit);
+}
 
 const esp_repair repair_bias = {.name = "bias",
-                                .summary = "move what the removed units gave on average into the bias",
+                                .summary =
+                                    "move what the removed units gave on average into the bias",
                                 .apply = apply};

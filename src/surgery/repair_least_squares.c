@@ -30,7 +30,8 @@ static double rhs(const void *context, int64_t i, int64_t j) {
   return fit->rhs[i * fit->self->n_out + j];
 }
 
-/* G_K: W^T by one product in float: its error, 1e-6 of the output's scale, is far below the ridge's. */
+/* G_K: W^T by one product in float: its error, 1e-6 of the output's scale, is far below the
+ * ridge's. */
 static float *form_rhs(const fit_context *fit) {
   const consumer *self = fit->self;
   float *rows = ESP_NEW(float, self->n_kept * self->n_all);
@@ -99,7 +100,8 @@ esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, jso
   return status;
 }
 
-/* What reads the stream is not in the statistics as normalised over fewer dimensions: it needs the samples. */
+/* What reads the stream is not in the statistics as normalised over fewer dimensions: it needs the
+ * samples. */
 static esp_status apply(esp_repair_job *job) {
   ESP_TRY(repair_each(job, least_squares_fit));
   return readers_are_cut(job) ? readers_fit_all(job) : ESP_OK;

@@ -1,30 +1,34 @@
-/* Sequential least squares (ours): two streams from the bottom, the dense model's and that of the model as
- * cut and repaired so far. Every consumer is fitted to what is missing from the dense stream, so that errors
- * are corrected, not piled up. It starts from plain least squares; ridge and step of the correction are those
- * that do best on every eighth micro-batch, held out. METHOD section 6. */
+/* Sequential least squares (ours): two streams from the bottom, the dense model's and that of the
+ * model as cut and repaired so far. Every consumer is fitted to what is missing from the dense
+ * stream, so that errors are corrected, not piled up. It starts from plain least squares; ridge and
+ * step of the correction are those that do best on every eighth micro-batch, held out. METHOD
+ * section 6. */
 #include "streams.h"
 
 #include "espalier/collect/collect.h"
 
 #include <math.h>
 
-/* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it: real models have
- * a few tokens with enormous activations. Rows of x and target are scaled by the square root. */
+/* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it:
+ * real models have a few tokens with enormous activations. Rows of x and target are scaled by the
+ * square root. */
 static void weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
                        int64_t n_in, int64_t n_out) {
   const int64_t d = dense->state_out;
   for (int64_t r = 0; r < rows; r++) {
     double sum = 0.0;
     for (int64_t j = 0; j < d; j++) sum += (double)state[r * d + j] * state[r * d + j];
-    const float weight = dense->is_residual && sum > 0.0 ? (float)(1.0 / sqrt(sum / (double)d)) : 1.0f;
+    const float weight =
+        dense->is_residual && sum > 0.0 ? (float)(1.0 / sqrt(sum / (double)d)) : 1.0f;
     self->weight[r] = weight;
     for (int64_t j = 0; j < n_in; j++) self->x[r * n_in + j] *= weight;
     for (int64_t j = 0; j < n_out; j++) self->target[r * n_out + j] *= weight;
   }
 }
 
-/* Advance the dense stream of one micro-batch and form x of the pruned one and the target: preserved outputs
- * of the dense state after the stage, less the pruned stream where the stage adds to it. */
+/* Advance the dense stream of one micro-batch and form x of the pruned one and the target:
+ * preserved outputs of the dense state after the stage, less the pruned stream where the stage adds
+ * to it. */
 static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
   esp_repair_job *job = self->job;
   const int stage = fit->stage;

@@ -43,12 +43,12 @@ typedef struct regression {
   esp_exact one;    // (1, 1): sum of the constant's square, the total weight
 } regression;
 
-/* rms are the magnitudes that the exact sums are scaled by: root mean squares of x (n_in), t (n_out), and of
- * the constant. */
+/* rms are the magnitudes that the exact sums are scaled by: root mean squares of x (n_in), t
+ * (n_out), and of the constant. */
 void regression_init(regression *self, int64_t n_in, int64_t n_out, const double *rms);
 void regression_clear(regression *self);
-/* Add rows of x (rows, n_in) and t (rows, n_out), and the constant's column (rows): all scaled by the square
- * root of the row's weight, so that the constant is that root. NUMERIC. Local. */
+/* Add rows of x (rows, n_in) and t (rows, n_out), and the constant's column (rows): all scaled by
+ * the square root of the row's weight, so that the constant is that root. NUMERIC. Local. */
 esp_status regression_add_local(regression *self, int64_t rows, const float *x, const float *t,
                                 const float *constant);
 /* Total weight of the rows. Local. */
@@ -58,7 +58,8 @@ esp_status regression_reduce(const esp_comm *comm, regression *self);
 /* Add another's sums of the same scale. Local. */
 void regression_merge(regression *self, const regression *other);
 
-/* What a correction is fitted to and judged by. start (n_out, n_in) are the weights as they stand. */
+/* What a correction is fitted to and judged by. start (n_out, n_in) are the weights as they stand.
+ */
 typedef struct correction_problem {
   const esp_comm *comm;
   const regression *fit, *held_out;
@@ -67,15 +68,16 @@ typedef struct correction_problem {
 } correction_problem;
 
 typedef struct correction_choice {
-  double ridge, step;          // relative to the mean diagonal; W = start + step * correction
-  double error_before, error_after; // held out: mean square of what is missing, over that of the targets
+  double ridge, step; // relative to the mean diagonal; W = start + step * correction
+  double error_before,
+      error_after; // held out: mean square of what is missing, over that of the targets
 } correction_choice;
 
-/* Try ridges and steps on the held-out sums, passing over ridges whose system is not positive definite;
- * ridge 0 in the choice means no correction. Collective. */
+/* Try ridges and steps on the held-out sums, passing over ridges whose system is not positive
+ * definite; ridge 0 in the choice means no correction. Collective. */
 esp_status correction_choose(const correction_problem *problem, correction_choice *choice);
-/* Fit on problem->fit and write start + step * correction to weights (n_out, n_in); start alone, and that is
- * then the choice, where the system is not positive definite. Collective. */
+/* Fit on problem->fit and write start + step * correction to weights (n_out, n_in); start alone,
+ * and that is then the choice, where the system is not positive definite. Collective. */
 esp_status correction_apply(const correction_problem *problem, correction_choice *choice,
                             float *weights);
 /* b = E[t] - W E[x], (n_out). Local. */

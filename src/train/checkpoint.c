@@ -16,20 +16,22 @@ static char *describe(const training *self) {
   const esp_train_options *o = self->options;
   char data[24];
   snprintf(data, sizeof data, "%016" PRIx64, self->data->fingerprint);
-  json_t *all = json_pack("{s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:O}", "epochs",
-                          (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "micro_batch",
-                          (json_int_t)o->micro_batch, "optimizer", o->optimizer, "rate", o->rate,
-                          "warmup", o->warmup, "weight_decay", o->weight_decay, "momentum",
-                          o->momentum, "seed", (json_int_t)o->seed, "data", data, "model",
-                          self->model->config);
+  json_t *all =
+      json_pack("{s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:O}", "epochs",
+                (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "micro_batch",
+                (json_int_t)o->micro_batch, "optimizer", o->optimizer, "rate", o->rate, "warmup",
+                o->warmup, "weight_decay", o->weight_decay, "momentum", o->momentum, "seed",
+                (json_int_t)o->seed, "data", data, "model", self->model->config);
   char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
   json_decref(all);
   return text;
 }
 
 static void name_array(const training *self, int weight, int slot, char *name, size_t size) {
-  if (slot < 0) snprintf(name, size, "/model/%s", self->model->weights[weight].name);
-  else snprintf(name, size, "/slot%d/%s", slot, self->model->weights[weight].name);
+  if (slot < 0)
+    snprintf(name, size, "/model/%s", self->model->weights[weight].name);
+  else
+    snprintf(name, size, "/slot%d/%s", slot, self->model->weights[weight].name);
 }
 
 static float *get_array(const training *self, int weight, int slot) {
@@ -83,8 +85,10 @@ static esp_status check_same(const training *self, const char *found) {
   const bool same = strcmp(expected, found) == 0;
   free(expected);
   if (same) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: checkpoint of another training (options, model or data differ); "
-                  "remove it or restore the options", self->options->checkpoint);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: checkpoint of another training (options, model or data differ); "
+                  "remove it or restore the options",
+                  self->options->checkpoint);
 }
 
 static esp_status read_all(training *self, esp_h5 *file) {

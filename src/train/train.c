@@ -10,7 +10,8 @@
 
 enum { STREAM_ORDER = 1 << 20 };
 
-/* Sums of an epoch; the loss in fixed point 2^-20 nats so that it too is the same at any rank count. */
+/* Sums of an epoch; the loss in fixed point 2^-20 nats so that it too is the same at any rank
+ * count. */
 typedef struct tally {
   int64_t samples, correct, loss_fixed;
 } tally;
@@ -45,8 +46,10 @@ static void update_weights(training *self, int64_t n_steps) {
 }
 
 static esp_status fail_diverged(const training *self, const char *what) {
-  return esp_fail(ESP_NUMERIC, "training diverged in step %" PRId64 ": %s; lower --rate or raise "
-                  "--warmup", self->step + 1, what);
+  return esp_fail(ESP_NUMERIC,
+                  "training diverged in step %" PRId64 ": %s; lower --rate or raise "
+                  "--warmup",
+                  self->step + 1, what);
 }
 
 static esp_status run_micro_batch(training *self, const int64_t *order, int64_t begin,
@@ -55,8 +58,8 @@ static esp_status run_micro_batch(training *self, const int64_t *order, int64_t 
   esp_dataset_read(self->data, order, begin, count, &self->buffer, &batch);
   esp_tape_forward(self->model, &batch, &self->tape);
   const int64_t classes = self->model->n_outputs;
-  const double loss = esp_softmax_loss(self->tape.logits, batch.labels, count, classes,
-                                       self->tape.dlogits);
+  const double loss =
+      esp_softmax_loss(self->tape.logits, batch.labels, count, classes, self->tape.dlogits);
   sums->correct += esp_count_correct(self->tape.logits, batch.labels, count, classes);
   sums->samples += count;
   if (!(loss < largest_loss * (double)count))
@@ -127,8 +130,9 @@ static esp_status run_epochs(training *self, json_t *report) {
     if (self->options->checkpoint && self->epoch < self->options->epochs)
       ESP_TRY(checkpoint_save(self));
     if (self->epoch == self->options->stop_after && self->epoch < self->options->epochs)
-      return esp_fail(ESP_INTERRUPTED, "training stopped after epoch %" PRId64 " of %" PRId64
-                      " as asked; resume it", self->epoch, self->options->epochs);
+      return esp_fail(ESP_INTERRUPTED,
+                      "training stopped after epoch %" PRId64 " of %" PRId64 " as asked; resume it",
+                      self->epoch, self->options->epochs);
   }
   return ESP_OK;
 }
@@ -160,9 +164,10 @@ static esp_status check_local(const esp_model *model, const esp_dataset *data) {
     return esp_fail(ESP_USAGE, "family '%s' cannot be trained", model->family->name);
   if (data->kind != model->family->input || data->width != model->n_inputs || data->classes < 1 ||
       data->classes > model->n_outputs)
-    return esp_fail(ESP_MISMATCH, "%s: expected %" PRId64 " inputs a sample and labels below %" PRId64
-                    ", found %" PRId64 " inputs and %d classes", data->path, model->n_inputs,
-                    model->n_outputs, data->width, data->classes);
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected %" PRId64 " inputs a sample and labels below %" PRId64
+                    ", found %" PRId64 " inputs and %d classes",
+                    data->path, model->n_inputs, model->n_outputs, data->width, data->classes);
   return ESP_OK;
 }
 

@@ -26,12 +26,12 @@ esp_status optimizer_find(const char *name, const optimizer **found);
 
 /* Gradients of all weights: summed exactly over micro-batches and ranks. */
 typedef struct gradients {
-  int64_t n;      // parameters
-  float *micro;   // (n) of one micro-batch
-  float **parts;  // (n_weights) into micro
-  int64_t *sum;   // (n) fixed point
-  float limit;    // magnitudes of a micro-batch from here on are refused
-  float *mean;    // (n) after the reduction
+  int64_t n;     // parameters
+  float *micro;  // (n) of one micro-batch
+  float **parts; // (n_weights) into micro
+  int64_t *sum;  // (n) fixed point
+  float limit;   // magnitudes of a micro-batch from here on are refused
+  float *mean;   // (n) after the reduction
 } gradients;
 
 /* n_micro_batches in a batch, at most. */
@@ -50,9 +50,9 @@ typedef struct training {
   const esp_dataset *data;
   const esp_train_options *options;
   const optimizer *method;
-  float **slots[2];   // (n_weights) arrays of the weights' sizes
-  int64_t epoch;      // finished
-  int64_t step;       // finished
+  float **slots[2]; // (n_weights) arrays of the weights' sizes
+  int64_t epoch;    // finished
+  int64_t step;     // finished
   gradients gradient;
   esp_tape tape;
   esp_batch_buffer buffer;

@@ -18,11 +18,11 @@
 #define ESP_COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Assert that a call failed with this code and that its text has a part. */
-#define assert_failure(call, code, part)                                                           \
-  do {                                                                                             \
-    assert_int_equal((call), (code));                                                              \
-    if (!strstr(esp_failure_text(), (part)))                                                       \
-      fail_msg("failure text '%s' lacks '%s'", esp_failure_text(), (part));                        \
+#define assert_failure(call, code, part)                                    \
+  do {                                                                      \
+    assert_int_equal((call), (code));                                       \
+    if (!strstr(esp_failure_text(), (part)))                                \
+      fail_msg("failure text '%s' lacks '%s'", esp_failure_text(), (part)); \
   } while (0)
 
 #endif

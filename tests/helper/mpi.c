@@ -7,7 +7,9 @@
 esp_comm test_comm;
 static char folder[64];
 
-static void end_job(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
+static void end_job(int exit_code) {
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+}
 
 const char *test_path(const char *name) {
   static char path[128];
@@ -28,7 +30,8 @@ static void remove_folder(void) {
   if (test_comm.rank == 0 && system(command) != 0) fprintf(stderr, "cannot remove %s\n", folder);
 }
 
-/* CMocka's own group runner takes only arrays known at compile time; this is what the macro calls. */
+/* CMocka's own group runner takes only arrays known at compile time; this is what the macro calls.
+ */
 int test_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
   MPI_Init(&argc, &argv);
   esp_comm_init(&test_comm, MPI_COMM_WORLD);

@@ -23,10 +23,10 @@ const char *test_path(const char *name);
 
 int test_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
 
-#define ESP_TEST_MAIN(...)                                                                         \
-  int main(int argc, char **argv) {                                                                \
-    const struct CMUnitTest tests[] = {__VA_ARGS__};                                               \
-    return test_run(argc, argv, tests, ESP_COUNT(tests));                                          \
+#define ESP_TEST_MAIN(...)                                \
+  int main(int argc, char **argv) {                       \
+    const struct CMUnitTest tests[] = {__VA_ARGS__};      \
+    return test_run(argc, argv, tests, ESP_COUNT(tests)); \
   }
 
 #endif

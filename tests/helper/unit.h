@@ -4,10 +4,10 @@
 
 #include "helper.h"
 
-#define ESP_TEST_MAIN(...)                                                                         \
-  int main(void) {                                                                                 \
-    const struct CMUnitTest tests[] = {__VA_ARGS__};                                               \
-    return cmocka_run_group_tests(tests, NULL, NULL);                                              \
+#define ESP_TEST_MAIN(...)                            \
+  int main(void) {                                    \
+    const struct CMUnitTest tests[] = {__VA_ARGS__};  \
+    return cmocka_run_group_tests(tests, NULL, NULL); \
   }
 
 #endif

@@ -6,18 +6,27 @@
 #include <math.h>
 #include <string.h>
 
-static const float map[8] = {1, -2, 0, 3, -1, 0, 2, -3};           // (2, 4)
+static const float map[8] = {1, -2, 0, 3, -1, 0, 2, -3}; // (2, 4)
 static const double norm[4] = {1, 2, 3, 4}, variance[4] = {1, 2, 3, 4};
 static const double activation[4] = {0.5, 0.25, 1, 2}, mean[4] = {1, 0, 0, 2};
 static const double covariance[16] = {1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4};
 
 static esp_evidence new_evidence(void) {
-  return (esp_evidence){.site = "s", .units = 2, .width = 2, .outputs = 2, .map = map, .norm = norm,
-                        .variance = variance, .activation = activation, .mean = mean,
-                        .covariance = covariance, .ridge = 0.5};
+  return (esp_evidence){.site = "s",
+                        .units = 2,
+                        .width = 2,
+                        .outputs = 2,
+                        .map = map,
+                        .norm = norm,
+                        .variance = variance,
+                        .activation = activation,
+                        .mean = mean,
+                        .covariance = covariance,
+                        .ridge = 0.5};
 }
 
-static esp_status rank(const char *name, const esp_evidence *evidence, int64_t *order, double *score) {
+static esp_status rank(const char *name, const esp_evidence *evidence, int64_t *order,
+                       double *score) {
   const esp_criterion *criterion = NULL;
   assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
   return criterion->rank(evidence, order, score);
@@ -50,8 +59,9 @@ static void activation_sums_the_features(void **state) {
   check("activation", 0.75, 3.0);
 }
 
-/* C = diag(1 + 1, 2, 3, 4 + 4) but for C_03 = mean_0 mean_3 = 2; lambda = 0.5 * 15 / 4 = 1.875. In the block
- * {0, 3}: the determinant of C + lambda I is 3.875 * 9.875 - 4, its inverse's diagonal 9.875 and 3.875 over it. */
+/* C = diag(1 + 1, 2, 3, 4 + 4) but for C_03 = mean_0 mean_3 = 2; lambda = 0.5 * 15 / 4 = 1.875. In
+ * the block {0, 3}: the determinant of C + lambda I is 3.875 * 9.875 - 4, its inverse's
+ * diagonal 9.875 and 3.875 over it. */
 static void leverage_is_the_ridge_hat_of_the_second_moments(void **state) {
   (void)state;
   const double lambda = 1.875, determinant = 3.875 * 9.875 - 4.0;

@@ -1,5 +1,5 @@
-/* The calibration pass. Stage by stage, each rank runs its micro-batches; hidden states of the shard and
- * one stage's weights are all that is held. */
+/* The calibration pass. Stage by stage, each rank runs its micro-batches; hidden states of the
+ * shard and one stage's weights are all that is held. */
 #ifndef ESPALIER_COLLECT_COLLECT_H
 #define ESPALIER_COLLECT_COLLECT_H
 
@@ -7,13 +7,14 @@
 #include "espalier/comm/phases.h"
 
 typedef struct esp_collect_options {
-  int bins;            // B
-  int64_t pilot;       // samples that the edges are computed from
-  bool covariance;     // second moments (F, F) of each site
-  bool width;          // also what each sub-layer and the head read of the residual stream
-  int64_t fisher_tokens; // rows that the Fisher information is computed from, whole micro-batches; 0: none
-  uint64_t seed;       // of the labels sampled for it
-  int64_t top_units;   // logits measured of a vocabulary: those with most probability mass
+  int bins;              // B
+  int64_t pilot;         // samples that the edges are computed from
+  bool covariance;       // second moments (F, F) of each site
+  bool width;            // also what each sub-layer and the head read of the residual stream
+  int64_t fisher_tokens; // rows that the Fisher information is computed from, whole micro-batches;
+                         // 0: none
+  uint64_t seed;         // of the labels sampled for it
+  int64_t top_units;     // logits measured of a vocabulary: those with most probability mass
 } esp_collect_options;
 
 /* Run the shards through the model and write STATS.h5 to path. meta (taken over) is stored with it.
@@ -22,7 +23,8 @@ typedef struct esp_collect_options {
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
                        const esp_collect_options *options, json_t *meta, const char *path);
 
-/* Activations of one stage for some rows: checks that they are finite. NUMERIC names the site. Local. */
+/* Activations of one stage for some rows: checks that they are finite. NUMERIC names the site.
+ * Local. */
 esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batch *batch,
                                const float *state, float *x);
 

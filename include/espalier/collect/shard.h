@@ -1,6 +1,6 @@
-/* Which samples a rank works on: a seeded choice of the data set, cut into micro-batches of fixed size,
- * dealt whole and in contiguous blocks to the ranks. Micro-batches are the unit of work and of rounding,
- * so that nothing depends on the dealing. Fewer micro-batches than ranks is legal. */
+/* Which samples a rank works on: a seeded choice of the data set, cut into micro-batches of fixed
+ * size, dealt whole and in contiguous blocks to the ranks. Micro-batches are the unit of work and
+ * of rounding, so that nothing depends on the dealing. Fewer micro-batches than ranks is legal. */
 #ifndef ESPALIER_COLLECT_SHARD_H
 #define ESPALIER_COLLECT_SHARD_H
 
@@ -26,7 +26,8 @@ void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *da
                     const esp_shard_options *options);
 void esp_shard_clear(esp_shard *self);
 
-/* Read micro-batch i of all (not of this rank's) into the shard's buffer; valid until the next. Local. */
+/* Read micro-batch i of all (not of this rank's) into the shard's buffer; valid until the next.
+ * Local. */
 void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch);
 /* Samples of micro-batch i, and its rows that are not padding. Local. */
 int64_t esp_shard_count_samples(const esp_shard *self, int64_t i);

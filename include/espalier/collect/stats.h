@@ -2,17 +2,18 @@
  *
  *   /meta            JSON: format, version, options, fingerprints of model and data
  *   /valid           (M) int64, rows of each micro-batch that count
- *   /<site>/planes   (M, F, B-1, W) uint64 bit-planes by micro-batch, W words each: a rank's part is one slab
+ *   /<site>/planes   (M, F, B-1, W) uint64 bit-planes by micro-batch, W words each: a rank's part
+ * is one slab
  *   /<site>/edges    (F, B-1) float32
- *   /<site>/mean, variance, norm, activation  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2), and
- *                    sqrt(sum over sequences of (mean |x|)^2)
+ *   /<site>/mean, variance, norm, activation  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2),
+ * and sqrt(sum over sequences of (mean |x|)^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
- *   /<stage>/fisher  (state_out, state_out) float32, where collected: E[g g^T], g = d log p(sampled label) / d (result of
- *                    the stage's consumer)
- *   /logits/units    (F) int64: which logits were measured
- * Sites are those of the model, then "logits"; where asked for, "width.<site>" is the residual stream as normalised
- * for that site, and "width.head" for the head. Sums behind mean, variance and covariance are exact
- * (linalg/exact.h), so the file has the same bytes at any rank count. */
+ *   /<stage>/fisher  (state_out, state_out) float32, where collected: E[g g^T], g = d log p(sampled
+ * label) / d (result of the stage's consumer) /logits/units    (F) int64: which logits were
+ * measured Sites are those of the model, then "logits"; where asked for, "width.<site>" is the
+ * residual stream as normalised for that site, and "width.head" for the head. Sums behind mean,
+ * variance and covariance are exact (linalg/exact.h), so the file has the same bytes at any rank
+ * count. */
 #ifndef ESPALIER_COLLECT_STATS_H
 #define ESPALIER_COLLECT_STATS_H
 
@@ -23,7 +24,8 @@
 
 #define ESP_SITE_LOGITS "logits"
 
-/* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary. */
+/* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary.
+ */
 #define ESP_META_LOGITS "logit_units"
 /* Whether the residual stream's sites are there. */
 #define ESP_META_WIDTH "width"
@@ -46,19 +48,21 @@ typedef struct esp_stats {
 
 typedef struct esp_site_stats {
   char name[64];
-  int64_t features;      // F
-  float *edges;          // (F, B-1)
+  int64_t features;                            // F
+  float *edges;                                // (F, B-1)
   double *mean, *variance, *norm, *activation; // (F)
-  float *covariance;     // (F, F) or NULL
-  esp_planes planes;     // this rank's micro-batches, W words each
+  float *covariance;                           // (F, F) or NULL
+  esp_planes planes;                           // this rank's micro-batches, W words each
 } esp_site_stats;
 
-/* What to store: meta is taken over and must have "bins", "micro_batch" and the two fingerprints. */
+/* What to store: meta is taken over and must have "bins", "micro_batch" and the two fingerprints.
+ */
 esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_shard *shard, esp_stats **stats);
 /* Write one site; covariance here is this rank's block of rows only. Collective. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
-/* Write a stage's Fisher information: this rank's block of the n rows. Load all of it: (n, n). Collective. */
+/* Write a stage's Fisher information: this rank's block of the n rows. Load all of it: (n, n).
+ * Collective. */
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows);
 esp_status esp_stats_load_fisher(esp_stats *stats, const char *stage, int64_t n, float *fisher);
@@ -70,8 +74,9 @@ esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **st
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
 void esp_stats_close(esp_stats **stats);
 
-/* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the whole
- * covariance and its own micro-batches' planes. FORMAT: missing or of another shape. Collective. */
+/* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the
+ * whole covariance and its own micro-batches' planes. FORMAT: missing or of another shape.
+ * Collective. */
 enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site);

@@ -1,5 +1,5 @@
-/* Joint counts of all pairs of two sets of units over all ranks: tiles are counted locally and added by
- * MPI_Iallreduce, the next tile being counted while the last is reduced. */
+/* Joint counts of all pairs of two sets of units over all ranks: tiles are counted locally and
+ * added by MPI_Iallreduce, the next tile being counted while the last is reduced. */
 #ifndef ESPALIER_COLLECT_SWEEP_H
 #define ESPALIER_COLLECT_SWEEP_H
 
@@ -10,8 +10,8 @@ typedef struct esp_sweep {
   const esp_planes *x, *y; // this rank's samples; units and bins equal on all ranks
   bool is_symmetric;       // x is y: only tiles on and above the diagonal are visited
   int64_t tile;            // units a side, 0: 64
-  /* Called with reduced counts (nx, ny, Bx-1, By-1), each tile on one rank only (tile number modulo the
-   * number of ranks), so that the work behind is divided too. */
+  /* Called with reduced counts (nx, ny, Bx-1, By-1), each tile on one rank only (tile number modulo
+   * the number of ranks), so that the work behind is divided too. */
   void (*visit)(void *context, const esp_tile *tile, const int32_t *counts);
   void *context;
 } esp_sweep;
@@ -26,8 +26,8 @@ void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                            int64_t samples, float *information);
 
-/* Correlation matrix of the codes of one set of units: (U, U), on every rank; rows of constant units are 0
- * off the diagonal, the diagonal is 1 (0 for constant units). Collective. */
+/* Correlation matrix of the codes of one set of units: (U, U), on every rank; rows of constant
+ * units are 0 off the diagonal, the diagonal is 1 (0 for constant units). Collective. */
 void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
                            double *correlation);
 

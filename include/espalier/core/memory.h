@@ -24,8 +24,8 @@ char *esp_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Narrow to int (MPI, BLAS, ScaLAPACK counts); panics when it does not fit. Local. */
 int esp_int(int64_t value);
 
-/* Count bytes: peak resident set, and peak of its anonymous part as sampled by earlier calls and after every
- * esp_alloc of 4 MiB or more. 0 where the system does not tell. Local. */
+/* Count bytes: peak resident set, and peak of its anonymous part as sampled by earlier calls and
+ * after every esp_alloc of 4 MiB or more. 0 where the system does not tell. Local. */
 int64_t esp_peak_rss_bytes(void);
 int64_t esp_peak_anonymous_bytes(void);
 

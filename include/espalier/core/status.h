@@ -1,18 +1,18 @@
 /* Status codes and failure messages.
  *
- * A library function never exits. What the world did wrong (file, format, option, number) comes back
- * as an esp_status with a text kept by esp_fail; what we did wrong goes through ESP_ASSERT. */
+ * A library function never exits. What the world did wrong (file, format, option, number) comes
+ * back as an esp_status with a text kept by esp_fail; what we did wrong goes through ESP_ASSERT. */
 #ifndef ESPALIER_CORE_STATUS_H
 #define ESPALIER_CORE_STATUS_H
 
 /* One list makes the codes and their names. The code is also the exit code of the program. */
-#define ESP_STATUS_LIST(X)                                                                         \
-  X(OK, "success")                                                                                 \
-  X(USAGE, "wrong use")                                                                            \
-  X(IO, "cannot read or write")                                                                    \
-  X(FORMAT, "not the expected format")                                                             \
-  X(MISMATCH, "things that do not belong together")                                                \
-  X(NUMERIC, "numbers out of range")                                                               \
+#define ESP_STATUS_LIST(X)                          \
+  X(OK, "success")                                  \
+  X(USAGE, "wrong use")                             \
+  X(IO, "cannot read or write")                     \
+  X(FORMAT, "not the expected format")              \
+  X(MISMATCH, "things that do not belong together") \
+  X(NUMERIC, "numbers out of range")                \
   X(INTERRUPTED, "interrupted")
 
 typedef enum esp_status {
@@ -26,22 +26,21 @@ const char *esp_status_name(esp_status code);
 
 /* Keep a failure's text (at most 1023 bytes, one line) and return its code.
  * The text says what was expected, what was found and what to do. Local, per thread. */
-esp_status esp_fail(esp_status code, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+esp_status esp_fail(esp_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Return the text of the last esp_fail of this thread, "" before the first. Local. */
 const char *esp_failure_text(void);
 
 /* Hand a status up at once. Only in functions without resources of their own and, in collective
  * code, only around expressions that are equal on all ranks. */
-#define ESP_TRY(expression)                                                                        \
-  do {                                                                                             \
-    esp_status try_status_ = (expression);                                                         \
-    if (try_status_ != ESP_OK) return try_status_;                                                 \
+#define ESP_TRY(expression)                        \
+  do {                                             \
+    esp_status try_status_ = (expression);         \
+    if (try_status_ != ESP_OK) return try_status_; \
   } while (0)
 
 /* Stop every rank on a violated invariant of our own. */
-#define ESP_ASSERT(condition)                                                                      \
+#define ESP_ASSERT(condition) \
   ((condition) ? (void)0 : esp_panic(__FILE__, __LINE__, "assertion failed: " #condition))
 
 /* Print "file:line: text" and end the job through the hook; does not return. Local. */

@@ -4,9 +4,9 @@
 
 #include "espalier/core/status.h"
 
-/* Fail with USAGE: "unknown <what> '<name>'; did you mean ...? Known: a, b, c". The nearest names by
- * edit distance come first; lists of more than 24 names are not printed whole. names ends with NULL.
- * Local. */
+/* Fail with USAGE: "unknown <what> '<name>'; did you mean ...? Known: a, b, c". The nearest names
+ * by edit distance come first; lists of more than 24 names are not printed whole. names ends with
+ * NULL. Local. */
 esp_status esp_fail_unknown(const char *what, const char *name, const char *const *names);
 
 #endif

@@ -5,29 +5,30 @@
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
 
-/* What a model makes of a data set, by its task: a classifier's samples against their labels; a language model's
- * next tokens (non-overlapping sequences, the first token of each is not predicted); a masked model's tokens,
- * none masked. Sums are in fixed point: the same at any rank count. */
+/* What a model makes of a data set, by its task: a classifier's samples against their labels; a
+ * language model's next tokens (non-overlapping sequences, the first token of each is not
+ * predicted); a masked model's tokens, none masked. Sums are in fixed point: the same at any rank
+ * count. */
 typedef struct esp_quality {
-  int64_t samples; // images or sequences
-  int64_t targets; // predictions: samples, or tokens
-  int64_t correct; // of the targets
+  int64_t samples;  // images or sequences
+  int64_t targets;  // predictions: samples, or tokens
+  int64_t correct;  // of the targets
   double loss_nats; // mean cross-entropy a target
   double cosine;    // encoders: mean over samples, with the reference
 } esp_quality;
 
-/* Evaluate on all samples, micro-batches dealt to the ranks; all weights loaded. MISMATCH: the data does not fit
- * the model; NUMERIC: a logit is not finite. Collective. */
+/* Evaluate on all samples, micro-batches dealt to the ranks; all weights loaded. MISMATCH: the data
+ * does not fit the model; NUMERIC: a logit is not finite. Collective. */
 esp_status esp_eval_quality(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
                             esp_quality *quality);
 
-/* Cosine between the embeddings of an encoder and of a reference: means of the final states over the tokens of a
- * sequence that are not padding. MISMATCH: other sizes. Collective. */
+/* Cosine between the embeddings of an encoder and of a reference: means of the final states over
+ * the tokens of a sequence that are not padding. MISMATCH: other sizes. Collective. */
 esp_status esp_eval_cosine(const esp_comm *comm, const esp_model *reference, const esp_model *model,
                            const esp_dataset *data, esp_quality *quality);
 
-/* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or /embeddings (n, T, D)
- * for encoders, float32. IO, MISMATCH. Collective. */
+/* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or
+ * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH. Collective. */
 esp_status esp_eval_write_logits(const esp_comm *comm, const esp_model *model,
                                  const esp_dataset *data, int64_t n, const char *path);
 
@@ -39,8 +40,8 @@ typedef struct esp_speed_options {
   int64_t repeats; // timings a model; the median counts
 } esp_speed_options;
 
-/* Time forward passes of n models on rank 0 alone, alternately, while the others wait: images or tokens
- * a second (n), on every rank. Collective. */
+/* Time forward passes of n models on rank 0 alone, alternately, while the others wait: images or
+ * tokens a second (n), on every rank. Collective. */
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
                     const esp_speed_options *options, double *rates);
 

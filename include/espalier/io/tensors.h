@@ -30,10 +30,10 @@ typedef struct esp_tensor_set {
 
 /* Open a checkpoint: an Espalier HDF5 file (/model, /config), or a Hugging Face folder (config.json
  * and model.safetensors, or model.safetensors.index.json and its shards); formats are a table in
- * tensors.c. IO: missing file or shard; FORMAT: none of the known formats, truncated, wrong version,
- * chunked or compressed datasets, any field of a safetensors header or index that does not fit its
- * file, weights that are not safetensors. Types that esp_dtype lacks (U32, I8, BOOL) have one of
- * their size in its place: they are there to be ignored. Collective. */
+ * tensors.c. IO: missing file or shard; FORMAT: none of the known formats, truncated, wrong
+ * version, chunked or compressed datasets, any field of a safetensors header or index that does not
+ * fit its file, weights that are not safetensors. Types that esp_dtype lacks (U32, I8, BOOL) have
+ * one of their size in its place: they are there to be ignored. Collective. */
 esp_status esp_tensor_set_open(const esp_comm *comm, const char *path, esp_tensor_set **set);
 void esp_tensor_set_close(esp_tensor_set **set);
 

@@ -10,8 +10,8 @@ typedef struct esp_rename {
   const char *now, *then;
 } esp_rename;
 
-/* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States, activations
- * and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
+/* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States,
+ * activations and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
 struct esp_family {
   const char *name; // "model_type" of the configuration
   const char *summary;
@@ -21,25 +21,26 @@ struct esp_family {
   void (*complete)(json_t *config, const esp_tensor_set *set);
   /* Fill model->weights, stages and sizes from model->config. FORMAT, USAGE. */
   esp_status (*describe)(esp_model *model);
-  /* Change a copy of the configuration to `units` (n_stages + 1) units a site; the last is the width, 0: as it
-   * is. */
+  /* Change a copy of the configuration to `units` (n_stages + 1) units a site; the last is the
+   * width, 0: as it is. */
   esp_status (*resize)(const esp_model *model, const int64_t *units, json_t *config);
   /* Set random initial weights. */
   void (*init)(esp_model *model, uint64_t seed);
   void (*embed)(const esp_model *model, const esp_batch *batch, float *state);
   void (*produce)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                   float *x);
-  /* The residual stream (rows, D) as normalised for a stage's readers, n_stages: for the head's. NULL where
-   * there is no such stream. */
+  /* The residual stream (rows, D) as normalised for a stage's readers, n_stages: for the head's.
+   * NULL where there is no such stream. */
   void (*read)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
                float *normed);
   /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
   void (*finish)(const esp_model *model, int stage, const esp_batch *batch, float *state);
-  /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state itself. */
+  /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state
+   * itself. */
   void (*head)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
-  /* Backward of the three; gradients (n_weights pointers) are added to, NULL: those of activations only. dstate
-   * (that of produce: without the residual) is overwritten, and may be the same array as dlogits. NULL in a family
-   * that cannot be trained. */
+  /* Backward of the three; gradients (n_weights pointers) are added to, NULL: those of activations
+   * only. dstate (that of produce: without the residual) is overwritten, and may be the same array
+   * as dlogits. NULL in a family that cannot be trained. */
   void (*head_backward)(const esp_model *model, const esp_batch *batch, const float *state,
                         const float *dlogits, float *dstate, float *const *gradients);
   void (*produce_backward)(const esp_model *model, int stage, const esp_batch *batch,
@@ -50,8 +51,8 @@ struct esp_family {
                           const float *state, float *dstate, float *const *gradients);
   void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
                          float *const *gradients);
-  /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied copies);
-   * others are refused. NULL: none may. */
+  /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied
+   * copies); others are refused. NULL: none may. */
   bool (*ignores)(const esp_model *model, const char *tensor);
 };
 

@@ -26,17 +26,19 @@ esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *dat
 /* Rows of a batch. */
 int64_t esp_batch_count_rows(const esp_batch *batch);
 
-/* Move the rows of x (rows, width) that are not padding to the front, in place; returns how many. */
+/* Move the rows of x (rows, width) that are not padding to the front, in place; returns how many.
+ */
 int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x);
 
-/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place; then what the family has
- * follow it. */
+/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place; then what the
+ * family has follow it. */
 void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
                        float *state);
 void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state);
 
-/* Backward of the two: from the gradient of the state after a stage to that of its consumer's result y
- * (state_out), then to that of the state before it, in place. state is that before the stage, x its activation. */
+/* Backward of the two: from the gradient of the state after a stage to that of its consumer's
+ * result y (state_out), then to that of the state before it, in place. state is that before the
+ * stage, x its activation. */
 typedef struct esp_stage_backward {
   const esp_model *model;
   int stage;
@@ -74,15 +76,17 @@ void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows);
 void esp_tape_clear(esp_tape *self, const esp_model *model);
 
 void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self);
-/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the caller, dstate is left
- * with the gradient of the embedding's result. */
+/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the
+ * caller, dstate is left with the gradient of the embedding's result. */
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients);
 
-/* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its gradient. */
+/* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
+ * gradient. */
 double esp_softmax_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
                         float *dlogits);
 /* Count rows whose largest logit (lowest index on ties) is the label's. */
-int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows, int64_t classes);
+int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows,
+                          int64_t classes);
 
 #endif

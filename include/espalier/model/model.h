@@ -2,8 +2,9 @@
  *
  * A network is an embedding, a chain of stages and a head. A stage is one sub-layer: it reads the
  * state (mlp: pre-activations; transformers: the residual stream), produces the activation x of its
- * site, and its consumer, a linear map, turns x into the next state: state = W x + b, or += where the
- * stage is residual. Units are removed from x: rows of the producers, columns of the consumers. */
+ * site, and its consumer, a linear map, turns x into the next state: state = W x + b, or += where
+ * the stage is residual. Units are removed from x: rows of the producers, columns of the consumers.
+ */
 #ifndef ESPALIER_MODEL_MODEL_H
 #define ESPALIER_MODEL_MODEL_H
 
@@ -12,25 +13,26 @@
 
 #include <jansson.h>
 
-/* One weight tensor. A cut model's weights are views: `keep` picks indices of the stored tensor, and
- * loading gathers and converts them; a repaired weight has its values in memory for good. */
+/* One weight tensor. A cut model's weights are views: `keep` picks indices of the stored tensor,
+ * and loading gathers and converts them; a repaired weight has its values in memory for good. */
 typedef struct esp_weight {
   char *name;
   esp_dtype type; // in which it is written
   int rank;
   int64_t shape[ESP_MAX_RANK];
-  int stage;             // the stage that loads it, ESP_STAGE_EMBED, or n_stages for the head
-  const void *stored;    // mapped, of the whole tensor; NULL for a model made in memory
+  int stage;          // the stage that loads it, ESP_STAGE_EMBED, or n_stages for the head
+  const void *stored; // mapped, of the whole tensor; NULL for a model made in memory
   int64_t stored_shape[ESP_MAX_RANK];
   int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all
-  float *value;          // float32, C order, while loaded
-  bool is_owned;         // value belongs to this weight, not to the mapping
-  bool is_final;         // value is the truth (trained, repaired): never unloaded
+  float *value;                // float32, C order, while loaded
+  bool is_owned;               // value belongs to this weight, not to the mapping
+  bool is_final;               // value is the truth (trained, repaired): never unloaded
 } esp_weight;
 
 enum { ESP_STAGE_EMBED = -1, ESP_MAX_SLICES = 8 };
 
-/* Unit u of a site owns indices [offset + u width, offset + (u + 1) width) of a weight along an axis. */
+/* Unit u of a site owns indices [offset + u width, offset + (u + 1) width) of a weight along an
+ * axis. */
 typedef struct esp_slice {
   int weight, axis;
   int64_t offset, width;
@@ -52,17 +54,17 @@ typedef enum esp_task {
 } esp_task;
 
 typedef struct esp_stage {
-  char name[48];          // of its site: "hidden.0", "attention.3", "ffn.3"
-  const char *kind;       // "hidden", "ffn", "attention"
-  int64_t units, width;   // U; features a unit: F = units * width
+  char name[48];               // of its site: "hidden.0", "attention.3", "ffn.3"
+  const char *kind;            // "hidden", "ffn", "attention"
+  int64_t units, width;        // U; features a unit: F = units * width
   int64_t state_in, state_out; // floats a row before and after
   bool is_residual;
   esp_linear consumer;
   int n_producers, n_consumers;
   esp_slice producers[ESP_MAX_SLICES], consumers[ESP_MAX_SLICES];
-  /* Units come in `units / per_group` groups of per_group neighbours that share something (query heads of
-   * one KV head); every group keeps equally many. 1 without groups. `shared` are slices of one group each:
-   * they go only when whole groups are the units (esp_stage_merge_groups). */
+  /* Units come in `units / per_group` groups of per_group neighbours that share something (query
+   * heads of one KV head); every group keeps equally many. 1 without groups. `shared` are slices of
+   * one group each: they go only when whole groups are the units (esp_stage_merge_groups). */
   int64_t per_group;
   int n_shared;
   esp_slice shared[ESP_MAX_SLICES];
@@ -74,8 +76,8 @@ typedef struct esp_reader {
   esp_linear linear;
 } esp_reader;
 
-/* The hidden dimensions: a site without a stage of its own, since all layers share it. Unit d owns index d of
- * the axis of every slice. */
+/* The hidden dimensions: a site without a stage of its own, since all layers share it. Unit d owns
+ * index d of the axis of every slice. */
 typedef struct esp_width {
   int64_t units; // D; 0: the model has no residual stream
   int n_slices, n_readers;
@@ -89,14 +91,14 @@ typedef struct esp_family esp_family;
 
 typedef struct esp_model {
   const esp_family *family;
-  char *path;      // NULL for a model made in memory
-  json_t *config;  // owned
-  char *details;   // JSON text of a pruned file's report, or NULL
+  char *path;     // NULL for a model made in memory
+  json_t *config; // owned
+  char *details;  // JSON text of a pruned file's report, or NULL
   int n_weights, n_stages;
   esp_weight *weights;
   esp_stage *stages;
   esp_width width;
-  int64_t n_inputs;    // floats (or tokens) a sample reads
+  int64_t n_inputs; // floats (or tokens) a sample reads
   esp_task task;
   bool is_head_tied;   // the head reads weights of the embedding
   const char *prefix;  // of weight names, which a checkpoint may lack ("transformer."); NULL: none
@@ -106,12 +108,12 @@ typedef struct esp_model {
   int64_t token_types; // and token types below this; 0: none are read
   int64_t max_state;   // largest state, floats a row
   int64_t max_features;
-  void *shape;         // the family's own numbers, owned (one block)
+  void *shape;            // the family's own numbers, owned (one block)
   esp_tensor_set *source; // owned; NULL for a model made in memory or cut from another
 } esp_model;
 
-/* Make whole groups the units of a stage: units / per_group of them, shared slices among the producers.
- * Nothing changes where per_group is 1. Local. */
+/* Make whole groups the units of a stage: units / per_group of them, shared slices among the
+ * producers. Nothing changes where per_group is 1. Local. */
 void esp_stage_merge_groups(esp_stage *stage);
 
 /* Open a checkpoint and check every tensor against the configuration. Weights stay mapped.
@@ -128,8 +130,8 @@ void esp_model_own_all(esp_model *model);
 /* Free; NULL inside is fine. A cut model must go before the one it was cut from. Local. */
 void esp_model_free(esp_model **model);
 
-/* Load (convert to float32) / unload the weights of a stage, of the embedding or of the head. Loading
- * twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
+/* Load (convert to float32) / unload the weights of a stage, of the embedding or of the head.
+ * Loading twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
 esp_status esp_model_load_local(esp_model *model, int stage);
 void esp_model_unload(esp_model *model, int stage);
 /* Load all, and agree. Collective. */
@@ -139,7 +141,8 @@ esp_status esp_model_load_all(const esp_comm *comm, esp_model *model);
 float *esp_weight_own(esp_weight *weight);
 int64_t esp_weight_count(const esp_weight *weight);
 
-/* Add a weight or a stage; for families' describe. Returns its index, or the new zeroed stage. Local. */
+/* Add a weight or a stage; for families' describe. Returns its index, or the new zeroed stage.
+ * Local. */
 typedef struct esp_weight_shape {
   int stage, rank;
   int64_t dims[ESP_MAX_RANK];
@@ -147,8 +150,8 @@ typedef struct esp_weight_shape {
 int esp_model_add_weight(esp_model *model, esp_weight_shape shape, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 esp_stage *esp_model_add_stage(esp_model *model);
-/* Say that a weight's axis runs over the hidden dimensions (once is enough, twice is fine); that a linear reads
- * them for a stage, its input axis included. Local. */
+/* Say that a weight's axis runs over the hidden dimensions (once is enough, twice is fine); that a
+ * linear reads them for a stage, its input axis included. Local. */
 void esp_model_add_width(esp_model *model, int weight, int axis);
 void esp_model_add_reader(esp_model *model, int stage, const esp_linear *linear);
 /* What reads the stream for a stage, or NULL; *n of them. Local. */
@@ -165,11 +168,12 @@ static inline int64_t esp_stage_features(const esp_stage *stage) {
 /* Hash of configuration and stored weights: the same at any rank count. Collective. */
 uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model);
 
-/* Write /config and /model/<name>, every rank its rows, in each weight's type. NUMERIC, IO. Collective. */
+/* Write /config and /model/<name>, every rank its rows, in each weight's type. NUMERIC, IO.
+ * Collective. */
 esp_status esp_model_write(const esp_comm *comm, esp_model *model, esp_h5 *file);
 
-/* Write model.safetensors, or shards of at most max_shard_bytes (0: no limit) and their index, into an
- * existing folder, every rank its rows. NUMERIC, IO: no weights are left there. Collective. */
+/* Write model.safetensors, or shards of at most max_shard_bytes (0: no limit) and their index, into
+ * an existing folder, every rank its rows. NUMERIC, IO: no weights are left there. Collective. */
 typedef struct esp_model_files {
   int count;     // of safetensors files
   int64_t bytes; // of all of them

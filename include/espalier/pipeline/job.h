@@ -5,20 +5,23 @@
 #include "espalier/collect/collect.h"
 #include "espalier/pipeline/settings.h"
 
-/* Open the data set that settings name (split: theirs, or the given default). USAGE without --data. Collective. */
+/* Open the data set that settings name (split: theirs, or the given default). USAGE without --data.
+ * Collective. */
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                              const char *default_split, esp_dataset **data);
 
-/* Deal calibration samples; USAGE: more ranks than micro-batches and not --allow-idle. MISMATCH: data that the
- * model cannot read. Collective, equal on all ranks. */
+/* Deal calibration samples; USAGE: more ranks than micro-batches and not --allow-idle. MISMATCH:
+ * data that the model cannot read. Collective, equal on all ranks. */
 esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings,
                               const esp_model *model, const esp_dataset *data, esp_shard *shard);
 
-/* Describe a collection for STATS.h5: options, fingerprints, where the data was. A new reference. Collective. */
+/* Describe a collection for STATS.h5: options, fingerprints, where the data was. A new reference.
+ * Collective. */
 json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *settings,
                                     const esp_model *model, const esp_shard *shard);
 
-/* Fail with USAGE unless there are at least as many units of work as ranks, or --allow-idle. Local. */
+/* Fail with USAGE unless there are at least as many units of work as ranks, or --allow-idle. Local.
+ */
 esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches);
 

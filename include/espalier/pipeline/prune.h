@@ -1,17 +1,19 @@
-/* The main job: statistics -> selection from the top -> cut -> repair -> PRUNED.h5 and its report. */
+/* The main job: statistics -> selection from the top -> cut -> repair -> PRUNED.h5 and its report.
+ */
 #ifndef ESPALIER_PIPELINE_PRUNE_H
 #define ESPALIER_PIPELINE_PRUNE_H
 
 #include "espalier/comm/phases.h"
 #include "espalier/pipeline/settings.h"
 
-/* Prune the model at path as settings ask; *report is what NAME.report.json holds (a new reference).
- * PRUNED.h5 holds /model, /config, /kept/<site>, /scores/<site>, /report (no times) and /meta. Nothing stands
- * under the output's name on failure. Collective. */
+/* Prune the model at path as settings ask; *report is what NAME.report.json holds (a new
+ * reference). PRUNED.h5 holds /model, /config, /kept/<site>, /scores/<site>, /report (no times) and
+ * /meta. Nothing stands under the output's name on failure. Collective. */
 esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
                      json_t **report);
 
-/* Run the calibration pass alone and write settings->output. *report: sites, samples, times. Collective. */
+/* Run the calibration pass alone and write settings->output. *report: sites, samples, times.
+ * Collective. */
 esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
                                json_t **report);
 

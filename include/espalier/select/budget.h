@@ -12,21 +12,23 @@ typedef struct esp_budget_rule {
   int64_t min_keep;    // at least this many units stay, >= 1
 } esp_budget_rule;
 
-/* Keep U (1 - sparsity) units, rounded once to the nearest multiple (ties up), at least min_keep rounded up
- * to a multiple, at most U; sparsity 0 keeps all, also where U is no multiple. Every site the same
- * fraction: `uniform`. Never more at a higher sparsity. Local. */
+/* Keep U (1 - sparsity) units, rounded once to the nearest multiple (ties up), at least min_keep
+ * rounded up to a multiple, at most U; sparsity 0 keeps all, also where U is no multiple. Every
+ * site the same fraction: `uniform`. Never more at a higher sparsity. Local. */
 int64_t esp_budget_uniform(const esp_budget_rule *rule, int64_t units);
 
 /* Write the kept units order[0..keep) in ascending order to kept (keep). Local. */
 void esp_keep_first(const int64_t *order, int64_t keep, int64_t *kept);
 
-/* The same with groups of per_group neighbouring units that keep equally many: keep / (units / per_group)
- * of each, the first of order within the group. keep must be a multiple of the number of groups. */
+/* The same with groups of per_group neighbouring units that keep equally many: keep / (units /
+ * per_group) of each, the first of order within the group. keep must be a multiple of the number of
+ * groups. */
 void esp_keep_first_of_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t keep,
                               int64_t *kept);
 
-/* Checksum of a selection, chained over sites: hash of the site's name, its size and the kept indices. Local. */
-uint64_t esp_selection_checksum(uint64_t chain, const char *site, int64_t units, const int64_t *kept,
-                                int64_t n_kept);
+/* Checksum of a selection, chained over sites: hash of the site's name, its size and the kept
+ * indices. Local. */
+uint64_t esp_selection_checksum(uint64_t chain, const char *site, int64_t units,
+                                const int64_t *kept, int64_t n_kept);
 
 #endif

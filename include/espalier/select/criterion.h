@@ -14,12 +14,12 @@ enum {
   ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance
   ESP_NEEDS_MAP = 4,         // evidence.map
   ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
-  ESP_NEEDS_METRIC = 32,     // evidence.map times a root of the metric (metric.h), where there is one
-  ESP_NEEDS_MOMENTS = 16     // evidence.mean, variance, norm, activation
+  ESP_NEEDS_METRIC = 32, // evidence.map times a root of the metric (metric.h), where there is one
+  ESP_NEEDS_MOMENTS = 16 // evidence.mean, variance, norm, activation
 };
 
-/* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns `width`
- * consecutive features (1 for neurons, the head size for heads); F = U * width. */
+/* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns
+ * `width` consecutive features (1 for neurons, the head size for heads); F = U * width. */
 typedef struct esp_evidence {
   const char *site;
   int64_t units, width;       // U
@@ -29,12 +29,13 @@ typedef struct esp_evidence {
   const double *covariance;   // (F, F), symmetric; one triangle is read; may be singular
   const float *map;           // (P, F): how the outputs read the features
   const double *output_scale; // (P): factor of each row of map (the metric's square root), NULL: 1
-  const double *mean, *variance, *norm; // (F): E[x], Var(x), sqrt(sum x^2)
-  const double *activation;   // (F): sqrt(sum over sequences of (mean |x|)^2)
+  const double *mean, *variance, *norm;        // (F): E[x], Var(x), sqrt(sum x^2)
+  const double *activation;                    // (F): sqrt(sum over sequences of (mean |x|)^2)
   const double *producer_norm, *consumer_norm; // (U): Euclidean norms of the unit's weights
-  bool is_fixed;  // the map will not be refitted after the cut (a tied head); set-mi's joint form reads it
-  double ridge;   // of the covariance, relative to its mean diagonal
-  uint64_t seed;  // of random choices
+  bool is_fixed;   // the map will not be refitted after the cut (a tied head); set-mi's joint form
+                   // reads it
+  double ridge;    // of the covariance, relative to its mean diagonal
+  uint64_t seed;   // of random choices
   uint64_t stream; // distinguishes sites in random choices
 } esp_evidence;
 
@@ -44,16 +45,17 @@ typedef struct esp_criterion {
   const char *name;
   const char *summary; // one line for help and tables
   unsigned needs;      // ESP_NEEDS_...
-  bool is_greedy;      // a score depends on which units are there, so scores of several readers don't add up
+  bool is_greedy; // a score depends on which units are there, so scores of several readers don't
+                  // add up
   const esp_joint_rule *joint; // several readers of a greedy criterion; NULL: refused
   /* Order the units from most to least important: order (U) is a permutation; keeping K units keeps
-   * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy criteria
-   * pay or gain at the step when the unit goes or comes, made monotone by a running maximum of costs
-   * (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0). Ties break by the lowest unit
-   * index; greedy costs within 1e-7 of each other are ties, so that equal units tie in spite of
-   * rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite, a variance is
-   * negative, or (set-mi) the covariance is singular and the ridge too small. Local; BLAS must run on
-   * one thread for the same bits everywhere. */
+   * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
+   * criteria pay or gain at the step when the unit goes or comes, made monotone by a running
+   * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0). Ties break by
+   * the lowest unit index; greedy costs within 1e-7 of each other are ties, so that equal units tie
+   * in spite of rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite,
+   * a variance is negative, or (set-mi) the covariance is singular and the ridge too small. Local;
+   * BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
 } esp_criterion;
 
@@ -62,12 +64,14 @@ esp_status esp_criterion_find(const char *name, const esp_criterion **criterion)
 /* The table, ended by NULL. */
 extern const esp_criterion *const esp_criteria[];
 
-/* Write the default output scale (P), 1 / sqrt(Var(y_j) + tiny), y = map x under the covariance, tiny
- * 1e-6 of the mean variance (1 if all are 0). With it set-mi's cost is the rise of sum_j Var(y_j | x_K) / Var(y_j),
- * without it of the squared error of y. Ignores evidence->output_scale. NUMERIC as above. Local. */
+/* Write the default output scale (P), 1 / sqrt(Var(y_j) + tiny), y = map x under the covariance,
+ * tiny 1e-6 of the mean variance (1 if all are 0). With it set-mi's cost is the rise of sum_j
+ * Var(y_j | x_K) / Var(y_j), without it of the squared error of y. Ignores evidence->output_scale.
+ * NUMERIC as above. Local. */
 esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale);
 
-/* Score units by the sums of their features' scores, and order them. NUMERIC: a score is not finite. */
+/* Score units by the sums of their features' scores, and order them. NUMERIC: a score is not
+ * finite. */
 typedef double (*esp_feature_score)(const esp_evidence *evidence, int64_t feature);
 esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score score_of,
                                 int64_t *order, double *score);

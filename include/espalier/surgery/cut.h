@@ -8,7 +8,8 @@
 typedef struct esp_selection {
   int n_stages;
   int64_t *n_kept; // (n_stages + 1): K; of the width 0 where it was not chosen: it stays whole
-  int64_t **kept;  // (n_stages + 1): (K) ascending indices into the original units; NULL: not chosen yet
+  int64_t *
+      *kept; // (n_stages + 1): (K) ascending indices into the original units; NULL: not chosen yet
 } esp_selection;
 
 void esp_selection_init(esp_selection *self, int n_stages);
@@ -19,13 +20,14 @@ void esp_selection_clear(esp_selection *self);
 int64_t esp_selection_features(const esp_selection *self, const esp_stage *stage, int index,
                                int64_t *features);
 
-/* List the indices of a dense weight's axis that stay, ascending, owned by the caller; NULL where no site
- * touches the axis. *n_kept is their number in both cases. Local. */
+/* List the indices of a dense weight's axis that stay, ascending, owned by the caller; NULL where
+ * no site touches the axis. *n_kept is their number in both cases. Local. */
 int64_t *esp_selection_indices(const esp_selection *self, const esp_model *dense, int weight,
                                int axis, int64_t *n_kept);
 
-/* Make the smaller model: configuration resized by the family, every weight a view of dense's, which
- * must outlive it. FORMAT if the family cannot describe it. Local, equal on all ranks. */
-esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection, esp_model **pruned);
+/* Make the smaller model: configuration resized by the family, every weight a view of dense's,
+ * which must outlive it. FORMAT if the family cannot describe it. Local, equal on all ranks. */
+esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
+                         esp_model **pruned);
 
 #endif

@@ -1,5 +1,5 @@
-/* Repair: consumers are fitted again so that the outputs move least. One file each, one row in repairs.c.
- * METHOD section 6. */
+/* Repair: consumers are fitted again so that the outputs move least. One file each, one row in
+ * repairs.c. METHOD section 6. */
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
@@ -10,14 +10,14 @@ typedef struct esp_repair_job {
   const esp_comm *comm;
   esp_model *dense, *pruned;
   const esp_selection *selection;
-  esp_stats *stats;  // with covariances where the repair needs them
-  esp_shard *shard;  // calibration samples where the repair needs them, else NULL
-  double ridge;      // relative to the mean diagonal
-  json_t *report;    // filled: one object a site: errors before and after, what was chosen
+  esp_stats *stats; // with covariances where the repair needs them
+  esp_shard *shard; // calibration samples where the repair needs them, else NULL
+  double ridge;     // relative to the mean diagonal
+  json_t *report;   // filled: one object a site: errors before and after, what was chosen
 } esp_repair_job;
 
 typedef struct esp_repair {
-  const char *name;    // "none", "bias", "least-squares", "sequential"
+  const char *name; // "none", "bias", "least-squares", "sequential"
   const char *summary;
   bool needs_covariance, needs_data;
   bool needs_data_for_width; // once the width is cut

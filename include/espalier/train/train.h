@@ -1,6 +1,6 @@
-/* Data-parallel training. A batch is cut into micro-batches of fixed size, dealt whole to the ranks; their
- * gradients are added as fixed-point integers (2^-40), so that the trained weights have the same bits at any
- * rank and thread count. METHOD section 7. */
+/* Data-parallel training. A batch is cut into micro-batches of fixed size, dealt whole to the
+ * ranks; their gradients are added as fixed-point integers (2^-40), so that the trained weights
+ * have the same bits at any rank and thread count. METHOD section 7. */
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 
@@ -11,18 +11,19 @@ typedef struct esp_train_options {
   int64_t epochs, batch, micro_batch; // batch and micro_batch in samples
   const char *optimizer;              // "adamw" or "sgd"
   double rate;                        // peak learning rate
-  double warmup;                      // fraction of all steps with linear warm-up; cosine to 0 after
-  double weight_decay;                // decoupled, on matrices only
-  double momentum;                    // sgd; adamw's first moment
+  double warmup;       // fraction of all steps with linear warm-up; cosine to 0 after
+  double weight_decay; // decoupled, on matrices only
+  double momentum;     // sgd; adamw's first moment
   uint64_t seed;
   const char *checkpoint; // path, written after every epoch; NULL: none
   bool resume;            // go on from the checkpoint if it is there
   int64_t stop_after;     // epochs in all, then checkpoint and INTERRUPTED; 0: run to the end
 } esp_train_options;
 
-/* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last epoch.
- * NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint of other options,
- * model or data; USAGE: unknown optimizer; IO; INTERRUPTED. Equal on all ranks: options. Collective. */
+/* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last
+ * epoch. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint
+ * of other options, model or data; USAGE: unknown optimizer; IO; INTERRUPTED. Equal on all ranks:
+ * options. Collective. */
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report);
 
