@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DEFAULT_FISHER_TOKENS = 8192 };
+
 static esp_status check_settings(prune_job *job) {
   const esp_settings *settings = job->settings;
   if (!settings->output)
@@ -19,13 +21,19 @@ static esp_status check_settings(prune_job *job) {
   return esp_file_check_writable(job->comm, settings->output, 0);
 }
 
+/* prune --metric fisher without statistics collects what it needs. */
+static int64_t choose_fisher_tokens(const esp_settings *settings) {
+  if (settings->fisher_tokens > 0) return settings->fisher_tokens;
+  return strcmp(settings->metric, "fisher") == 0 ? DEFAULT_FISHER_TOKENS : 0;
+}
+
 static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
                              esp_shard *shard, bool width, const char *path) {
   const esp_collect_options options = {.bins = (int)settings->bins,
                                        .pilot = settings->pilot,
                                        .covariance = settings->covariance,
                                        .width = width,
-                                       .fisher_tokens = settings->fisher_tokens,
+                                       .fisher_tokens = choose_fisher_tokens(settings),
                                        .seed = (uint64_t)settings->seed,
                                        .top_units = settings->top_units};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
