@@ -58,6 +58,9 @@ json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *se
                 (json_int_t)settings->seed, "data", shard->data->path, "split", shard->data->split,
                 "program", ESPALIER_VERSION);
   json_object_set_new(meta, "pilot", json_integer(settings->pilot));
+  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_COLLECT);
+  json_object_del(options, "run"); // names of files: the same job has the same bytes under any
+  json_object_set_new(meta, "options", options);
   set_hash(meta, "model_fingerprint", esp_model_fingerprint(comm, model));
   set_hash(meta, "data_fingerprint", shard->data->fingerprint);
   return meta;
