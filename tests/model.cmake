@@ -4,9 +4,9 @@ endforeach()
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 esp_mpi_test(model model_open)
 
-esp_mpi_test(model parity 1)
+esp_mpi_test(model parity)
 target_compile_definitions(mpi_parity PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
-set_tests_properties(mpi.parity.np1 PROPERTIES LABELS golden)
+set_tests_properties(mpi.parity.np1 mpi.parity.np2 mpi.parity.np3 mpi.parity.np4 PROPERTIES LABELS golden)
 
 esp_mpi_test(model gradients 1)
 target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
