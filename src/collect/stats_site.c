@@ -95,7 +95,7 @@ static esp_status write_rows(esp_stats *stats, const char *site, const char *wha
 
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows) {
-  return write_rows(stats, stage, "fisher", n, rows);
+  return write_rows(stats, stage, ESP_STATS_FISHER, n, rows);
 }
 
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
@@ -109,7 +109,7 @@ esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   ESP_TRY(write_vector(stats, site, "activation", site->activation));
   ESP_TRY(write_planes(stats, site->name, site));
   return site->covariance
-             ? write_rows(stats, site->name, "covariance", site->features, site->covariance)
+             ? write_rows(stats, site->name, ESP_STATS_COVARIANCE, site->features, site->covariance)
              : ESP_OK;
 }
 
@@ -119,11 +119,6 @@ static esp_status read_whole(esp_stats *stats, const char *site, const char *wha
   name_dataset(path, sizeof path, site, what);
   ESP_TRY(esp_h5_expect_shape(stats->file, path, shape));
   return esp_h5_read_all(stats->file, path, data);
-}
-
-esp_status esp_stats_load_fisher(esp_stats *stats, const char *stage, int64_t n, float *fisher) {
-  const esp_h5_shape shape = {ESP_F32, 2, {n, n}};
-  return read_whole(stats, stage, "fisher", &shape, fisher);
 }
 
 static esp_status read_moments(esp_stats *stats, esp_site_stats *site) {
@@ -180,4 +175,27 @@ esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t featu
   if (status == ESP_OK) status = esp_agree(stats->comm, check_finite(stats, site));
   if (status != ESP_OK) esp_site_stats_clear(site);
   return status;
+}
+
+static esp_status check_matrix(const esp_stats *stats, const char *path, int64_t n,
+                               const float *matrix) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n * n; i++) sum += (double)matrix[i];
+  if (isfinite(sum)) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "%s: expected finite numbers in %s, found NaN or infinity; collect the "
+                  "statistics again",
+                  stats->path, path);
+}
+
+esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char *what, int64_t n,
+                                 int owner, float *matrix) {
+  char path[96];
+  name_dataset(path, sizeof path, site, what);
+  const esp_h5_shape shape = {ESP_F32, 2, {n, n}};
+  const bool is_mine = owner < 0 || owner == stats->comm->rank;
+  const esp_h5_slab slab = {0, 0, is_mine ? n : 0};
+  ESP_TRY(esp_h5_expect_shape(stats->file, path, &shape));
+  ESP_TRY(esp_h5_read(stats->file, path, &slab, matrix));
+  return esp_agree(stats->comm, is_mine ? check_matrix(stats, path, n, matrix) : ESP_OK);
 }

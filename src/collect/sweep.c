@@ -39,7 +39,7 @@ static void count_tile(slot *mine, slot *other) {
 static void finish(const esp_comm *comm, const esp_sweep *sweep, slot *self) {
   if (self->number < 0) return;
   MPI_Wait(&self->request, MPI_STATUS_IGNORE);
-  if (self->number % comm->size == comm->rank)
+  if ((sweep->visitor > 0 ? sweep->visitor - 1 : self->number % comm->size) == comm->rank)
     sweep->visit(sweep->context, &self->tile, self->counts);
   self->number = -1;
 }

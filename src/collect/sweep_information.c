@@ -83,16 +83,17 @@ static void normalise(double *matrix, int64_t n) {
   esp_free(&scale);
 }
 
-void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
+void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples, int owner,
                            double *correlation) {
   pair_context context = {.x = x, .y = x, .samples = samples, .covariance = correlation};
   init_context(comm, &context);
-  for (int64_t i = 0; i < x->units * x->units; i++) correlation[i] = 0.0;
-  esp_sweep_pairs(
-      comm,
-      &(esp_sweep){
-          .x = x, .y = x, .is_symmetric = true, .visit = visit_covariance, .context = &context});
-  esp_allreduce_gather_f64(comm, correlation, x->units * x->units);
-  normalise(correlation, x->units);
+  for (int64_t i = 0; correlation && i < x->units * x->units; i++) correlation[i] = 0.0;
+  esp_sweep_pairs(comm, &(esp_sweep){.x = x,
+                                     .y = x,
+                                     .is_symmetric = true,
+                                     .visit = visit_covariance,
+                                     .context = &context,
+                                     .visitor = owner + 1});
+  if (correlation) normalise(correlation, x->units);
   clear_context(&context);
 }

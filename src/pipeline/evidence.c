@@ -1,3 +1,4 @@
+/* What a criterion needs of a stage. */
 #include "pipeline.h"
 
 #include "espalier/collect/sweep.h"
@@ -6,99 +7,86 @@
 #include <math.h>
 #include <string.h>
 
-enum { STREAM_NOISE = 0x401 };
-
-/* The site that reads a stage next: the stage above, or the logits; and its features. */
-static const char *name_above(const prune_job *job, int stage, int64_t *features) {
-  if (stage + 1 == job->dense->n_stages) {
-    *features = json_integer_value(json_object_get(job->stats->meta, ESP_META_LOGITS));
-    return ESP_SITE_LOGITS;
-  }
-  *features = esp_stage_features(&job->dense->stages[stage + 1]);
-  return job->dense->stages[stage + 1].name;
+bool needs_activation_covariance(const prune_job *job) {
+  return job->criterion->needs & ESP_NEEDS_COVARIANCE &&
+         strcmp(job->settings->moments, "activations") == 0;
 }
 
-static void list_upper(const prune_job *job, int stage, int64_t features, site_evidence *self) {
-  self->upper = ESP_NEW(int64_t, features);
-  if (stage + 1 < job->dense->n_stages) {
-    self->n_upper = esp_selection_features(&job->selection, &job->dense->stages[stage + 1],
-                                           stage + 1, self->upper);
-    return;
-  }
-  self->n_upper = features; // all logits
-  for (int64_t i = 0; i < features; i++) self->upper[i] = i;
+static esp_status read_covariance(prune_job *job, const esp_site_stats *site, int owner,
+                                  double *covariance) {
+  const int64_t n = site->features;
+  float *stored = covariance ? ESP_NEW(float, n *n) : NULL;
+  const esp_status status =
+      esp_stats_load_matrix(job->stats, site->name, ESP_STATS_COVARIANCE, n, owner, stored);
+  for (int64_t i = 0; covariance && status == ESP_OK && i < n * n; i++)
+    covariance[i] = (double)stored[i];
+  esp_free(&stored);
+  return status;
 }
 
-static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t j) {
-  const int64_t planes = from->bins - 1;
-  for (int64_t p = 0; p < planes; p++)
-    memcpy(to->words + (j * planes + p) * to->stride, from->words + (i * planes + p) * from->stride,
-           (size_t)from->n_words * sizeof *from->words);
+/* Standard deviations times the codes' correlation. */
+static void scale_correlation(const esp_site_stats *site, double *correlation) {
+  const int64_t n = site->features;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++)
+      correlation[i * n + j] *= sqrt(site->variance[i] * site->variance[j]);
 }
 
-/* The site's own planes with noise units behind them, whose information gives the null level. */
-static void add_noise(const prune_job *job, int stream, const esp_planes *site, esp_planes *both) {
-  uint8_t *valid = esp_stats_count_valid(job->stats);
-  esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
-  for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
-  for (int64_t i = 0; i < NOISE_UNITS; i++)
-    esp_fill_noise((uint64_t)job->settings->seed,
-                   (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
-                   job->stats->first * job->stats->words, valid, site->units + i, both);
-  esp_free(&valid);
-}
-
-static void average_noise(const site_evidence *self, int64_t features) {
-  for (int64_t i = 0; i < NOISE_UNITS; i++) {
-    double sum = 0.0;
-    for (int64_t j = 0; j < self->n_upper; j++)
-      sum += self->information[(features + i) * self->n_upper + j];
-    self->null_level[i] = sum / (double)self->n_upper;
-  }
-}
-
-esp_status evidence_gather_information(prune_job *job, int stage, int stream,
-                                       const esp_planes *site, site_evidence *self) {
-  int64_t features;
-  const char *name = name_above(job, stage, &features);
-  esp_site_stats above;
-  ESP_TRY(esp_stats_load_site(job->stats, name, features, ESP_LOAD_PLANES, &above));
-  list_upper(job, stage, features, self);
-  esp_planes upper, both;
-  esp_planes_init(&upper, self->n_upper, above.planes.bins, above.planes.n_words);
-  for (int64_t i = 0; i < self->n_upper; i++) copy_unit(&above.planes, self->upper[i], &upper, i);
-  add_noise(job, stream, site, &both);
-  self->information = ESP_NEW(float, both.units * self->n_upper);
-  self->null_level = ESP_NEW(double, NOISE_UNITS);
-  esp_sweep_information(job->comm, &both, &upper, job->stats->rows, self->information);
-  average_noise(self, site->units);
-  esp_planes_clear(&both);
-  esp_planes_clear(&upper);
-  esp_site_stats_clear(&above);
+esp_status evidence_gather_covariance(prune_job *job, const esp_site_stats *site, int owner,
+                                      site_evidence *self) {
+  const bool is_mine = job->comm->rank == owner;
+  if (is_mine) self->covariance = ESP_NEW(double, site->features * site->features);
+  if (needs_activation_covariance(job)) return read_covariance(job, site, owner, self->covariance);
+  esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, owner, self->covariance);
+  if (is_mine) scale_correlation(site, self->covariance);
   return ESP_OK;
 }
 
-/* Covariance of the activations as measured, or their standard deviations times the codes'
- * correlation. */
-void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self) {
-  const int64_t n = site->features;
-  const bool from_codes = strcmp(job->settings->moments, "codes") == 0;
-  self->covariance = ESP_NEW(double, n *n);
-  if (from_codes)
-    esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, self->covariance);
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t j = 0; j < n; j++)
-      self->covariance[i * n + j] =
-          from_codes ? self->covariance[i * n + j] * sqrt(site->variance[i] * site->variance[j])
-                     : (double)site->covariance[i * n + j];
+void evidence_copy_moments(const esp_site_stats *site, site_evidence *self) {
+  const size_t bytes = (size_t)site->features * sizeof(double);
+  self->moments = ESP_NEW(double, 4 * site->features);
+  memcpy(self->moments, site->mean, bytes);
+  memcpy(self->moments + site->features, site->variance, bytes);
+  memcpy(self->moments + 2 * site->features, site->norm, bytes);
+  memcpy(self->moments + 3 * site->features, site->activation, bytes);
+}
+
+static esp_status read_fisher(prune_job *job, int stage, int owner, site_evidence *self) {
+  const esp_stage *site = &job->dense->stages[stage];
+  const int64_t n = site->consumer.outputs;
+  if (job->comm->rank == owner) self->fisher = ESP_NEW(float, n *n);
+  return esp_stats_load_matrix(job->stats, site->name, ESP_STATS_FISHER, n, owner, self->fisher);
+}
+
+static esp_status read_site(prune_job *job, int stage, int owner, const esp_site_stats *site,
+                            site_evidence *self) {
+  const unsigned needs = job->criterion->needs;
+  evidence_copy_moments(site, self);
+  if (needs & ESP_NEEDS_COVARIANCE) ESP_TRY(evidence_gather_covariance(job, site, owner, self));
+  if (uses_fisher(job)) ESP_TRY(read_fisher(job, stage, owner, self));
+  return needs & ESP_NEEDS_INFORMATION ? information_gather_stage(job, stage) : ESP_OK;
+}
+
+esp_status evidence_read(prune_job *job, int stage, int owner, site_evidence *self) {
+  const esp_stage *stage_of = &job->dense->stages[stage];
+  const bool from_codes =
+      job->criterion->needs & ESP_NEEDS_COVARIANCE && !needs_activation_covariance(job);
+  esp_site_stats site;
+  *self = (site_evidence){0};
+  ESP_TRY(esp_stats_load_site(job->stats, stage_of->name, esp_stage_features(stage_of),
+                              from_codes ? ESP_LOAD_PLANES : 0, &site));
+  const esp_status status = read_site(job, stage, owner, &site, self);
+  esp_site_stats_clear(&site);
+  if (status != ESP_OK) evidence_clear(self);
+  return status;
 }
 
 /* Rows of the consumer for the outputs that stay, given the selection above. */
 static esp_status gather_map(prune_job *job, int stage, site_evidence *self, int64_t *outputs) {
   const esp_linear *linear = &job->dense->stages[stage].consumer;
+  ESP_TRY(esp_model_load_local(job->dense, stage));
   int64_t *rows = esp_selection_indices(&job->selection, job->dense, linear->weight,
                                         linear->input_major ? 1 : 0, outputs);
-  ESP_TRY(esp_model_load_local(job->dense, stage));
   const float *weights = job->dense->weights[linear->weight].value;
   self->map = ESP_NEW(float, *outputs * linear->inputs);
   for (int64_t i = 0; i < *outputs; i++)
@@ -119,33 +107,55 @@ static esp_status gather_norms(prune_job *job, int stage, site_evidence *self) {
   return compute_unit_norms(job->dense, stage, self->producer_norm, self->consumer_norm);
 }
 
-void evidence_copy_moments(const esp_site_stats *site, site_evidence *self) {
-  const size_t bytes = (size_t)site->features * sizeof(double);
-  self->moments = ESP_NEW(double, 4 * site->features);
-  memcpy(self->moments, site->mean, bytes);
-  memcpy(self->moments + site->features, site->variance, bytes);
-  memcpy(self->moments + 2 * site->features, site->norm, bytes);
-  memcpy(self->moments + 3 * site->features, site->activation, bytes);
+static void lend_information(const prune_job *job, int stage, esp_evidence *evidence) {
+  if (job->information_stage != stage) return;
+  evidence->information = job->information.values;
+  evidence->upper = job->information.n_upper;
 }
 
-static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *site,
-                             site_evidence *self, esp_evidence *evidence) {
-  ESP_TRY(evidence_gather_information(job, stage, stage, &site->planes, self));
-  evidence_copy_moments(site, self);
-  if (job->criterion->needs & ESP_NEEDS_COVARIANCE) evidence_gather_covariance(job, site, self);
-  ESP_TRY(esp_agree(job->comm, gather_map(job, stage, self, &evidence->outputs)));
-  ESP_TRY(evidence_apply_metric(job, stage, self));
-  return esp_agree(job->comm, gather_norms(job, stage, self));
+esp_status evidence_complete_local(prune_job *job, int stage, site_evidence *self,
+                                   esp_evidence *evidence) {
+  const esp_stage *stage_of = &job->dense->stages[stage];
+  *evidence = (esp_evidence){.site = stage_of->name,
+                             .units = stage_of->units,
+                             .width = stage_of->width,
+                             .ridge = job->settings->ridge,
+                             .seed = (uint64_t)job->settings->seed,
+                             .stream = (uint64_t)stage};
+  ESP_TRY(gather_map(job, stage, self, &evidence->outputs));
+  ESP_TRY(evidence_apply_metric_local(job, stage, self));
+  ESP_TRY(gather_norms(job, stage, self));
+  evidence_lend(self, esp_stage_features(stage_of), evidence);
+  lend_information(job, stage, evidence);
+  return ESP_OK;
 }
 
-bool needs_activation_covariance(const prune_job *job) {
-  return job->criterion->needs & ESP_NEEDS_COVARIANCE &&
-         strcmp(job->settings->moments, "activations") == 0;
+static bool has_slice(const esp_slice *slices, int n, int weight, int axis) {
+  for (int s = 0; s < n; s++)
+    if (slices[s].weight == weight && slices[s].axis == axis) return true;
+  return false;
+}
+
+/* The map's rows are outputs of the consumer: another stage may remove some. */
+static bool has_prunable_outputs(const esp_model *model, int stage) {
+  const esp_linear *linear = &model->stages[stage].consumer;
+  const int axis = linear->input_major ? 1 : 0;
+  for (int i = 0; i < model->n_stages; i++) {
+    const esp_stage *other = &model->stages[i];
+    if (has_slice(other->producers, other->n_producers, linear->weight, axis) ||
+        has_slice(other->consumers, other->n_consumers, linear->weight, axis))
+      return true;
+  }
+  return false;
+}
+
+bool evidence_depends_on_selection(const prune_job *job, int stage) {
+  const unsigned needs = job->criterion->needs;
+  return needs & ESP_NEEDS_INFORMATION ||
+         (needs & ESP_NEEDS_MAP && has_prunable_outputs(job->dense, stage));
 }
 
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence) {
-  evidence->upper = self->n_upper;
-  evidence->information = self->information;
   evidence->covariance = self->covariance;
   evidence->map = self->map;
   evidence->mean = self->moments;
@@ -156,33 +166,11 @@ void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *ev
   evidence->consumer_norm = self->consumer_norm;
 }
 
-esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_evidence *evidence) {
-  const esp_stage *stage_of = &job->dense->stages[stage];
-  esp_site_stats site;
-  *self = (site_evidence){0};
-  *evidence = (esp_evidence){.site = stage_of->name,
-                             .units = stage_of->units,
-                             .width = stage_of->width,
-                             .ridge = job->settings->ridge,
-                             .seed = (uint64_t)job->settings->seed,
-                             .stream = (uint64_t)stage};
-  ESP_TRY(esp_stats_load_site(
-      job->stats, stage_of->name, esp_stage_features(stage_of),
-      ESP_LOAD_PLANES | (needs_activation_covariance(job) ? ESP_LOAD_COVARIANCE : 0), &site));
-  const esp_status status = gather_all(job, stage, &site, self, evidence);
-  evidence_lend(self, site.features, evidence);
-  esp_site_stats_clear(&site);
-  if (status != ESP_OK) evidence_clear(self);
-  return status;
-}
-
 void evidence_clear(site_evidence *self) {
-  esp_free(&self->information);
   esp_free(&self->covariance);
+  esp_free(&self->fisher);
   esp_free(&self->map);
   esp_free(&self->moments);
   esp_free(&self->producer_norm);
   esp_free(&self->consumer_norm);
-  esp_free(&self->upper);
-  esp_free(&self->null_level);
 }

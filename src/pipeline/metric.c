@@ -32,23 +32,17 @@ static double *copy_preserved(const float *fisher, int64_t n, const int64_t *row
   return metric;
 }
 
-esp_status evidence_apply_metric(prune_job *job, int stage, site_evidence *self) {
+esp_status evidence_apply_metric_local(prune_job *job, int stage, site_evidence *self) {
   const esp_stage *site = &job->dense->stages[stage];
   const esp_linear *linear = &site->consumer;
-  const int64_t n = linear->outputs;
-  if (!uses_fisher(job)) return ESP_OK;
-  float *fisher = ESP_NEW(float, n *n);
-  esp_status status = esp_stats_load_fisher(job->stats, site->name, n, fisher);
-  if (status == ESP_OK) {
-    int64_t n_rows;
-    int64_t *rows = esp_selection_indices(&job->selection, job->dense, linear->weight,
-                                          linear->input_major ? 1 : 0, &n_rows);
-    double *metric = copy_preserved(fisher, n, rows, n_rows);
-    status = esp_agree(job->comm,
-                       esp_metric_apply(site->name, n_rows, metric, linear->inputs, self->map));
-    esp_free(&metric);
-    esp_free(&rows);
-  }
-  esp_free(&fisher);
+  if (!self->fisher) return ESP_OK;
+  int64_t n_rows;
+  int64_t *rows = esp_selection_indices(&job->selection, job->dense, linear->weight,
+                                        linear->input_major ? 1 : 0, &n_rows);
+  double *metric = copy_preserved(self->fisher, linear->outputs, rows, n_rows);
+  esp_free(&self->fisher);
+  const esp_status status = esp_metric_apply(site->name, n_rows, metric, linear->inputs, self->map);
+  esp_free(&metric);
+  esp_free(&rows);
   return status;
 }

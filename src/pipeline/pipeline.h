@@ -8,6 +8,15 @@
 #include "espalier/select/criterion.h"
 #include "espalier/surgery/repair.h"
 
+enum { NOISE_UNITS = 16 };
+
+/* Joint information of a site's features with the preserved units above it. */
+typedef struct site_information {
+  float *values; // (F + noise, P) on every rank
+  int64_t features, n_upper;
+  double null_level[NOISE_UNITS]; // mean information of a noise unit with the units above
+} site_information;
+
 /* A pruning under way. */
 typedef struct prune_job {
   const esp_comm *comm;
@@ -22,48 +31,60 @@ typedef struct prune_job {
   esp_selection selection;
   double *sparsity; // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
   double **scores;  // (n_stages + 1): (U)
-  json_t *sites;    // report, one object a site, from the bottom
-  json_t *repairs;  // report of the repair, by site
+  int64_t **order;  // (n_stages): (U) from most to least important; NULL: not ranked yet
+  site_information information; // of one stage, while it is ranked and reported
+  int information_stage;        // that stage; -1: none
+  json_t *sites;                // report, one object a site, from the bottom
+  json_t *repairs;              // report of the repair, by site
   uint64_t checksum;
   esp_phases phases;
 } prune_job;
 
-/* What is known of a site: owns the arrays that an esp_evidence borrows. */
+/* What is known of a site: owns the arrays that an esp_evidence borrows. The large ones are on one
+ * rank only, the owner. */
 typedef struct site_evidence {
-  float *information;                    // (F + noise, P)
-  double *covariance;                    // (F, F), rank 0 only
-  float *map;                            // (outputs, F)
+  double *covariance;                    // (F, F), owner
+  float *fisher;                         // (state_out, state_out), owner, until applied to the map
+  float *map;                            // (outputs, F), owner
   double *moments;                       // (4, F): mean, variance, norm, activation
-  double *producer_norm, *consumer_norm; // (U)
-  int64_t *upper;                        // kept features of the site above
-  int64_t n_upper;
-  double *null_level; // (noise units): mean information with the units above
+  double *producer_norm, *consumer_norm; // (U), owner
 } site_evidence;
 
-enum { NOISE_UNITS = 16 };
-
-/* Gather what the criterion needs for one stage, given the selection of those above. Collective. */
-esp_status evidence_gather(prune_job *job, int stage, site_evidence *self, esp_evidence *evidence);
+/* Gather what the criterion needs to rank a stage: what is read by all ranks together, then the
+ * rest, on the owner alone. Between the two others may read for theirs. Collective; local. */
+esp_status evidence_read(prune_job *job, int stage, int owner, site_evidence *self);
+esp_status evidence_complete_local(prune_job *job, int stage, site_evidence *self,
+                                   esp_evidence *evidence);
+/* Whether that hangs on what was kept above the stage. Local. */
+bool evidence_depends_on_selection(const prune_job *job, int stage);
 /* The same of the residual stream as a stage, or the head, reads it, given the selection of all
- * stages; producer_norm is left to the caller. Collective. */
+ * stages; rank 0 is the owner; producer_norm is left to the caller. Collective. */
 esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self,
-                                  esp_evidence *evidence);
-/* Parts of the two: information of a site's planes with the site above a stage (noise units by
- * stream), moments, covariance; and the loan of what was gathered. The first two are collective. */
-esp_status evidence_gather_information(prune_job *job, int stage, int stream,
-                                       const esp_planes *site, site_evidence *self);
-void evidence_gather_covariance(prune_job *job, const esp_site_stats *site, site_evidence *self);
+                                  site_information *information, esp_evidence *evidence);
+/* Parts of the two: moments, covariance, and the loan of what was gathered. Collective, local,
+ * local. */
+esp_status evidence_gather_covariance(prune_job *job, const esp_site_stats *site, int owner,
+                                      site_evidence *self);
 void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
+void evidence_clear(site_evidence *self);
+
+/* Information of planes with the site above a stage, noise units by stream. Collective. */
+esp_status information_gather(prune_job *job, int stage, int stream, const esp_planes *planes,
+                              site_information *self);
+void information_clear(site_information *self);
+/* The same of a stage's own planes into job->information, unless it is there. Collective. */
+esp_status information_gather_stage(prune_job *job, int stage);
+void information_drop_stage(prune_job *job);
+
 /* Whether a site's outputs are compared by the softmax layer's Fisher information. Local. */
 bool uses_fisher(const prune_job *job);
 /* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected.
  * Local. */
 esp_status check_metric(const prune_job *job);
-/* Change a stage's map, gathered, to that metric. NUMERIC. Collective. */
-esp_status evidence_apply_metric(prune_job *job, int stage, site_evidence *self);
+/* Change a stage's map, gathered, to that metric. NUMERIC. Local. */
+esp_status evidence_apply_metric_local(prune_job *job, int stage, site_evidence *self);
 bool needs_activation_covariance(const prune_job *job);
-void evidence_clear(site_evidence *self);
 
 /* Euclidean norms of each unit's producers and consumers, (U) each. Loads what it reads. Local. */
 esp_status compute_unit_norms(esp_model *model, int stage, double *producers, double *consumers);
@@ -81,6 +102,10 @@ esp_status select_width(prune_job *job);
 /* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity
  * out of range. Local. */
 esp_status choose_sites(prune_job *job);
+
+/* Rank a stage, and as many of those below as there are ranks to do so if none hangs on what is
+ * kept above it: fills order and scores. The same at any rank count. Collective. */
+esp_status rank_sites(prune_job *job, int stage);
 
 /* Select from the top: fills selection, scores, sites and checksum. Collective. */
 esp_status run_chain(prune_job *job);

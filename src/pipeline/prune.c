@@ -157,6 +157,7 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
     ESP_TRY(open_samples(job));
   esp_selection_init(&job->selection, job->dense->n_stages);
   job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
+  job->order = ESP_NEW(int64_t *, job->dense->n_stages);
   ESP_TRY(run_chain(job));
   ESP_TRY(cut_and_repair(job));
   esp_phases_begin(&job->phases, "write");
@@ -168,6 +169,9 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
 static void clear(prune_job *job) {
   for (int i = 0; job->scores && i <= job->dense->n_stages; i++) esp_free(&job->scores[i]);
   esp_free(&job->scores);
+  for (int i = 0; job->order && i < job->dense->n_stages; i++) esp_free(&job->order[i]);
+  esp_free(&job->order);
+  information_drop_stage(job);
   esp_free(&job->sparsity);
   if (job->selection.kept) esp_selection_clear(&job->selection);
   esp_model_free(&job->pruned);
@@ -181,8 +185,11 @@ static void clear(prune_job *job) {
 
 esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
                      json_t **report) {
-  prune_job job = {
-      .comm = comm, .settings = settings, .sites = json_array(), .repairs = json_object()};
+  prune_job job = {.comm = comm,
+                   .settings = settings,
+                   .sites = json_array(),
+                   .repairs = json_object(),
+                   .information_stage = -1};
   *report = NULL;
   const esp_status status = run(&job, path, report);
   clear(&job);

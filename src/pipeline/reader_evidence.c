@@ -78,13 +78,14 @@ static void compute_consumer_norms(site_evidence *self, int64_t outputs, int64_t
 }
 
 static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *site,
-                             site_evidence *self, esp_evidence *evidence) {
+                             site_evidence *self, site_information *information,
+                             esp_evidence *evidence) {
   const unsigned needs = job->criterion->needs;
   if (needs & ESP_NEEDS_INFORMATION)
-    ESP_TRY(evidence_gather_information(job, stage - 1, job->dense->n_stages + 1 + stage,
-                                        &site->planes, self));
+    ESP_TRY(information_gather(job, stage - 1, job->dense->n_stages + 1 + stage, &site->planes,
+                               information));
   evidence_copy_moments(site, self);
-  if (needs & ESP_NEEDS_COVARIANCE) evidence_gather_covariance(job, site, self);
+  if (needs & ESP_NEEDS_COVARIANCE) ESP_TRY(evidence_gather_covariance(job, site, 0, self));
   evidence->is_fixed = stage == job->dense->n_stages && job->dense->is_head_tied &&
                        job->dense->task == ESP_TASK_LANGUAGE;
   ESP_TRY(gather_map(job, stage, self, &evidence->outputs));
@@ -93,16 +94,18 @@ static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *si
 }
 
 static unsigned choose_loads(const prune_job *job) {
-  if (needs_activation_covariance(job)) return ESP_LOAD_COVARIANCE;
-  return job->criterion->needs & (ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE) ? ESP_LOAD_PLANES
-                                                                                : 0;
+  if (job->criterion->needs & ESP_NEEDS_INFORMATION) return ESP_LOAD_PLANES;
+  const bool from_codes =
+      job->criterion->needs & ESP_NEEDS_COVARIANCE && !needs_activation_covariance(job);
+  return from_codes ? ESP_LOAD_PLANES : 0;
 }
 
 esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self,
-                                  esp_evidence *evidence) {
+                                  site_information *information, esp_evidence *evidence) {
   const int64_t units = job->dense->width.units;
   esp_site_stats site;
   *self = (site_evidence){0};
+  *information = (site_information){0};
   *evidence = (esp_evidence){.site = ESP_SITE_WIDTH,
                              .units = units,
                              .width = 1,
@@ -111,9 +114,14 @@ esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self
                              .stream = (uint64_t)job->dense->n_stages};
   const esp_site_name name = esp_stats_name_reader(job->dense, stage);
   ESP_TRY(esp_stats_load_site(job->stats, name.text, units, choose_loads(job), &site));
-  const esp_status status = gather_all(job, stage, &site, self, evidence);
+  const esp_status status = gather_all(job, stage, &site, self, information, evidence);
   evidence_lend(self, units, evidence);
+  evidence->information = information->values;
+  evidence->upper = information->n_upper;
   esp_site_stats_clear(&site);
-  if (status != ESP_OK) evidence_clear(self);
+  if (status != ESP_OK) {
+    evidence_clear(self);
+    information_clear(information);
+  }
   return status;
 }

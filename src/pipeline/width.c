@@ -17,14 +17,16 @@ bool has_width(const prune_job *job) {
 static esp_status add_reader(prune_job *job, int stage, const double *producer_norm,
                              esp_joint *joint) {
   site_evidence site;
+  site_information information;
   esp_evidence evidence;
   esp_status status = ESP_OK;
   esp_phases_begin(&job->phases, "joint counts");
-  ESP_TRY(evidence_gather_reader(job, stage, &site, &evidence));
+  ESP_TRY(evidence_gather_reader(job, stage, &site, &information, &evidence));
   evidence.producer_norm = producer_norm;
   esp_phases_begin(&job->phases, "select");
   if (joint) status = esp_joint_add(joint, &evidence);
   evidence_clear(&site);
+  information_clear(&information);
   return esp_agree(job->comm, status);
 }
 

@@ -28,6 +28,16 @@ for name in llama gpt2 bert; do
   done
 done
 
+# Sites ranked by several ranks at once (set-mi), and one at a time (mi): 8 sites, 3 ranks do not divide them.
+for ranks in 1 2 3 4; do
+  for options in "--metric outputs" "--moments codes" "--criterion mi"; do
+    # shellcheck disable=SC2086
+    run $ranks prune "$llama" --stats llama1.h5 $options --sparsity 0.34 --repair none -o p.h5 --allow-idle --quiet |
+      grep checksum >"ranked.${options// /}.$ranks"
+    check "llama $options: selection at np $ranks" cmp "ranked.${options// /}.1" "ranked.${options// /}.$ranks"
+  done
+done
+
 copy() { rm -rf bad && mkdir bad && cp "$1"/config.json "$1"/*.safetensors* bad/; }
 refuse() { expect_failure "$1" "$2" -- eval bad -d "$tokens" --no-speed; }
 change() { sed -i "s/\"$1\": [^,]*/\"$1\": $2/" bad/config.json; }

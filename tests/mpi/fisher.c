@@ -154,8 +154,10 @@ static void fisher_matches_plain_loops(void **state) {
   const naive_fisher expected = compute_naively(&self);
   ASSERT_ALL(collect(&self, SAMPLES, test_path("fisher.h5")) == ESP_OK);
   ASSERT_ALL(esp_stats_open(&test_comm, test_path("fisher.h5"), &stats) == ESP_OK);
-  ASSERT_ALL(esp_stats_load_fisher(stats, "hidden.1", OUTPUTS, last) == ESP_OK);
-  ASSERT_ALL(esp_stats_load_fisher(stats, "hidden.0", UNITS, first) == ESP_OK);
+  ASSERT_ALL(esp_stats_load_matrix(stats, "hidden.1", ESP_STATS_FISHER, OUTPUTS, -1, last) ==
+             ESP_OK);
+  ASSERT_ALL(esp_stats_load_matrix(stats, "hidden.0", ESP_STATS_FISHER, UNITS, -1, first) ==
+             ESP_OK);
   ASSERT_ALL(find_difference(expected.last, last, OUTPUTS) < 1e-6);
   ASSERT_ALL(find_difference(expected.first, first, UNITS) < 1e-6);
   esp_stats_close(&stats);

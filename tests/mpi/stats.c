@@ -97,6 +97,32 @@ static void stats_load_site_loads_what_is_asked(void **state) {
   close_bench(&self);
 }
 
+static void stats_load_matrix_gives_it_to_its_owner(void **state) {
+  (void)state;
+  bench self = open_bench(true);
+  const int owner = test_comm.size - 1;
+  float matrix[UNITS * UNITS];
+  esp_site_stats site;
+  ASSERT_ALL(esp_stats_load_site(self.stats, "hidden.0", UNITS, ESP_LOAD_COVARIANCE, &site) ==
+             ESP_OK);
+  float *mine = test_comm.rank == owner ? matrix : NULL;
+  ASSERT_ALL(esp_stats_load_matrix(self.stats, "hidden.0", ESP_STATS_COVARIANCE, UNITS, owner,
+                                   mine) == ESP_OK);
+  ASSERT_ALL(!mine || memcmp(matrix, site.covariance, sizeof matrix) == 0);
+  esp_site_stats_clear(&site);
+  close_bench(&self);
+}
+
+static void stats_load_matrix_that_was_not_collected_is_format(void **state) {
+  (void)state;
+  bench self = open_bench(false);
+  float matrix[UNITS * UNITS];
+  const esp_status status =
+      esp_stats_load_matrix(self.stats, "hidden.0", ESP_STATS_FISHER, UNITS, -1, matrix);
+  ASSERT_ALL(failed(status, ESP_FORMAT, "/hidden.0/fisher"));
+  close_bench(&self);
+}
+
 static bool load_fails(bench *self, const char *name, int64_t features, const char *part) {
   esp_site_stats site;
   const esp_status status =
@@ -247,6 +273,8 @@ ESP_TEST_MAIN(
     cmocka_unit_test(stats_count_valid_tells_each_word_s_samples),
     cmocka_unit_test(stats_load_site_gives_every_rank_its_planes_and_the_whole_covariance),
     cmocka_unit_test(stats_load_site_loads_what_is_asked),
+    cmocka_unit_test(stats_load_matrix_gives_it_to_its_owner),
+    cmocka_unit_test(stats_load_matrix_that_was_not_collected_is_format),
     cmocka_unit_test(stats_load_site_of_a_missing_site_is_format),
     cmocka_unit_test(stats_load_site_of_another_size_is_format),
     cmocka_unit_test(stats_load_site_without_covariance_is_format),

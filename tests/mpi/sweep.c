@@ -53,7 +53,9 @@ static void sweep_correlation(const esp_comm *comm, bool idle, double *correlati
   int64_t begin, end;
   deal(comm, idle, &begin, &end);
   esp_planes x = make_planes(0, X_UNITS, 4, begin, end);
-  esp_sweep_correlation(comm, &x, SAMPLES, correlation);
+  const int owner = comm->size - 1;
+  esp_sweep_correlation(comm, &x, SAMPLES, owner, comm->rank == owner ? correlation : NULL);
+  esp_bcast(comm, correlation, X_UNITS * X_UNITS * (int64_t)sizeof *correlation, owner);
   esp_planes_clear(&x);
 }
 

@@ -61,11 +61,9 @@ esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta
                             const esp_shard *shard, esp_stats **stats);
 /* Write one site; covariance here is this rank's block of rows only. Collective. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
-/* Write a stage's Fisher information: this rank's block of the n rows. Load all of it: (n, n).
- * Collective. */
+/* Write a stage's Fisher information: this rank's block of the n rows. Collective. */
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows);
-esp_status esp_stats_load_fisher(esp_stats *stats, const char *stage, int64_t n, float *fisher);
 esp_status esp_stats_commit(esp_stats **stats);
 
 /* Open; FORMAT: not statistics, or damaged. Collective. */
@@ -80,6 +78,12 @@ void esp_stats_close(esp_stats **stats);
 enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site);
+/* Load a site's (n, n) matrix on one rank, the owner (-1: on all); others pass NULL. FORMAT as
+ * above; NUMERIC: not finite. Collective. */
+#define ESP_STATS_COVARIANCE "covariance"
+#define ESP_STATS_FISHER "fisher"
+esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char *what, int64_t n,
+                                 int owner, float *matrix);
 void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
 void esp_site_stats_clear(esp_site_stats *site);
 

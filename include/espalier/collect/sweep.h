@@ -14,6 +14,7 @@ typedef struct esp_sweep {
    * the number of ranks), so that the work behind is divided too. */
   void (*visit)(void *context, const esp_tile *tile, const int32_t *counts);
   void *context;
+  int visitor; // 0, or the number + 1 of the rank that visits all tiles
 } esp_sweep;
 
 /* Visit all tiles. Samples over all ranks must be fewer than 2^31. Collective. */
@@ -26,9 +27,10 @@ void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                            int64_t samples, float *information);
 
-/* Correlation matrix of the codes of one set of units: (U, U), on every rank; rows of constant
- * units are 0 off the diagonal, the diagonal is 1 (0 for constant units). Collective. */
-void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
+/* Correlation matrix of the codes of one set of units: (U, U), on one rank, the owner (others pass
+ * NULL); rows of constant units are 0 off the diagonal, the diagonal is 1 (0 for constant units).
+ * Collective. */
+void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples, int owner,
                            double *correlation);
 
 #endif
