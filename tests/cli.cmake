@@ -13,7 +13,7 @@ function(esp_cli_test name)
     add_test(NAME cli.${name}.np${n} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cli/${name}.sh)
     set_tests_properties(cli.${name}.np${n} PROPERTIES
       LABELS cli TIMEOUT 300 FIXTURES_REQUIRED cli_shared
-      ENVIRONMENT "${TEST_ENVIRONMENT};ESPALIER=$<TARGET_FILE:espalier>;HELPERS=${cli_folder};RANKS=${n};SHARED=${cli_folder}/shared;SCRATCH=${cli_folder}/${name}.np${n}")
+      ENVIRONMENT "${TEST_ENVIRONMENT};ESPALIER=$<TARGET_FILE:espalier>;MPIEXEC=${MPIEXEC_EXECUTABLE};HELPERS=${cli_folder};RANKS=${n};SHARED=${cli_folder}/shared;SCRATCH=${cli_folder}/${name}.np${n}")
   endforeach()
 endfunction()
 

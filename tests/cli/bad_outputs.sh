@@ -37,7 +37,7 @@ fi
 run_limited() {
   : >"$ERRORS"
   # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp timeout -k 5 60 mpirun -n "$RANKS" \
+  OMPI_MCA_btl=self,tcp timeout -k 5 60 "$MPIEXEC" -n "$RANKS" \
     sh -c 'ulimit -f "$LIMIT"; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 runner=run_limited
@@ -56,7 +56,7 @@ if ((EUID != 0)); then namespace+=(--map-current-user --keep-caps); fi
 run_on_tmpfs() { # the output folder has room for SMALL kilobytes
   # shellcheck disable=SC2016
   "${namespace[@]}" sh -c 'mount -t tmpfs -o size="$0"k none out && cd . && "$@"; code=$?; ls -A out >left; exit $code' \
-    "$small" timeout -k 5 60 mpirun -n "$RANKS" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
+    "$small" timeout -k 5 60 "$MPIEXEC" -n "$RANKS" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 if "${namespace[@]}" sh -c 'mount -t tmpfs -o size=64k none out' 2>/dev/null; then
   for small in 16 1028; do

@@ -6,7 +6,7 @@ training=(train -d "$data" --hidden 24,16 --epochs 60 --batch 64 --micro-batch 1
 checkpoint=m.h5.checkpoint.h5
 
 interrupt() {
-  mpirun -n "$RANKS" "$ESPALIER" "${training[@]}" >/dev/null 2>&1 &
+  "$MPIEXEC" -n "$RANKS" "$ESPALIER" "${training[@]}" >/dev/null 2>&1 &
   local job=$!
   for ((i = 0; i < 3000; i++)); do
     [[ ! -e $checkpoint ]] || break

@@ -1,0 +1,12 @@
+-- Lmod module for an installation by: cmake --install build/release --prefix ROOT
+help([[Espalier prunes trained neural networks on a cluster. See: man espalier]])
+whatis("Name: espalier")
+whatis("Description: information-based pruning of neural networks under MPI")
+
+local root = os.getenv("ESPALIER_ROOT") or "/opt/espalier" -- where it was installed
+
+depends_on("openmpi", "hdf5", "scalapack", "openblas") -- the ones it was built with
+prepend_path("PATH", pathJoin(root, "bin"))
+prepend_path("MANPATH", pathJoin(root, "share/man"))
+prepend_path("PKG_CONFIG_PATH", pathJoin(root, "lib/pkgconfig"))
+setenv("OMP_NUM_THREADS", "1")
