@@ -1,0 +1,148 @@
+"""Runs the program: one collection a model and seed, one JSON file a cell, nothing measured twice."""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+from plan import CRITERIA, ROOT, find_model, split
+
+FISHER = ['--fisher-tokens', 8192]
+
+
+class Missing(Exception):
+    """A cell that --cached finds no result of."""
+
+
+def describe_machine(program):
+    cpu = [line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')]
+    linked = subprocess.run(['ldd', program], capture_output=True, text=True).stdout
+    blas = [os.path.realpath(line.split()[2]) for line in linked.splitlines() if 'libopenblas' in line]
+    library = pathlib.Path(blas[0]).name.split('.so')[0].removeprefix('lib') if blas else 'unknown BLAS'
+    return f"{cpu[0] if cpu else 'unknown processor'}, {os.cpu_count()} cores, {library}"
+
+
+class Progress:
+    """A line every 30 s with the rate and the time left."""
+
+    def __init__(self, total):
+        self.total, self.begin = total, time.monotonic()
+        self.last = self.begin
+
+    def show(self, n):
+        now = time.monotonic()
+        if now > self.last + 30:
+            rate = n / (now - self.begin)
+            print(f'{n} of {self.total} cells, {60 * rate:.0f} a minute, {(self.total - n) / rate / 60:.0f} minutes left',
+                  file=sys.stderr, flush=True)
+            self.last = now
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.folder = pathlib.Path(args.folder)
+        self.models = {model.name: model for model in map(find_model, split(args.models))}
+        self.origin = {'machine': describe_machine(args.program),
+                       'program': hashlib.sha256(pathlib.Path(args.program).read_bytes()).hexdigest()[:12]}
+        self.locks, self.guard = {}, threading.Lock()
+        for name in ('models', 'results', 'scratch'):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def run(self, *words):
+        command = [*shlex.split(self.args.launcher), self.args.program, *words, '-q']
+        done = subprocess.run([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ['no message']
+            raise RuntimeError(next((line for line in lines if line.startswith('espalier')), lines[-1]))
+
+    def lock(self, path):
+        with self.guard:
+            return self.locks.setdefault(path, threading.Lock())
+
+    def once(self, path, *words):
+        """Make a file with a command unless it is there; jobs that want the same file wait for it."""
+        with self.lock(path):
+            if not path.exists():
+                self.run(*words, '-o', path)
+        return path
+
+    def dense(self, model, seed):
+        if model.dense:
+            return model.dense
+        return self.once(self.folder / 'models' / f'{model.name}.{seed}.h5', 'train', '--seed', seed, *model.collect)
+
+    def stats(self, model, seed):
+        return self.once(self.folder / 'models' / f'{model.name}.{seed}.stats.h5', 'collect', self.dense(model, seed),
+                         '--seed', seed, *FISHER, *model.collect)
+
+    def evaluate(self, model, paths, scratch):
+        self.run('eval', *paths, *model.eval, '--no-speed', '--json', scratch)
+        return json.loads(scratch.read_text())['results']
+
+    def cached(self, name, words, make):
+        """The JSON result under a name that holds a checksum of the options it was made with."""
+        text = ' '.join(map(str, words)).replace(f'{ROOT}/', '')  # the same in every checkout
+        key = hashlib.sha256(text.encode()).hexdigest()[:8]
+        path = self.folder / 'results' / f'{name}.{key}.json'
+        with self.lock(path):
+            if not path.exists():
+                if self.args.cached:
+                    raise Missing(f'not measured yet: {name}')
+                partial = path.with_suffix('.partial')
+                partial.write_text(json.dumps({**make(), **self.origin}, indent=1))
+                partial.rename(path)
+        return json.loads(path.read_text())
+
+    def measure_dense(self, model, seed):
+        scratch = self.folder / 'scratch' / f'{model.name}.{seed}.json'
+        seed = 0 if model.dense else seed  # the same model whatever the calibration subset
+        return self.cached(f'{model.name}.{seed}.dense', model.eval,
+                           lambda: self.evaluate(model, [self.dense(model, seed)], scratch)[0])
+
+    def prune(self, model, cell, words):
+        scratch = self.folder / 'scratch' / '.'.join(map(str, cell))
+        pruned = scratch.with_name(scratch.name + '.h5')
+        self.run('prune', self.dense(model, cell.seed), '--stats', self.stats(model, cell.seed), *words, '-o', pruned)
+        row = self.evaluate(model, [pruned], scratch)[0]
+        report = json.loads(pathlib.Path(f'{pruned}.report.json').read_text())
+        row['calibration'] = {'samples': report['collection']['samples'], 'rows': report['samples']}
+        for path in self.folder.glob(f'scratch/{scratch.name}*'):
+            path.unlink()
+        return row
+
+    def measure(self, cell):
+        """The cell's row: eval's figures, the loss added to dense, and where it was measured."""
+        model = self.models[cell.model]
+        words = [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', cell.sparsity, '--repair',
+                 cell.repair, *model.prune, *model.sites]
+        row = self.cached('.'.join(map(str, cell)), [*words, *FISHER, *model.collect], lambda: self.prune(model, cell, words))
+        dense = self.measure_dense(model, cell.seed)
+        figures = {key: row[key] for key in ('loss_nats', 'parameters', 'perplexity', 'accuracy', 'selection_checksum',
+                                            'samples', 'calibration') if key in row}
+        return {**cell._asdict(), **figures, 'added_nats': row['loss_nats'] - dense['loss_nats'],
+                'parameters_dense': dense['parameters'], 'dense': dense.get('perplexity', dense.get('accuracy')),
+                'context': dense.get('context'), 'machine': row['machine'], 'program': row['program']}
+
+    def measure_all(self, cells):
+        """Rows of the cells that could be measured, and one line for each that couldn't."""
+        rows, failures = {}, []
+        progress = Progress(len(cells))
+        pool = concurrent.futures.ThreadPoolExecutor(self.args.jobs)
+        try:
+            jobs = {pool.submit(self.measure, cell): cell for cell in cells}
+            for n, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+                try:
+                    rows[jobs[job]] = job.result()
+                except (RuntimeError, Missing) as problem:
+                    failures.append(f"{' '.join(map(str, jobs[job]))}: {problem}")
+                progress.show(n)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return [rows[cell] for cell in cells if cell in rows], sorted(failures)

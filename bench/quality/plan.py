@@ -1,0 +1,56 @@
+"""What is measured: models, criteria with their options, and the cells of the grid."""
+import collections
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MLP = ROOT / 'configs/fashion-mnist.yaml'
+MODELS = 'mlp,llama,gpt2,bert'
+SPARSITIES = '0.2,0.35,0.5,0.75'
+REPAIRS = 'none,least-squares,sequential'
+DEFAULT, RIVALS = 'set-mi', ('flap', 'wanda', 'leverage')
+
+# A criterion, or a variant of one: its options for `prune`. A new one is one line here.
+CRITERIA = {
+    'set-mi': '--criterion set-mi --metric outputs',
+    'set-mi+fisher': '--criterion set-mi --metric fisher',
+    'set-mi+codes': '--criterion set-mi --moments codes',
+    'set-mi-forward': '--criterion set-mi-forward',
+    'mi': '--criterion mi',
+    'flap': '--criterion flap',
+    'wanda': '--criterion wanda',
+    'leverage': '--criterion leverage',
+    'activation': '--criterion activation',
+    'magnitude': '--criterion magnitude',
+    'random': '--criterion random',
+}
+
+Cell = collections.namedtuple('Cell', 'model seed criterion sparsity repair')
+# The words that a command takes for this model, beside the file names.
+Model = collections.namedtuple('Model', 'name dense collect prune eval sites')
+
+
+def count_sequences(path):
+    import h5py
+    with h5py.File(path) as file:
+        return len(file['tokens'])
+
+
+def find_model(name):
+    """One of tests/models, a folder like those, or the perceptron (`dense` None: trained first)."""
+    if name == 'mlp':
+        return Model(name, None, *3 * [['--config', MLP]], [])
+    folder = pathlib.Path(name) if '/' in name else ROOT / 'tests/models' / name
+    data = ['--data', folder / 'calibration.h5']
+    half = count_sequences(folder / 'calibration.h5') // 2
+    return Model(folder.name, folder, [*data, '--samples', half, '--no-width'], data,
+                 ['--data', folder / 'heldout.h5'], ['--sites', 'ffn,attention'])
+
+
+def split(words):
+    return words.split(',')
+
+
+def list_cells(args):
+    """Seed by seed, so that what an interrupted run has measured is complete for some seeds."""
+    return [Cell(pathlib.Path(m).name, int(seed), c, s, r) for seed in split(args.seeds) for s in split(args.sparsities)
+            for m in split(args.models) for c in split(args.criteria) for r in split(args.repairs)]
