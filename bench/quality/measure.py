@@ -19,12 +19,14 @@ class Missing(Exception):
     """A cell that --cached finds no result of."""
 
 
-def describe_machine(program):
+def describe_origin(program):
+    """Where and with which build a result was measured; kept with it."""
     cpu = [line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')]
     linked = subprocess.run(['ldd', program], capture_output=True, text=True).stdout
     blas = [os.path.realpath(line.split()[2]) for line in linked.splitlines() if 'libopenblas' in line]
     library = pathlib.Path(blas[0]).name.split('.so')[0].removeprefix('lib') if blas else 'unknown BLAS'
-    return f"{cpu[0] if cpu else 'unknown processor'}, {os.cpu_count()} cores, {library}"
+    return {'machine': f"{cpu[0] if cpu else 'unknown processor'}, {os.cpu_count()} cores, {library}",
+            'program': hashlib.sha256(pathlib.Path(program).read_bytes()).hexdigest()[:12]}
 
 
 class Progress:
@@ -38,8 +40,9 @@ class Progress:
         now = time.monotonic()
         if now > self.last + 30:
             rate = n / (now - self.begin)
-            print(f'{n} of {self.total} cells, {60 * rate:.0f} a minute, {(self.total - n) / rate / 60:.0f} minutes left',
-                  file=sys.stderr, flush=True)
+            left = (self.total - n) / rate / 60
+            print(f'{n} of {self.total} cells, {60 * rate:.0f} a minute, {left:.0f} minutes left', file=sys.stderr,
+                  flush=True)
             self.last = now
 
 
@@ -48,8 +51,7 @@ class Bench:
         self.args = args
         self.folder = pathlib.Path(args.folder)
         self.models = {model.name: model for model in map(find_model, split(args.models))}
-        self.origin = {'machine': describe_machine(args.program),
-                       'program': hashlib.sha256(pathlib.Path(args.program).read_bytes()).hexdigest()[:12]}
+        self.origin = None if args.cached else describe_origin(args.program)
         self.locks, self.guard = {}, threading.Lock()
         for name in ('models', 'results', 'scratch'):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -122,7 +124,8 @@ class Bench:
         model = self.models[cell.model]
         words = [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', cell.sparsity, '--repair',
                  cell.repair, *model.prune, *model.sites]
-        row = self.cached('.'.join(map(str, cell)), [*words, *FISHER, *model.collect], lambda: self.prune(model, cell, words))
+        row = self.cached('.'.join(map(str, cell)), [*words, *FISHER, *model.collect],
+                          lambda: self.prune(model, cell, words))
         dense = self.measure_dense(model, cell.seed)
         figures = {key: row[key] for key in ('loss_nats', 'parameters', 'perplexity', 'accuracy', 'selection_checksum',
                                             'samples', 'calibration') if key in row}

@@ -19,8 +19,8 @@ def find_styles(criteria):
     """Colour and marker of each criterion, the same in every figure."""
     colours = plt.get_cmap('tab20').colors
     order = [*range(0, 20, 2), *range(1, 20, 2)]
-    return {c: {'color': colours[order[i % 20]], 'marker': MARKERS[i % len(MARKERS)], 'linewidth': 2.2 if i == 0 else 1.1,
-                'zorder': 4 if i == 0 else 3, 'markersize': 4.5} for i, c in enumerate(criteria)}
+    return {c: {'color': colours[order[i % 20]], 'marker': MARKERS[i % len(MARKERS)], 'markersize': 4.5,
+                'linewidth': 2.2 if i == 0 else 1.1, 'zorder': 4 if i == 0 else 3} for i, c in enumerate(criteria)}
 
 
 def find_curve(result, model, criterion):
@@ -41,7 +41,7 @@ def draw_panel(axes, result, model, styles):
         if points:
             left, mean, _ = zip(*points)
             axes.plot(left, mean, label=criterion, **style)
-            bars = [[(x, max(m - d, m / 10)), (x, m + d), (x, math.nan)] for x, m, d in points]  # one broken line: small
+            bars = [[(x, max(m - d, m / 10)), (x, m + d), (x, math.nan)] for x, m, d in points]
             axes.plot(*zip(*sum(bars, [])), color=style['color'], linewidth=0.8)
     axes.set_yscale('log')
     axes.invert_xaxis()

@@ -15,6 +15,12 @@ def spread(values):
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
+def plus_minus(values, form='%.4f'):
+    """Mean and spread in words; one value has no spread."""
+    mean, deviation = spread(values)
+    return form % mean + (f' ± {deviation:.4f}' if len(values) > 1 else '')
+
+
 def average_ranks(values):
     """Ranks from 1 for {name: value}, least first; equal values share the mean of their ranks."""
     return {name: (1 + sum(v < mine for v in values.values()) + sum(v <= mine for v in values.values())) / 2
@@ -54,10 +60,9 @@ class Results:
         return {c: statistics.mean(ranks[c] for ranks in cells) for c in self.common} if cells else {}
 
     def compare(self, cell, default, rival):
-        """Mean and spread over seeds of the default's added loss less the rival's; None if not both were measured."""
+        """The default's added loss less the rival's, seed by seed; empty if not both were measured."""
         seeds = self.seeds(cell, [default, rival])
-        pairs = zip(self.added(cell, default, seeds), self.added(cell, rival, seeds))
-        return spread([mine - other for mine, other in pairs]) if seeds else None
+        return [mine - other for mine, other in zip(self.added(cell, default, seeds), self.added(cell, rival, seeds))]
 
 
 def percent(sparsity):
@@ -71,7 +76,8 @@ def table(heads, lines):
 
 def rank_section(results):
     ranks = {repair: result.mean_ranks() for repair, result in results.items()}
-    criteria = sorted({c for by in ranks.values() for c in by}, key=lambda c: sum(by.get(c, 99) for by in ranks.values()))
+    named = {c for by in ranks.values() for c in by}
+    criteria = sorted(named, key=lambda c: (sum(by.get(c, len(named)) for by in ranks.values()), c))
     heads = [f'{repair} ({len(results[repair].cell_ranks())} cells)' for repair in ranks]
     lines = [[f'`{c}`', *(f'{by[c]:.2f}' if c in by else '' for by in ranks.values())] for c in criteria]
     return '### Mean rank over (model, sparsity)\n1 is least loss added; criteria that ran on every model.\n\n' + table(
@@ -81,21 +87,26 @@ def rank_section(results):
 def compare_lines(result, default, rivals):
     lines, lost = [], []
     for cell, ranks in result.cell_ranks().items():
-        words = ['%.4f ± %.4f' % spread(result.added(cell, default))]
+        words = [plus_minus(result.added(cell, default))]
         for rival in rivals:
-            mean, deviation = result.compare(cell, default, rival) or (float('nan'), 0.0)
-            words.append(('**%+.4f** ± %.4f' if mean > 0 else '%+.4f ± %.4f') % (mean, deviation))
-            if mean > 0:
-                lost.append((cell, rival, mean, mean > deviation))
+            pairs = result.compare(cell, default, rival)
+            words.append(plus_minus(pairs, '**%+.4f**' if statistics.mean(pairs) > 0 else '%+.4f'))
+            if statistics.mean(pairs) > 0:
+                lost.append((cell, rival, pairs))
         lines.append([cell[0], percent(cell[1]), *words, f'`{min(ranks, key=ranks.get)}`'])
     return lines, lost
 
 
 def describe_losses(repair, lost, comparisons):
-    beyond = [f'{cell[0]} {percent(cell[1])} against `{rival}` ({mean:+.4f})' for cell, rival, mean, is_far in lost if is_far]
+    def is_far(pairs):
+        mean, deviation = spread(pairs)
+        return len(pairs) > 1 and mean > deviation
     text = f'With repair `{repair}` it loses {len(lost)} of {comparisons} comparisons'
-    return text + (f", {len(beyond)} of them by more than the spread: {'; '.join(beyond)}." if beyond else
-                   ', none by more than the spread.' if lost else '.')
+    far = [f"{cell[0]} {percent(cell[1])} against `{rival}` ({plus_minus(pairs, '%+.4f')})"
+           for cell, rival, pairs in lost if is_far(pairs)]
+    single = sum(len(pairs) == 1 for _, _, pairs in lost)
+    text += f', {len(far)} of them by more than the spread' + (f": {'; '.join(far)}." if far else '.')
+    return text + (f' Of {single} there is no spread: one seed.' if single else '')
 
 
 def rival_section(results, default, rivals):
@@ -111,7 +122,7 @@ def rival_section(results, default, rivals):
 
 
 def compute_ratio(rows, default, rival='flap', sparsity='0.5', repair='least-squares'):
-    """Loss that the default adds over what the rival adds: {language model: ratio}, and of the means over the models."""
+    """Loss that the default adds over what the rival adds: {language model: ratio}, and that of the means."""
     result, losses = Results(rows, repair), {}
     language = dict.fromkeys(row['model'] for row in rows if row.get('context'))
     for model in language:
@@ -144,9 +155,9 @@ def detail_table(result, model):
             return ''
         mean = statistics.mean(row[figure] for row in rows)
         last = f'{mean:.2f}' if figure == 'perplexity' else f'{100 * mean:.2f} %'
-        return '%.4f ± %.4f (%s)' % (*spread([row['added_nats'] for row in rows]), last)
-    lines = [[f'`{c}`', *(words(cell, c) for cell in cells)] for c in result.criteria if any(c in result.rows[x] for x in cells)]
-    return table(['criterion', *heads], lines)
+        return plus_minus([row['added_nats'] for row in rows]) + f' ({last})'
+    present = [c for c in result.criteria if any(c in result.rows[cell] for cell in cells)]
+    return table(['criterion', *heads], [[f'`{c}`', *(words(cell, c) for cell in cells)] for c in present])
 
 
 def describe_model(rows, model):
@@ -167,7 +178,8 @@ def detail_section(rows, results, figures):
     parts = ['### Every cell\nAdded loss in nats, and in brackets the mean perplexity or accuracy.']
     for model in dict.fromkeys(row['model'] for row in rows):
         parts.append(f'#### {model}\n{describe_model(rows, model)}')
-        parts += [f'![{model}: added loss against remaining parameters]({path})' for path in figures if path.stem == f'quality-{model}']
+        parts += [f'![{model}: added loss against remaining parameters]({path})' for path in figures
+                  if path.stem == f'quality-{model}']
         parts += [f'Repair `{repair}`:\n\n{detail_table(result, model)}' for repair, result in results.items()
                   if any(cell[0] == model for cell in result.rows)]
     return '\n\n'.join(parts)

@@ -5,7 +5,8 @@ import tempfile
 
 root = sys.argv[1]
 sys.path.insert(0, f'{root}/bench/quality')
-from tables import BEGIN, END, Results, average_ranks, compute_ratio, make_section, replace_section  # noqa: E402
+from tables import (BEGIN, END, Results, average_ranks, compute_ratio, make_section, plus_minus,  # noqa: E402
+                    replace_section)
 
 failures = 0
 
@@ -36,11 +37,11 @@ check('ranks: ties share their mean', average_ranks({'a': 2, 'b': 1, 'c': 2}) ==
 expected = {'ours': 5.5 / 3, 'flap': 5 / 3, 'wanda': 7.5 / 3}
 check('ranks: mean over complete cells', all(abs(result.mean_ranks()[c] - v) < 1e-12 for c, v in expected.items()))
 check('ranks: only complete cells', len(result.cell_ranks()) == 3)
-mean, deviation = result.compare(('lm', '0.75'), 'ours', 'flap')
-check('compare: seed by seed', abs(mean - 0.1) < 1e-12 and deviation < 1e-12)
-mean, deviation = result.compare(('lm', '0.5'), 'ours', 'flap')
-check('compare: spread of the difference', abs(mean + 0.2) < 1e-12 and abs(deviation - 0.02 ** 0.5) < 1e-12)
-check('compare: what is missing', result.compare(('net', '0.75'), 'ours', 'wanda') is None)
+pairs = result.compare(('lm', '0.5'), 'ours', 'flap')
+check('compare: seed by seed', len(pairs) == 2 and abs(pairs[0] + 0.1) < 1e-12 and abs(pairs[1] + 0.3) < 1e-12)
+check('compare: what is missing', result.compare(('net', '0.75'), 'ours', 'wanda') == [])
+check('spread: sample deviation', plus_minus([0.1, 0.3]) == '0.2000 ± 0.1414')
+check('spread: none of one seed', plus_minus([0.1]) == '0.1000')
 ratios, mean = compute_ratio(rows, 'ours')
 close = abs(ratios['lm'] - 0.6) < 1e-12 and abs(mean - 0.6) < 1e-12
 check('ratio: language models at one sparsity', list(ratios) == ['lm'] and close)
@@ -49,7 +50,10 @@ without_seed = Results([row for row in rows if (row['criterion'], row['seed']) !
 check('ranks: only seeds that all have', without_seed.cell_ranks()['lm', '0.75'] == {'ours': 2, 'flap': 1, 'wanda': 3})
 section = make_section(rows, 'ours', ('flap', 'wanda'))
 check('text: losses are counted', 'it loses 2 of 6 comparisons, 1 of them by more than the spread: lm 75 % against '
-      '`flap` (+0.1000)' in section)
+      '`flap` (+0.1000 ± 0.0000)' in section)
+first = make_section([row for row in rows if row['seed'] == 1], 'ours', ('flap', 'wanda'))
+check('text: one seed is no spread', 'loses 1 of 6 comparisons, 0 of them by more than the spread. Of 1 there is no '
+      'spread' in first)
 check('text: every cell', '| `wanda` | 0.3000 ± 0.1414 (40.00) | 1.2000 ± 0.2828 (40.00) |' in section)
 check('text: machine and seeds', 'two cores' in section and 'seeds 1, 2;' in section)
 check('text: data', 'perplexity 30.00 at T 128 on 1,000 samples; 100 parameters; calibrated on 10 samples (1,280 rows).'
