@@ -122,7 +122,7 @@ def rival_section(results, default, rivals):
 
 
 def compute_ratio(rows, default, rival='flap', sparsity='0.5', repair='least-squares'):
-    """Loss that the default adds over what the rival adds: {language model: ratio}, and that of the means."""
+    """Loss that the default adds over what the rival adds: {language model: ratio}, and that of the sums."""
     result, losses = Results(rows, repair), {}
     language = dict.fromkeys(row['model'] for row in rows if row.get('context'))
     for model in language:
@@ -139,7 +139,7 @@ def ratio_section(rows, default):
         return ''
     each = ', '.join(f'{model} {ratio:.3f}' for model, ratio in ratios.items())
     return (f'Language models at 50 %, least squares: `{default}` adds {100 * mean:.1f} % of the loss that `flap` adds '
-            f'(means over the models; singly {each}). The goal is 85 % at most.')
+            f'(of the sums over the models; singly {each}, whose mean is {statistics.mean(ratios.values()):.3f}).')
 
 
 def detail_table(result, model):
