@@ -7,7 +7,9 @@ import matplotlib
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import LogLocator, NullFormatter  # noqa: E402
 
+from plan import CRITERIA  # noqa: E402
 from tables import Results  # noqa: E402
 
 STYLE = {'svg.fonttype': 'none', 'svg.hashsalt': 'espalier', 'font.size': 9, 'axes.spines.top': False,
@@ -44,6 +46,9 @@ def draw_panel(axes, result, model, styles):
             bars = [[(x, max(m - d, m / 10)), (x, m + d), (x, math.nan)] for x, m, d in points]
             axes.plot(*zip(*sum(bars, [])), color=style['color'], linewidth=0.8)
     axes.set_yscale('log')
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter('{x:g}')
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.invert_xaxis()
     axes.set_xlabel('parameters left, %')
 
@@ -74,7 +79,7 @@ def draw(rows, folder, suffix='.svg'):
     """Write quality-MODEL.svg for each model; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     results = {repair: Results(rows, repair) for repair in dict.fromkeys(row['repair'] for row in rows)}
-    styles = find_styles(list(dict.fromkeys(row['criterion'] for row in rows)))
+    styles = find_styles(list(dict.fromkeys([*CRITERIA, *(row['criterion'] for row in rows)])))
     paths = []
     with plt.rc_context(STYLE):
         for model in dict.fromkeys(row['model'] for row in rows):
