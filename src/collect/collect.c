@@ -61,11 +61,12 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
 
 static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
-  double *rms = ESP_NEW(double, site->features);
+  collect_scale scale;
   site_sums sums = {0};
-  esp_status status = collect_pilot(pass, sources.look, stage, site, rms);
+  collect_scale_init(&scale, site->features);
+  esp_status status = collect_pilot(pass, sources.look, stage, site, &scale);
   if (status == ESP_OK) {
-    site_sums_init(&sums, pass, site->features, rms, covariance);
+    site_sums_init(&sums, pass, site->features, &scale, covariance);
     esp_planes_init(&site->planes, site->features, pass->options->bins,
                     pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
@@ -73,7 +74,7 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
   if (status == ESP_OK) status = site_sums_finish(&sums, pass, site);
   if (status == ESP_OK) status = esp_stats_write_site(pass->stats, site);
   site_sums_clear(&sums);
-  esp_free(&rms);
+  collect_scale_clear(&scale);
   return status;
 }
 

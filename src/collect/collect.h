@@ -31,18 +31,30 @@ esp_status collect_choose_logits(collect_pass *pass);
 /* The source of the logits' site. */
 esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
-/* Exact sums of one site's activations. */
+/* What the pilot tells of F features. */
+typedef struct collect_scale {
+  float *centre;  // (F) mean, rounded
+  double *rms;    // (F) root mean square
+  double *spread; // (F) the same about the centre, but at least 1/64 of rms
+} collect_scale;
+
+void collect_scale_init(collect_scale *self, int64_t features);
+void collect_scale_clear(collect_scale *self);
+
+/* Exact sums of one site's activations, about the pilot's mean c: float32 products of activations
+ * far from 0 would lose their small differences. */
 typedef struct site_sums {
   int64_t features;
   bool is_full;
-  esp_exact first;     // sum x
-  esp_exact second;    // sum x x^T, or only its diagonal as (F, 1) sums of x^2
-  esp_exact sequences; // (F, 1): sums over sequences of (mean |x|)^2
-  float *squares;      // scratch (batch_rows, F)
+  const collect_scale *scale; // borrowed
+  esp_exact first;            // sum (x - c)
+  esp_exact second;           // sum (x - c) (x - c)^T, or only its diagonal (F, 1)
+  esp_exact sequences;        // (F, 1): sums over sequences of (mean |x|)^2
+  float *scratch;             // (batch_rows, F)
 } site_sums;
 
-void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features, const double *rms,
-                    bool is_full);
+void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
+                    const collect_scale *scale, bool is_full);
 void site_sums_clear(site_sums *self);
 /* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
 esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
@@ -60,9 +72,9 @@ esp_status collect_fisher(collect_pass *pass);
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
 
-/* Compute edges and root mean squares of F features from the pilot micro-batches: spread evenly
- * over all, so the same at any rank count. Collective. */
+/* Compute edges and scale of F features from the pilot micro-batches: spread evenly over all, so
+ * the same at any rank count. Collective. */
 esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
-                         double *rms);
+                         const collect_scale *scale);
 
 #endif

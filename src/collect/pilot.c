@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEATURE_BLOCK = 128 };
+enum { FEATURE_BLOCK = 128, LEAST_SPREAD = 64 };
 
 typedef struct pilot {
   int64_t rows; // of this rank
@@ -15,6 +15,18 @@ typedef struct pilot {
   float *x;              // (rows, features)
   int *counts, *offsets; // (size): rows of all ranks, for gatherv
 } pilot;
+
+void collect_scale_init(collect_scale *self, int64_t features) {
+  *self = (collect_scale){.centre = ESP_NEW(float, features),
+                          .rms = ESP_NEW(double, features),
+                          .spread = ESP_NEW(double, features)};
+}
+
+void collect_scale_clear(collect_scale *self) {
+  esp_free(&self->centre);
+  esp_free(&self->rms);
+  esp_free(&self->spread);
+}
 
 static int64_t count_pilot_batches(const collect_pass *pass) {
   const int64_t wanted = (pass->options->pilot + pass->batch_rows - 1) / pass->batch_rows;
@@ -63,16 +75,37 @@ static void gather_block(const esp_comm *comm, const pilot *self, int64_t begin,
   esp_free(&mine);
 }
 
-static void compute_rms(const float *x, int64_t rows, int64_t n, double *rms) {
+static double compute_rms(const float *x, int64_t rows, int64_t stride, double centre) {
+  double sum = 0.0;
+  for (int64_t r = 0; r < rows; r++) {
+    const double value = (double)x[r * stride] - centre;
+    sum += value * value;
+  }
+  return rows > 0 ? sqrt(sum / (double)rows) : 0.0;
+}
+
+static float compute_mean(const float *x, int64_t rows, int64_t stride) {
+  double sum = 0.0;
+  for (int64_t r = 0; r < rows; r++) sum += (double)x[r * stride];
+  return rows > 0 ? (float)(sum / (double)rows) : 0.0f;
+}
+
+/* A pilot may be one row, whose spread tells nothing: hence the floor of 2^-12 of the mean square.
+ * The sums then round at 2^-38 of it, less than float32 activations that far from 0 do. */
+static void compute_scale(const float *x, int64_t rows, int64_t n, int64_t begin,
+                          const collect_scale *scale) {
   for (int64_t j = 0; j < n; j++) {
-    double sum = 0.0;
-    for (int64_t r = 0; r < rows; r++) sum += (double)x[r * n + j] * x[r * n + j];
-    rms[j] = sqrt(sum / (double)rows);
+    const float centre = compute_mean(x + j, rows, n);
+    const double rms = compute_rms(x + j, rows, n, 0.0);
+    scale->centre[begin + j] = centre;
+    scale->rms[begin + j] = rms;
+    scale->spread[begin + j] =
+        fmax(compute_rms(x + j, rows, n, (double)centre), rms / LEAST_SPREAD);
   }
 }
 
 static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_stats *site, int bins,
-                           double *rms) {
+                           const collect_scale *scale) {
   const int64_t rows = self->offsets[comm->size - 1] + self->counts[comm->size - 1];
   float *block = ESP_NEW(float, rows *FEATURE_BLOCK);
   int root = 0;
@@ -81,17 +114,19 @@ static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_sta
     gather_block(comm, self, begin, n, root, block);
     if (comm->rank == root) {
       esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));
-      compute_rms(block, rows, n, rms + begin);
+      compute_scale(block, rows, n, begin, scale);
     }
     root = (root + 1) % comm->size;
   }
   esp_free(&block);
   esp_allreduce_gather_f32(comm, site->edges, self->features * (bins - 1));
-  esp_allreduce_gather_f64(comm, rms, self->features);
+  esp_allreduce_gather_f32(comm, scale->centre, self->features);
+  esp_allreduce_gather_f64(comm, scale->rms, self->features);
+  esp_allreduce_gather_f64(comm, scale->spread, self->features);
 }
 
 esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
-                         double *rms) {
+                         const collect_scale *scale) {
   const int64_t most = count_pilot_batches(pass);
   const int64_t batches = most < pass->shard->count ? most : pass->shard->count;
   pilot self = {.features = site->features,
@@ -101,7 +136,7 @@ esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, e
   const esp_status status = esp_agree(pass->comm, run_local(pass, source, stage, &self));
   if (status == ESP_OK) {
     count_rows(pass->comm, &self);
-    compute_blocks(pass->comm, &self, site, pass->options->bins, rms);
+    compute_blocks(pass->comm, &self, site, pass->options->bins, scale);
   }
   esp_free(&self.x);
   esp_free(&self.counts);

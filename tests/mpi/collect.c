@@ -100,26 +100,30 @@ typedef struct evidence {
 } evidence;
 
 /* Collect with a pilot of all samples, and load a stage's statistics; stage 2 are the logits. */
-static evidence open_evidence(int stage, bool covariance) {
-  evidence self = {.bench = open_bench(&test_comm, MICRO_BATCH)};
-  const bool is_logits = stage == self.bench.model->n_stages;
+static void load_evidence(evidence *self, int stage, bool covariance) {
+  const bool is_logits = stage == self->bench.model->n_stages;
   const char *path = own_path("evidence.h5");
   const unsigned what = ESP_LOAD_PLANES | (covariance && !is_logits ? ESP_LOAD_COVARIANCE : 0);
-  self.features = is_logits ? OUTPUTS : self.bench.model->stages[stage].units;
-  ESP_ASSERT(collect(&self.bench, SAMPLES, covariance, path) == ESP_OK);
-  ESP_ASSERT(esp_stats_open(&test_comm, path, &self.stats) == ESP_OK);
-  ESP_ASSERT(esp_stats_load_site(self.stats,
+  self->features = is_logits ? OUTPUTS : self->bench.model->stages[stage].units;
+  ESP_ASSERT(collect(&self->bench, SAMPLES, covariance, path) == ESP_OK);
+  ESP_ASSERT(esp_stats_open(&test_comm, path, &self->stats) == ESP_OK);
+  ESP_ASSERT(esp_stats_load_site(self->stats,
                                  is_logits ? "logits"
                                  : stage   ? "hidden.1"
                                            : "hidden.0",
-                                 self.features, what, &self.site) == ESP_OK);
-  double *x = ESP_NEW(double, SAMPLES *self.features);
-  small_forward(self.bench.model, self.bench.data, stage, NULL, x);
-  self.x = ESP_NEW(double, SAMPLES *self.features);
+                                 self->features, what, &self->site) == ESP_OK);
+  double *x = ESP_NEW(double, SAMPLES * self->features);
+  small_forward(self->bench.model, self->bench.data, stage, NULL, x);
+  self->x = ESP_NEW(double, SAMPLES * self->features);
   for (int64_t s = 0; s < SAMPLES; s++)
-    memcpy(self.x + s * self.features, x + self.bench.shard.order[s] * self.features,
-           (size_t)self.features * sizeof *x);
+    memcpy(self->x + s * self->features, x + self->bench.shard.order[s] * self->features,
+           (size_t)self->features * sizeof *x);
   esp_free(&x);
+}
+
+static evidence open_evidence(int stage, bool covariance) {
+  evidence self = {.bench = open_bench(&test_comm, MICRO_BATCH)};
+  load_evidence(&self, stage, covariance);
   return self;
 }
 
@@ -177,6 +181,23 @@ static void collect_gives_the_naive_covariance(void **state) {
       largest = fmax(largest, i == j ? 0 : fabs(expected));
     }
   ASSERT_ALL(worst < 1e-6 && largest > 0.05);
+  close_evidence(&found);
+}
+
+/* A bias of 100 on activations whose standard deviation is about 1. */
+static void collect_of_means_far_above_the_spread_keeps_the_covariance(void **state) {
+  (void)state;
+  evidence found = {.bench = open_bench(&test_comm, MICRO_BATCH)};
+  esp_model_free(&found.bench.model);
+  found.bench.model = small_model_new("relu", sizes, 4, 3);
+  for (int64_t i = 0; i < UNITS; i++) found.bench.model->weights[3].value[i] += 100;
+  load_evidence(&found, 1, true);
+  double worst = 0;
+  for (int64_t i = 0; i < UNITS; i++)
+    for (int64_t j = 0; j < UNITS; j++)
+      worst = fmax(worst, fabs(found.site.covariance[i * UNITS + j] - covariance_of(&found, i, j)));
+  ASSERT_ALL(worst < 3e-6 && mean_of(&found, 0) > 50 * sqrt(covariance_of(&found, 0, 0)));
+  ASSERT_ALL(has_naive_moments(&found));
   close_evidence(&found);
 }
 
@@ -300,6 +321,7 @@ ESP_TEST_MAIN(cmocka_unit_test(collect_writes_the_same_bytes_at_any_rank_count),
               cmocka_unit_test(collect_takes_fewer_micro_batches_than_ranks),
               cmocka_unit_test(collect_gives_naive_moments_of_every_site),
               cmocka_unit_test(collect_gives_the_naive_covariance),
+              cmocka_unit_test(collect_of_means_far_above_the_spread_keeps_the_covariance),
               cmocka_unit_test(collect_puts_edges_at_the_pilot_s_quantiles),
               cmocka_unit_test(collect_stores_every_sample_s_bin),
               cmocka_unit_test(collect_leaves_bits_of_missing_samples_empty),
