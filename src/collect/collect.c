@@ -59,6 +59,16 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
   return ESP_OK;
 }
 
+static esp_status write_half(collect_pass *pass, const site_sums *sums, const char *name) {
+  if (!pass->options->halves) return ESP_OK;
+  esp_site_stats even;
+  esp_site_stats_init(&even, name, sums->features, pass->options->bins);
+  site_sums_give_even(sums, pass, &even);
+  const esp_status status = esp_stats_write_half(pass->stats, &even);
+  esp_site_stats_clear(&even);
+  return status;
+}
+
 static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
   collect_scale scale;
@@ -71,8 +81,12 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
                     pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
   }
-  if (status == ESP_OK) status = site_sums_finish(&sums, pass, site);
-  if (status == ESP_OK) status = esp_stats_write_site(pass->stats, site);
+  if (status == ESP_OK) status = site_sums_reduce(&sums, pass);
+  if (status == ESP_OK) status = write_half(pass, &sums, site->name);
+  if (status == ESP_OK) {
+    site_sums_give_all(&sums, pass, site);
+    status = esp_stats_write_site(pass->stats, site);
+  }
   site_sums_clear(&sums);
   collect_scale_clear(&scale);
   return status;
@@ -179,6 +193,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   collect_pass pass = {.comm = comm, .model = model, .shard = shard, .options = options};
   json_object_set_new(meta, "bins", json_integer(options->bins));
   json_object_set_new(meta, "covariance", json_boolean(options->covariance));
+  json_object_set_new(meta, ESP_META_HALVES, json_boolean(options->halves));
   pass.has_width = options->width && model->width.units > 0;
   json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));

@@ -41,16 +41,21 @@ typedef struct collect_scale {
 void collect_scale_init(collect_scale *self, int64_t features);
 void collect_scale_clear(collect_scale *self);
 
-/* Exact sums of one site's activations, about the pilot's mean c: float32 products of activations
- * far from 0 would lose their small differences. */
+/* Exact sums over some micro-batches of one site's activations, about the pilot's mean c: float32
+ * products of activations far from 0 would lose their small differences. */
+typedef struct moment_sums {
+  esp_exact first;     // sum (x - c)
+  esp_exact second;    // sum (x - c) (x - c)^T, or only its diagonal (F, 1)
+  esp_exact sequences; // (F, 1): sums over sequences of (mean |x|)^2
+} moment_sums;
+
 typedef struct site_sums {
   int64_t features;
-  bool is_full;
+  bool is_full;               // the second moments' matrix
   const collect_scale *scale; // borrowed
-  esp_exact first;            // sum (x - c)
-  esp_exact second;           // sum (x - c) (x - c)^T, or only its diagonal (F, 1)
-  esp_exact sequences;        // (F, 1): sums over sequences of (mean |x|)^2
-  float *scratch;             // (batch_rows, F)
+  int n_parts;                // 2: even- and odd-numbered micro-batches apart
+  moment_sums parts[2];
+  float *scratch; // (batch_rows, F)
 } site_sums;
 
 void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
@@ -58,9 +63,12 @@ void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
 void site_sums_clear(site_sums *self);
 /* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
 esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
-/* Reduce, and fill the site's moments and this rank's block of rows of the covariance. Collective.
- */
-esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site);
+/* Add the sums of all ranks. Collective. */
+esp_status site_sums_reduce(site_sums *self, const collect_pass *pass);
+/* Fill the site's moments and this rank's block of rows of the covariance from the even-numbered
+ * micro-batches, or from all: once, and last. Local. */
+void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site);
+void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stats *site);
 
 /* Rows that the Fisher information is computed from, 0 where there is none (encoders without a
  * softmax). Local. */

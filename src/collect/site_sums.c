@@ -10,27 +10,35 @@ static double *square(const double *values, int64_t n) {
   return squares;
 }
 
-void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
-                    const collect_scale *scale, bool is_full) {
+static void init_part(moment_sums *part, const collect_scale *scale, int64_t features,
+                      bool is_full) {
   double *variance = square(scale->spread, features), *power = square(scale->rms, features);
-  *self = (site_sums){.features = features,
-                      .is_full = is_full,
-                      .scale = scale,
-                      .scratch = ESP_NEW(float, pass->batch_rows *features)};
-  esp_exact_init(&self->first, features, 1, scale->spread, NULL);
-  esp_exact_init(&self->sequences, features, 1, power, NULL);
+  esp_exact_init(&part->first, features, 1, scale->spread, NULL);
+  esp_exact_init(&part->sequences, features, 1, power, NULL);
   if (is_full)
-    esp_exact_init(&self->second, features, features, scale->spread, scale->spread);
+    esp_exact_init(&part->second, features, features, scale->spread, scale->spread);
   else
-    esp_exact_init(&self->second, features, 1, variance, NULL);
+    esp_exact_init(&part->second, features, 1, variance, NULL);
   esp_free(&variance);
   esp_free(&power);
 }
 
+void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
+                    const collect_scale *scale, bool is_full) {
+  *self = (site_sums){.features = features,
+                      .is_full = is_full,
+                      .scale = scale,
+                      .n_parts = pass->options->halves ? 2 : 1,
+                      .scratch = ESP_NEW(float, pass->batch_rows *features)};
+  for (int p = 0; p < self->n_parts; p++) init_part(&self->parts[p], scale, features, is_full);
+}
+
 void site_sums_clear(site_sums *self) {
-  esp_exact_clear(&self->first);
-  esp_exact_clear(&self->second);
-  esp_exact_clear(&self->sequences);
+  for (int p = 0; p < self->n_parts; p++) {
+    esp_exact_clear(&self->parts[p].first);
+    esp_exact_clear(&self->parts[p].second);
+    esp_exact_clear(&self->parts[p].sequences);
+  }
   esp_free(&self->scratch);
 }
 
@@ -46,7 +54,8 @@ static void square_mean(const float *x, int64_t rows, int64_t features, double *
 }
 
 /* One row a sequence (or image): the squares of its mean magnitudes. */
-static esp_status add_sequences(site_sums *self, const collect_pass *pass, int64_t i) {
+static esp_status add_sequences(site_sums *self, const collect_pass *pass, int64_t i,
+                                esp_exact *into) {
   const int64_t batch = pass->shard->first + i, n = esp_shard_count_samples(pass->shard, batch);
   const float *x = pass->x;
   double *sums = ESP_NEW(double, self->features);
@@ -56,7 +65,7 @@ static esp_status add_sequences(site_sums *self, const collect_pass *pass, int64
     x += rows * self->features;
   }
   esp_free(&sums);
-  return esp_exact_add_local(&self->sequences, n, self->scratch, self->features, NULL, 0);
+  return esp_exact_add_local(into, n, self->scratch, self->features, NULL, 0);
 }
 
 static void centre(const site_sums *self, int64_t rows, const float *x, float *out) {
@@ -66,59 +75,86 @@ static void centre(const site_sums *self, int64_t rows, const float *x, float *o
 }
 
 /* x is used up. */
-static esp_status add_second(site_sums *self, int64_t rows, float *x) {
+static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_exact *into) {
   const int64_t n = self->features;
-  if (self->is_full) return esp_exact_add_local(&self->second, rows, x, n, x, n);
+  if (self->is_full) return esp_exact_add_local(into, rows, x, n, x, n);
   for (int64_t i = 0; i < rows * n; i++) x[i] *= x[i];
-  return esp_exact_add_local(&self->second, rows, x, n, NULL, 0);
+  return esp_exact_add_local(into, rows, x, n, NULL, 0);
 }
 
 esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows) {
+  moment_sums *part = &self->parts[(pass->shard->first + i) % self->n_parts];
   centre(self, rows, pass->x, self->scratch);
-  ESP_TRY(esp_exact_add_local(&self->first, rows, self->scratch, self->features, NULL, 0));
-  ESP_TRY(add_second(self, rows, self->scratch));
-  return add_sequences(self, pass, i);
+  ESP_TRY(esp_exact_add_local(&part->first, rows, self->scratch, self->features, NULL, 0));
+  ESP_TRY(add_second(self, rows, self->scratch, &part->second));
+  return add_sequences(self, pass, i, &part->sequences);
 }
 
+/* Sums of one part as moments of n rows; none of 0 rows. */
+typedef struct moments {
+  const site_sums *sums;
+  const moment_sums *part;
+  double rows;
+} moments;
+
 /* E[x] - c, c the centre. */
-static double mean_from_centre(const site_sums *sums, double n, int64_t i) {
-  return esp_exact_get(&sums->first, i, 0) / n;
+static double get_shift(const moments *self, int64_t i) {
+  return self->rows > 0 ? esp_exact_get(&self->part->first, i, 0) / self->rows : 0.0;
 }
 
 /* E[(x - c)^2] - (E[x] - c)^2; sum x^2 = n (Var(x) + E[x]^2), where nothing cancels. */
-static void finish_moments(const site_sums *sums, double n, esp_site_stats *site) {
+static void fill_vectors(const moments *self, esp_site_stats *site) {
   for (int64_t i = 0; i < site->features; i++) {
-    const double square = esp_exact_get(&sums->second, i, sums->is_full ? i : 0) / n;
-    const double shift = mean_from_centre(sums, n, i);
-    site->mean[i] = (double)sums->scale->centre[i] + shift;
-    site->variance[i] = fmax(0.0, square - shift * shift);
-    site->norm[i] = sqrt(n * (site->variance[i] + site->mean[i] * site->mean[i]));
-    site->activation[i] = sqrt(fmax(0.0, esp_exact_get(&sums->sequences, i, 0)));
+    const double shift = get_shift(self, i);
+    const double squares = esp_exact_get(&self->part->second, i, self->sums->is_full ? i : 0);
+    site->mean[i] = (double)self->sums->scale->centre[i] + shift;
+    site->variance[i] = fmax(0.0, squares / fmax(self->rows, 1.0) - shift * shift);
+    site->norm[i] = sqrt(self->rows * (site->variance[i] + site->mean[i] * site->mean[i]));
+    site->activation[i] = sqrt(fmax(0.0, esp_exact_get(&self->part->sequences, i, 0)));
   }
 }
 
 /* This rank's block of rows of E[(x - c) (x - c)^T] - (E[x] - c) (E[x] - c)^T. */
-static void finish_covariance(const esp_comm *comm, const site_sums *sums, double n,
-                              esp_site_stats *site) {
+static void fill_covariance(const esp_comm *comm, const moments *self, esp_site_stats *site) {
   const int64_t f = site->features, begin = esp_block_begin(f, comm->size, comm->rank);
   const int64_t end = esp_block_begin(f, comm->size, comm->rank + 1);
+  const double rows = fmax(self->rows, 1.0);
   double *shift = ESP_NEW(double, f);
-  for (int64_t j = 0; j < f; j++) shift[j] = mean_from_centre(sums, n, j);
+  for (int64_t j = 0; j < f; j++) shift[j] = get_shift(self, j);
   site->covariance = ESP_NEW(float, (end - begin) * f);
   for (int64_t i = begin; i < end; i++)
     for (int64_t j = 0; j < f; j++)
       site->covariance[(i - begin) * f + j] =
           (float)(i == j ? site->variance[i]
-                         : esp_exact_get(&sums->second, i, j) / n - shift[i] * shift[j]);
+                         : esp_exact_get(&self->part->second, i, j) / rows - shift[i] * shift[j]);
   esp_free(&shift);
 }
 
-esp_status site_sums_finish(site_sums *self, const collect_pass *pass, esp_site_stats *site) {
-  const double n = (double)pass->stats->rows;
-  ESP_TRY(esp_exact_reduce(pass->comm, &self->first));
-  ESP_TRY(esp_exact_reduce(pass->comm, &self->second));
-  ESP_TRY(esp_exact_reduce(pass->comm, &self->sequences));
-  finish_moments(self, n, site);
-  if (self->is_full) finish_covariance(pass->comm, self, n, site);
+static void fill(const esp_comm *comm, const moments *self, esp_site_stats *site) {
+  fill_vectors(self, site);
+  if (self->sums->is_full) fill_covariance(comm, self, site);
+}
+
+esp_status site_sums_reduce(site_sums *self, const collect_pass *pass) {
+  for (int p = 0; p < self->n_parts; p++) {
+    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].first));
+    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].second));
+    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].sequences));
+  }
   return ESP_OK;
+}
+
+void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site) {
+  const moments even = {self, &self->parts[0], (double)esp_stats_count_rows(pass->stats, ESP_EVEN)};
+  fill(pass->comm, &even, site);
+}
+
+void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stats *site) {
+  const moments all = {self, &self->parts[0], (double)pass->stats->rows};
+  if (self->n_parts > 1) {
+    esp_exact_merge(&self->parts[0].first, &self->parts[1].first);
+    esp_exact_merge(&self->parts[0].second, &self->parts[1].second);
+    esp_exact_merge(&self->parts[0].sequences, &self->parts[1].sequences);
+  }
+  fill(pass->comm, &all, site);
 }

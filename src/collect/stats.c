@@ -84,10 +84,12 @@ esp_status esp_stats_commit(esp_stats **stats) {
 void esp_stats_close(esp_stats **stats) {
   esp_stats *self = *stats;
   if (!self) return;
-  esp_h5_close(&self->file);
-  json_decref(self->meta);
+  if (!self->whole) {
+    esp_h5_close(&self->file);
+    json_decref(self->meta);
+    esp_free(&self->path);
+  }
   esp_free(&self->valid);
-  esp_free(&self->path);
   esp_free(stats);
 }
 

@@ -220,6 +220,12 @@ esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
   return ESP_OK;
 }
 
+void esp_exact_merge(esp_exact *self, const esp_exact *other) {
+  ESP_ASSERT(self->rows == other->rows && self->cols == other->cols);
+  for (int64_t i = 0; i < self->rows * self->cols; i++) self->sum[i] += other->sum[i];
+  self->symmetric = self->symmetric || other->symmetric;
+}
+
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
   const bool mirrored = self->symmetric && i > j;
   const int64_t sum = self->sum[mirrored ? j * self->cols + i : i * self->cols + j];

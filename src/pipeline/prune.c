@@ -33,6 +33,7 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                                        .pilot = settings->pilot,
                                        .covariance = settings->covariance,
                                        .width = width,
+                                       .halves = settings->halves,
                                        .fisher_tokens = choose_fisher_tokens(settings),
                                        .seed = (uint64_t)settings->seed,
                                        .top_units = settings->top_units};
@@ -66,6 +67,8 @@ static esp_status open_samples(prune_job *job) {
 }
 
 static esp_status collect_first(prune_job *job) {
+  esp_settings settings = *job->settings;
+  settings.halves = settings.stability;
   char *path = esp_format("%s.stats.h5", job->settings->output);
   esp_dataset *data = NULL;
   esp_shard shard;
@@ -74,7 +77,7 @@ static esp_status collect_first(prune_job *job) {
   if (status == ESP_OK)
     status = esp_job_open_shard(job->comm, job->settings, job->dense, data, &shard);
   if (status == ESP_OK) {
-    status = collect_to(job->comm, job->settings, job->dense, &shard, has_width(job), path);
+    status = collect_to(job->comm, &settings, job->dense, &shard, has_width(job), path);
     esp_shard_clear(&shard);
   }
   if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);

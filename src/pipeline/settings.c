@@ -69,6 +69,8 @@ static const esp_option rows[] = {
      NULL, "store second moments, for set-mi and least squares"},
     {"collect.width", ESP_OPTION_FLAG, AT(width), "true", 1, 0, false, NULL, COLLECT, 0, NULL,
      "transformers: also measure the residual stream before every sub-layer, for --sites width"},
+    {"collect.halves", ESP_OPTION_FLAG, AT(halves), "true", 1, 0, false, NULL, COLLECT, 0, NULL,
+     "also store the moments of every other micro-batch, for prune --stability"},
     {"prune.stats", ESP_OPTION_TEXT, AT(stats), NULL, 1, 0, false, NULL, PRUNE, 's', "FILE",
      "statistics from collect; without, they are collected first"},
     {"prune.sparsity", ESP_OPTION_REAL, AT(sparsity), "0.5", 0, 1, true, NULL, PRUNE, 0, "X",
@@ -94,6 +96,9 @@ static const esp_option rows[] = {
      "N", "kept counts are multiples of it"},
     {"prune.min_keep", ESP_OPTION_INT, AT(min_keep), "1", 1, 1 << 30, false, NULL, PRUNE, 0, "N",
      "units that stay at least"},
+    {"prune.stability", ESP_OPTION_FLAG, AT(stability), "true", 1, 0, false, NULL, PRUNE, 0, NULL,
+     "rank again from each half of the calibration data, and report how much of what is kept "
+     "agrees; two more rankings a site"},
     {"prune.repair", ESP_OPTION_TEXT, AT(repair), "sequential", 1, 0, false, NULL, PRUNE, 0, "NAME",
      "how consumers are refitted after the cut; espalier info lists them"},
     {"prune.repair_ridge", ESP_OPTION_REAL, AT(repair_ridge), "1e-4", 1e-12, 1e3, false, NULL,

@@ -60,18 +60,14 @@ esp_status regression_reduce(const esp_comm *comm, regression *self) {
   return esp_exact_reduce(comm, &self->tt);
 }
 
-static void merge(esp_exact *self, const esp_exact *other) {
-  for (int64_t i = 0; i < self->rows * self->cols; i++) self->sum[i] += other->sum[i];
-}
-
 void regression_merge(regression *self, const regression *other) {
   self->samples += other->samples;
-  merge(&self->xx, &other->xx);
-  merge(&self->xt, &other->xt);
-  merge(&self->x, &other->x);
-  merge(&self->t, &other->t);
-  merge(&self->tt, &other->tt);
-  merge(&self->one, &other->one);
+  esp_exact_merge(&self->xx, &other->xx);
+  esp_exact_merge(&self->xt, &other->xt);
+  esp_exact_merge(&self->x, &other->x);
+  esp_exact_merge(&self->t, &other->t);
+  esp_exact_merge(&self->tt, &other->tt);
+  esp_exact_merge(&self->one, &other->one);
 }
 
 void regression_bias(const regression *self, const float *weights, float *bias) {

@@ -37,7 +37,8 @@ static void close_bench(bench *self) {
 }
 
 static esp_status collect(bench *self, int64_t pilot, bool covariance, const char *path) {
-  const esp_collect_options options = {.bins = BINS, .pilot = pilot, .covariance = covariance};
+  const esp_collect_options options = {
+      .bins = BINS, .pilot = pilot, .covariance = covariance, .halves = true};
   json_t *meta = json_pack("{s:I}", "micro_batch", (json_int_t)self->micro_batch);
   return esp_collect(self->comm, self->model, &self->shard, &options, meta, path);
 }

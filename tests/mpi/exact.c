@@ -69,6 +69,21 @@ static void reduce_mirrors_a_gram_matrix_on_every_rank(void **state) {
   ASSERT_ALL(status == ESP_OK && mirrored);
 }
 
+static void merge_of_two_parts_is_the_sum_of_all(void **state) {
+  (void)state;
+  esp_exact part = add_batches(0, 3, true), rest = add_batches(3, 5, true);
+  esp_exact whole = add_batches(0, 5, true);
+  bool same = esp_exact_reduce(&test_comm, &part) == ESP_OK;
+  same = esp_exact_reduce(&test_comm, &rest) == ESP_OK && same;
+  same = esp_exact_reduce(&test_comm, &whole) == ESP_OK && same;
+  esp_exact_merge(&part, &rest);
+  same = same && memcmp(part.sum, whole.sum, UNITS * UNITS * sizeof *part.sum) == 0;
+  esp_exact_clear(&part);
+  esp_exact_clear(&rest);
+  esp_exact_clear(&whole);
+  ASSERT_ALL(same);
+}
+
 /* What a caller does with one micro-batch of one sample a rank. */
 static esp_status add_and_reduce(float a, float b) {
   esp_exact sums;
@@ -103,6 +118,7 @@ static void reduce_beyond_the_head_room_is_numeric_on_all(void **state) {
 ESP_TEST_MAIN(cmocka_unit_test(reduce_gives_the_bits_of_one_rank),
               cmocka_unit_test(reduce_takes_fewer_batches_than_ranks),
               cmocka_unit_test(reduce_mirrors_a_gram_matrix_on_every_rank),
+              cmocka_unit_test(merge_of_two_parts_is_the_sum_of_all),
               cmocka_unit_test(add_of_nan_on_one_rank_is_numeric_on_all),
               cmocka_unit_test(add_beyond_the_head_room_on_one_rank_is_numeric_on_all),
               cmocka_unit_test(reduce_beyond_the_head_room_is_numeric_on_all))

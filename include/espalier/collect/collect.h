@@ -11,6 +11,7 @@ typedef struct esp_collect_options {
   int64_t pilot;         // samples that the edges are computed from
   bool covariance;       // second moments (F, F) of each site
   bool width;            // also what each sub-layer and the head read of the residual stream
+  bool halves;           // also the moments of the even-numbered micro-batches alone
   int64_t fisher_tokens; // rows that the Fisher information is computed from, whole micro-batches;
                          // 0: none
   uint64_t seed;         // of the labels sampled for it

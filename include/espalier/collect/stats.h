@@ -8,12 +8,15 @@
  *   /<site>/mean, variance, norm, activation  (F) float64: E[x], E[(x - mean)^2], sqrt(sum x^2),
  * and sqrt(sum over sequences of (mean |x|)^2)
  *   /<site>/covariance (F, F) float32, centred, where asked for
+ *   /<site>/half/mean, variance, norm, activation, covariance  the same of the even-numbered
+ * micro-batches (0, 2, ...) alone, where asked for; those of the odd-numbered ones follow
  *   /<stage>/fisher  (state_out, state_out) float32, where collected: E[g g^T], g = d log p(sampled
- * label) / d (result of the stage's consumer) /logits/units    (F) int64: which logits were
- * measured Sites are those of the model, then "logits"; where asked for, "width.<site>" is the
- * residual stream as normalised for that site, and "width.head" for the head. Sums behind mean,
- * variance and covariance are exact (linalg/exact.h), so the file has the same bytes at any rank
- * count. */
+ * label) / d (result of the stage's consumer)
+ *   /logits/units    (F) int64: which logits were measured
+ * Sites are those of the model, then "logits"; where asked for, "width.<site>" is the residual
+ * stream as normalised for that site, and "width.head" for the head. Sums behind mean, variance and
+ * covariance are exact (linalg/exact.h) and about the pilot's mean, so the file has the same bytes
+ * at any rank count. */
 #ifndef ESPALIER_COLLECT_STATS_H
 #define ESPALIER_COLLECT_STATS_H
 
@@ -30,10 +33,17 @@
 /* Whether the residual stream's sites are there. */
 #define ESP_META_WIDTH "width"
 
+/* Whether the even-numbered micro-batches' moments are there. */
+#define ESP_META_HALVES "halves"
+
 /* Rows that the Fisher information was computed from; 0: there is none. */
 #define ESP_META_FISHER "fisher_rows"
 
-/* An open statistics file, read or written. Members are read-only outside stats.c. */
+/* Which micro-batches: all, those numbered 0, 2, ..., or 1, 3, ... */
+typedef enum esp_half { ESP_WHOLE, ESP_EVEN, ESP_ODD } esp_half;
+
+/* An open statistics file, read or written, or a view of a half of it. Members are read-only
+ * outside stats.c. */
 typedef struct esp_stats {
   const esp_comm *comm;
   esp_h5 *file;
@@ -44,6 +54,8 @@ typedef struct esp_stats {
   int64_t rows;             // valid rows in all: S
   int64_t *valid;           // (M)
   int64_t first, count;     // this rank's micro-batches
+  esp_half half;
+  const struct esp_stats *whole; // what a half is a view of, borrowed; NULL of the file itself
 } esp_stats;
 
 typedef struct esp_site_stats {
@@ -64,12 +76,24 @@ esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
 /* Write a stage's Fisher information: this rank's block of the n rows. Collective. */
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows);
+/* Write the moments, and this rank's block of rows of the covariance, of the even-numbered
+ * micro-batches of a site. Collective. */
+esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even);
 esp_status esp_stats_commit(esp_stats **stats);
 
 /* Open; FORMAT: not statistics, or damaged. Collective. */
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats);
 /* MISMATCH unless it was made with this model (and this data, if not NULL). Collective. */
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
+/* A half as statistics of its own: rows, valid, micro-batches (renumbered), and what is loaded of a
+ * site are those of the half; Fisher information and all else are the whole's. The odd half's
+ * covariance comes from the difference of two float32 matrices: it carries their rounding, up to
+ * 2^-24 (S + S_even) / S_odd of a standard deviation's product each, and so may have eigenvalues
+ * that far below 0. FORMAT: the file has no halves, or this one has no rows. Close it before the
+ * whole. Local. */
+esp_status esp_stats_open_half(const esp_stats *whole, esp_half half, esp_stats **stats);
+/* Rows of all micro-batches, or of a half's. Local. */
+int64_t esp_stats_count_rows(const esp_stats *whole, esp_half half);
 void esp_stats_close(esp_stats **stats);
 
 /* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the

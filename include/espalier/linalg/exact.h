@@ -41,6 +41,9 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
  */
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self);
 
+/* Add another's sums, of the same shape and scale, both reduced: exact. Local. */
+void esp_exact_merge(esp_exact *self, const esp_exact *other);
+
 /* Return sum(i, j) as a double. Local. */
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j);
 

@@ -24,9 +24,10 @@ typedef struct esp_settings {
   char *optimizer;
   double rate, warmup, weight_decay, momentum;
   int64_t samples, bins, pilot, top_units, fisher_tokens; // collect
-  bool covariance, width;
+  bool covariance, width, halves;
   char *stats, *criterion, *moments, *metric, *repair, *sites, *heads; // prune
   double sparsity, ridge, repair_ridge;
+  bool stability;
   int64_t multiple_of, min_keep;
   int64_t speed_batch, repeats; // eval
   bool speed;
