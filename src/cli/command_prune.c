@@ -4,23 +4,31 @@
 
 #include <inttypes.h>
 
-/* The width has no information of its own: its readers have. */
+/* A part of 1 in percent, or that it was not measured: the width has no information of its own. */
+static void print_part(const command_input *input, const json_t *site, const char *key) {
+  const json_t *part = json_object_get(site, key);
+  if (part)
+    print_result(input, " %16.1f%%", 100.0 * json_real_value(part));
+  else
+    print_result(input, " %17s", "-");
+}
+
 static void print_site(const command_input *input, const json_t *site) {
-  const json_t *information = json_object_get(site, "information_kept");
   print_result(input, "%-20s %8" PRId64 " %8" PRId64,
                json_string_value(json_object_get(site, "site")),
                (int64_t)json_integer_value(json_object_get(site, "kept")),
                (int64_t)json_integer_value(json_object_get(site, "units")));
-  if (information)
-    print_result(input, " %17.1f%%\n", 100.0 * json_real_value(information));
-  else
-    print_result(input, " %18s\n", "-");
+  print_part(input, site, "information_kept");
+  print_part(input, site, "stability");
+  print_part(input, site, "stability_by_chance");
+  print_result(input, "\n");
 }
 
 static void print_report(const command_input *input, const json_t *report) {
   size_t i;
   json_t *site;
-  print_result(input, "%-20s %8s %8s %18s\n", "site", "kept", "of", "information kept");
+  print_result(input, "%-20s %8s %8s %17s %17s %17s\n", "site", "kept", "of", "information kept",
+               "stability", "by chance");
   json_array_foreach(json_object_get(report, "sites"), i, site) print_site(input, site);
   print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n",
                (int64_t)json_integer_value(json_object_get(report, "parameters")),

@@ -49,16 +49,18 @@ static int64_t count_kept(const prune_job *job, int stage) {
   return esp_budget_uniform(&rule, self->units);
 }
 
+void keep_of_stage(const esp_stage *stage, const int64_t *order, int64_t n, int64_t *kept) {
+  if (count_groups(stage) == 1)
+    esp_keep_first(order, n, kept);
+  else
+    esp_keep_first_of_groups(order, stage->units, stage->per_group, n, kept);
+}
+
 static void keep_units(prune_job *job, int stage) {
-  const esp_stage *self = &job->dense->stages[stage];
   const int64_t n = count_kept(job, stage);
   job->selection.n_kept[stage] = n;
   job->selection.kept[stage] = ESP_NEW(int64_t, n);
-  if (count_groups(self) == 1)
-    esp_keep_first(job->order[stage], n, job->selection.kept[stage]);
-  else
-    esp_keep_first_of_groups(job->order[stage], self->units, self->per_group, n,
-                             job->selection.kept[stage]);
+  keep_of_stage(&job->dense->stages[stage], job->order[stage], n, job->selection.kept[stage]);
 }
 
 /* A site of a kind that is not pruned keeps all its units. */
@@ -110,5 +112,5 @@ esp_status run_chain(prune_job *job) {
       ESP_TRY(select_site(job, stage));
   if (has_width(job)) ESP_TRY(select_width(job));
   compute_checksum(job);
-  return ESP_OK;
+  return measure_stability(job);
 }

@@ -36,6 +36,7 @@ typedef struct prune_job {
   int information_stage;        // that stage; -1: none
   json_t *sites;                // report, one object a site, from the bottom
   json_t *repairs;              // report of the repair, by site
+  json_t *stability;            // report: means over the sites, or why there are none
   uint64_t checksum;
   esp_phases phases;
 } prune_job;
@@ -107,7 +108,18 @@ esp_status choose_sites(prune_job *job);
  * kept above it: fills order and scores. The same at any rank count. Collective. */
 esp_status rank_sites(prune_job *job, int stage);
 
-/* Select from the top: fills selection, scores, sites and checksum. Collective. */
+/* Write the first n units of a stage's order to kept (n), ascending: of its groups equally many.
+ * Local. */
+void keep_of_stage(const esp_stage *stage, const int64_t *order, int64_t n, int64_t *kept);
+
+/* Rank the hidden dimensions: order (D), score (D). Collective. */
+esp_status rank_dimensions(prune_job *job, int64_t *order, double *score);
+
+/* Once all is selected, rank every site that was cut again from each half of the statistics, and
+ * add to its report and to stability how much of the two kept sets is the same. Collective. */
+esp_status measure_stability(prune_job *job);
+
+/* Select from the top: fills selection, scores, sites, stability and checksum. Collective. */
 esp_status run_chain(prune_job *job);
 
 /* Write PRUNED.h5, and make its report (without times). Collective. */

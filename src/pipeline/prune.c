@@ -184,6 +184,7 @@ static void clear(prune_job *job) {
   esp_stats_close(&job->stats);
   json_decref(job->sites);
   json_decref(job->repairs);
+  json_decref(job->stability);
 }
 
 esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
@@ -192,6 +193,7 @@ esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const c
                    .settings = settings,
                    .sites = json_array(),
                    .repairs = json_object(),
+                   .stability = json_object(),
                    .information_stage = -1};
   *report = NULL;
   const esp_status status = run(&job, path, report);

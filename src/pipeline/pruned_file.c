@@ -43,6 +43,7 @@ json_t *make_report(const prune_job *job) {
       (json_int_t)job->stats->rows, "bins", (json_int_t)job->stats->bins, "sites", job->sites,
       "repair_by_site", job->repairs);
   json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
+  json_object_update(report, job->stability);
   set_hash(report, "selection_checksum", job->checksum);
   json_object_set_new(report, "options",
                       esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));

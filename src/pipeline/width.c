@@ -41,7 +41,7 @@ static esp_status add_readers(prune_job *job, esp_joint *joint) {
   return status;
 }
 
-static esp_status rank_dimensions(prune_job *job, int64_t *order, double *score) {
+esp_status rank_dimensions(prune_job *job, int64_t *order, double *score) {
   const int64_t bytes = job->dense->width.units * (int64_t)sizeof *order;
   esp_joint *joint = NULL;
   esp_status status = ESP_OK;
