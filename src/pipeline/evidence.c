@@ -136,12 +136,14 @@ static bool has_slice(const esp_slice *slices, int n, int weight, int axis) {
   return false;
 }
 
-/* The map's rows are outputs of the consumer: another stage may remove some. */
-static bool has_prunable_outputs(const esp_model *model, int stage) {
-  const esp_linear *linear = &model->stages[stage].consumer;
+/* The map's rows are outputs of the consumer: a stage whose units are not chosen yet may remove
+ * some. */
+static bool has_open_outputs(const prune_job *job, int stage) {
+  const esp_linear *linear = &job->dense->stages[stage].consumer;
   const int axis = linear->input_major ? 1 : 0;
-  for (int i = 0; i < model->n_stages; i++) {
-    const esp_stage *other = &model->stages[i];
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *other = &job->dense->stages[i];
+    if (job->selection.kept[i]) continue;
     if (has_slice(other->producers, other->n_producers, linear->weight, axis) ||
         has_slice(other->consumers, other->n_consumers, linear->weight, axis))
       return true;
@@ -151,8 +153,7 @@ static bool has_prunable_outputs(const esp_model *model, int stage) {
 
 bool evidence_depends_on_selection(const prune_job *job, int stage) {
   const unsigned needs = job->criterion->needs;
-  return needs & ESP_NEEDS_INFORMATION ||
-         (needs & ESP_NEEDS_MAP && has_prunable_outputs(job->dense, stage));
+  return needs & ESP_NEEDS_INFORMATION || (needs & ESP_NEEDS_MAP && has_open_outputs(job, stage));
 }
 
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence) {
