@@ -152,14 +152,21 @@ static esp_status rank_halves(prune_job *job) {
   return status;
 }
 
+static void note(prune_job *job, const char *why) {
+  json_object_set_new(job->stability, "stability_note", json_string(why));
+  esp_log_info("stability not measured: %s", why);
+}
+
 esp_status measure_stability(prune_job *job) {
   if (!job->settings->stability) return ESP_OK;
   const char *obstacle = find_obstacle(job);
-  if (!obstacle) {
-    esp_phases_begin(&job->phases, "stability");
-    return rank_halves(job);
+  if (obstacle) {
+    note(job, obstacle);
+    return ESP_OK;
   }
-  json_object_set_new(job->stability, "stability_note", json_string(obstacle));
-  esp_log_info("stability not measured: %s", obstacle);
+  esp_phases_begin(&job->phases, "stability");
+  const esp_status status = rank_halves(job);
+  if (status != ESP_NUMERIC) return status;
+  note(job, esp_failure_text()); // half the samples may be too few for a criterion that all suffice
   return ESP_OK;
 }

@@ -11,7 +11,7 @@ stability() { get "$1.report.json" stability; }
 is_above() { awk "BEGIN { exit !($1 > $2) }"; }
 
 must collect "$model" -d "$data" --samples 12 --micro-batch 4 -o few.h5 --quiet
-for criterion in set-mi mi flap; do
+for criterion in set-mi mi; do
   prune_from "$stats" "many-$criterion.h5" --criterion $criterion
   prune_from few.h5 "few-$criterion.h5" --criterion $criterion
   many=$(stability many-$criterion.h5) few=$(stability few-$criterion.h5)
@@ -42,8 +42,12 @@ prune_from old.h5 old-out.h5
 check "no halves: why" grep -q -- "--halves" old-out.h5.report.json
 check "no halves: the same selection" h5diff many-set-mi.h5 old-out.h5 /kept
 
+must collect "$model" -d "$data" --samples 40 --micro-batch 20 -o singular.h5 --quiet
+prune_from singular.h5 singular-out.h5 --ridge 1e-8
+check "halves too small for the criterion: why" grep -q "stability_note.*positive definite" singular-out.h5.report.json
+
 run 2 collect "$llama" -d "$llama/calibration.h5" --samples 24 -o llama.h5 --quiet >/dev/null
-for ranks in 1 2 3; do
+for ranks in 1 3; do
   run $ranks prune "$llama" --stats llama.h5 --sites ffn=0.5,attention=0.5,width=0.25 --repair none -o "p$ranks.h5" \
     --quiet >"table$ranks"
   check "np$ranks: the same table" cmp table1 "table$ranks"
