@@ -1,6 +1,7 @@
 esp_unit_test(select baselines)
 esp_unit_test(select criteria)
 esp_unit_test(select budget)
+esp_unit_test(select allocation)
 esp_unit_test(select set_mi)
 esp_unit_test(select set_mi_properties)
 esp_unit_test(select joint_readers)

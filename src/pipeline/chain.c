@@ -34,30 +34,15 @@ static void report_information(const prune_job *job, int stage, json_t *report) 
   json_object_set_new(report, "null_level_max_nats", json_real(null_max));
 }
 
-/* Heads come in whole groups' shares; --multiple-of and --min-keep are for single neurons. */
-static int64_t count_groups(const esp_stage *site) {
-  return site->per_group > 1 ? site->units / site->per_group : 1;
-}
-
-static int64_t count_kept(const prune_job *job, int stage) {
-  const esp_stage *self = &job->dense->stages[stage];
-  const int64_t n_groups = count_groups(self);
-  const bool is_neuron = self->width == 1;
-  const esp_budget_rule rule = {.sparsity = job->sparsity[stage],
-                                .multiple_of = is_neuron ? job->settings->multiple_of : n_groups,
-                                .min_keep = is_neuron ? job->settings->min_keep : n_groups};
-  return esp_budget_uniform(&rule, self->units);
-}
-
 void keep_of_stage(const esp_stage *stage, const int64_t *order, int64_t n, int64_t *kept) {
-  if (count_groups(stage) == 1)
-    esp_keep_first(order, n, kept);
-  else
-    esp_keep_first_of_groups(order, stage->units, stage->per_group, n, kept);
+  int64_t *grouped = ESP_NEW(int64_t, stage->units);
+  esp_order_by_groups(order, stage->units, stage->per_group, grouped);
+  esp_keep_first(grouped, n, kept);
+  esp_free(&grouped);
 }
 
 static void keep_units(prune_job *job, int stage) {
-  const int64_t n = count_kept(job, stage);
+  const int64_t n = job->n_keep[stage];
   job->selection.n_kept[stage] = n;
   job->selection.kept[stage] = ESP_NEW(int64_t, n);
   keep_of_stage(&job->dense->stages[stage], job->order[stage], n, job->selection.kept[stage]);
@@ -104,7 +89,25 @@ static void compute_checksum(prune_job *job) {
                                job->selection.kept[width], job->selection.n_kept[width]);
 }
 
+/* Rank all sites as if all stayed above them. */
+static esp_status price_sites(prune_job *job) {
+  for (int stage = job->dense->n_stages - 1; stage >= 0; stage--) {
+    if (job->sparsity[stage] >= 0.0 && !job->order[stage]) ESP_TRY(rank_sites(job, stage));
+    information_drop_stage(job);
+  }
+  return ESP_OK;
+}
+
+/* Sites whose order hangs on what is kept above are ranked again. */
+static void forget_prices(prune_job *job) {
+  for (int stage = 0; stage < job->dense->n_stages; stage++)
+    if (evidence_depends_on_selection(job, stage)) esp_free(&job->order[stage]);
+}
+
 esp_status run_chain(prune_job *job) {
+  if (job->allocation->needs_scores) ESP_TRY(price_sites(job));
+  ESP_TRY(allocate_units(job));
+  forget_prices(job);
   for (int stage = job->dense->n_stages - 1; stage >= 0; stage--)
     if (job->sparsity[stage] < 0.0)
       keep_all(job, stage);

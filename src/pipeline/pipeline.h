@@ -5,6 +5,7 @@
 #include "espalier/collect/stats.h"
 #include "espalier/comm/phases.h"
 #include "espalier/pipeline/settings.h"
+#include "espalier/select/allocation.h"
 #include "espalier/select/criterion.h"
 #include "espalier/surgery/repair.h"
 
@@ -22,6 +23,7 @@ typedef struct prune_job {
   const esp_comm *comm;
   const esp_settings *settings;
   const esp_criterion *criterion;
+  const esp_allocation *allocation;
   const esp_repair *repair;
   esp_model *dense, *pruned;
   esp_dataset *data; // NULL when nothing needs samples
@@ -29,9 +31,12 @@ typedef struct prune_job {
   bool has_shard;
   esp_stats *stats;
   esp_selection selection;
-  double *sparsity; // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
-  double **scores;  // (n_stages + 1): (U)
-  int64_t **order;  // (n_stages): (U) from most to least important; NULL: not ranked yet
+  double *sparsity;  // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
+  bool *is_fixed;    // (n_stages): the sparsity was given to the site or its kind itself
+  int64_t *n_keep;   // (n_stages): what the allocation leaves
+  json_t *allocated; // its report
+  double **scores;   // (n_stages + 1): (U)
+  int64_t **order;   // (n_stages): (U) from most to least important; NULL: not ranked yet
   site_information information; // of one stage, while it is ranked and reported
   int information_stage;        // that stage; -1: none
   json_t *sites;                // report, one object a site, from the bottom
@@ -100,8 +105,12 @@ bool has_width(const prune_job *job);
  */
 esp_status select_width(prune_job *job);
 
-/* Read --sites and --sparsity into job->sparsity. USAGE: a kind that the model lacks, a sparsity
- * out of range. Local. */
+/* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
+ * ranks. */
+esp_status allocate_units(prune_job *job);
+
+/* Read --sites and --sparsity into job->sparsity and is_fixed. USAGE: a kind that the model lacks,
+ * a sparsity out of range. Local. */
 esp_status choose_sites(prune_job *job);
 
 /* Rank a stage, and as many of those below as there are ranks to do so if none hangs on what is

@@ -17,6 +17,7 @@ static esp_status check_settings(prune_job *job) {
   if (!settings->output)
     return esp_fail(ESP_USAGE, "prune: expected where to write the pruned model; give -o FILE");
   ESP_TRY(esp_criterion_find(settings->criterion, &job->criterion));
+  ESP_TRY(esp_allocation_find(settings->allocation, &job->allocation));
   ESP_TRY(esp_repair_find(settings->repair, &job->repair));
   return esp_file_check_writable(job->comm, settings->output, 0);
 }
@@ -176,6 +177,9 @@ static void clear(prune_job *job) {
   esp_free(&job->order);
   information_drop_stage(job);
   esp_free(&job->sparsity);
+  esp_free(&job->is_fixed);
+  esp_free(&job->n_keep);
+  json_decref(job->allocated);
   if (job->selection.kept) esp_selection_clear(&job->selection);
   esp_model_free(&job->pruned);
   esp_model_free(&job->dense);

@@ -23,9 +23,10 @@ static json_t *describe_path(const char *path) {
   return text;
 }
 
-/* Kinds of sites may have sparsities of their own: the largest. */
+/* Sites may have sparsities of their own: the largest. */
 static double find_sparsity(const prune_job *job) {
   double largest = 0.0;
+  if (job->allocation->needs_scores) return job->settings->sparsity;
   for (int i = 0; i <= job->dense->n_stages; i++) largest = fmax(largest, job->sparsity[i]);
   return largest;
 }
@@ -42,6 +43,10 @@ json_t *make_report(const prune_job *job) {
       "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
       (json_int_t)job->stats->rows, "bins", (json_int_t)job->stats->bins, "sites", job->sites,
       "repair_by_site", job->repairs);
+  json_object_set_new(report, "sparsity_model",
+                      json_real(1.0 - (double)esp_model_count_parameters(job->pruned) /
+                                          (double)esp_model_count_parameters(job->dense)));
+  json_object_set(report, "allocation", job->allocated);
   json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
   json_object_update(report, job->stability);
   set_hash(report, "selection_checksum", job->checksum);

@@ -74,11 +74,19 @@ static const esp_option rows[] = {
     {"prune.stats", ESP_OPTION_TEXT, AT(stats), NULL, 1, 0, false, NULL, PRUNE, 's', "FILE",
      "statistics from collect; without, they are collected first"},
     {"prune.sparsity", ESP_OPTION_REAL, AT(sparsity), "0.5", 0, 1, true, NULL, PRUNE, 0, "X",
-     "fraction of every site's units to remove"},
+     "fraction to remove: of every site's units (uniform), or of the parameters of all chosen "
+     "sites' "
+     "matrices (global)"},
+    {"prune.allocation", ESP_OPTION_TEXT, AT(allocation), "uniform", 1, 0, false, "uniform|global",
+     PRUNE, 0, "NAME",
+     "how many units a site keeps: the same fraction everywhere, or by one threshold on their "
+     "price"},
+    {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0.8", 0, 1, false, NULL, PRUNE, 0,
+     "X", "global allocation: most that one site may lose of its units"},
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
-     "kinds of sites to prune, each with its own sparsity if given: ffn=0.25,attention,width=0.1 "
-     "(default: all "
-     "but width)"},
+     "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
+     "later "
+     "items winning: ffn=0.25,attention,width=0.1,ffn.0=0 (default: all but width)"},
     {"prune.heads", ESP_OPTION_TEXT, AT(heads), "query", 1, 0, false, "query|group", PRUNE, 0,
      "NAME",
      "under grouped queries remove equally many query heads of every KV group, or whole groups"},

@@ -1,4 +1,5 @@
-/* --sites: which kinds of sites are pruned, each by its own sparsity or by --sparsity. */
+/* --sites: which kinds of sites, or single ones, are pruned, each by its own sparsity or by
+ * --sparsity; a later item wins. */
 #include "pipeline.h"
 
 #include "espalier/core/memory.h"
@@ -31,8 +32,12 @@ static esp_status read_sparsity(const char *text, double initial, double *sparsi
   return esp_fail(ESP_USAGE, "--sites: expected a sparsity from 0 to below 1, found '%s'", text);
 }
 
-/* One item, "kind" or "kind=sparsity". */
-static esp_status choose_kind(prune_job *job, char *item) {
+static bool is_named(const esp_stage *stage, const char *item) {
+  return strcmp(stage->kind, item) == 0 || strcmp(stage->name, item) == 0;
+}
+
+/* One item, "kind", "kind=sparsity", or the same with the name of a site. */
+static esp_status choose_item(prune_job *job, char *item) {
   const char *names[MAX_KINDS];
   char *value = strchr(item, '=');
   if (value) *value++ = '\0';
@@ -40,8 +45,9 @@ static esp_status choose_kind(prune_job *job, char *item) {
   bool found = false;
   ESP_TRY(read_sparsity(value, job->settings->sparsity, &sparsity));
   for (int i = 0; i < job->dense->n_stages; i++)
-    if (strcmp(job->dense->stages[i].kind, item) == 0) {
+    if (is_named(&job->dense->stages[i], item)) {
       job->sparsity[i] = sparsity;
+      job->is_fixed[i] = value != NULL;
       found = true;
     }
   if (job->dense->width.units > 0 && strcmp(item, ESP_SITE_WIDTH) == 0) {
@@ -56,6 +62,7 @@ static esp_status choose_kind(prune_job *job, char *item) {
 esp_status choose_sites(prune_job *job) {
   const int n = job->dense->n_stages;
   job->sparsity = ESP_NEW(double, n + 1);
+  job->is_fixed = ESP_NEW(bool, n);
   job->sparsity[n] = -1.0; // the width is cut only when it is named
   for (int i = 0; i < n; i++)
     job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
@@ -63,7 +70,7 @@ esp_status choose_sites(prune_job *job) {
   char *list = esp_strdup(job->settings->sites), *rest = list;
   esp_status status = ESP_OK;
   for (char *item; status == ESP_OK && (item = strtok_r(rest, ", ", &rest));)
-    status = choose_kind(job, item);
+    status = choose_item(job, item);
   esp_free(&list);
   return status;
 }

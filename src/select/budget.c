@@ -33,20 +33,6 @@ void esp_keep_first(const int64_t *order, int64_t keep, int64_t *kept) {
   qsort(kept, (size_t)keep, sizeof *kept, compare_indices);
 }
 
-void esp_keep_first_of_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t keep,
-                              int64_t *kept) {
-  const int64_t n_groups = units / per_group, quota = keep / n_groups;
-  int64_t *taken = esp_alloc(n_groups, sizeof *taken);
-  int64_t n = 0;
-  for (int64_t i = 0; i < units; i++) {
-    int64_t *group = &taken[order[i] / per_group];
-    if (*group < quota) kept[n++] = order[i];
-    *group += *group < quota;
-  }
-  esp_free(&taken);
-  qsort(kept, (size_t)n, sizeof *kept, compare_indices);
-}
-
 uint64_t esp_selection_checksum(uint64_t chain, const char *site, int64_t units,
                                 const int64_t *kept, int64_t n_kept) {
   const int64_t sizes[] = {units, n_kept};

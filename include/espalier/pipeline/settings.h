@@ -25,8 +25,8 @@ typedef struct esp_settings {
   double rate, warmup, weight_decay, momentum;
   int64_t samples, bins, pilot, top_units, fisher_tokens; // collect
   bool covariance, width, halves;
-  char *stats, *criterion, *moments, *metric, *repair, *sites, *heads; // prune
-  double sparsity, ridge, repair_ridge;
+  char *stats, *criterion, *moments, *metric, *repair, *sites, *heads, *allocation; // prune
+  double sparsity, max_sparsity, ridge, repair_ridge;
   bool stability;
   int64_t multiple_of, min_keep;
   int64_t speed_batch, repeats; // eval

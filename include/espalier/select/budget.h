@@ -1,4 +1,4 @@
-/* How many units a site keeps. Allocations are one file each, one row in budgets.c. Pure. */
+/* How many units a site keeps. Pure. allocation.h divides among sites. */
 #ifndef ESPALIER_SELECT_BUDGET_H
 #define ESPALIER_SELECT_BUDGET_H
 
@@ -19,12 +19,6 @@ int64_t esp_budget_uniform(const esp_budget_rule *rule, int64_t units);
 
 /* Write the kept units order[0..keep) in ascending order to kept (keep). Local. */
 void esp_keep_first(const int64_t *order, int64_t keep, int64_t *kept);
-
-/* The same with groups of per_group neighbouring units that keep equally many: keep / (units /
- * per_group) of each, the first of order within the group. keep must be a multiple of the number of
- * groups. */
-void esp_keep_first_of_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t keep,
-                              int64_t *kept);
 
 /* Checksum of a selection, chained over sites: hash of the site's name, its size and the kept
  * indices. Local. */

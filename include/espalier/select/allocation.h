@@ -1,0 +1,57 @@
+/* How many units every site keeps. Allocations are one file each, one row in allocations.c; pure
+ * functions of arrays, without a notion of models. */
+#ifndef ESPALIER_SELECT_ALLOCATION_H
+#define ESPALIER_SELECT_ALLOCATION_H
+
+#include "espalier/select/budget.h"
+
+#include <stdbool.h>
+
+/* A matrix that sites shrink: its extent along an axis is fixed + per_unit * (units of site). */
+typedef struct esp_allocation_matrix {
+  int site[2]; // -1: none
+  int64_t fixed[2], per_unit[2];
+} esp_allocation_matrix;
+
+typedef struct esp_allocation_site {
+  const char *name;
+  int64_t units;        // U
+  int64_t per_group;    // units of a group; all groups keep equally many; 1: no groups
+  esp_budget_rule rule; // sparsity of the units; with groups multiple_of is their number
+  bool is_fixed;        // its sparsity was asked for in person: no allocation changes it
+  const int64_t *order; // (U) the criterion's, borrowed; and score (U)
+  const double *score;
+  int64_t n_kept; // the result
+} esp_allocation_site;
+
+typedef struct esp_allocation_job {
+  double sparsity;     // asked, of the parameters of the matrices
+  double max_sparsity; // most that a site may lose of its units
+  bool is_in_nats;     // scores have one unit at all sites; else they are standardised per site
+  int n_sites, n_matrices;
+  esp_allocation_site *sites;
+  const esp_allocation_matrix *matrices;
+  double threshold; // result of `global`: price of the last step taken
+  double got;       // result: fraction of the matrices' parameters removed
+} esp_allocation_job;
+
+typedef struct esp_allocation {
+  const char *name; // "uniform", "global"
+  const char *summary;
+  bool needs_scores; // all sites must be ranked first
+  /* Fill n_kept of all sites, threshold and got. USAGE: what is asked cannot be reached. Local. */
+  esp_status (*apply)(esp_allocation_job *job);
+} esp_allocation;
+
+/* Find; USAGE names the known ones. */
+esp_status esp_allocation_find(const char *name, const esp_allocation **allocation);
+extern const esp_allocation *const esp_allocations[];
+
+/* Parameters of the matrices with units[i] units at site i. Local. */
+int64_t esp_allocation_count(const esp_allocation_job *job, const int64_t *units);
+
+/* Reorder so that the first K units are the kept ones for every K that is a multiple of the number
+ * of groups: the best of every group, then the second best, and so on. per_group 1 copies. */
+void esp_order_by_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t *grouped);
+
+#endif

@@ -1,0 +1,100 @@
+/* --allocation: how many units the stages keep. The width has a sparsity of its own. */
+#include "pipeline.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+
+#include <string.h>
+
+/* Heads come in whole groups' shares; --multiple-of and --min-keep are for single neurons. */
+static esp_budget_rule make_rule(const prune_job *job, const esp_stage *stage, double sparsity) {
+  const int64_t n_groups = stage->per_group > 1 ? stage->units / stage->per_group : 1;
+  const bool is_neuron = stage->width == 1;
+  return (esp_budget_rule){.sparsity = sparsity,
+                           .multiple_of = is_neuron ? job->settings->multiple_of : n_groups,
+                           .min_keep = is_neuron ? job->settings->min_keep : n_groups};
+}
+
+static int64_t sum_widths(const esp_slice *slices, int n, int weight, int axis) {
+  int64_t sum = 0;
+  for (int s = 0; s < n; s++)
+    if (slices[s].weight == weight && slices[s].axis == axis) sum += slices[s].width;
+  return sum;
+}
+
+/* Which chosen stage shrinks an axis of a weight, -1: none; and what a unit takes of it. */
+static int find_site(const prune_job *job, int weight, int axis, int64_t *per_unit) {
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *stage = &job->dense->stages[i];
+    *per_unit = sum_widths(stage->producers, stage->n_producers, weight, axis) +
+                sum_widths(stage->consumers, stage->n_consumers, weight, axis);
+    if (*per_unit > 0 && job->sparsity[i] >= 0.0) return i;
+  }
+  *per_unit = 0;
+  return -1;
+}
+
+/* False where no chosen stage shrinks it, or it is no matrix. */
+static bool describe_matrix(const prune_job *job, int weight, esp_allocation_matrix *matrix) {
+  const esp_weight *self = &job->dense->weights[weight];
+  if (self->rank != 2) return false;
+  for (int axis = 0; axis < 2; axis++) {
+    const int site = find_site(job, weight, axis, &matrix->per_unit[axis]);
+    const int64_t units = site < 0 ? 0 : job->dense->stages[site].units;
+    matrix->site[axis] = site;
+    matrix->fixed[axis] = self->shape[axis] - units * matrix->per_unit[axis];
+  }
+  return matrix->site[0] >= 0 || matrix->site[1] >= 0;
+}
+
+static esp_allocation_matrix *list_matrices(const prune_job *job, int *n) {
+  esp_allocation_matrix *list = ESP_NEW(esp_allocation_matrix, job->dense->n_weights);
+  *n = 0;
+  for (int w = 0; w < job->dense->n_weights; w++) *n += describe_matrix(job, w, &list[*n]);
+  return list;
+}
+
+/* Stages that were not chosen lose nothing. */
+static esp_allocation_site *list_sites(const prune_job *job) {
+  esp_allocation_site *list = ESP_NEW(esp_allocation_site, job->dense->n_stages);
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *stage = &job->dense->stages[i];
+    const bool is_chosen = job->sparsity[i] >= 0.0;
+    list[i] = (esp_allocation_site){.name = stage->name,
+                                    .units = stage->units,
+                                    .per_group = stage->per_group,
+                                    .is_fixed = !is_chosen || job->is_fixed[i],
+                                    .rule = make_rule(job, stage, is_chosen ? job->sparsity[i] : 0),
+                                    .order = job->order[i],
+                                    .score = job->scores[i]};
+  }
+  return list;
+}
+
+static void report_allocation(prune_job *job, const esp_allocation_job *done) {
+  job->allocated = json_pack("{s:s, s:f, s:f}", "name", job->allocation->name, "sparsity_asked",
+                             job->settings->sparsity, "sparsity_chosen_matrices", done->got);
+  if (!job->allocation->needs_scores) return;
+  json_object_set_new(job->allocated, "price_threshold", json_real(done->threshold));
+  json_object_set_new(job->allocated, "price_unit",
+                      json_string(done->is_in_nats ? "nats a parameter" : "standard deviations"));
+  esp_log_info("allocation: %.4f of the chosen matrices' parameters go, at a price of %g %s",
+               done->got, done->threshold, done->is_in_nats ? "nats a parameter" : "deviations");
+}
+
+esp_status allocate_units(prune_job *job) {
+  esp_allocation_job self = {.sparsity = job->settings->sparsity,
+                             .max_sparsity = job->settings->max_sparsity,
+                             .is_in_nats = uses_fisher(job),
+                             .n_sites = job->dense->n_stages,
+                             .sites = list_sites(job)};
+  esp_allocation_matrix *matrices = list_matrices(job, &self.n_matrices);
+  self.matrices = matrices;
+  const esp_status status = job->allocation->apply(&self);
+  job->n_keep = ESP_NEW(int64_t, self.n_sites);
+  for (int i = 0; i < self.n_sites; i++) job->n_keep[i] = self.sites[i].n_kept;
+  if (status == ESP_OK) report_allocation(job, &self);
+  esp_free(&matrices);
+  esp_free(&self.sites);
+  return status;
+}

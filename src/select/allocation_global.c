@@ -1,0 +1,150 @@
+/* One threshold over all sites (ours): the steps of all sites, from whole to its least, are sorted
+ * by price and taken until the asked part of the parameters is gone, to the nearest step.
+ *
+ * Scores in nats: a step costs the sum of the scores of the units that go, over the parameters that
+ * go with them while all else is whole. Others have no common unit: they are standardised per site,
+ * (score - mean) / standard deviation, as FLAP does [An et al. 2024], and the price is their mean.
+ * Within a site prices never fall, since greedy criteria's scores don't. */
+#include "allocations.h"
+
+#include "espalier/core/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct step {
+  double price;
+  int site;
+  int64_t from, to; // units kept before and after
+} step;
+
+typedef struct steps {
+  esp_allocation_job *job;
+  step *list;
+  int64_t n;
+} steps;
+
+static double compute_cost(const esp_allocation_site *site, const int64_t *order, int64_t from,
+                           int64_t to) {
+  double sum = 0.0;
+  for (int64_t i = to; i < from; i++) sum += site->score[order[i]];
+  return sum;
+}
+
+/* Mean and standard deviation of a site's scores; 1 where they are all alike. */
+static void measure_scores(const esp_allocation_site *site, double *mean, double *deviation) {
+  double sum = 0.0, squares = 0.0;
+  for (int64_t u = 0; u < site->units; u++) sum += site->score[u];
+  *mean = sum / (double)site->units;
+  for (int64_t u = 0; u < site->units; u++) squares += pow(site->score[u] - *mean, 2.0);
+  *deviation = squares > 0.0 ? sqrt(squares / (double)site->units) : 1.0;
+}
+
+/* Parameters that a unit takes with it while all else is whole. */
+static double count_parameters_a_unit(const esp_allocation_job *job, int site) {
+  int64_t *units = ESP_NEW(int64_t, job->n_sites);
+  for (int i = 0; i < job->n_sites; i++) units[i] = job->sites[i].units;
+  const int64_t all = esp_allocation_count(job, units);
+  units[site]--;
+  const int64_t rest = esp_allocation_count(job, units);
+  esp_free(&units);
+  return (double)(all - rest);
+}
+
+static int64_t find_least(const esp_allocation_job *job, const esp_allocation_site *site) {
+  const esp_budget_rule rule = {.sparsity = fmin(job->max_sparsity, 1.0 - 1e-12),
+                                .multiple_of = site->rule.multiple_of,
+                                .min_keep = site->rule.min_keep};
+  const int64_t least = esp_budget_uniform(&rule, site->units), multiple = rule.multiple_of;
+  const double cap = (double)site->units * (1.0 - job->max_sparsity) - 1e-9;
+  return (double)least < cap && least + multiple <= site->units ? least + multiple : least;
+}
+
+static void add_step(steps *self, step next, double price) {
+  const step *last = self->n > 0 ? &self->list[self->n - 1] : NULL;
+  if (last && last->site == next.site) price = fmax(price, last->price);
+  next.price = price;
+  self->list[self->n++] = next;
+}
+
+static void add_steps(steps *self, int index) {
+  const esp_allocation_job *job = self->job;
+  const esp_allocation_site *site = &job->sites[index];
+  const int64_t multiple = site->rule.multiple_of > 1 ? site->rule.multiple_of : 1;
+  const int64_t least = find_least(job, site);
+  const double parameters = count_parameters_a_unit(job, index);
+  double mean, deviation;
+  measure_scores(site, &mean, &deviation);
+  int64_t *order = ESP_NEW(int64_t, site->units);
+  esp_order_by_groups(site->order, site->units, site->per_group, order);
+  for (int64_t from = site->units; from > least;) {
+    const int64_t to = (from - 1) / multiple * multiple;
+    if (to < least) break;
+    const double n = (double)(from - to), cost = compute_cost(site, order, from, to);
+    add_step(self, (step){.site = index, .from = from, .to = to},
+             job->is_in_nats ? cost / (n * parameters) : (cost / n - mean) / deviation);
+    from = to;
+  }
+  esp_free(&order);
+}
+
+static int compare_steps(const void *left, const void *right) {
+  const step *a = left, *b = right;
+  if (a->price != b->price) return a->price < b->price ? -1 : 1;
+  if (a->site != b->site) return a->site < b->site ? -1 : 1;
+  return (a->from < b->from) - (a->from > b->from); // within a site from the top
+}
+
+static void list_steps(steps *self) {
+  int64_t most = 0;
+  for (int i = 0; i < self->job->n_sites; i++) most += self->job->sites[i].units;
+  self->list = ESP_NEW(step, most);
+  for (int i = 0; i < self->job->n_sites; i++)
+    if (!self->job->sites[i].is_fixed && self->job->sites[i].units > 0) add_steps(self, i);
+  qsort(self->list, (size_t)self->n, sizeof *self->list, compare_steps);
+}
+
+static esp_status fail_unreachable(const esp_allocation_job *job) {
+  return esp_fail(ESP_USAGE,
+                  "--allocation global: expected a sparsity of at most %.4f, all that "
+                  "--max-sparsity %g, --min-keep and the sites with a sparsity of their own leave "
+                  "to remove, found %g",
+                  job->got, job->max_sparsity, job->sparsity);
+}
+
+/* Take steps until as much is gone as was asked for; the last one only if it comes nearer. */
+static esp_status take_steps(steps *self) {
+  esp_allocation_job *job = self->job;
+  allocation_measure(job);
+  for (int64_t i = 0; i < self->n && job->got < job->sparsity; i++) {
+    const double before = job->got;
+    job->sites[self->list[i].site].n_kept = self->list[i].to;
+    allocation_measure(job);
+    if (job->got - job->sparsity > job->sparsity - before) {
+      job->sites[self->list[i].site].n_kept = self->list[i].from;
+      allocation_measure(job);
+      return ESP_OK;
+    }
+    job->threshold = self->list[i].price;
+  }
+  return job->got < job->sparsity * (1.0 - 1e-9) ? fail_unreachable(job) : ESP_OK;
+}
+
+static esp_status apply(esp_allocation_job *job) {
+  steps self = {.job = job};
+  for (int i = 0; i < job->n_sites; i++) {
+    esp_allocation_site *site = &job->sites[i];
+    site->n_kept = site->is_fixed ? esp_budget_uniform(&site->rule, site->units) : site->units;
+  }
+  job->threshold = 0.0;
+  list_steps(&self);
+  const esp_status status = take_steps(&self);
+  esp_free(&self.list);
+  return status;
+}
+
+const esp_allocation esp_allocation_global = {
+    .name = "global",
+    .summary = "one threshold on the price of a parameter over all sites",
+    .needs_scores = true,
+    .apply = apply};

@@ -1,0 +1,57 @@
+#include "allocations.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/suggest.h"
+
+#include <string.h>
+
+const esp_allocation *const esp_allocations[] = {&esp_allocation_uniform, &esp_allocation_global,
+                                                 NULL};
+
+enum { N_ALLOCATIONS = sizeof esp_allocations / sizeof *esp_allocations - 1 };
+
+esp_status esp_allocation_find(const char *name, const esp_allocation **allocation) {
+  const char *names[N_ALLOCATIONS + 1] = {NULL};
+  for (int i = 0; i < N_ALLOCATIONS; i++) {
+    names[i] = esp_allocations[i]->name;
+    if (strcmp(names[i], name) != 0) continue;
+    *allocation = esp_allocations[i];
+    return ESP_OK;
+  }
+  return esp_fail_unknown("allocation", name, names);
+}
+
+int64_t esp_allocation_count(const esp_allocation_job *job, const int64_t *units) {
+  int64_t count = 0;
+  for (int m = 0; m < job->n_matrices; m++) {
+    const esp_allocation_matrix *matrix = &job->matrices[m];
+    int64_t extent[2];
+    for (int a = 0; a < 2; a++)
+      extent[a] = matrix->fixed[a] +
+                  (matrix->site[a] < 0 ? 0 : matrix->per_unit[a] * units[matrix->site[a]]);
+    count += extent[0] * extent[1];
+  }
+  return count;
+}
+
+void esp_order_by_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t *grouped) {
+  const int64_t n_groups = per_group > 1 ? units / per_group : 1;
+  int64_t *taken = ESP_NEW(int64_t, n_groups);
+  for (int64_t i = 0; i < units; i++) {
+    const int64_t group = per_group > 1 ? order[i] / per_group : 0;
+    grouped[taken[group]++ * n_groups + group] = order[i];
+  }
+  esp_free(&taken);
+}
+
+void allocation_measure(esp_allocation_job *job) {
+  int64_t *dense = ESP_NEW(int64_t, job->n_sites), *kept = ESP_NEW(int64_t, job->n_sites);
+  for (int i = 0; i < job->n_sites; i++) {
+    dense[i] = job->sites[i].units;
+    kept[i] = job->sites[i].n_kept;
+  }
+  const double all = (double)esp_allocation_count(job, dense);
+  job->got = all > 0.0 ? 1.0 - (double)esp_allocation_count(job, kept) / all : 0.0;
+  esp_free(&dense);
+  esp_free(&kept);
+}

@@ -1,0 +1,12 @@
+/* The rows of the table in allocations.c, and what they share. */
+#ifndef ESPALIER_SELECT_ALLOCATIONS_H
+#define ESPALIER_SELECT_ALLOCATIONS_H
+
+#include "espalier/select/allocation.h"
+
+extern const esp_allocation esp_allocation_uniform, esp_allocation_global;
+
+/* Fill got from the sites' n_kept. */
+void allocation_measure(esp_allocation_job *job);
+
+#endif

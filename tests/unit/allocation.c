@@ -1,0 +1,216 @@
+#include "unit.h"
+
+#include "espalier/select/allocation.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { A = 4, B = 3 };
+
+/* Two sites on matrices of their own: a unit of `a` has 10 parameters, of `b` 20. */
+static const esp_allocation_matrix own[] = {{{0, -1}, {0, 10}, {1, 0}}, {{1, -1}, {0, 20}, {1, 0}}};
+/* One matrix between the two. */
+static const esp_allocation_matrix between[] = {{{0, 1}, {0, 0}, {1, 1}}};
+
+static const int64_t order_a[] = {2, 0, 3, 1}, order_b[] = {0, 1, 2};
+static const double score_a[] = {3, 1, 8, 2}, score_b[] = {90, 50, 30};
+
+typedef struct bench {
+  esp_allocation_site sites[2];
+  esp_allocation_job job;
+} bench;
+
+static void init(bench *self, double sparsity) {
+  const esp_budget_rule rule = {sparsity, 1, 1};
+  *self = (bench){.sites = {{.name = "a",
+                             .units = A,
+                             .per_group = 1,
+                             .rule = rule,
+                             .order = order_a,
+                             .score = score_a},
+                            {.name = "b",
+                             .units = B,
+                             .per_group = 1,
+                             .rule = rule,
+                             .order = order_b,
+                             .score = score_b}}};
+  self->job = (esp_allocation_job){.sparsity = sparsity,
+                                   .max_sparsity = 1,
+                                   .is_in_nats = true,
+                                   .n_sites = 2,
+                                   .n_matrices = 2,
+                                   .sites = self->sites,
+                                   .matrices = own};
+}
+
+static esp_status apply(bench *self, const char *name) {
+  const esp_allocation *allocation = NULL;
+  assert_int_equal(esp_allocation_find(name, &allocation), ESP_OK);
+  return allocation->apply(&self->job);
+}
+
+static void check_kept(const bench *self, int64_t a, int64_t b) {
+  assert_int_equal(self->sites[0].n_kept, a);
+  assert_int_equal(self->sites[1].n_kept, b);
+}
+
+static void allocation_find_of_an_unknown_name_is_usage(void **state) {
+  (void)state;
+  const esp_allocation *allocation = NULL;
+  assert_int_equal(esp_allocation_find("globel", &allocation), ESP_USAGE);
+  assert_non_null(strstr(esp_failure_text(), "global"));
+}
+
+static void allocation_count_multiplies_both_sites(void **state) {
+  (void)state;
+  bench self;
+  const int64_t units[] = {4, 3}, fewer[] = {2, 1};
+  init(&self, 0);
+  assert_int_equal(esp_allocation_count(&self.job, units), 4 * 10 + 3 * 20);
+  self.job.matrices = between;
+  self.job.n_matrices = 1;
+  assert_int_equal(esp_allocation_count(&self.job, units), 12);
+  assert_int_equal(esp_allocation_count(&self.job, fewer), 2);
+}
+
+static void uniform_gives_every_site_the_same_fraction_of_units(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.5);
+  assert_int_equal(apply(&self, "uniform"), ESP_OK);
+  check_kept(&self, 2, 2); // 1.5 rounds up
+  assert_true(fabs(self.job.got - 0.4) < 1e-9);
+}
+
+/* Prices a parameter: a .1 .2 .3 .8, b 1.5 2.5 4.5. */
+static void global_takes_the_cheapest_parameters(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.5);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 2); // 30 of 100, then 20 more
+  assert_true(fabs(self.job.got - 0.5) < 1e-9);
+  assert_true(fabs(self.job.threshold - 1.5) < 1e-9);
+}
+
+static void global_ends_at_the_nearest_step(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.39);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 3); // 0.3 is nearer than 0.5
+  init(&self, 0.41);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 2);
+}
+
+static void global_of_zero_keeps_all(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 4, 3);
+  assert_true(self.job.got == 0);
+}
+
+static void global_never_takes_more_of_a_site_than_its_cap(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  self.job.max_sparsity = 0.5;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 2, 2); // two of four; at least 1.5 of three stay
+}
+
+static void global_keeps_multiples_and_the_least(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  self.sites[0].rule.multiple_of = 2;
+  self.sites[1].rule.min_keep = 2;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 2, 2); // 2 of a, (1 + 2) / 20 each; then one of b
+}
+
+static void global_leaves_fixed_sites_at_their_own_sparsity(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  self.sites[0].is_fixed = true;
+  self.sites[0].rule.sparsity = 0;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 4, 1);
+}
+
+static void global_that_cannot_be_reached_is_usage(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.9);
+  self.job.max_sparsity = 0.5;
+  assert_int_equal(apply(&self, "global"), ESP_USAGE);
+  assert_non_null(strstr(esp_failure_text(), "at most 0.4"));
+}
+
+/* a: mean 3.5, deviation 2.69; b: mean 56.7, deviation 24.9; the smallest are -.93 and -1.07. */
+static void global_standardises_scores_without_a_unit(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.2);
+  self.job.is_in_nats = false;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 4, 2);
+  assert_true(fabs(self.job.threshold - (30 - 170 / 3.0) / sqrt(5600 / 9.0)) < 1e-9);
+}
+
+static void global_at_more_keeps_no_more_anywhere(void **state) {
+  (void)state;
+  int64_t last[] = {A, B};
+  for (int i = 0; i < 70; i++) {
+    bench self;
+    init(&self, i / 100.0);
+    assert_int_equal(apply(&self, "global"), ESP_OK);
+    for (int s = 0; s < 2; s++) {
+      assert_true(self.sites[s].n_kept <= last[s]);
+      last[s] = self.sites[s].n_kept;
+    }
+  }
+  assert_true(last[0] < A && last[1] < B);
+}
+
+/* A step takes one unit of both groups, {0, 1} and {2, 3}: first 1 and 3, for 1 + 2, then 0 and 2.
+ */
+static void global_takes_groups_a_unit_of_each_at_a_time(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.2);
+  self.sites[0].per_group = self.sites[0].rule.multiple_of = 2;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 2, 3);
+  assert_true(fabs(self.job.threshold - (3 / 20.0)) < 1e-9);
+}
+
+/* The best of {0, 1}, of {2, 3} and of {4, 5}, then the second best. */
+static void order_by_groups_takes_turns(void **state) {
+  (void)state;
+  const int64_t order[] = {4, 5, 3, 0, 2, 1}, want[] = {0, 3, 4, 1, 2, 5};
+  int64_t grouped[6];
+  esp_order_by_groups(order, 6, 2, grouped);
+  assert_memory_equal(grouped, want, sizeof want);
+  esp_order_by_groups(order, 6, 1, grouped);
+  assert_memory_equal(grouped, order, sizeof order);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
+              cmocka_unit_test(allocation_count_multiplies_both_sites),
+              cmocka_unit_test(uniform_gives_every_site_the_same_fraction_of_units),
+              cmocka_unit_test(global_takes_the_cheapest_parameters),
+              cmocka_unit_test(global_ends_at_the_nearest_step),
+              cmocka_unit_test(global_of_zero_keeps_all),
+              cmocka_unit_test(global_never_takes_more_of_a_site_than_its_cap),
+              cmocka_unit_test(global_keeps_multiples_and_the_least),
+              cmocka_unit_test(global_leaves_fixed_sites_at_their_own_sparsity),
+              cmocka_unit_test(global_that_cannot_be_reached_is_usage),
+              cmocka_unit_test(global_standardises_scores_without_a_unit),
+              cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
+              cmocka_unit_test(global_takes_groups_a_unit_of_each_at_a_time),
+              cmocka_unit_test(order_by_groups_takes_turns))
