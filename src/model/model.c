@@ -157,7 +157,7 @@ static bool has_weight(const esp_slice *slices, int n, int weight) {
   return false;
 }
 
-static bool is_prunable(const esp_model *model, int weight) {
+bool esp_model_is_prunable(const esp_model *model, int weight) {
   if (model->weights[weight].rank < 2) return false;
   for (int i = 0; i < model->n_stages; i++) {
     const esp_stage *stage = &model->stages[i];
@@ -171,6 +171,6 @@ static bool is_prunable(const esp_model *model, int weight) {
 int64_t esp_model_count_prunable(const esp_model *model) {
   int64_t count = 0;
   for (int i = 0; i < model->n_weights; i++)
-    if (is_prunable(model, i)) count += esp_weight_count(&model->weights[i]);
+    if (esp_model_is_prunable(model, i)) count += esp_weight_count(&model->weights[i]);
   return count;
 }

@@ -76,10 +76,19 @@ static void report_allocation(prune_job *job, const esp_allocation_job *done) {
                              job->settings->sparsity, "sparsity_chosen_matrices", done->got);
   if (!job->allocation->needs_scores) return;
   json_object_set_new(job->allocated, "price_threshold", json_real(done->threshold));
-  json_object_set_new(job->allocated, "price_unit",
-                      json_string(done->is_in_nats ? "nats a parameter" : "standard deviations"));
+  json_object_set_new(
+      job->allocated, "price_unit",
+      json_string(done->is_in_nats ? "nats a parameter" : "parts of a site a parameter"));
   esp_log_info("allocation: %.4f of the chosen matrices' parameters go, at a price of %g %s",
-               done->got, done->threshold, done->is_in_nats ? "nats a parameter" : "deviations");
+               done->got, done->threshold,
+               done->is_in_nats ? "nats a parameter" : "parts of a site a parameter");
+}
+
+static void warn_of_scale(const prune_job *job) {
+  if (job->allocation->needs_scores && !uses_fisher(job))
+    esp_log_warn("allocation %s: without --metric fisher the scores of sites have no common unit, "
+                 "and uniform is often better (docs/results.md)",
+                 job->allocation->name);
 }
 
 esp_status allocate_units(prune_job *job) {
@@ -90,6 +99,7 @@ esp_status allocate_units(prune_job *job) {
                              .sites = list_sites(job)};
   esp_allocation_matrix *matrices = list_matrices(job, &self.n_matrices);
   self.matrices = matrices;
+  warn_of_scale(job);
   const esp_status status = job->allocation->apply(&self);
   job->n_keep = ESP_NEW(int64_t, self.n_sites);
   for (int i = 0; i < self.n_sites; i++) job->n_keep[i] = self.sites[i].n_kept;

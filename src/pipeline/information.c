@@ -4,29 +4,49 @@
 #include "espalier/collect/sweep.h"
 #include "espalier/core/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { STREAM_NOISE = 0x401 };
 
-/* The site that reads a stage next: the stage above, or the logits; and its features. */
-static const char *name_above(const prune_job *job, int stage, int64_t *features) {
-  if (stage + 1 == job->dense->n_stages) {
-    *features = json_integer_value(json_object_get(job->stats->meta, ESP_META_LOGITS));
-    return ESP_SITE_LOGITS;
-  }
-  *features = esp_stage_features(&job->dense->stages[stage + 1]);
-  return job->dense->stages[stage + 1].name;
+/* Planes whose units are preserved above a stage. */
+typedef struct upper_site {
+  esp_site_name name;
+  int64_t features;
+  int stage; // whose selection says which are preserved; -1: all are
+} upper_site;
+
+bool uses_own_output(const prune_job *job) {
+  return strcmp(job->settings->upper, "output") == 0 && job->dense->width.units > 0;
+}
+
+/* The residual stream after the stage, as its next reader gets it. */
+static upper_site find_output(const prune_job *job, int stage) {
+  return (upper_site){.name = esp_stats_name_reader(job->dense, stage + 1),
+                      .features = job->dense->width.units,
+                      .stage = -1};
+}
+
+/* The site that reads a stage next: the stage above, or the logits. */
+static upper_site find_next(const prune_job *job, int stage) {
+  const bool is_last = stage + 1 == job->dense->n_stages;
+  const esp_stage *next = is_last ? NULL : &job->dense->stages[stage + 1];
+  upper_site self = {.stage = is_last ? -1 : stage + 1};
+  snprintf(self.name.text, sizeof self.name.text, "%s", is_last ? ESP_SITE_LOGITS : next->name);
+  self.features = is_last ? json_integer_value(json_object_get(job->stats->meta, ESP_META_LOGITS))
+                          : esp_stage_features(next);
+  return self;
 }
 
 /* The features preserved above, owned by the caller: all, where nothing was selected yet. */
-static int64_t *list_upper(const prune_job *job, int stage, int64_t features, int64_t *n_upper) {
-  int64_t *upper = ESP_NEW(int64_t, features);
-  const int above = stage + 1;
-  *n_upper = features;
-  if (above < job->dense->n_stages && job->selection.kept[above])
-    *n_upper = esp_selection_features(&job->selection, &job->dense->stages[above], above, upper);
+static int64_t *list_upper(const prune_job *job, const upper_site *above, int64_t *n_upper) {
+  int64_t *upper = ESP_NEW(int64_t, above->features);
+  *n_upper = above->features;
+  if (above->stage >= 0 && job->selection.kept[above->stage])
+    *n_upper = esp_selection_features(&job->selection, &job->dense->stages[above->stage],
+                                      above->stage, upper);
   else
-    for (int64_t i = 0; i < features; i++) upper[i] = i;
+    for (int64_t i = 0; i < above->features; i++) upper[i] = i;
   return upper;
 }
 
@@ -58,12 +78,12 @@ static void average_noise(site_information *self) {
   }
 }
 
-static esp_status load_upper(prune_job *job, int stage, esp_planes *upper) {
-  int64_t features, n;
-  const char *name = name_above(job, stage, &features);
+static esp_status load_upper(prune_job *job, const upper_site *site, esp_planes *upper) {
+  int64_t n;
   esp_site_stats above;
-  ESP_TRY(esp_stats_load_site(job->stats, name, features, ESP_LOAD_PLANES, &above));
-  int64_t *list = list_upper(job, stage, features, &n);
+  ESP_TRY(
+      esp_stats_load_site(job->stats, site->name.text, site->features, ESP_LOAD_PLANES, &above));
+  int64_t *list = list_upper(job, site, &n);
   esp_planes_init(upper, n, above.planes.bins, above.planes.n_words);
   for (int64_t i = 0; i < n; i++) copy_unit(&above.planes, list[i], upper, i);
   esp_free(&list);
@@ -71,11 +91,11 @@ static esp_status load_upper(prune_job *job, int stage, esp_planes *upper) {
   return ESP_OK;
 }
 
-esp_status information_gather(prune_job *job, int stage, int stream, const esp_planes *planes,
-                              site_information *self) {
+static esp_status gather(prune_job *job, const upper_site *above, int stream,
+                         const esp_planes *planes, site_information *self) {
   esp_planes upper, both;
   *self = (site_information){.features = planes->units};
-  ESP_TRY(load_upper(job, stage, &upper));
+  ESP_TRY(load_upper(job, above, &upper));
   self->n_upper = upper.units;
   add_noise(job, stream, planes, &both);
   self->values = ESP_NEW(float, both.units * self->n_upper);
@@ -84,6 +104,12 @@ esp_status information_gather(prune_job *job, int stage, int stream, const esp_p
   esp_planes_clear(&both);
   esp_planes_clear(&upper);
   return ESP_OK;
+}
+
+esp_status information_gather_reader(prune_job *job, int stage, const esp_planes *planes,
+                                     site_information *self) {
+  const upper_site above = find_next(job, stage - 1);
+  return gather(job, &above, job->dense->n_stages + 1 + stage, planes, self);
 }
 
 void information_clear(site_information *self) {
@@ -97,7 +123,8 @@ esp_status information_gather_stage(prune_job *job, int stage) {
   information_drop_stage(job);
   ESP_TRY(esp_stats_load_site(job->stats, self->name, esp_stage_features(self), ESP_LOAD_PLANES,
                               &site));
-  const esp_status status = information_gather(job, stage, stage, &site.planes, &job->information);
+  const upper_site above = uses_own_output(job) ? find_output(job, stage) : find_next(job, stage);
+  const esp_status status = gather(job, &above, stage, &site.planes, &job->information);
   esp_site_stats_clear(&site);
   if (status == ESP_OK) job->information_stage = stage;
   return status;

@@ -75,11 +75,16 @@ void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
 void evidence_clear(site_evidence *self);
 
-/* Information of planes with the site above a stage, noise units by stream. Collective. */
-esp_status information_gather(prune_job *job, int stage, int stream, const esp_planes *planes,
-                              site_information *self);
+/* Whether the units preserved above a stage are its own output after its consumer, as the next
+ * reader of the residual stream gets it, and not those of the next site. Local. */
+bool uses_own_output(const prune_job *job);
+/* Information of the planes of what a stage, or the head, reads of the stream with its own site.
+ * Collective. */
+esp_status information_gather_reader(prune_job *job, int stage, const esp_planes *planes,
+                                     site_information *self);
 void information_clear(site_information *self);
-/* The same of a stage's own planes into job->information, unless it is there. Collective. */
+/* Information of a stage's planes with the units above into job->information, unless it is there.
+ * Collective. */
 esp_status information_gather_stage(prune_job *job, int stage);
 void information_drop_stage(prune_job *job);
 

@@ -78,7 +78,8 @@ static esp_status collect_first(prune_job *job) {
   if (status == ESP_OK)
     status = esp_job_open_shard(job->comm, job->settings, job->dense, data, &shard);
   if (status == ESP_OK) {
-    status = collect_to(job->comm, &settings, job->dense, &shard, has_width(job), path);
+    status = collect_to(job->comm, &settings, job->dense, &shard,
+                        has_width(job) || uses_own_output(job), path);
     esp_shard_clear(&shard);
   }
   if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);
@@ -93,12 +94,14 @@ static bool needs_covariance(const prune_job *job) {
 }
 
 static esp_status check_width(const prune_job *job) {
-  if (!has_width(job) || json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
+  const char *asked = has_width(job) ? "--sites width" : "--upper output";
+  if ((!has_width(job) && !uses_own_output(job)) ||
+      json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
     return ESP_OK;
   return esp_fail(ESP_MISMATCH,
-                  "%s: --sites width needs the residual stream, which was not collected; collect "
-                  "again, with --width",
-                  job->stats->path);
+                  "%s: %s needs the residual stream, which was not collected; collect again, with "
+                  "--width",
+                  job->stats->path, asked);
 }
 
 static esp_status open_stats(prune_job *job) {

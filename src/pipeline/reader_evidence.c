@@ -82,8 +82,7 @@ static esp_status gather_all(prune_job *job, int stage, const esp_site_stats *si
                              esp_evidence *evidence) {
   const unsigned needs = job->criterion->needs;
   if (needs & ESP_NEEDS_INFORMATION)
-    ESP_TRY(information_gather(job, stage - 1, job->dense->n_stages + 1 + stage, &site->planes,
-                               information));
+    ESP_TRY(information_gather_reader(job, stage, &site->planes, information));
   evidence_copy_moments(site, self);
   if (needs & ESP_NEEDS_COVARIANCE) ESP_TRY(evidence_gather_covariance(job, site, 0, self));
   evidence->is_fixed = stage == job->dense->n_stages && job->dense->is_head_tied &&

@@ -98,6 +98,10 @@ static const esp_option rows[] = {
      0, "NAME",
      "in which set-mi compares outputs of a site: as they are, or by the softmax layer's Fisher "
      "information"},
+    {"prune.upper", ESP_OPTION_TEXT, AT(upper), "next", 1, 0, false, "next|output", PRUNE, 0,
+     "NAME",
+     "units preserved above a site, whose information counts: those of the next site, or the "
+     "site's own output"},
     {"prune.ridge", ESP_OPTION_REAL, AT(ridge), "1e-3", 1e-12, 1e3, false, NULL, PRUNE, 0, "X",
      "ridge of set-mi, relative to the mean variance"},
     {"prune.multiple_of", ESP_OPTION_INT, AT(multiple_of), "1", 1, 1 << 20, false, NULL, PRUNE, 0,

@@ -1,10 +1,10 @@
 /* One threshold over all sites (ours): the steps of all sites, from whole to its least, are sorted
  * by price and taken until the asked part of the parameters is gone, to the nearest step.
  *
- * Scores in nats: a step costs the sum of the scores of the units that go, over the parameters that
- * go with them while all else is whole. Others have no common unit: they are standardised per site,
- * (score - mean) / standard deviation, as FLAP does [An et al. 2024], and the price is their mean.
- * Within a site prices never fall, since greedy criteria's scores don't. */
+ * A step costs the sum of the scores of the units that go, over the parameters that go with them
+ * while all else is whole. Scores in nats are taken as they are; others have no common unit, and
+ * are divided by their sum at the site, so that whole sites cost the same. Within a site prices
+ * never fall. */
 #include "allocations.h"
 
 #include "espalier/core/memory.h"
@@ -31,13 +31,11 @@ static double compute_cost(const esp_allocation_site *site, const int64_t *order
   return sum;
 }
 
-/* Mean and standard deviation of a site's scores; 1 where they are all alike. */
-static void measure_scores(const esp_allocation_site *site, double *mean, double *deviation) {
-  double sum = 0.0, squares = 0.0;
+/* What makes the scores of sites comparable: 1 in nats, else over their sum. */
+static double find_scale(const esp_allocation_job *job, const esp_allocation_site *site) {
+  double sum = 0.0;
   for (int64_t u = 0; u < site->units; u++) sum += site->score[u];
-  *mean = sum / (double)site->units;
-  for (int64_t u = 0; u < site->units; u++) squares += pow(site->score[u] - *mean, 2.0);
-  *deviation = squares > 0.0 ? sqrt(squares / (double)site->units) : 1.0;
+  return job->is_in_nats || !(sum > 0.0) ? 1.0 : 1.0 / sum;
 }
 
 /* Parameters that a unit takes with it while all else is whole. */
@@ -72,17 +70,14 @@ static void add_steps(steps *self, int index) {
   const esp_allocation_site *site = &job->sites[index];
   const int64_t multiple = site->rule.multiple_of > 1 ? site->rule.multiple_of : 1;
   const int64_t least = find_least(job, site);
-  const double parameters = count_parameters_a_unit(job, index);
-  double mean, deviation;
-  measure_scores(site, &mean, &deviation);
+  const double scale = find_scale(job, site) / count_parameters_a_unit(job, index);
   int64_t *order = ESP_NEW(int64_t, site->units);
   esp_order_by_groups(site->order, site->units, site->per_group, order);
   for (int64_t from = site->units; from > least;) {
     const int64_t to = (from - 1) / multiple * multiple;
     if (to < least) break;
-    const double n = (double)(from - to), cost = compute_cost(site, order, from, to);
     add_step(self, (step){.site = index, .from = from, .to = to},
-             job->is_in_nats ? cost / (n * parameters) : (cost / n - mean) / deviation);
+             scale * compute_cost(site, order, from, to) / (double)(from - to));
     from = to;
   }
   esp_free(&order);

@@ -151,15 +151,16 @@ static void global_that_cannot_be_reached_is_usage(void **state) {
   assert_non_null(strstr(esp_failure_text(), "at most 0.4"));
 }
 
-/* a: mean 3.5, deviation 2.69; b: mean 56.7, deviation 24.9; the smallest are -.93 and -1.07. */
-static void global_standardises_scores_without_a_unit(void **state) {
+/* Sums 14 and 170: the first of b is 30 / 170 / 20, the first two of a 1 / 14 / 10 and 2 / 14 / 10.
+ */
+static void global_divides_scores_without_a_unit_by_their_sum(void **state) {
   (void)state;
   bench self;
-  init(&self, 0.2);
+  init(&self, 0.3);
   self.job.is_in_nats = false;
   assert_int_equal(apply(&self, "global"), ESP_OK);
-  check_kept(&self, 4, 2);
-  assert_true(fabs(self.job.threshold - (30 - 170 / 3.0) / sqrt(5600 / 9.0)) < 1e-9);
+  check_kept(&self, 3, 2);
+  assert_true(fabs(self.job.threshold - 30 / 3400.0) < 1e-9);
 }
 
 static void global_at_more_keeps_no_more_anywhere(void **state) {
@@ -210,7 +211,7 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(global_keeps_multiples_and_the_least),
               cmocka_unit_test(global_leaves_fixed_sites_at_their_own_sparsity),
               cmocka_unit_test(global_that_cannot_be_reached_is_usage),
-              cmocka_unit_test(global_standardises_scores_without_a_unit),
+              cmocka_unit_test(global_divides_scores_without_a_unit_by_their_sum),
               cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
               cmocka_unit_test(global_takes_groups_a_unit_of_each_at_a_time),
               cmocka_unit_test(order_by_groups_takes_turns))

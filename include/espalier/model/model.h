@@ -159,7 +159,8 @@ const esp_reader *esp_model_get_readers(const esp_model *model, int stage, int *
 bool esp_model_has_width_axis(const esp_model *model, int weight, int axis);
 
 int64_t esp_model_count_parameters(const esp_model *model);
-/* Parameters of the matrices that some site can shrink. */
+/* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
+bool esp_model_is_prunable(const esp_model *model, int weight);
 int64_t esp_model_count_prunable(const esp_model *model);
 static inline int64_t esp_stage_features(const esp_stage *stage) {
   return stage->units * stage->width;

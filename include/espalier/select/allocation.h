@@ -27,7 +27,7 @@ typedef struct esp_allocation_site {
 typedef struct esp_allocation_job {
   double sparsity;     // asked, of the parameters of the matrices
   double max_sparsity; // most that a site may lose of its units
-  bool is_in_nats;     // scores have one unit at all sites; else they are standardised per site
+  bool is_in_nats;     // scores have one unit at all sites; else they are divided by their sum
   int n_sites, n_matrices;
   esp_allocation_site *sites;
   const esp_allocation_matrix *matrices;
