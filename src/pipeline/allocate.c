@@ -99,11 +99,13 @@ esp_status allocate_units(prune_job *job) {
                              .sites = list_sites(job)};
   esp_allocation_matrix *matrices = list_matrices(job, &self.n_matrices);
   self.matrices = matrices;
-  warn_of_scale(job);
   const esp_status status = job->allocation->apply(&self);
   job->n_keep = ESP_NEW(int64_t, self.n_sites);
   for (int i = 0; i < self.n_sites; i++) job->n_keep[i] = self.sites[i].n_kept;
-  if (status == ESP_OK) report_allocation(job, &self);
+  if (status == ESP_OK) {
+    report_allocation(job, &self);
+    warn_of_scale(job);
+  }
   esp_free(&matrices);
   esp_free(&self.sites);
   return status;

@@ -22,6 +22,7 @@ typedef struct steps {
   esp_allocation_job *job;
   step *list;
   int64_t n;
+  int n_free; // sites without a sparsity of their own
 } steps;
 
 static double compute_cost(const esp_allocation_site *site, const int64_t *order, int64_t from,
@@ -95,7 +96,10 @@ static void list_steps(steps *self) {
   for (int i = 0; i < self->job->n_sites; i++) most += self->job->sites[i].units;
   self->list = ESP_NEW(step, most);
   for (int i = 0; i < self->job->n_sites; i++)
-    if (!self->job->sites[i].is_fixed && self->job->sites[i].units > 0) add_steps(self, i);
+    if (!self->job->sites[i].is_fixed) {
+      add_steps(self, i);
+      self->n_free++;
+    }
   qsort(self->list, (size_t)self->n, sizeof *self->list, compare_steps);
 }
 
@@ -122,7 +126,8 @@ static esp_status take_steps(steps *self) {
     }
     job->threshold = self->list[i].price;
   }
-  return job->got < job->sparsity * (1.0 - 1e-9) ? fail_unreachable(job) : ESP_OK;
+  return self->n_free > 0 && job->got < job->sparsity * (1.0 - 1e-9) ? fail_unreachable(job)
+                                                                     : ESP_OK;
 }
 
 static esp_status apply(esp_allocation_job *job) {

@@ -142,6 +142,18 @@ static void global_leaves_fixed_sites_at_their_own_sparsity(void **state) {
   check_kept(&self, 4, 1);
 }
 
+static void global_without_a_free_site_asks_for_nothing(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.5);
+  for (int i = 0; i < 2; i++) {
+    self.sites[i].is_fixed = true;
+    self.sites[i].rule.sparsity = 0.25;
+  }
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 3, 2);
+}
+
 static void global_that_cannot_be_reached_is_usage(void **state) {
   (void)state;
   bench self;
@@ -210,6 +222,7 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(global_never_takes_more_of_a_site_than_its_cap),
               cmocka_unit_test(global_keeps_multiples_and_the_least),
               cmocka_unit_test(global_leaves_fixed_sites_at_their_own_sparsity),
+              cmocka_unit_test(global_without_a_free_site_asks_for_nothing),
               cmocka_unit_test(global_that_cannot_be_reached_is_usage),
               cmocka_unit_test(global_divides_scores_without_a_unit_by_their_sum),
               cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
