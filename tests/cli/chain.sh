@@ -35,6 +35,14 @@ check "a later item wins" test "$(get o.h5.report.json sites 5 kept) $(get o.h5.
 expect_failure "an unknown site" "ffn.9" -- \
   prune "$llama" --stats s.h5 --sites ffn.9=0.5 --repair none -o out/p.h5
 
+# One bad site, which one rank ranks while others rank theirs.
+cp s.h5 nan.h5
+patch nan.h5 $(($(offset_of nan.h5 /ffn.2/covariance) + 400)) "$nan"
+for ranks in 1 3; do
+  runner="run $ranks" expect_failure "NaN in one site's covariance, np $ranks" "/ffn.2/covariance" -- \
+    prune "$llama" --stats nan.h5 --repair none --allow-idle -o out/p.h5
+done
+
 # Information with a site's own output.
 for upper in next output; do
   must prune "$llama" --stats s.h5 --criterion mi --upper $upper --sparsity 0.34 --repair none -o "$upper.h5" --quiet
