@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static esp_status open_models(const command_input *input, esp_model **models) {
   for (int i = 0; i < input->n_arguments; i++) {
@@ -43,9 +44,10 @@ static void set_quality(const esp_model *model, const esp_dataset *data, const e
 static json_t *describe(const esp_model *model) {
   json_t *row = json_pack("{s:s, s:s, s:I}", "model", model->path, "family", model->family->name,
                           "parameters", (json_int_t)esp_model_count_parameters(model));
+  json_object_set_new(row, "nonzero_parameters", json_integer(esp_model_count_nonzero(model)));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   static const char *const copied[] = {"criterion", "repair", "sparsity_asked",
-                                       "selection_checksum"};
+                                       "selection_checksum", "structure"};
   for (unsigned i = 0; i < sizeof copied / sizeof *copied; i++)
     if (report) json_object_set(row, copied[i], json_object_get(report, copied[i]));
   json_decref(report);
@@ -121,7 +123,8 @@ static void print_row(const command_input *input, const json_t *row, const figur
                get_real(row, "sparsity_asked"), get_text(row, "repair"));
   print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
                shown->factor * get_real(row, shown->key), shown->unit);
-  print_result(input, "%9.4f %10.0f", get_real(row, "loss_nats"), get_real(row, "parameters"));
+  print_result(input, "%9.4f %10.0f %10.0f", get_real(row, "loss_nats"),
+               get_real(row, "parameters"), get_real(row, "nonzero_parameters"));
   if (input->settings->speed)
     print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
   print_result(input, "  %s\n", get_text(row, "model"));
@@ -134,17 +137,20 @@ static void print_table(const command_input *input, const esp_model *first, cons
   char title[32];
   const figure shown = choose_figure(first, data, title, sizeof title);
   const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
-  print_result(input, "%-16s %8s %-14s%12s %9s %10s", "criterion", "sparsity", "repair",
-               shown.title, "loss", "parameters");
+  print_result(input, "%-16s %8s %-14s%12s %9s %10s %10s", "criterion", "sparsity", "repair",
+               shown.title, "loss", "parameters", "nonzero");
   if (input->settings->speed)
     print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
   print_result(input, "  model\n");
   json_array_foreach(results, i, row) print_row(input, row, &shown, rate);
+  json_array_foreach(results, i, row) if (strcmp(get_text(row, "structure"), "unstructured") == 0)
+      print_result(input, "%s is sparse, not smaller: its zeros are stored and multiplied\n",
+                   get_text(row, "model"));
 }
 
 static esp_status evaluate(const command_input *input, esp_model **models, json_t **result) {
   esp_dataset *data = NULL;
-  ESP_TRY(esp_job_open_data(input->comm, input->settings, "test", &data));
+  ESP_TRY(esp_job_open_data(input->comm, input->settings, NULL, "test", &data));
   json_t *results = json_array();
   *result =
       json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);

@@ -33,6 +33,9 @@ static void print_report(const command_input *input, const json_t *report) {
   print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n",
                (int64_t)json_integer_value(json_object_get(report, "parameters")),
                (int64_t)json_integer_value(json_object_get(report, "parameters_dense")));
+  if (json_object_get(report, "parameters_unmasked"))
+    print_result(input, "sparse, not smaller: %" PRId64 " of them are not masked\n",
+                 (int64_t)json_integer_value(json_object_get(report, "parameters_unmasked")));
   print_result(input, "selection checksum: %s\n",
                json_string_value(json_object_get(report, "selection_checksum")));
 }

@@ -115,7 +115,7 @@ static esp_status run(const command_input *input, json_t **result) {
   ESP_TRY(esp_file_check_writable(input->comm, settings->output, 0));
   esp_dataset *data = NULL;
   esp_model *model = NULL;
-  ESP_TRY(esp_job_open_data(input->comm, settings, "train", &data));
+  ESP_TRY(esp_job_open_data(input->comm, settings, NULL, "train", &data));
   *result = json_object();
   esp_status status = esp_agree(input->comm, make_model(settings, data, &model));
   if (status == ESP_OK) status = train(input, model, data, *result);

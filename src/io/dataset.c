@@ -104,9 +104,9 @@ static void make_room(const esp_dataset *dataset, int64_t count, esp_batch_buffe
   if (count <= buffer->capacity) return;
   esp_batch_buffer_clear(buffer);
   const int64_t all = count * dataset->width;
-  if (dataset->pixels) buffer->pixels = ESP_NEW(float, all);
+  if (dataset->kind == ESP_DATA_IMAGES) buffer->pixels = ESP_NEW(float, all);
   if (dataset->labels) buffer->labels = ESP_NEW(int32_t, count);
-  if (dataset->tokens) buffer->tokens = ESP_NEW(int32_t, all);
+  if (dataset->kind == ESP_DATA_TOKENS) buffer->tokens = ESP_NEW(int32_t, all);
   if (dataset->types) buffer->types = ESP_NEW(int32_t, all);
   if (dataset->lengths) buffer->lengths = ESP_NEW(int32_t, count);
   buffer->capacity = count;
@@ -124,6 +124,11 @@ static void copy_row(const int32_t *from, int64_t sample, int64_t width, int32_t
 static void read_sample(const esp_dataset *dataset, int64_t sample, int64_t row,
                         esp_batch_buffer *buffer) {
   const int64_t width = dataset->width;
+  if (dataset->is_made) {
+    entropy_fill(dataset, sample, buffer->pixels ? buffer->pixels + row * width : NULL,
+                 buffer->tokens ? buffer->tokens + row * width : NULL);
+    return;
+  }
   if (dataset->pixels) read_pixels(dataset, sample, buffer->pixels + row * width);
   copy_row(dataset->labels, sample, 1, buffer->labels, row);
   copy_row(dataset->tokens, sample, width, buffer->tokens, row);

@@ -126,6 +126,7 @@ void esp_model_own_all(esp_model *model) {
 static void clear_weight(esp_weight *weight) {
   esp_free(&weight->name);
   for (int axis = 0; axis < ESP_MAX_RANK; axis++) esp_free(&weight->keep[axis]);
+  esp_free(&weight->mask);
   if (weight->is_owned) esp_free(&weight->value);
 }
 
@@ -148,6 +149,14 @@ void esp_model_free(esp_model **model) {
 int64_t esp_model_count_parameters(const esp_model *model) {
   int64_t count = 0;
   for (int i = 0; i < model->n_weights; i++) count += esp_weight_count(&model->weights[i]);
+  return count;
+}
+
+int64_t esp_model_count_nonzero(const esp_model *model) {
+  int64_t count = 0;
+  for (int i = 0; i < model->n_weights; i++)
+    for (int64_t j = 0; j < esp_weight_count(&model->weights[i]); j++)
+      count += model->weights[i].value[j] != 0.0f;
   return count;
 }
 

@@ -70,8 +70,14 @@ static esp_status check_finite(const esp_weight *weight) {
 }
 
 static bool is_usable_in_place(const esp_weight *weight) {
-  return weight->type == ESP_F32 && is_whole(weight) &&
+  return weight->type == ESP_F32 && is_whole(weight) && !weight->mask &&
          (uintptr_t)weight->stored % sizeof(float) == 0;
+}
+
+static void apply_mask(const esp_weight *weight) {
+  const int64_t n = weight->mask ? esp_weight_count(weight) : 0;
+  for (int64_t i = 0; i < n; i++)
+    if (!(weight->mask[i / 8] >> (i % 8) & 1)) weight->value[i] = 0.0f;
 }
 
 static void unload(esp_weight *weight) {
@@ -89,6 +95,7 @@ static esp_status load(esp_weight *weight) {
     weight->value = ESP_NEW(float, esp_weight_count(weight));
     weight->is_owned = true;
     gather(weight, weight->value);
+    apply_mask(weight);
   }
   const esp_status status = check_finite(weight);
   if (status != ESP_OK) unload(weight); // so that a second load does not pass

@@ -8,7 +8,8 @@
 #include <string.h>
 
 bool needs_activation_covariance(const prune_job *job) {
-  return job->criterion->needs & ESP_NEEDS_COVARIANCE &&
+  const unsigned needs = job->criterion->needs;
+  return needs & ESP_NEEDS_COVARIANCE && !(needs & ESP_NEEDS_CODES) &&
          strcmp(job->settings->moments, "activations") == 0;
 }
 
@@ -32,13 +33,27 @@ static void scale_correlation(const esp_site_stats *site, double *correlation) {
       correlation[i * n + j] *= sqrt(site->variance[i] * site->variance[j]);
 }
 
-esp_status evidence_gather_covariance(prune_job *job, const esp_site_stats *site, int owner,
-                                      site_evidence *self) {
+static void add_means(const esp_site_stats *site, double *covariance) {
+  const int64_t n = site->features;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) covariance[i * n + j] += site->mean[i] * site->mean[j];
+}
+
+static esp_status gather_centred(prune_job *job, const esp_site_stats *site, int owner,
+                                 site_evidence *self) {
   const bool is_mine = job->comm->rank == owner;
   if (is_mine) self->covariance = ESP_NEW(double, site->features * site->features);
   if (needs_activation_covariance(job)) return read_covariance(job, site, owner, self->covariance);
   esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, owner, self->covariance);
   if (is_mine) scale_correlation(site, self->covariance);
+  return ESP_OK;
+}
+
+esp_status evidence_gather_covariance(prune_job *job, const esp_site_stats *site, int owner,
+                                      site_evidence *self) {
+  ESP_TRY(gather_centred(job, site, owner, self));
+  if (self->covariance && job->criterion->needs & ESP_NEEDS_ABOUT_ZERO)
+    add_means(site, self->covariance);
   return ESP_OK;
 }
 

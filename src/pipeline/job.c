@@ -1,16 +1,45 @@
 #include "espalier/pipeline/job.h"
 
+#include "espalier/model/family.h"
 #include "espalier/model/forward.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { DEFAULT_MICRO_BATCH = 256, DEFAULT_ROWS = 1024 };
+enum { DEFAULT_MICRO_BATCH = 256, DEFAULT_ROWS = 1024, ENTROPY_LENGTH = 128 };
+
+int64_t esp_job_entropy_rows(const esp_model *model) {
+  if (model->family->input != ESP_DATA_TOKENS) return 1;
+  const bool is_short = model->max_length > 0 && model->max_length < ENTROPY_LENGTH;
+  return is_short ? model->max_length : ENTROPY_LENGTH;
+}
+
+static esp_status make_data(const esp_settings *settings, const esp_model *model,
+                            esp_dataset **data) {
+  if (!model)
+    return esp_fail(ESP_USAGE,
+                    "--data " ESP_MAXIMUM_ENTROPY " is for collect and prune: there is nothing to "
+                    "learn or predict in it; give real data");
+  if (settings->samples == 0)
+    return esp_fail(ESP_USAGE, "--data " ESP_MAXIMUM_ENTROPY " has no end; give --samples N");
+  const int64_t rows = esp_job_entropy_rows(model);
+  const bool is_text = model->family->input == ESP_DATA_TOKENS;
+  *data = esp_dataset_new_maximum_entropy(
+      &(esp_entropy_input){.kind = model->family->input,
+                           .count = (settings->samples + rows - 1) / rows,
+                           .width = is_text ? rows : model->n_inputs,
+                           .vocabulary = model->vocabulary,
+                           .seed = (uint64_t)settings->seed});
+  return ESP_OK;
+}
 
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
-                             const char *default_split, esp_dataset **data) {
+                             const esp_model *model, const char *default_split,
+                             esp_dataset **data) {
   if (!settings->data)
     return esp_fail(ESP_USAGE, "expected a data set, found none; give --data PATH");
+  if (strcmp(settings->data, ESP_MAXIMUM_ENTROPY) == 0) return make_data(settings, model, data);
   return esp_dataset_open(comm, settings->data, settings->split ? settings->split : default_split,
                           data);
 }

@@ -42,6 +42,9 @@ typedef struct prune_job {
   json_t *sites;                // report, one object a site, from the bottom
   json_t *repairs;              // report of the repair, by site
   json_t *stability;            // report: means over the sites, or why there are none
+  json_t *doublings;            // report of a criterion without data: rows and change of the scores
+  json_t *matrices;             // report of unstructured masks
+  int64_t masked;               // weights that they set to zero
   uint64_t checksum;
   esp_phases phases;
 } prune_job;
@@ -133,8 +136,34 @@ esp_status rank_dimensions(prune_job *job, int64_t *order, double *score);
  * add to its report and to stability how much of the two kept sets is the same. Collective. */
 esp_status measure_stability(prune_job *job);
 
-/* Select from the top: fills selection, scores, sites, stability and checksum. Collective. */
+/* Select from the top: fills selection, scores, sites and checksum. Collective. */
 esp_status run_chain(prune_job *job);
+
+/* Clear what there is of a selection, and select anew. Collective. */
+esp_status select_from_top(prune_job *job);
+
+/* Collect to OUT.stats.h5 with these settings, and open it. Collective. */
+esp_status collect_first(prune_job *job, const esp_settings *settings);
+/* Whether the statistics have what the job needs. FORMAT, MISMATCH, USAGE. Collective. */
+esp_status check_stats(const prune_job *job);
+/* For a criterion without data: collect from input of maximum entropy, and select, twice the
+ * samples at a time until the scores move by less than 5 %. Collective. */
+esp_status collect_until_stable(prune_job *job);
+/* USAGE: data is given for a criterion without data, and nothing would read it. Local. */
+esp_status check_data_free(const prune_job *job);
+/* MISMATCH: the criterion uses no data, but the statistics do. Local. */
+esp_status check_made(const prune_job *job);
+/* Whether real data is given for the repair alone, the statistics being without. Local. */
+bool has_data_for_repair(const prune_job *job);
+
+/* Unstructured masks: USAGE unless criterion, repair and sites allow them. Local. */
+esp_status check_structure(const prune_job *job);
+bool is_unstructured(const prune_job *job);
+bool needs_stats(const prune_job *job);
+/* Keep all units, as masks want it; then mask the pruned model's weights. NUMERIC, FORMAT.
+ * Collective. */
+esp_status select_whole(prune_job *job);
+esp_status mask_weights(prune_job *job);
 
 /* Write PRUNED.h5, and make its report (without times). Collective. */
 json_t *make_report(const prune_job *job);

@@ -55,31 +55,37 @@ static esp_settings settings_of_collection(const prune_job *job) {
   settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split")); // borrowed
   if (!settings.data)
     settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
+  if (settings.data && strcmp(settings.data, ESP_MAXIMUM_ENTROPY) == 0)
+    settings.samples *= esp_job_entropy_rows(job->dense);
   return settings;
 }
 
 static esp_status open_samples(prune_job *job) {
-  const esp_settings settings = settings_of_collection(job);
-  ESP_TRY(esp_job_open_data(job->comm, &settings, "train", &job->data));
-  ESP_TRY(esp_stats_check(job->stats, job->dense, job->data));
+  const bool is_other = has_data_for_repair(job);
+  const esp_settings settings = is_other ? *job->settings : settings_of_collection(job);
+  ESP_TRY(esp_job_open_data(job->comm, &settings, job->dense, "train", &job->data));
+  if (!is_other) ESP_TRY(esp_stats_check(job->stats, job->dense, job->data));
   ESP_TRY(esp_job_open_shard(job->comm, &settings, job->dense, job->data, &job->shard));
   job->has_shard = true;
   return ESP_OK;
 }
 
-static esp_status collect_first(prune_job *job) {
-  esp_settings settings = *job->settings;
+static bool reads_stream(const prune_job *job) {
+  return has_width(job) || uses_own_output(job) ||
+         (is_unstructured(job) && job->dense->width.units > 0);
+}
+
+esp_status collect_first(prune_job *job, const esp_settings *asked) {
+  esp_settings settings = *asked;
   settings.halves = settings.stability;
   char *path = esp_format("%s.stats.h5", job->settings->output);
   esp_dataset *data = NULL;
   esp_shard shard;
   esp_phases_begin(&job->phases, "collect");
-  esp_status status = esp_job_open_data(job->comm, job->settings, "train", &data);
-  if (status == ESP_OK)
-    status = esp_job_open_shard(job->comm, job->settings, job->dense, data, &shard);
+  esp_status status = esp_job_open_data(job->comm, &settings, job->dense, "train", &data);
+  if (status == ESP_OK) status = esp_job_open_shard(job->comm, &settings, job->dense, data, &shard);
   if (status == ESP_OK) {
-    status = collect_to(job->comm, &settings, job->dense, &shard,
-                        has_width(job) || uses_own_output(job), path);
+    status = collect_to(job->comm, &settings, job->dense, &shard, reads_stream(job), path);
     esp_shard_clear(&shard);
   }
   if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);
@@ -94,9 +100,10 @@ static bool needs_covariance(const prune_job *job) {
 }
 
 static esp_status check_width(const prune_job *job) {
-  const char *asked = has_width(job) ? "--sites width" : "--upper output";
-  if ((!has_width(job) && !uses_own_output(job)) ||
-      json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
+  const char *asked = has_width(job)         ? "--sites width"
+                      : is_unstructured(job) ? "a mask by wanda"
+                                             : "--upper output";
+  if (!reads_stream(job) || json_is_true(json_object_get(job->stats->meta, ESP_META_WIDTH)))
     return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: %s needs the residual stream, which was not collected; collect again, with "
@@ -105,14 +112,20 @@ static esp_status check_width(const prune_job *job) {
 }
 
 static esp_status open_stats(prune_job *job) {
+  if (!needs_stats(job)) return ESP_OK;
   esp_phases_begin(&job->phases, "read");
   if (job->settings->stats)
     ESP_TRY(esp_stats_open(job->comm, job->settings->stats, &job->stats));
   else
-    ESP_TRY(collect_first(job));
+    ESP_TRY(collect_first(job, job->settings));
+  return check_stats(job);
+}
+
+esp_status check_stats(const prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
+  ESP_TRY(check_made(job));
   ESP_TRY(check_metric(job));
   if (!needs_covariance(job) || json_is_true(json_object_get(job->stats->meta, "covariance")))
     return ESP_OK;
@@ -135,7 +148,8 @@ static esp_status cut_and_repair(prune_job *job) {
                            .shard = job->has_shard ? &job->shard : NULL,
                            .ridge = job->settings->repair_ridge,
                            .report = job->repairs};
-  return job->repair->apply(&repair);
+  ESP_TRY(job->repair->apply(&repair));
+  return is_unstructured(job) ? mask_weights(job) : ESP_OK;
 }
 
 /* NAME.report.json: the file's report, and what depends on the run: ranks, times, memory. */
@@ -159,13 +173,15 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
-  ESP_TRY(open_stats(job));
+  ESP_TRY(check_structure(job));
+  ESP_TRY(check_data_free(job));
+  if (is_unstructured(job)) ESP_TRY(select_whole(job));
+  ESP_TRY(job->criterion->is_data_free && !job->settings->stats ? collect_until_stable(job)
+                                                                : open_stats(job));
   if (job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width))
     ESP_TRY(open_samples(job));
-  esp_selection_init(&job->selection, job->dense->n_stages);
-  job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
-  job->order = ESP_NEW(int64_t *, job->dense->n_stages);
-  ESP_TRY(run_chain(job));
+  if (!job->scores) ESP_TRY(select_from_top(job));
+  if (!is_unstructured(job)) ESP_TRY(measure_stability(job));
   ESP_TRY(cut_and_repair(job));
   esp_phases_begin(&job->phases, "write");
   *report = make_report(job);
@@ -173,17 +189,33 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   return write_report(job, *report);
 }
 
-static void clear(prune_job *job) {
+static void clear_selection(prune_job *job) {
   for (int i = 0; job->scores && i <= job->dense->n_stages; i++) esp_free(&job->scores[i]);
   esp_free(&job->scores);
   for (int i = 0; job->order && i < job->dense->n_stages; i++) esp_free(&job->order[i]);
   esp_free(&job->order);
   information_drop_stage(job);
-  esp_free(&job->sparsity);
-  esp_free(&job->is_fixed);
   esp_free(&job->n_keep);
   json_decref(job->allocated);
+  job->allocated = NULL;
   if (job->selection.kept) esp_selection_clear(&job->selection);
+  json_array_clear(job->sites);
+  json_object_clear(job->stability);
+  job->checksum = 0;
+}
+
+esp_status select_from_top(prune_job *job) {
+  clear_selection(job);
+  esp_selection_init(&job->selection, job->dense->n_stages);
+  job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
+  job->order = ESP_NEW(int64_t *, job->dense->n_stages);
+  return run_chain(job);
+}
+
+static void clear(prune_job *job) {
+  clear_selection(job);
+  esp_free(&job->sparsity);
+  esp_free(&job->is_fixed);
   esp_model_free(&job->pruned);
   esp_model_free(&job->dense);
   if (job->has_shard) esp_shard_clear(&job->shard);
@@ -192,6 +224,8 @@ static void clear(prune_job *job) {
   json_decref(job->sites);
   json_decref(job->repairs);
   json_decref(job->stability);
+  json_decref(job->doublings);
+  json_decref(job->matrices);
 }
 
 esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
@@ -219,7 +253,7 @@ esp_status esp_collect_command(const esp_comm *comm, const esp_settings *setting
   esp_phases_begin(&phases, "read");
   esp_status status = esp_file_check_writable(comm, settings->output, 0);
   if (status == ESP_OK) status = esp_model_open(comm, path, &model);
-  if (status == ESP_OK) status = esp_job_open_data(comm, settings, "train", &data);
+  if (status == ESP_OK) status = esp_job_open_data(comm, settings, model, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
   esp_phases_begin(&phases, "collect");
   if (status == ESP_OK)

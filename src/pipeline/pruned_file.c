@@ -40,6 +40,14 @@ static double count_prunable(const prune_job *job, const esp_model *model) {
   return (double)count;
 }
 
+/* Nothing is smaller: what went are values. */
+static void report_masks(const prune_job *job, double prunable, json_t *report) {
+  const int64_t all = esp_model_count_parameters(job->dense);
+  json_object_set(report, "matrices", job->matrices);
+  json_object_set_new(report, "parameters_unmasked", json_integer(all - job->masked));
+  json_object_set_new(report, "sparsity_prunable", json_real((double)job->masked / prunable));
+}
+
 json_t *make_report(const prune_job *job) {
   const double dense = count_prunable(job, job->dense);
   const double pruned = count_prunable(job, job->pruned);
@@ -50,18 +58,22 @@ json_t *make_report(const prune_job *job) {
       "moments", settings->moments, "sparsity_asked", find_sparsity(job), "sparsity_prunable",
       1.0 - pruned / dense, "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
       "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
-      (json_int_t)job->stats->rows, "bins", (json_int_t)job->stats->bins, "sites", job->sites,
-      "repair_by_site", job->repairs);
+      (json_int_t)(job->stats ? job->stats->rows : 0), "bins",
+      (json_int_t)(job->stats ? job->stats->bins : 0), "sites", job->sites, "repair_by_site",
+      job->repairs);
   json_object_set_new(report, "sparsity_model",
                       json_real(1.0 - (double)esp_model_count_parameters(job->pruned) /
                                           (double)esp_model_count_parameters(job->dense)));
   json_object_set(report, "allocation", job->allocated);
   json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
   json_object_update(report, job->stability);
+  json_object_set_new(report, "structure", json_string(settings->structure));
+  if (is_unstructured(job)) report_masks(job, dense, report);
+  if (job->doublings) json_object_set(report, "doublings", job->doublings);
   set_hash(report, "selection_checksum", job->checksum);
   json_object_set_new(report, "options",
                       esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
-  json_object_set(report, "collection", job->stats->meta);
+  if (job->stats) json_object_set(report, "collection", job->stats->meta);
   json_object_set_new(report, "model_path", describe_path(job->dense->path));
   json_object_set_new(report, "program", json_string(ESPALIER_VERSION));
   return report;

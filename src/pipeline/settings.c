@@ -29,7 +29,9 @@ static const esp_option rows[] = {
      "go on from the checkpoint of an interrupted training"},
     {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL,
      TRAIN | COLLECT | PRUNE | EVAL, 'd', "PATH",
-     "data set: a token file (HDF5), or a folder of such or of IDX files"},
+     "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and prune "
+     "also "
+     "maximum-entropy: made on the fly, --samples tokens or images"},
     {"data.split", ESP_OPTION_TEXT, AT(split), NULL, 1, 0, false, "train|test",
      TRAIN | COLLECT | PRUNE | EVAL, 0, "NAME",
      "part of the data set; if not given test for eval, else train"},
@@ -90,6 +92,10 @@ static const esp_option rows[] = {
     {"prune.heads", ESP_OPTION_TEXT, AT(heads), "query", 1, 0, false, "query|group", PRUNE, 0,
      "NAME",
      "under grouped queries remove equally many query heads of every KV group, or whole groups"},
+    {"prune.structure", ESP_OPTION_TEXT, AT(structure), "structured", 1, 0, false,
+     "structured|unstructured", PRUNE, 0, "NAME",
+     "remove units, or, for comparison, set single weights to zero (criteria magnitude and wanda, "
+     "--repair none), which shrinks nothing"},
     {"prune.criterion", ESP_OPTION_TEXT, AT(criterion), "set-mi", 1, 0, false, NULL, PRUNE, 0,
      "NAME", "what a unit is worth; espalier info lists them"},
     {"prune.moments", ESP_OPTION_TEXT, AT(moments), "activations", 1, 0, false, "activations|codes",

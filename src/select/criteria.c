@@ -8,12 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-const esp_criterion *const esp_criteria[] = {
-    &esp_criterion_set_mi,     &esp_criterion_set_mi_forward,
-    &esp_criterion_mi,         &esp_criterion_wanda,
-    &esp_criterion_flap,       &esp_criterion_leverage,
-    &esp_criterion_activation, &esp_criterion_magnitude,
-    &esp_criterion_random,     NULL};
+const esp_criterion *const esp_criteria[] = {&esp_criterion_set_mi,
+                                             &esp_criterion_set_mi_forward,
+                                             &esp_criterion_mi,
+                                             &esp_criterion_max_entropy,
+                                             &esp_criterion_wanda,
+                                             &esp_criterion_flap,
+                                             &esp_criterion_leverage,
+                                             &esp_criterion_activation,
+                                             &esp_criterion_magnitude,
+                                             &esp_criterion_random,
+                                             NULL};
 
 enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
 

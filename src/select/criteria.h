@@ -8,8 +8,12 @@ extern const esp_criterion esp_criterion_wanda, esp_criterion_flap;
 extern const esp_criterion esp_criterion_leverage, esp_criterion_activation;
 extern const esp_criterion esp_criterion_random;
 extern const esp_criterion esp_criterion_magnitude;
-extern const esp_criterion esp_criterion_mi;
+extern const esp_criterion esp_criterion_mi, esp_criterion_max_entropy;
 extern const esp_criterion esp_criterion_set_mi;
 extern const esp_criterion esp_criterion_set_mi_forward;
+
+/* set-mi's elimination, which other criteria run on statistics of their own. */
+esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);
+extern const esp_joint_rule esp_joint_backward;
 
 #endif

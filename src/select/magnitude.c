@@ -17,4 +17,5 @@ const esp_criterion esp_criterion_magnitude = {
     .name = "magnitude",
     .summary = "norm of the producing weights times norm of the reading weights",
     .needs = ESP_NEEDS_NORMS,
+    .mask = esp_mask_magnitude,
     .rank = rank};

@@ -94,7 +94,7 @@ static esp_status rank_jointly(elimination **parts, int n, int64_t *order, doubl
   return status;
 }
 
-static esp_status rank(const esp_evidence *evidence, int64_t *order, double *score) {
+esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score) {
   elimination *part = NULL;
   ESP_TRY(elimination_new(evidence, &part));
   const esp_status status = rank_jointly(&part, 1, order, score);
@@ -113,12 +113,12 @@ static esp_status add_reader(const esp_evidence *evidence, elimination **part) {
   return status;
 }
 
-static const joint_rule rule = {add_reader, rank_jointly, elimination_free};
+const joint_rule esp_joint_backward = {add_reader, rank_jointly, elimination_free};
 
 const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",
     .summary = "information of the kept set about all preserved units, by backward elimination",
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC,
     .is_greedy = true,
-    .joint = &rule,
-    .rank = rank};
+    .joint = &esp_joint_backward,
+    .rank = esp_rank_backward};

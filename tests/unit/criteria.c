@@ -18,7 +18,7 @@ static void criterion_find_gives_every_row_of_the_table(void **state) {
   int count = 0;
   for (; esp_criteria[count]; count++)
     assert_ptr_equal(find(esp_criteria[count]->name), esp_criteria[count]);
-  assert_int_equal(count, 9);
+  assert_int_equal(count, 10);
 }
 
 static void criterion_find_names_the_nearest(void **state) {
@@ -37,6 +37,8 @@ static void criteria_need_what_they_read(void **state) {
   assert_int_equal(find("mi")->needs, ESP_NEEDS_INFORMATION);
   assert_int_equal(find("set-mi")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC);
   assert_int_equal(find("set-mi-forward")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP);
+  assert_int_equal(find("max-entropy")->needs,
+                   ESP_NEEDS_COVARIANCE | ESP_NEEDS_CODES | ESP_NEEDS_ABOUT_ZERO | ESP_NEEDS_MAP);
 }
 
 static void rank_by_score_breaks_ties_by_lowest_index(void **state) {

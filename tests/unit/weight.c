@@ -53,6 +53,22 @@ static void esp_model_load_uses_stored_floats_in_place(void **state) {
   esp_model_free(&model);
 }
 
+/* The mapping stays as it is; what is loaded has zeros. */
+static void esp_model_load_applies_the_mask_to_a_copy(void **state) {
+  (void)state;
+  float stored[ROWS * COLS];
+  for (int i = 0; i < ROWS * COLS; i++) stored[i] = 1.0f + (float)i;
+  esp_model *model = new_stored(stored, ESP_F32);
+  model->weights[0].mask = ESP_NEW(uint8_t, (ROWS * COLS + 7) / 8);
+  model->weights[0].mask[1] = 0x05; // elements 8 and 10
+  assert_int_equal(esp_model_load_local(model, ESP_STAGE_EMBED), ESP_OK);
+  for (int i = 0; i < ROWS * COLS; i++)
+    assert_true(model->weights[0].value[i] == (i == 8 || i == 10 ? stored[i] : 0.0f));
+  assert_true(stored[0] == 1.0f);
+  esp_model_unload(model, ESP_STAGE_EMBED);
+  esp_model_free(&model);
+}
+
 static void esp_model_load_copies_unaligned_floats(void **state) {
   (void)state;
   float values[ROWS * COLS], room[ROWS * COLS + 1];
@@ -232,6 +248,7 @@ static void esp_weight_own_replaces_a_loaded_value(void **state) {
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_model_load_uses_stored_floats_in_place),
+              cmocka_unit_test(esp_model_load_applies_the_mask_to_a_copy),
               cmocka_unit_test(esp_model_load_copies_unaligned_floats),
               cmocka_unit_test(esp_model_load_converts_half_types),
               cmocka_unit_test(esp_model_load_gathers_kept_rows_and_columns),

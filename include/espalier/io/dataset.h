@@ -19,7 +19,7 @@ typedef struct esp_batch {
 } esp_batch;
 
 typedef struct esp_dataset {
-  const char *format; // "idx" or "tokens"
+  const char *format; // "idx", "tokens" or "maximum-entropy"
   char *path, *split;
   esp_data_kind kind;
   int64_t count, width;
@@ -31,6 +31,8 @@ typedef struct esp_dataset {
   int32_t max_type;        // tokens: the largest token type, 0 without types
   int32_t *tokens, *types; // tokens: (count, width), owned; types NULL: all 0
   int32_t *lengths;        // tokens: (count), owned; NULL: all width
+  bool is_made;            // maximum-entropy: samples are made as they are read; no arrays
+  uint64_t seed;           // of them
 } esp_dataset;
 
 /* Open a data set:
@@ -44,6 +46,21 @@ typedef struct esp_dataset {
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
 void esp_dataset_close(esp_dataset **dataset);
+
+#define ESP_MAXIMUM_ENTROPY "maximum-entropy"
+
+/* What a model can read, for input of maximum entropy. */
+typedef struct esp_entropy_input {
+  esp_data_kind kind;
+  int64_t count, width; // samples; pixels, or tokens a sample
+  int64_t vocabulary;   // tokens: ids are below it
+  uint64_t seed;
+} esp_entropy_input;
+
+/* Make a data set without data: every token uniform over the vocabulary; every pixel uniform in [0,
+ * c), the contrast c of its image uniform in [0, 1): all independent and functions of (seed,
+ * sample, position) alone. No labels, no padding. path and format are "maximum-entropy". Local. */
+esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input);
 
 /* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the
  * caller's, zero-initialised, reused for one data set; it holds the arrays that the data set has.

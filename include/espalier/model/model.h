@@ -24,9 +24,10 @@ typedef struct esp_weight {
   const void *stored; // mapped, of the whole tensor; NULL for a model made in memory
   int64_t stored_shape[ESP_MAX_RANK];
   int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all
-  float *value;                // float32, C order, while loaded
-  bool is_owned;               // value belongs to this weight, not to the mapping
-  bool is_final;               // value is the truth (trained, repaired): never unloaded
+  uint8_t *mask; // owned: bit i (byte i / 8) is 0 where element i is loaded as zero; NULL: none
+  float *value;  // float32, C order, while loaded
+  bool is_owned; // value belongs to this weight, not to the mapping
+  bool is_final; // value is the truth (trained, repaired): never unloaded
 } esp_weight;
 
 enum { ESP_STAGE_EMBED = -1, ESP_MAX_SLICES = 8 };
@@ -159,6 +160,8 @@ const esp_reader *esp_model_get_readers(const esp_model *model, int stage, int *
 bool esp_model_has_width_axis(const esp_model *model, int weight, int axis);
 
 int64_t esp_model_count_parameters(const esp_model *model);
+/* Parameters that are not zero; all weights loaded. Local. */
+int64_t esp_model_count_nonzero(const esp_model *model);
 /* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
 bool esp_model_is_prunable(const esp_model *model, int weight);
 int64_t esp_model_count_prunable(const esp_model *model);

@@ -5,10 +5,14 @@
 #include "espalier/collect/collect.h"
 #include "espalier/pipeline/settings.h"
 
-/* Open the data set that settings name (split: theirs, or the given default). USAGE without --data.
- * Collective. */
+/* Open the data set that settings name (split: theirs, or the given default), or make input of
+ * maximum entropy for the model, at least --samples rows of it; model NULL: real data only. USAGE
+ * without --data, or for maximum entropy without --samples. Collective. */
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
-                             const char *default_split, esp_dataset **data);
+                             const esp_model *model, const char *default_split,
+                             esp_dataset **data);
+/* Rows of a sample of maximum entropy: tokens of a sequence, 1 for images. Local. */
+int64_t esp_job_entropy_rows(const esp_model *model);
 
 /* Deal calibration samples; USAGE: more ranks than micro-batches and not --allow-idle. MISMATCH:
  * data that the model cannot read. Collective, equal on all ranks. */

@@ -4,6 +4,7 @@
 #define ESPALIER_SELECT_CRITERION_H
 
 #include "espalier/core/status.h"
+#include "espalier/select/mask.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,9 @@ enum {
   ESP_NEEDS_MAP = 4,         // evidence.map
   ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
   ESP_NEEDS_METRIC = 32, // evidence.map times a root of the metric (metric.h), where there is one
-  ESP_NEEDS_MOMENTS = 16 // evidence.mean, variance, norm, activation
+  ESP_NEEDS_CODES = 64,  // evidence.covariance from joint counts, whatever --moments says
+  ESP_NEEDS_ABOUT_ZERO = 128, // evidence.covariance is E[x x^T], not centred
+  ESP_NEEDS_MOMENTS = 16      // evidence.mean, variance, norm, activation
 };
 
 /* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns
@@ -45,8 +48,10 @@ typedef struct esp_criterion {
   const char *name;
   const char *summary; // one line for help and tables
   unsigned needs;      // ESP_NEEDS_...
+  bool is_data_free;   // statistics of maximum-entropy input, no calibration data
   bool is_greedy; // a score depends on which units are there, so scores of several readers don't
                   // add up
+  esp_mask_rule mask;          // unstructured form; NULL: none
   const esp_joint_rule *joint; // several readers of a greedy criterion; NULL: refused
   /* Order the units from most to least important: order (U) is a permutation; keeping K units keeps
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
