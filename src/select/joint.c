@@ -8,9 +8,9 @@ struct esp_joint {
   const esp_criterion *criterion;
   int64_t units;
   int n, most;
-  elimination **parts; // (n) of a greedy criterion
-  double *score;       // (U) sums of the others
-  int64_t *order;      // (U) scratch
+  joint_part **parts; // (n) of a greedy criterion
+  double *score;      // (U) sums of the others
+  int64_t *order;     // (U) scratch
 };
 
 esp_status esp_joint_new(const esp_criterion *criterion, int64_t units, int readers,
@@ -19,13 +19,13 @@ esp_status esp_joint_new(const esp_criterion *criterion, int64_t units, int read
   if (criterion->is_greedy && !criterion->joint)
     return esp_fail(ESP_USAGE,
                     "criterion '%s' ranks units with one reader only, and the width has many; "
-                    "prune other sites, or choose set-mi",
+                    "prune other sites, or choose set-mi or set-mi-forward",
                     criterion->name);
   *joint = ESP_NEW(esp_joint, 1);
   **joint = (esp_joint){.criterion = criterion,
                         .units = units,
                         .most = readers,
-                        .parts = ESP_NEW(elimination *, readers),
+                        .parts = ESP_NEW(joint_part *, readers),
                         .score = ESP_NEW(double, units),
                         .order = ESP_NEW(int64_t, units)};
   return ESP_OK;

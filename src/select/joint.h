@@ -2,12 +2,14 @@
 #ifndef ESPALIER_SELECT_JOINT_RULE_H
 #define ESPALIER_SELECT_JOINT_RULE_H
 
-#include "elimination.h"
+#include "espalier/select/criterion.h"
+
+typedef struct joint_part joint_part; // a reader, each rule's own struct
 
 typedef struct esp_joint_rule {
-  esp_status (*add)(const esp_evidence *reader, elimination **part);
-  esp_status (*rank)(elimination **parts, int n, int64_t *order, double *score);
-  void (*free)(elimination **part);
+  esp_status (*add)(const esp_evidence *reader, joint_part **part);
+  esp_status (*rank)(joint_part **parts, int n, int64_t *order, double *score);
+  void (*free)(joint_part **part);
 } joint_rule;
 
 #endif

@@ -29,19 +29,23 @@
 static const double NOISE = 1e-13;
 
 typedef struct readers {
-  elimination **parts;
+  joint_part **parts;
   int n;
   int64_t units;
   bool *gone; // (U)
   double noise;
 } readers;
 
+static elimination *get_reader(const readers *self, int r) {
+  return (elimination *)self->parts[r];
+}
+
 /* -1: dead to all readers. */
 static double sum_costs(const readers *self, int64_t unit) {
   double sum = 0;
   bool is_dead = true;
   for (int r = 0; r < self->n; r++) {
-    const elimination *part = self->parts[r];
+    const elimination *part = get_reader(self, r);
     if (elimination_is_dead(part, unit)) continue;
     sum += part->weight * part->cost[unit];
     is_dead = false;
@@ -67,7 +71,7 @@ static int64_t pick(const readers *self) {
 }
 
 static esp_status eliminate(readers *self, int64_t unit) {
-  for (int r = 0; r < self->n; r++) ESP_TRY(elimination_remove(self->parts[r], unit));
+  for (int r = 0; r < self->n; r++) ESP_TRY(elimination_remove(get_reader(self, r), unit));
   self->gone[unit] = true;
   return ESP_OK;
 }
@@ -85,9 +89,10 @@ static esp_status run(readers *self, int64_t *order, double *score) {
   return ESP_OK;
 }
 
-static esp_status rank_jointly(elimination **parts, int n, int64_t *order, double *score) {
-  if (n == 0 || parts[0]->units == 0) return ESP_OK;
-  readers self = {.parts = parts, .n = n, .units = parts[0]->units};
+static esp_status rank_jointly(joint_part **parts, int n, int64_t *order, double *score) {
+  if (n == 0) return ESP_OK;
+  readers self = {.parts = parts, .n = n};
+  self.units = get_reader(&self, 0)->units;
   self.gone = ESP_NEW(bool, self.units);
   const esp_status status = run(&self, order, score);
   esp_free(&self.gone);
@@ -97,23 +102,31 @@ static esp_status rank_jointly(elimination **parts, int n, int64_t *order, doubl
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score) {
   elimination *part = NULL;
   ESP_TRY(elimination_new(evidence, &part));
-  const esp_status status = rank_jointly(&part, 1, order, score);
+  const esp_status status = rank_jointly(&(joint_part *){(joint_part *)part}, 1, order, score);
   elimination_free(&part);
   return status;
 }
 
 /* Costs are parts of the variance of all that a reader gives, so that readers count equally. */
-static esp_status add_reader(const esp_evidence *evidence, elimination **part) {
+static esp_status add_reader(const esp_evidence *evidence, joint_part **part) {
   double *scale = ESP_NEW(double, evidence->outputs), total = 0;
+  elimination *reader = NULL;
   esp_status status = esp_compute_output_scale(evidence, scale);
   for (int64_t j = 0; j < evidence->outputs; j++) total += 1 / (scale[j] * scale[j]);
   esp_free(&scale);
-  if (status == ESP_OK) status = elimination_new(evidence, part);
-  if (status == ESP_OK && total > 0) (*part)->weight = 1 / total;
+  if (status == ESP_OK) status = elimination_new(evidence, &reader);
+  if (status == ESP_OK && total > 0) reader->weight = 1 / total;
+  *part = (joint_part *)reader;
   return status;
 }
 
-const joint_rule esp_joint_backward = {add_reader, rank_jointly, elimination_free};
+static void free_reader(joint_part **part) {
+  elimination *reader = (elimination *)*part;
+  elimination_free(&reader);
+  *part = NULL;
+}
+
+const joint_rule esp_joint_backward = {.add = add_reader, .rank = rank_jointly, .free = free_reader};
 
 const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",

@@ -137,10 +137,150 @@ static void joint_random_is_the_permutation(void **state) {
   assert_order(rank_jointly("random", readers, READERS).order, alone.order, 9);
 }
 
-static void joint_new_refuses_forward_selection(void **state) {
+/* -1/2 sum_j log(Var(error_j) / Var(y_j)) of the units marked in kept: refitted, or by the map as
+ * it stands, whose error is M_R x_R - M_K n_K with noise n of variance D. */
+static double gain_nats(const esp_evidence *e, const bool *kept) {
+  double *cross = make_cross(e), sum = 0;
+  if (!e->is_fixed) sum = compute_log_objective(e, cross, kept);
+  for (int64_t j = 0; j < e->outputs && e->is_fixed; j++) {
+    double error = 0, variance = 0;
+    for (int64_t a = 0; a < e->units; a++) {
+      const double m = (double)e->map[j * e->units + a];
+      if (kept[a]) error += get_ridge(e) * m * m;
+      variance += m * cross[a * e->outputs + j];
+      for (int64_t b = 0; b < e->units && !kept[a]; b++)
+        if (!kept[b])
+          error += m * e->covariance[a * e->units + b] * (double)e->map[j * e->units + b];
+    }
+    sum -= 0.5 * log(error / variance);
+  }
+  esp_free(&cross);
+  return sum;
+}
+
+static double gain_of_all(const esp_evidence *readers, int n, const bool *kept) {
+  double sum = 0;
+  for (int r = 0; r < n; r++) sum += gain_nats(&readers[r], kept) / (double)readers[r].outputs;
+  return sum;
+}
+
+/* Take the unit that raises the sum of the readers' information, nats an output, most, all computed
+ * anew. */
+static ranking select_plainly(const esp_evidence *readers, int n) {
+  ranking result = {{0}, {0}};
+  bool kept[MOST_UNITS] = {false};
+  double before = 0, least = INFINITY;
+  for (int64_t k = 0; k < readers[0].units; k++) {
+    double best = -INFINITY;
+    for (int64_t u = 0; u < readers[0].units; u++) {
+      if (kept[u]) continue;
+      kept[u] = true;
+      const double value = gain_of_all(readers, n, kept);
+      kept[u] = false;
+      if (value > best) result.order[k] = u;
+      best = fmax(best, value);
+    }
+    kept[result.order[k]] = true;
+    least = fmin(least, fmax(0, best - before));
+    before = best;
+    result.score[result.order[k]] = least;
+  }
+  return result;
+}
+
+static void check_plain_forward(int64_t units, bool has_fixed, uint64_t seed) {
+  problem a = problem_new(units, 1, 4, seed), b = problem_new(units, 1, 9, seed + 1);
+  esp_evidence readers[READERS] = {a.evidence, b.evidence};
+  for (int r = 0; r < READERS; r++) readers[r].output_scale = NULL;
+  readers[1].is_fixed = has_fixed;
+  const ranking want = select_plainly(readers, READERS);
+  const ranking found = rank_jointly("set-mi-forward", readers, READERS);
+  assert_order(found.order, want.order, units);
+  assert_close(found.score, want.score, units, 1e-6);
+  problem_clear(&a);
+  problem_clear(&b);
+}
+
+static void joint_forward_is_the_plain_version(void **state) {
   (void)state;
+  check_plain_forward(1, false, 7);
+  for (uint64_t seed = 7; seed < 11; seed++) check_plain_forward(17, false, seed);
+}
+
+static void joint_forward_of_a_reader_that_stays_is_the_plain_version(void **state) {
+  (void)state;
+  check_plain_forward(1, true, 7);
+  for (uint64_t seed = 7; seed < 11; seed++) check_plain_forward(17, true, seed);
+}
+
+static void joint_forward_of_one_reader_is_its_order(void **state) {
+  (void)state;
+  problem p = problem_new(40, 1, 6, 3);
+  ranking alone = must_rank("set-mi-forward", &p.evidence);
+  const ranking joint = rank_jointly("set-mi-forward", &p.evidence, 1);
+  assert_memory_equal(joint.order, alone.order, sizeof alone.order);
+  for (int64_t u = 0; u < 40; u++) alone.score[u] /= (double)p.evidence.outputs;
+  assert_close(joint.score, alone.score, 40, 1e-12);
+  problem_clear(&p);
+}
+
+/* Three copies of a unit in both readers, one of which stays. */
+static void joint_forward_keeps_the_order_of_equal_units(void **state) {
+  (void)state;
+  problem a = problem_new(12, 1, 5, 3), b = problem_new(12, 1, 4, 9);
+  copy_feature(&a, 2, 6), copy_feature(&a, 2, 11), copy_feature(&b, 2, 6), copy_feature(&b, 2, 11);
+  esp_evidence readers[READERS] = {a.evidence, b.evidence};
+  readers[1].is_fixed = true;
+  const ranking found = rank_jointly("set-mi-forward", readers, READERS);
+  int64_t place[12];
+  for (int64_t k = 0; k < 12; k++) place[found.order[k]] = k;
+  assert_true(place[2] < place[6] && place[6] < place[11]);
+  problem_clear(&a);
+  problem_clear(&b);
+}
+
+/* Independent units of variance 1; reader 1, as it stands, reads unit 0 with 2 and unit 1 with 1:
+ * without either the error is 5, without unit 1 alone 1 + 4 D. Ridge 0.01. */
+static void joint_forward_prices_a_reader_that_stays(void **state) {
+  (void)state;
+  const double covariance[] = {1, 0, 0, 1};
+  const float map[] = {2, 1};
+  const esp_evidence reader = {.site = "head",
+                               .units = 2,
+                               .width = 1,
+                               .outputs = 1,
+                               .covariance = covariance,
+                               .map = map,
+                               .ridge = 0.01,
+                               .is_fixed = true};
+  const double score[] = {-0.5 * log(1.04 / 5), -0.5 * log(0.05 / 1.04)};
+  const ranking found = rank_jointly("set-mi-forward", &reader, 1);
+  assert_int_equal(found.order[0], 0);
+  assert_close(found.score, (const double[]){score[0], fmin(score[0], score[1])}, 2, 1e-12);
+}
+
+static void joint_forward_puts_dimensions_that_no_reader_sees_vary_last(void **state) {
+  (void)state;
+  problem a = problem_new(9, 1, 5, 3), b = problem_new(9, 1, 4, 9);
+  copy_feature(&a, -1, 0), copy_feature(&b, -1, 0), copy_feature(&a, -1, 4);
+  const esp_evidence readers[READERS] = {a.evidence, b.evidence};
+  const ranking found = rank_jointly("set-mi-forward", readers, READERS);
+  assert_int_equal(found.order[8], 0);
+  assert_true(found.score[0] == 0 && found.score[4] > 0);
+  problem_clear(&a);
+  problem_clear(&b);
+}
+
+static esp_status refuse(const esp_evidence *evidence, int64_t *order, double *score) {
+  (void)evidence, (void)order, (void)score;
+  return ESP_OK;
+}
+
+static void joint_new_refuses_a_greedy_criterion_without_a_rule(void **state) {
+  (void)state;
+  const esp_criterion alone = {.name = "alone", .is_greedy = true, .rank = refuse};
   esp_joint *joint = NULL;
-  assert_failure(esp_joint_new(find("set-mi-forward"), 3, 2, &joint), ESP_USAGE, "set-mi-forward");
+  assert_failure(esp_joint_new(&alone, 3, 2, &joint), ESP_USAGE, "'alone'");
   assert_null(joint);
   esp_joint_free(&joint);
 }
@@ -161,5 +301,11 @@ ESP_TEST_MAIN(cmocka_unit_test(joint_set_mi_is_the_plain_version),
               cmocka_unit_test(joint_set_mi_of_one_reader_is_its_order),
               cmocka_unit_test(joint_rank_sums_scores_over_their_sums),
               cmocka_unit_test(joint_random_is_the_permutation),
-              cmocka_unit_test(joint_new_refuses_forward_selection),
+              cmocka_unit_test(joint_forward_is_the_plain_version),
+              cmocka_unit_test(joint_forward_of_a_reader_that_stays_is_the_plain_version),
+              cmocka_unit_test(joint_forward_of_one_reader_is_its_order),
+              cmocka_unit_test(joint_forward_keeps_the_order_of_equal_units),
+              cmocka_unit_test(joint_forward_prices_a_reader_that_stays),
+              cmocka_unit_test(joint_forward_puts_dimensions_that_no_reader_sees_vary_last),
+              cmocka_unit_test(joint_new_refuses_a_greedy_criterion_without_a_rule),
               cmocka_unit_test(joint_add_passes_on_what_the_criterion_says))
