@@ -71,9 +71,9 @@ static cell_sum sum_marginal(const esp_entropy_table *table, const int64_t *abov
   return sum;
 }
 
-double esp_compute_information(const esp_entropy_table *table, const esp_pair_counts *pair,
-                               double *plug_in) {
-  if (plug_in) *plug_in = 0;
+/* The corrected value, which may be below 0. */
+static double compute_unclipped(const esp_entropy_table *table, const esp_pair_counts *pair,
+                                double *plug_in) {
   if (table->samples == 0) return 0;
   const double samples = (double)table->samples;
   const cell_sum xy = sum_joint(table, pair), x = sum_marginal(table, pair->x, pair->x_bins),
@@ -81,8 +81,22 @@ double esp_compute_information(const esp_entropy_table *table, const esp_pair_co
   if (x.occupied == 1 || y.occupied == 1) return 0; // exactly, for dead units
   const double raw = log(samples) + (xy.n_log_n - (x.n_log_n + y.n_log_n)) / samples;
   const double bias = (double)(xy.occupied - x.occupied - y.occupied + 1) / (2 * samples);
-  if (plug_in) *plug_in = fmax(raw, 0);
-  return fmax(raw - bias, 0);
+  *plug_in = fmax(raw, 0);
+  return raw - bias;
+}
+
+double esp_compute_information(const esp_entropy_table *table, const esp_pair_counts *pair,
+                               double *plug_in) {
+  double plain = 0;
+  const double corrected = compute_unclipped(table, pair, &plain);
+  if (plug_in) *plug_in = plain;
+  return fmax(corrected, 0);
+}
+
+double esp_compute_information_unclipped(const esp_entropy_table *table,
+                                         const esp_pair_counts *pair) {
+  double plain = 0;
+  return compute_unclipped(table, pair, &plain);
 }
 
 /* The numerator S sum C - (sum C[a]) (sum C[b]) is an exact integer. */

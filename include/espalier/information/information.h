@@ -28,6 +28,11 @@ void esp_compute_histogram(const esp_pair_counts *pair, int64_t samples, int64_t
 double esp_compute_information(const esp_entropy_table *table, const esp_pair_counts *pair,
                                double *plug_in);
 
+/* The same corrected value without the clip: parts that are added up before they are clipped would
+ * be too large on average. */
+double esp_compute_information_unclipped(const esp_entropy_table *table,
+                                         const esp_pair_counts *pair);
+
 /* cov(code x, code y) = sum_ab (C[a,b]/S - C[a] C[b]/S^2), codes being bin numbers 0..B-1. */
 double esp_compute_code_covariance(const esp_pair_counts *pair, int64_t samples);
 

@@ -33,6 +33,14 @@ void esp_compute_edges(const float *x, int64_t n, int64_t units, int64_t ldx, in
 void esp_encode_planes(const float *x, int64_t n, int64_t ldx, const float *edges, int64_t word,
                        esp_planes *planes);
 
+/* Write the mask (n_words) of the samples whose code of a unit is `bin`; in bin 0 also the bits of
+ * samples that do not exist. */
+void esp_mask_bin(const esp_planes *planes, int64_t unit, int bin, uint64_t *mask);
+
+/* Keep the samples whose bits are set in mask (from->n_words), packed together from the first word
+ * on: to is made here, with the words that they fill. */
+void esp_planes_pack(const esp_planes *from, const uint64_t *mask, esp_planes *to);
+
 /* Fill one unit with independent noise, equally likely bins: sample s of word w draws from counter
  * 64 (first_word + w) + s, so that a shard's bits do not depend on the sharding; n_valid (n_words)
  * gives the samples that exist in each word. Source: null level, METHOD section 3. */
