@@ -26,11 +26,16 @@ static esp_pair_counts get_pair(const pair_context *self, const esp_tile *tile,
 
 static void visit_information(void *context, const esp_tile *tile, const int32_t *counts) {
   const pair_context *self = context;
+  const bool is_symmetric = self->x == self->y;
+  const int64_t n = self->y->units;
   for (int64_t i = 0; i < tile->nx; i++)
     for (int64_t j = 0; j < tile->ny; j++) {
+      const int64_t row = tile->x_begin + i, column = tile->y_begin + j;
+      if (is_symmetric && column < row) continue;
       const esp_pair_counts pair = get_pair(self, tile, counts, i, j);
-      self->information[(tile->x_begin + i) * self->y->units + tile->y_begin + j] =
-          (float)esp_compute_information(&self->table, &pair, NULL);
+      const float value = (float)esp_compute_information(&self->table, &pair, NULL);
+      self->information[row * n + column] = value;
+      if (is_symmetric) self->information[column * n + row] = value;
     }
 }
 
@@ -66,7 +71,11 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
   esp_entropy_table_init(&context.table, samples);
   for (int64_t i = 0; i < x->units * y->units; i++) information[i] = 0.0f;
   esp_sweep_pairs(comm,
-                  &(esp_sweep){.x = x, .y = y, .visit = visit_information, .context = &context});
+                  &(esp_sweep){.x = x,
+                               .y = y,
+                               .is_symmetric = x == y,
+                               .visit = visit_information,
+                               .context = &context});
   esp_allreduce_gather_f32(comm, information, x->units * y->units);
   esp_entropy_table_clear(&context.table);
   clear_context(&context);

@@ -23,9 +23,18 @@ void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep);
 /* Marginals of all ranks: (U, B-1). Collective. */
 void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t *marginals);
 
-/* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. Collective. */
+/* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. x may be y: half
+ * the work, a symmetric matrix, entropies on its diagonal. Collective. */
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                            int64_t samples, float *information);
+
+/* Mean over the targets y_t of I(x_i; x_s | y_t) = sum_c (S_c / S) I_c(x_i; x_s), c the bins of y_t
+ * and I_c from the exact counts of the S_c samples in it, corrected: conditional (U, U), on every
+ * rank, symmetric, clipped at 0 once all is added up. A target costs as many bit operations as a
+ * symmetric sweep, B times its reductions and logarithms, and a copy of a bin's samples. samples:
+ * over all ranks, > 0. Collective. */
+void esp_sweep_conditional(const esp_comm *comm, const esp_planes *x, const esp_planes *targets,
+                           int64_t samples, float *conditional);
 
 /* Correlation matrix of the codes of one set of units: (U, U), on one rank, the owner (others pass
  * NULL); rows of constant units are 0 off the diagonal, the diagonal is 1 (0 for constant units).
