@@ -8,7 +8,9 @@ extern const esp_criterion esp_criterion_wanda, esp_criterion_flap;
 extern const esp_criterion esp_criterion_leverage, esp_criterion_activation;
 extern const esp_criterion esp_criterion_random;
 extern const esp_criterion esp_criterion_magnitude;
-extern const esp_criterion esp_criterion_mi, esp_criterion_max_entropy;
+extern const esp_criterion esp_criterion_mi, esp_criterion_mi_mrmr;
+extern const esp_criterion esp_criterion_mi_jmi, esp_criterion_mi_cmim;
+extern const esp_criterion esp_criterion_max_entropy;
 extern const esp_criterion esp_criterion_set_mi;
 extern const esp_criterion esp_criterion_set_mi_forward;
 

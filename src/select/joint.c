@@ -44,7 +44,9 @@ static esp_status add_scores(esp_joint *self, const esp_evidence *reader) {
 
 esp_status esp_joint_add(esp_joint *self, const esp_evidence *reader) {
   ESP_ASSERT(self->n < self->most && reader->units == self->units);
-  const int i = self->n++;
+  const bool is_summed = self->criterion->joint && self->criterion->joint->is_summed;
+  const int i = is_summed ? 0 : self->n;
+  self->n = i + 1;
   return self->criterion->joint ? self->criterion->joint->add(reader, &self->parts[i])
                                 : add_scores(self, reader);
 }

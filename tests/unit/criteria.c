@@ -18,7 +18,7 @@ static void criterion_find_gives_every_row_of_the_table(void **state) {
   int count = 0;
   for (; esp_criteria[count]; count++)
     assert_ptr_equal(find(esp_criteria[count]->name), esp_criteria[count]);
-  assert_int_equal(count, 10);
+  assert_int_equal(count, 13);
 }
 
 static void criterion_find_names_the_nearest(void **state) {
@@ -35,6 +35,10 @@ static void criteria_need_what_they_read(void **state) {
   assert_int_equal(find("random")->needs, 0);
   assert_int_equal(find("magnitude")->needs, ESP_NEEDS_NORMS);
   assert_int_equal(find("mi")->needs, ESP_NEEDS_INFORMATION);
+  assert_int_equal(find("mi-mrmr")->needs, ESP_NEEDS_INFORMATION | ESP_NEEDS_REDUNDANCY);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(find(i ? "mi-jmi" : "mi-cmim")->needs,
+                     ESP_NEEDS_INFORMATION | ESP_NEEDS_REDUNDANCY | ESP_NEEDS_CONDITIONAL);
   assert_int_equal(find("set-mi")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC);
   assert_int_equal(find("set-mi-forward")->needs, ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP);
   assert_int_equal(find("max-entropy")->needs,

@@ -17,18 +17,24 @@ enum {
   ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
   ESP_NEEDS_METRIC = 32, // evidence.map times a root of the metric (metric.h), where there is one
   ESP_NEEDS_CODES = 64,  // evidence.covariance from joint counts, whatever --moments says
-  ESP_NEEDS_ABOUT_ZERO = 128, // evidence.covariance is E[x x^T], not centred
-  ESP_NEEDS_MOMENTS = 16      // evidence.mean, variance, norm, activation
+  ESP_NEEDS_ABOUT_ZERO = 128,  // evidence.covariance is E[x x^T], not centred
+  ESP_NEEDS_REDUNDANCY = 256,  // evidence.redundancy
+  ESP_NEEDS_CONDITIONAL = 512, // evidence.conditional, targets
+  ESP_NEEDS_MOMENTS = 16       // evidence.mean, variance, norm, activation
 };
 
 /* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns
  * `width` consecutive features (1 for neurons, the head size for heads); F = U * width. */
 typedef struct esp_evidence {
   const char *site;
-  int64_t units, width;       // U
-  int64_t upper;              // preserved features of the site above: columns of information
-  int64_t outputs;            // P, preserved outputs of the consumer: rows of map
-  const float *information;   // (F, upper) nats
+  int64_t units, width;     // U
+  int64_t upper;            // preserved features of the site above: columns of information
+  int64_t outputs;          // P, preserved outputs of the consumer: rows of map
+  const float *information; // (F, upper) nats
+  const float *redundancy;  // (F, F) nats, I(x_i;x_s), symmetric, entropies on the diagonal
+  const float *conditional; // (F, F) nats, mean of I(x_i;x_s|y) over the targets y, symmetric
+  const int64_t *targets;   // (n_targets) of the preserved features above
+  int64_t n_targets;
   const double *covariance;   // (F, F), symmetric; one triangle is read; may be singular
   const float *map;           // (P, F): how the outputs read the features
   const double *output_scale; // (P): factor of each row of map (the metric's square root), NULL: 1
@@ -56,7 +62,8 @@ typedef struct esp_criterion {
   /* Order the units from most to least important: order (U) is a permutation; keeping K units keeps
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
    * criteria pay or gain at the step when the unit goes or comes, made monotone by a running
-   * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0). Ties break by
+   * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0; mi-mrmr,
+   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by
    * the lowest unit index; greedy costs within 1e-7 of each other are ties, so that equal units tie
    * in spite of rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite,
    * a variance is negative, or (set-mi) the covariance is singular and the ridge too small. Local;
