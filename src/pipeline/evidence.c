@@ -123,9 +123,7 @@ static esp_status gather_norms(prune_job *job, int stage, site_evidence *self) {
 }
 
 static void lend_information(const prune_job *job, int stage, esp_evidence *evidence) {
-  if (job->information_stage != stage) return;
-  evidence->information = job->information.values;
-  evidence->upper = job->information.n_upper;
+  if (job->information_stage == stage) information_lend(&job->information, evidence);
 }
 
 esp_status evidence_complete_local(prune_job *job, int stage, site_evidence *self,

@@ -101,6 +101,7 @@ static esp_status gather(prune_job *job, const upper_site *above, int stream,
   self->values = ESP_NEW(float, both.units * self->n_upper);
   esp_sweep_information(job->comm, &both, &upper, job->stats->rows, self->values);
   average_noise(self);
+  information_add_pairs(job, planes, &upper, self);
   esp_planes_clear(&both);
   esp_planes_clear(&upper);
   return ESP_OK;
@@ -112,8 +113,20 @@ esp_status information_gather_reader(prune_job *job, int stage, const esp_planes
   return gather(job, &above, job->dense->n_stages + 1 + stage, planes, self);
 }
 
+void information_lend(const site_information *self, esp_evidence *evidence) {
+  evidence->information = self->values;
+  evidence->upper = self->n_upper;
+  evidence->redundancy = self->redundancy;
+  evidence->conditional = self->conditional;
+  evidence->targets = self->targets;
+  evidence->n_targets = self->n_targets;
+}
+
 void information_clear(site_information *self) {
   esp_free(&self->values);
+  esp_free(&self->redundancy);
+  esp_free(&self->conditional);
+  esp_free(&self->targets);
 }
 
 esp_status information_gather_stage(prune_job *job, int stage) {

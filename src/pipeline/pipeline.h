@@ -14,6 +14,8 @@ enum { NOISE_UNITS = 16 };
 /* Joint information of a site's features with the preserved units above it. */
 typedef struct site_information {
   float *values; // (F + noise, P) on every rank
+  float *redundancy, *conditional; // (F, F) where the criterion needs them, on every rank
+  int64_t *targets, n_targets;     // of conditional: columns of values
   int64_t features, n_upper;
   double null_level[NOISE_UNITS]; // mean information of a noise unit with the units above
 } site_information;
@@ -85,6 +87,11 @@ bool uses_own_output(const prune_job *job);
  * Collective. */
 esp_status information_gather_reader(prune_job *job, int stage, const esp_planes *planes,
                                      site_information *self);
+/* Its redundancy and conditional information as far as the criterion needs them, once values are
+ * there; planes without noise, and those of the units preserved above. Collective. */
+void information_add_pairs(prune_job *job, const esp_planes *planes, const esp_planes *upper,
+                           site_information *self);
+void information_lend(const site_information *self, esp_evidence *evidence);
 void information_clear(site_information *self);
 /* Information of a stage's planes with the units above into job->information, unless it is there.
  * Collective. */

@@ -115,8 +115,7 @@ esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self
   ESP_TRY(esp_stats_load_site(job->stats, name.text, units, choose_loads(job), &site));
   const esp_status status = gather_all(job, stage, &site, self, information, evidence);
   evidence_lend(self, units, evidence);
-  evidence->information = information->values;
-  evidence->upper = information->n_upper;
+  information_lend(information, evidence);
   esp_site_stats_clear(&site);
   if (status != ESP_OK) {
     evidence_clear(self);

@@ -110,6 +110,9 @@ static const esp_option rows[] = {
      "site's own output"},
     {"prune.ridge", ESP_OPTION_REAL, AT(ridge), "1e-3", 1e-12, 1e3, false, NULL, PRUNE, 0, "X",
      "ridge of set-mi, relative to the mean variance"},
+    {"prune.targets", ESP_OPTION_INT, AT(targets), "4", 1, 1 << 20, false, NULL, PRUNE, 0, "N",
+     "preserved units above that mi-jmi and mi-cmim condition on: those that tell most about the "
+     "site"},
     {"prune.multiple_of", ESP_OPTION_INT, AT(multiple_of), "1", 1, 1 << 20, false, NULL, PRUNE, 0,
      "N", "kept counts are multiples of it"},
     {"prune.min_keep", ESP_OPTION_INT, AT(min_keep), "1", 1, 1 << 30, false, NULL, PRUNE, 0, "N",

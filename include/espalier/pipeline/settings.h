@@ -28,7 +28,7 @@ typedef struct esp_settings {
   char *stats, *criterion, *moments, *metric, *repair, *sites, *heads, *allocation, *upper, *structure; // prune
   double sparsity, max_sparsity, ridge, repair_ridge;
   bool stability;
-  int64_t multiple_of, min_keep;
+  int64_t multiple_of, min_keep, targets;
   int64_t speed_batch, repeats; // eval
   bool speed;
   char *logits;
