@@ -171,6 +171,10 @@ bool needs_stats(const prune_job *job);
  * Collective. */
 esp_status select_whole(prune_job *job);
 esp_status mask_weights(prune_job *job);
+/* What the report should be read with: an array of texts, a new reference; and a line of the log
+ * for each. Local. */
+json_t *make_warnings(const prune_job *job);
+void log_warnings(const json_t *report);
 
 /* Write PRUNED.h5, and make its report (without times). Collective. */
 json_t *make_report(const prune_job *job);

@@ -186,7 +186,9 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   esp_phases_begin(&job->phases, "write");
   *report = make_report(job);
   ESP_TRY(write_pruned(job, *report));
-  return write_report(job, *report);
+  ESP_TRY(write_report(job, *report));
+  log_warnings(*report);
+  return ESP_OK;
 }
 
 static void clear_selection(prune_job *job) {

@@ -70,6 +70,7 @@ json_t *make_report(const prune_job *job) {
   json_object_set_new(report, "structure", json_string(settings->structure));
   if (is_unstructured(job)) report_masks(job, dense, report);
   if (job->doublings) json_object_set(report, "doublings", job->doublings);
+  json_object_set_new(report, "warnings", make_warnings(job));
   set_hash(report, "selection_checksum", job->checksum);
   json_object_set_new(report, "options",
                       esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
