@@ -7,7 +7,7 @@ llama=$(dirname -- "${BASH_SOURCE[0]}")/../models/llama
 get() { "$HELPERS/json_get" "$@"; }
 select_units() { # RANKS CRITERION OUTPUT [TARGETS]
   run "$1" prune "$llama" --stats s.h5 --sites ffn=0.5,attention=0.34,width=0.25 --criterion "$2" --repair none \
-    -o "$3" --quiet --targets "${4:-1}" >stdout
+    -o "$3" --quiet --no-stability --targets "${4:-1}" >stdout
 }
 
 run 2 collect "$llama" -d "$llama/calibration.h5" --samples 8 --micro-batch 2 -o s.h5 --quiet >/dev/null
