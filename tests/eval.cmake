@@ -1,1 +1,3 @@
 esp_mpi_test(eval eval)
+
+target_link_libraries(mpi_eval PRIVATE test_small)

@@ -1,7 +1,6 @@
-#include "espalier/eval/eval.h"
+#include "stream.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/model/forward.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -23,39 +22,62 @@ static double compute_cosine(const double *a, const double *b, int64_t n) {
   return aa > 0.0 && bb > 0.0 ? ab / sqrt(aa * bb) : 0.0;
 }
 
-typedef struct pair {
-  const esp_model *models[2];
-  esp_pass passes[2];
-  double *means[2];
-} pair;
+/* The reference goes first through a chunk and leaves its means. */
+typedef struct comparison {
+  int64_t n;            // D
+  double *means, *mean; // (samples of a chunk, D) of the reference; (D) scratch
+  int64_t done;         // samples of the chunk
+  int64_t sum;          // of cosines in 2^-40
+} comparison;
 
-/* Sum of cosines in 2^-40. */
-static int64_t score(pair *self, const esp_batch *batch) {
-  const int64_t n = self->models[0]->n_outputs, width = batch->width;
-  int64_t sum = 0;
-  for (int m = 0; m < 2; m++) esp_forward(self->models[m], batch, &self->passes[m]);
-  for (int64_t s = 0; s < batch->count; s++) {
-    const int64_t length = batch->lengths ? batch->lengths[s] : width;
-    for (int m = 0; m < 2; m++)
-      average(self->passes[m].logits + s * width * n, length, n, self->means[m]);
-    sum += llrint(compute_cosine(self->means[0], self->means[1], n) * 0x1p40);
-  }
-  return sum;
+static int64_t count_tokens(const esp_batch *batch, int64_t s) {
+  return batch->lengths ? batch->lengths[s] : batch->width;
 }
 
-static int64_t run(const esp_comm *comm, pair *self, const esp_dataset *data) {
-  const int64_t size = esp_eval_batch(data), n = (data->count + size - 1) / size;
-  const int64_t last = esp_block_begin(n, comm->size, comm->rank + 1);
-  esp_batch_buffer buffer = {0};
-  int64_t sum = 0;
-  for (int64_t i = esp_block_begin(n, comm->size, comm->rank); i < last; i++) {
-    const int64_t left = data->count - i * size;
-    esp_batch batch;
-    esp_dataset_read(data, NULL, i * size, left < size ? left : size, &buffer, &batch);
-    sum += score(self, &batch);
+static esp_status keep_means(void *context, const esp_batch *batch, const float *states) {
+  comparison *self = context;
+  for (int64_t s = 0; s < batch->count; s++)
+    average(states + s * batch->width * self->n, count_tokens(batch, s), self->n,
+            self->means + self->done++ * self->n);
+  return ESP_OK;
+}
+
+static esp_status compare(void *context, const esp_batch *batch, const float *states) {
+  comparison *self = context;
+  for (int64_t s = 0; s < batch->count; s++) {
+    average(states + s * batch->width * self->n, count_tokens(batch, s), self->n, self->mean);
+    self->sum +=
+        llrint(compute_cosine(self->means + self->done++ * self->n, self->mean, self->n) * 0x1p40);
   }
-  esp_batch_buffer_clear(&buffer);
-  return sum;
+  return ESP_OK;
+}
+
+static esp_status run_chunk(eval_stream *stream, esp_model *const models[2], int64_t i,
+                            comparison *self) {
+  self->done = 0;
+  ESP_TRY(eval_stream_visit_local(stream, models[0], i, keep_means, self));
+  self->done = 0;
+  return eval_stream_visit_local(stream, models[1], i, compare, self);
+}
+
+static esp_status run_local(const esp_comm *comm, esp_model *const models[2],
+                            const esp_dataset *data, const esp_eval_options *options,
+                            int64_t *sum) {
+  const eval_samples mine = eval_deal(comm, data);
+  const esp_model *const both[2] = {models[0], models[1]};
+  eval_stream stream;
+  eval_stream_init(&stream, &mine, both, 2, eval_state_bytes(options));
+  comparison self = {.n = models[0]->n_outputs};
+  self.means = ESP_NEW(double, stream.chunk *stream.size *self.n);
+  self.mean = ESP_NEW(double, self.n);
+  esp_status status = ESP_OK;
+  for (int64_t i = 0; i < stream.n_batches && status == ESP_OK; i += stream.chunk)
+    status = run_chunk(&stream, models, i, &self);
+  *sum = self.sum;
+  esp_free(&self.means);
+  esp_free(&self.mean);
+  eval_stream_clear(&stream);
+  return status;
 }
 
 static esp_status check(const esp_model *reference, const esp_model *model,
@@ -68,19 +90,12 @@ static esp_status check(const esp_model *reference, const esp_model *model,
                   reference->n_outputs, model->n_outputs);
 }
 
-esp_status esp_eval_cosine(const esp_comm *comm, const esp_model *reference, const esp_model *model,
-                           const esp_dataset *data, esp_quality *quality) {
-  ESP_TRY(esp_agree(comm, check(reference, model, data)));
-  pair self = {.models = {reference, model}};
-  for (int m = 0; m < 2; m++) {
-    esp_pass_init(&self.passes[m], self.models[m], esp_eval_batch(data) * data->width);
-    self.means[m] = ESP_NEW(double, model->n_outputs);
-  }
-  int64_t sum = run(comm, &self, data);
-  for (int m = 0; m < 2; m++) {
-    esp_pass_clear(&self.passes[m]);
-    esp_free(&self.means[m]);
-  }
+esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
+                           const esp_dataset *data, const esp_eval_options *options,
+                           esp_quality *quality) {
+  int64_t sum = 0;
+  ESP_TRY(esp_agree(comm, check(models[0], models[1], data)));
+  ESP_TRY(esp_agree(comm, run_local(comm, models, data, options, &sum)));
   esp_allreduce_sum_i64(comm, &sum, 1);
   *quality = (esp_quality){.samples = data->count,
                            .targets = data->count,

@@ -1,19 +1,9 @@
-#include "espalier/eval/eval.h"
-
-#include "espalier/core/memory.h"
-#include "espalier/model/forward.h"
+#include "stream.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
-enum { IMAGES = 256, TOKENS = 1024 };
 static const double largest_loss = 1e6; // nats a target: 8 million targets of it fit the sum
-
-int64_t esp_eval_batch(const esp_dataset *data) {
-  if (data->kind != ESP_DATA_TOKENS) return IMAGES;
-  return data->width < TOKENS ? TOKENS / data->width : 1;
-}
 
 /* Integer sums of one evaluation. */
 typedef struct tally {
@@ -42,12 +32,23 @@ static void add_tokens(const esp_model *model, const esp_batch *batch, const flo
   }
 }
 
-static void score(const esp_model *model, const esp_batch *batch, const float *logits,
-                  tally *sums) {
-  if (model->task == ESP_TASK_CLASSIFY)
-    add_rows(model, logits, batch->labels, batch->count, sums);
+typedef struct scoring {
+  const esp_model *model;
+  const esp_dataset *data;
+  tally sums;
+} scoring;
+
+static esp_status score(void *context, const esp_batch *batch, const float *logits) {
+  scoring *self = context;
+  if (self->model->task == ESP_TASK_CLASSIFY)
+    add_rows(self->model, logits, batch->labels, batch->count, &self->sums);
   else
-    add_tokens(model, batch, logits, model->task == ESP_TASK_LANGUAGE ? 1 : 0, sums);
+    add_tokens(self->model, batch, logits, self->model->task == ESP_TASK_LANGUAGE ? 1 : 0,
+               &self->sums);
+  if (self->sums.loss >= 0) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "%s: expected finite logits, found others; the weights are too large",
+                  self->data->path);
 }
 
 static esp_status check(const esp_model *model, const esp_dataset *data) {
@@ -59,34 +60,25 @@ static esp_status check(const esp_model *model, const esp_dataset *data) {
                   "first, then the pruned ones");
 }
 
-static esp_status run_local(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
-                            tally *sums) {
-  const int64_t size = esp_eval_batch(data), n = (data->count + size - 1) / size;
-  const int64_t last = esp_block_begin(n, comm->size, comm->rank + 1);
-  esp_batch_buffer buffer = {0};
-  esp_pass pass;
-  esp_pass_init(&pass, model, size * (data->kind == ESP_DATA_TOKENS ? data->width : 1));
-  for (int64_t i = esp_block_begin(n, comm->size, comm->rank); i < last && sums->loss >= 0; i++) {
-    const int64_t left = data->count - i * size;
-    esp_batch batch;
-    esp_dataset_read(data, NULL, i * size, left < size ? left : size, &buffer, &batch);
-    esp_forward(model, &batch, &pass);
-    score(model, &batch, pass.logits, sums);
-  }
-  esp_pass_clear(&pass);
-  esp_batch_buffer_clear(&buffer);
-  if (sums->loss >= 0) return ESP_OK;
-  return esp_fail(ESP_NUMERIC,
-                  "%s: expected finite logits, found others; the weights are too large",
-                  data->path);
+static esp_status run_local(const esp_comm *comm, esp_model *model, const esp_eval_options *options,
+                            scoring *self) {
+  const eval_samples mine = eval_deal(comm, self->data);
+  const esp_model *const models[1] = {model};
+  eval_stream stream;
+  eval_stream_init(&stream, &mine, models, 1, eval_state_bytes(options));
+  esp_status status = ESP_OK;
+  for (int64_t i = 0; i < stream.n_batches && status == ESP_OK; i += stream.chunk)
+    status = eval_stream_visit_local(&stream, model, i, score, self);
+  eval_stream_clear(&stream);
+  return status;
 }
 
-esp_status esp_eval_quality(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
-                            esp_quality *quality) {
-  tally sums = {0};
+esp_status esp_eval_quality(const esp_comm *comm, esp_model *model, const esp_dataset *data,
+                            const esp_eval_options *options, esp_quality *quality) {
+  scoring self = {.model = model, .data = data};
   ESP_TRY(esp_agree(comm, check(model, data)));
-  ESP_TRY(esp_agree(comm, run_local(comm, model, data, &sums)));
-  int64_t all[3] = {sums.targets, sums.correct, sums.loss};
+  ESP_TRY(esp_agree(comm, run_local(comm, model, options, &self)));
+  int64_t all[3] = {self.sums.targets, self.sums.correct, self.sums.loss};
   esp_allreduce_sum_i64(comm, all, 3);
   *quality =
       (esp_quality){.samples = data->count,

@@ -72,15 +72,22 @@ static esp_status check_cover(const esp_h5 *file, const char *name, int64_t size
                   (long long)sum, (long long)size, name);
 }
 
+static esp_status create_whole(esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                               hid_t type, hid_t *dataset) {
+  const esp_box whole = esp_box_whole(shape);
+  ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
+  return esp_h5_create_dataset(file, name, type, &whole, dataset);
+}
+
 static esp_status write_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,
                             const void *data) {
-  const esp_box whole = esp_box_whole(shape);
-  const int64_t element_bytes = (int64_t)esp_dtype_bytes(shape->type);
-  ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * element_bytes));
   const hid_t type = esp_h5_type_new(shape->type);
-  esp_h5_move move = {
-      .type = type, .element_bytes = element_bytes, .box = box, .writing = true, .from = data};
-  esp_status status = esp_h5_create_dataset(file, name, type, &whole, &move.dataset);
+  esp_h5_move move = {.type = type,
+                      .element_bytes = (int64_t)esp_dtype_bytes(shape->type),
+                      .box = box,
+                      .writing = true,
+                      .from = data};
+  esp_status status = create_whole(file, name, shape, type, &move.dataset);
   if (status == ESP_OK) {
     status = esp_h5_move_box(file, name, &move);
     H5Dclose(move.dataset);
@@ -112,21 +119,51 @@ esp_status esp_h5_write_root(esp_h5 *file, const char *name, const esp_h5_shape 
                    data);
 }
 
-static esp_status read_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,
-                           void *data) {
+esp_status esp_h5_allot(esp_h5 *file, const char *name, const esp_h5_shape *shape) {
+  ESP_ASSERT(file->created);
+  esp_status status = check_name(file, name);
+  if (status == ESP_OK) status = check_shape(file, name, shape);
+  ESP_TRY(esp_agree(file->comm, status));
+  ESP_TRY(esp_agree(file->comm, check_same(file, name, hash_request(name, shape, -1))));
   const hid_t type = esp_h5_type_new(shape->type);
-  esp_h5_move move = {
-      .type = type, .element_bytes = (int64_t)esp_dtype_bytes(shape->type), .box = box, .to = data};
+  hid_t dataset = -1;
+  status = create_whole(file, name, shape, type, &dataset);
+  if (status == ESP_OK) H5Dclose(dataset);
+  H5Tclose(type);
+  return status;
+}
+
+/* Open a dataset and move a box of it, in either direction. */
+static esp_status move_opened(esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                              esp_h5_move *move) {
   esp_status status = ESP_OK;
-  move.dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
-  if (move.dataset < 0)
+  move->type = esp_h5_type_new(shape->type);
+  move->element_bytes = (int64_t)esp_dtype_bytes(shape->type);
+  move->dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
+  if (move->dataset < 0)
     status =
         esp_fail(ESP_FORMAT, "%s: cannot open dataset %s: %s", file->path, name, esp_h5_reason());
   status = esp_agree(file->comm, status);
-  if (status == ESP_OK) status = esp_h5_move_box(file, name, &move);
-  if (move.dataset >= 0) H5Dclose(move.dataset);
-  H5Tclose(type);
+  if (status == ESP_OK) status = esp_h5_move_box(file, name, move);
+  if (move->dataset >= 0) H5Dclose(move->dataset);
+  H5Tclose(move->type);
   return status;
+}
+
+esp_status esp_h5_write_part(esp_h5 *file, const char *name, const esp_h5_slab *slab,
+                             const void *data) {
+  ESP_ASSERT(file->created);
+  esp_h5_shape shape;
+  ESP_TRY(esp_h5_get_shape(file, name, &shape));
+  ESP_TRY(esp_agree(file->comm, check_slab(file, name, &shape, slab)));
+  esp_h5_move move = {.box = slab_box(&shape, slab), .writing = true, .from = data};
+  return move_opened(file, name, &shape, &move);
+}
+
+static esp_status read_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,
+                           void *data) {
+  esp_h5_move move = {.box = box, .to = data};
+  return move_opened(file, name, shape, &move);
 }
 
 esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, void *data) {

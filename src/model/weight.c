@@ -118,12 +118,17 @@ void esp_model_unload(esp_model *model, int stage) {
   }
 }
 
-static esp_status load_all_local(esp_model *model) {
+esp_status esp_model_load_all_local(esp_model *model) {
   for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages; stage++)
     ESP_TRY(esp_model_load_local(model, stage));
   return ESP_OK;
 }
 
+void esp_model_unload_all(esp_model *model) {
+  for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages; stage++)
+    esp_model_unload(model, stage);
+}
+
 esp_status esp_model_load_all(const esp_comm *comm, esp_model *model) {
-  return esp_agree(comm, load_all_local(model));
+  return esp_agree(comm, esp_model_load_all_local(model));
 }

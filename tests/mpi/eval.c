@@ -1,7 +1,9 @@
 #include "mpi.h"
 
 #include "espalier/eval/eval.h"
+#include "espalier/io/file.h"
 #include "mlp.h"
+#include "small.h"
 
 static bool failed(esp_status status, esp_status code, const char *part) {
   return status == code && strstr(esp_failure_text(), part);
@@ -28,7 +30,7 @@ static void esp_eval_quality_is_right_by_hand(void **state) {
   esp_quality quality = {0};
   memcpy(data->pixels, pixels, sizeof pixels);
   memcpy(data->labels, labels, sizeof labels);
-  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &quality) == ESP_OK);
+  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &quality) == ESP_OK);
   ASSERT_ALL(quality.samples == 3 && quality.correct == 1);
   const double expected = (log1p(exp(-1.5)) + log1p(exp(1.5)) + log(2.0)) / 3.0;
   ASSERT_ALL(fabs(quality.loss_nats - expected) < 1e-6);
@@ -47,8 +49,8 @@ static void esp_eval_quality_is_that_of_one_rank(void **state) {
   for (unsigned i = 0; i < ESP_COUNT(counts); i++) {
     esp_dataset *data = mlp_data(counts[i], 6, 3);
     esp_quality all = {0}, one = {0};
-    ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &all) == ESP_OK);
-    ASSERT_ALL(esp_eval_quality(&self, model, data, &one) == ESP_OK);
+    ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &all) == ESP_OK);
+    ASSERT_ALL(esp_eval_quality(&self, model, data, NULL, &one) == ESP_OK);
     ASSERT_ALL(all.samples == counts[i] && all.samples == one.samples &&
                all.correct == one.correct && all.loss_nats == one.loss_nats);
     esp_dataset_close(&data);
@@ -71,7 +73,7 @@ static void esp_eval_quality_matches_the_naive_net(void **state) {
     naive_forward(&net, pixels, z);
     loss += log(exp(z[0]) + exp(z[1]) + exp(z[2])) - z[data->labels[s]];
   }
-  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &quality) == ESP_OK);
+  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &quality) == ESP_OK);
   ASSERT_ALL(fabs(quality.loss_nats - loss / 601.0) < 1e-5);
   esp_free(&net.parameters);
   esp_dataset_close(&data);
@@ -84,7 +86,8 @@ static void check_refused(int64_t width, int32_t classes, esp_data_kind kind, co
     esp_dataset *data = mlp_data(4, 6, 3);
     esp_quality quality;
     if (test_comm.rank == bad) data->width = width, data->classes = classes, data->kind = kind;
-    ASSERT_ALL(failed(esp_eval_quality(&test_comm, model, data, &quality), ESP_MISMATCH, part));
+    ASSERT_ALL(
+        failed(esp_eval_quality(&test_comm, model, data, NULL, &quality), ESP_MISMATCH, part));
     esp_dataset_close(&data);
   }
   esp_model_free(&model);
@@ -107,10 +110,86 @@ static void esp_eval_quality_refuses_logits_that_are_not_finite(void **state) {
   memset(data->pixels, 0, 2 * 1025);
   data->pixels[2 * 1024] = 255;
   model->weights[2].value[0] = 3e38f;
-  ASSERT_ALL(failed(esp_eval_quality(&test_comm, model, data, &quality), ESP_NUMERIC,
+  ASSERT_ALL(failed(esp_eval_quality(&test_comm, model, data, NULL, &quality), ESP_NUMERIC,
                     "expected finite logits"));
   data->pixels[2 * 1024] = 0;
-  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &quality) == ESP_OK);
+  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &quality) == ESP_OK);
+  esp_dataset_close(&data);
+  esp_model_free(&model);
+}
+
+/* Stored as bf16, so that loading makes values that unloading takes away. */
+static esp_model *open_small(const char *path) {
+  esp_model *made = small_model_new("gelu", sizes, 4, 3), *model = NULL;
+  for (int w = 0; w < made->n_weights; w++) made->weights[w].type = ESP_BF16;
+  ESP_ASSERT(small_model_save(&test_comm, made, path) == ESP_OK);
+  ESP_ASSERT(esp_model_open(&test_comm, path, &model) == ESP_OK);
+  esp_model_free(&made);
+  return model;
+}
+
+static bool holds_weights(const esp_model *model) {
+  for (int w = 0; w < model->n_weights; w++)
+    if (model->weights[w].value) return true;
+  return false;
+}
+
+/* 256 rows of 9 floats are a micro-batch; 1900 samples are 8 of them. */
+static void esp_eval_quality_is_the_same_for_any_chunk_and_leaves_no_weights(void **state) {
+  (void)state;
+  static const int64_t bytes[] = {1, 2 * 256 * 9 * 4, 3 * 256 * 9 * 4 + 1, 1 << 20, 0};
+  esp_model *model = open_small(test_path("stream.h5"));
+  esp_dataset *data = mlp_data(1900, 6, 3);
+  esp_quality first = {0}, quality = {0};
+  ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &first) == ESP_OK);
+  for (unsigned i = 0; i < ESP_COUNT(bytes); i++) {
+    const esp_eval_options options = {bytes[i]};
+    ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &options, &quality) == ESP_OK);
+    ASSERT_ALL(quality.correct == first.correct && quality.loss_nats == first.loss_nats);
+    ASSERT_ALL(!holds_weights(model));
+  }
+  esp_dataset_close(&data);
+  esp_model_free(&model);
+}
+
+/* A weight is only seen to be NaN when its stage is loaded. */
+static void esp_eval_quality_refuses_a_stored_nan(void **state) {
+  (void)state;
+  esp_model *made = small_model_new("gelu", sizes, 4, 3), *model = NULL;
+  esp_dataset *data = mlp_data(300, 6, 3);
+  esp_quality quality;
+  ASSERT_ALL(small_model_save(&test_comm, made, test_path("nan.h5")) == ESP_OK);
+  ASSERT_ALL(esp_model_open(&test_comm, test_path("nan.h5"), &model) == ESP_OK);
+  float *broken = ESP_NEW(float, esp_weight_count(&model->weights[2]));
+  broken[4] = NAN;
+  model->weights[2].stored = broken;
+  ASSERT_ALL(failed(esp_eval_quality(&test_comm, model, data, NULL, &quality), ESP_NUMERIC,
+                    model->weights[2].name));
+  esp_dataset_close(&data);
+  esp_model_free(&model);
+  esp_free(&broken);
+  esp_model_free(&made);
+}
+
+static void write_logits(const esp_comm *comm, esp_model *model, const esp_dataset *data,
+                         int64_t state_bytes, const char *path) {
+  const esp_eval_options options = {state_bytes};
+  ESP_ASSERT(esp_eval_write_logits(comm, model, data, 700, &options, path) == ESP_OK);
+}
+
+static void esp_eval_write_logits_writes_the_same_bytes_for_any_chunk(void **state) {
+  (void)state;
+  esp_model *model = open_small(test_path("logits-model.h5"));
+  esp_dataset *data = mlp_data(1900, 6, 3);
+  char *bytes[2] = {NULL, NULL};
+  int64_t count[2] = {0, 0};
+  write_logits(&test_comm, model, data, 0, test_path("logits.h5"));
+  ASSERT_ALL(esp_file_read_local(test_path("logits.h5"), &bytes[0], &count[0]) == ESP_OK);
+  write_logits(&test_comm, model, data, 1, test_path("logits1.h5"));
+  ASSERT_ALL(esp_file_read_local(test_path("logits1.h5"), &bytes[1], &count[1]) == ESP_OK);
+  ASSERT_ALL(count[0] == count[1] && memcmp(bytes[0], bytes[1], (size_t)count[0]) == 0);
+  ASSERT_ALL(!holds_weights(model));
+  for (int i = 0; i < 2; i++) esp_free(&bytes[i]);
   esp_dataset_close(&data);
   esp_model_free(&model);
 }
@@ -148,5 +227,8 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_eval_quality_is_right_by_hand),
               cmocka_unit_test(esp_eval_quality_matches_the_naive_net),
               cmocka_unit_test(esp_eval_quality_refuses_data_that_does_not_fit_on_one_rank),
               cmocka_unit_test(esp_eval_quality_refuses_logits_that_are_not_finite),
+              cmocka_unit_test(esp_eval_quality_is_the_same_for_any_chunk_and_leaves_no_weights),
+              cmocka_unit_test(esp_eval_quality_refuses_a_stored_nan),
+              cmocka_unit_test(esp_eval_write_logits_writes_the_same_bytes_for_any_chunk),
               cmocka_unit_test(esp_eval_speed_is_positive_and_equal_on_all_ranks),
               cmocka_unit_test(esp_eval_speed_takes_a_batch_larger_than_the_data))

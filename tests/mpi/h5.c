@@ -38,6 +38,43 @@ static void esp_h5_write_in_many_small_calls_gives_the_same(void **state) {
   }
 }
 
+/* One row a call, rank 0 first; the others take part without data. */
+static void esp_h5_write_part_by_part_is_read_back(void **state) {
+  (void)state;
+  const esp_h5_shape table = {ESP_I32, 2, {5, 3}};
+  esp_h5 *file;
+  int32_t found[15], row[3];
+  bool is_right = true;
+  set_path("parts.h5");
+  ASSERT_ALL(esp_h5_create(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(esp_h5_allot(file, "parts", &table) == ESP_OK);
+  for (int32_t i = 0; i < 5; i++) {
+    const esp_h5_slab slab = {0, i, i % test_comm.size == test_comm.rank};
+    for (int j = 0; j < 3; j++) row[j] = 10 * i + j;
+    ASSERT_ALL(esp_h5_write_part(file, "parts", &slab, slab.count > 0 ? row : NULL) == ESP_OK);
+  }
+  ASSERT_ALL(esp_h5_commit(&file) == ESP_OK);
+  ASSERT_ALL(esp_h5_open(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(esp_h5_read_all(file, "parts", found) == ESP_OK);
+  for (int i = 0; i < 15; i++) is_right &= found[i] == 10 * (i / 3) + i % 3;
+  ASSERT_ALL(is_right);
+  esp_h5_close(&file);
+}
+
+static void esp_h5_write_part_refuses_what_lies_outside_and_what_is_not_there(void **state) {
+  (void)state;
+  const esp_h5_shape table = {ESP_I32, 2, {5, 3}};
+  const esp_h5_slab slab = {0, 4, 2}, none = {0, 0, 0};
+  const int32_t rows[6] = {0};
+  esp_h5 *file;
+  set_path("outside.h5");
+  ASSERT_ALL(esp_h5_create(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(esp_h5_allot(file, "parts", &table) == ESP_OK);
+  ASSERT_ALL(esp_h5_write_part(file, "parts", &slab, rows) == ESP_MISMATCH);
+  ASSERT_ALL(esp_h5_write_part(file, "other", &none, NULL) == ESP_FORMAT);
+  esp_h5_close(&file);
+}
+
 static void esp_h5_write_takes_fewer_rows_than_ranks(void **state) {
   (void)state;
   const esp_h5_shape one = {ESP_I32, 2, {1, 3}};
@@ -298,6 +335,8 @@ static void esp_h5_get_shape_refuses_foreign_types_and_ranks(void **state) {
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_h5_write_is_read_back_by_every_axis),
               cmocka_unit_test(esp_h5_write_in_many_small_calls_gives_the_same),
+              cmocka_unit_test(esp_h5_write_part_by_part_is_read_back),
+              cmocka_unit_test(esp_h5_write_part_refuses_what_lies_outside_and_what_is_not_there),
               cmocka_unit_test(esp_h5_write_takes_fewer_rows_than_ranks),
               cmocka_unit_test(esp_h5_write_takes_an_empty_dataset),
               cmocka_unit_test(esp_h5_write_root_takes_every_type_and_a_scalar),

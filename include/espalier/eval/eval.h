@@ -17,20 +17,29 @@ typedef struct esp_quality {
   double cosine;    // encoders: mean over samples, with the reference
 } esp_quality;
 
-/* Evaluate on all samples, micro-batches dealt to the ranks; all weights loaded. MISMATCH: the data
- * does not fit the model; NUMERIC: a logit is not finite. Collective. */
-esp_status esp_eval_quality(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
-                            esp_quality *quality);
+/* Weights are loaded stage by stage: a rank holds one stage's, and the hidden states of as many
+ * micro-batches as the bound allows, which advance together. Fewer bytes mean more loading, and the
+ * same bits. */
+typedef struct esp_eval_options {
+  int64_t state_bytes; // of hidden states a rank, one micro-batch at least; 0: 256 MB
+} esp_eval_options;
 
-/* Cosine between the embeddings of an encoder and of a reference: means of the final states over
- * the tokens of a sequence that are not padding. MISMATCH: other sizes. Collective. */
-esp_status esp_eval_cosine(const esp_comm *comm, const esp_model *reference, const esp_model *model,
-                           const esp_dataset *data, esp_quality *quality);
+/* Evaluate on all samples, micro-batches dealt to the ranks; options may be NULL. MISMATCH: the
+ * data does not fit the model; NUMERIC: a weight or a logit is not finite. Collective. */
+esp_status esp_eval_quality(const esp_comm *comm, esp_model *model, const esp_dataset *data,
+                            const esp_eval_options *options, esp_quality *quality);
+
+/* Cosine between the embeddings of a reference, models[0], and of an encoder, models[1]: means of
+ * the final states over the tokens of a sequence that are not padding. MISMATCH: other sizes.
+ * Collective. */
+esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
+                           const esp_dataset *data, const esp_eval_options *options,
+                           esp_quality *quality);
 
 /* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or
  * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH. Collective. */
-esp_status esp_eval_write_logits(const esp_comm *comm, const esp_model *model,
-                                 const esp_dataset *data, int64_t n, const char *path);
+esp_status esp_eval_write_logits(const esp_comm *comm, esp_model *model, const esp_dataset *data,
+                                 int64_t n, const esp_eval_options *options, const char *path);
 
 /* Samples of one forward pass in evaluations: 256 images, or about a thousand tokens. Local. */
 int64_t esp_eval_batch(const esp_dataset *data);
@@ -40,8 +49,8 @@ typedef struct esp_speed_options {
   int64_t repeats; // timings a model; the median counts
 } esp_speed_options;
 
-/* Time forward passes of n models on rank 0 alone, alternately, while the others wait: images or
- * tokens a second (n), on every rank. Collective. */
+/* Time forward passes of n models, all weights loaded on rank 0, on rank 0 alone, alternately,
+ * while the others wait: images or tokens a second (n), on every rank. Collective. */
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
                     const esp_speed_options *options, double *rates);
 

@@ -46,7 +46,13 @@ void esp_h5_close(esp_h5 **file);
  */
 esp_status esp_h5_write(esp_h5 *file, const char *name, const esp_h5_shape *shape,
                         const esp_h5_slab *slab, const void *data);
-/* The same for data that rank 0 has whole; others pass NULL. */
+/* Create a dataset, and write slabs of it in any number of calls; that they cover it is the
+ * caller's to see to. data may be NULL where count is 0. IO, MISMATCH as above; FORMAT: there is no
+ * such dataset. Collective. */
+esp_status esp_h5_allot(esp_h5 *file, const char *name, const esp_h5_shape *shape);
+esp_status esp_h5_write_part(esp_h5 *file, const char *name, const esp_h5_slab *slab,
+                             const void *data);
+/* Like esp_h5_write, of data that rank 0 has whole; others pass NULL. */
 esp_status esp_h5_write_root(esp_h5 *file, const char *name, const esp_h5_shape *shape,
                              const void *data);
 /* Write / read a UTF-8 text as a fixed-length scalar string; rank 0's is written, others may pass

@@ -135,6 +135,9 @@ void esp_model_free(esp_model **model);
  * Loading twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
 esp_status esp_model_load_local(esp_model *model, int stage);
 void esp_model_unload(esp_model *model, int stage);
+/* The same of all. Local. */
+esp_status esp_model_load_all_local(esp_model *model);
+void esp_model_unload_all(esp_model *model);
 /* Load all, and agree. Collective. */
 esp_status esp_model_load_all(const esp_comm *comm, esp_model *model);
 

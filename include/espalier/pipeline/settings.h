@@ -29,7 +29,7 @@ typedef struct esp_settings {
   double sparsity, max_sparsity, ridge, repair_ridge;
   bool stability;
   int64_t multiple_of, min_keep, targets;
-  int64_t speed_batch, repeats; // eval
+  int64_t state_bytes, speed_batch, repeats; // eval
   bool speed;
   char *logits;
   int64_t sequences;
