@@ -162,10 +162,13 @@ static esp_status run_stages(collect_pass *pass) {
   esp_progress_init(&progress, "collect", "sites", pass->model->n_stages + 1);
   ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
   for (int stage = 0; stage < pass->model->n_stages; stage++) {
+    collect_layer_begin(pass, stage);
     ESP_TRY(collect_stage(pass, stage));
+    collect_layer_end(pass, stage);
     esp_progress_update(&progress, stage + 1, NULL);
   }
   esp_progress_clear(&progress);
+  ESP_TRY(collect_write_layers(pass));
   return collect_logits(pass);
 }
 
@@ -186,6 +189,7 @@ static void clear_pass(collect_pass *pass) {
   esp_free(&pass->x);
   esp_free(&pass->logits);
   esp_free(&pass->units);
+  collect_clear_layers(pass);
 }
 
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,

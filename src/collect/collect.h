@@ -19,6 +19,8 @@ typedef struct collect_pass {
   float *logits;      // (batch_rows, n_outputs) scratch
   int64_t *units;     // (n_units): logits that are measured
   int64_t n_units;
+  float *before;    // (shard->count, batch_rows, D): the stream before a layer
+  int64_t *cosines; // (layers): sums in 2^-31
 } collect_pass;
 
 /* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without
@@ -76,6 +78,14 @@ int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard
                                   const esp_collect_options *options);
 /* Compute and write it for all stages. NUMERIC, IO. Collective. */
 esp_status collect_fisher(collect_pass *pass);
+
+/* The cosine of the residual stream around each layer: call begin before a stage, end behind it,
+ * write once all stages are through. Where the stream is measured; else nothing. Local, and write
+ * collective. */
+void collect_layer_begin(collect_pass *pass, int stage);
+void collect_layer_end(collect_pass *pass, int stage);
+esp_status collect_write_layers(collect_pass *pass);
+void collect_clear_layers(collect_pass *pass);
 
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);

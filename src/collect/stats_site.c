@@ -139,6 +139,21 @@ static esp_status read_whole(esp_stats *stats, const char *site, const char *wha
   return esp_h5_read_all(stats->file, path, data);
 }
 
+esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines) {
+  const esp_h5_shape shape = {ESP_F64, 1, {n}};
+  return esp_h5_write_root(stats->file, "/layers/cosine", &shape, cosines);
+}
+
+esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines) {
+  const esp_h5_shape shape = {ESP_F64, 1, {n}};
+  if (esp_h5_has(stats->file, "/layers/cosine"))
+    return read_whole(stats, "layers", "cosine", &shape, cosines);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected the cosines of the layers, found none; collect the statistics "
+                  "again, with --width",
+                  stats->path);
+}
+
 static esp_status read_edges(esp_stats *stats, esp_site_stats *site) {
   const esp_h5_shape shape = {ESP_F32, 2, {site->features, stats->bins - 1}};
   return read_whole(stats, site->name, "edges", &shape, site->edges);

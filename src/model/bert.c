@@ -314,6 +314,7 @@ const esp_family esp_family_bert = {
     .complete = complete,
     .describe = describe,
     .resize = resize,
+    .layers_key = "num_hidden_layers",
     .init = tf_init,
     .embed = embed,
     .read = read,

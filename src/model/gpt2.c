@@ -322,6 +322,7 @@ const esp_family esp_family_gpt2 = {
     .input = ESP_DATA_TOKENS,
     .describe = describe,
     .resize = resize,
+    .layers_key = "n_layer",
     .init = init,
     .embed = embed,
     .read = read,

@@ -262,6 +262,7 @@ static bool ignores(const esp_model *model, const char *tensor) {
                                         .input = ESP_DATA_TOKENS,                   \
                                         .describe = describe,                       \
                                         .resize = llama_resize,                     \
+                                        .layers_key = "num_hidden_layers",          \
                                         .init = tf_init,                            \
                                         .embed = embed,                             \
                                         .read = read,                               \

@@ -20,6 +20,14 @@ typedef struct site_information {
   double null_level[NOISE_UNITS]; // mean information of a noise unit with the units above
 } site_information;
 
+/* Whole layers to go: instead of a selection. */
+typedef struct prune_depth {
+  bool is_chosen;
+  double sparsity; // of layers
+  int64_t n_kept, *kept;
+  double *scores; // (layers)
+} prune_depth;
+
 /* A pruning under way. */
 typedef struct prune_job {
   const esp_comm *comm;
@@ -33,6 +41,7 @@ typedef struct prune_job {
   bool has_shard;
   esp_stats *stats;
   esp_selection selection;
+  prune_depth depth;
   double *sparsity;  // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
   bool *is_fixed;    // (n_stages): the sparsity was given to the site or its kind itself
   int64_t *n_keep;   // (n_stages): what the allocation leaves
@@ -119,6 +128,20 @@ bool has_width(const prune_job *job);
 /* Select the hidden dimensions, after all other sites: fills selection, scores, sites. Collective.
  */
 esp_status select_width(prune_job *job);
+
+#define ESP_SITE_BLOCK "block"
+/* Whether whole layers go. Local. */
+bool has_depth(const prune_job *job);
+/* Choose them by --sites block, or by a criterion that ranks nothing else; then check what goes
+ * with it. USAGE. Local. */
+esp_status depth_choose(prune_job *job, double sparsity);
+esp_status depth_choose_default(prune_job *job);
+esp_status depth_check(const prune_job *job);
+/* Select the layers: fills depth, sites and checksum. Collective. */
+esp_status depth_select(prune_job *job);
+/* Write /kept/block and /scores/block. Collective. */
+esp_status depth_write(prune_job *job, esp_h5 *file);
+void depth_clear(prune_job *job);
 
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */

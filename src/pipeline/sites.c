@@ -19,6 +19,7 @@ static void list_kinds(const esp_model *model, const char *names[MAX_KINDS]) {
     if (is_new) names[n++] = model->stages[i].kind;
   }
   if (model->width.units > 0 && n < MAX_KINDS - 1) names[n++] = ESP_SITE_WIDTH;
+  if (esp_model_count_layers(model) > 0 && n < MAX_KINDS - 1) names[n++] = ESP_SITE_BLOCK;
   names[n] = NULL;
 }
 
@@ -44,6 +45,7 @@ static esp_status choose_item(prune_job *job, char *item) {
   double sparsity;
   bool found = false;
   ESP_TRY(read_sparsity(value, job->settings->sparsity, &sparsity));
+  if (strcmp(item, ESP_SITE_BLOCK) == 0) return depth_choose(job, sparsity);
   for (int i = 0; i < job->dense->n_stages; i++)
     if (is_named(&job->dense->stages[i], item)) {
       job->sparsity[i] = sparsity;
@@ -66,11 +68,14 @@ esp_status choose_sites(prune_job *job) {
   job->sparsity[n] = -1.0; // the width is cut only when it is named
   for (int i = 0; i < n; i++)
     job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
-  if (!job->settings->sites) return ESP_OK;
+  if (!job->settings->sites) {
+    ESP_TRY(depth_choose_default(job));
+    return depth_check(job);
+  }
   char *list = esp_strdup(job->settings->sites), *rest = list;
   esp_status status = ESP_OK;
   for (char *item; status == ESP_OK && (item = strtok_r(rest, ", ", &rest));)
     status = choose_item(job, item);
   esp_free(&list);
-  return status;
+  return status == ESP_OK ? depth_check(job) : status;
 }

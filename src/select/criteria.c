@@ -21,6 +21,8 @@ const esp_criterion *const esp_criteria[] = {&esp_criterion_set_mi,
                                              &esp_criterion_activation,
                                              &esp_criterion_magnitude,
                                              &esp_criterion_random,
+                                             &esp_criterion_depth_information,
+                                             &esp_criterion_depth_cosine,
                                              NULL};
 
 enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };

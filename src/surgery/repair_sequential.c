@@ -12,8 +12,9 @@
 /* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it:
  * real models have a few tokens with enormous activations. Rows of x and target are scaled by the
  * square root. */
-static void weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
-                       int64_t n_in, int64_t n_out) {
+void streams_weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
+                        const stream_fit *fit) {
+  const int64_t n_in = fit->n_in, n_out = fit->n_out;
   const int64_t d = dense->state_out;
   for (int64_t r = 0; r < rows; r++) {
     double sum = 0.0;
@@ -45,7 +46,7 @@ static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int
     for (int64_t j = 0; j < n; j++)
       self->target[r * n + j] = self->dense[i][r * dense->state_out + (kept ? kept[j] : j)] -
                                 (pruned->is_residual ? self->pruned[i][r * n + j] : 0.0f);
-  weigh_rows(self, dense, self->dense[i], all, fit->n_in, n);
+  streams_weigh_rows(self, dense, self->dense[i], all, fit);
   esp_stage_finish(job->dense, stage, &batch, self->dense[i]);
   *rows = streams_drop_padding(self, &batch, fit);
   return ESP_OK;
@@ -105,4 +106,5 @@ const esp_repair repair_sequential = {
     .summary = "least squares, then from the bottom to what is missing from the dense stream",
     .needs_covariance = true,
     .needs_data = true,
-    .apply = apply};
+    .apply = apply,
+    .apply_to_layers = layers_repair};

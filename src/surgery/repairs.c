@@ -9,8 +9,15 @@ static esp_status apply_none(esp_repair_job *job) {
   return ESP_OK;
 }
 
-const esp_repair repair_none = {
-    .name = "none", .summary = "leave the cut weights as they are", .apply = apply_none};
+static esp_status apply_none_to_layers(esp_repair_job *job, const int64_t *kept) {
+  (void)job, (void)kept;
+  return ESP_OK;
+}
+
+const esp_repair repair_none = {.name = "none",
+                                .summary = "leave the cut weights as they are",
+                                .apply = apply_none,
+                                .apply_to_layers = apply_none_to_layers};
 
 const esp_repair *const esp_repairs[] = {&repair_none, &repair_bias, &repair_least_squares,
                                          &repair_sequential, NULL};

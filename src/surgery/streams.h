@@ -42,6 +42,10 @@ struct stream_fit {
 /* Drop padding from the scratch; returns the rows that are left. Local. */
 int64_t streams_drop_padding(streams *self, const esp_batch *batch, const stream_fit *fit);
 
+/* Weigh the scratch's rows by the state (rows, state_out) that a dense stage leaves. Local. */
+void streams_weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
+                        const stream_fit *fit);
+
 /* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out.
  * Collective. */
 esp_status streams_fit(streams *self, const stream_fit *fit, json_t *report);
@@ -52,6 +56,8 @@ esp_status readers_fit(streams *self, int stage);
 /* The same for all stages with the dense stream itself, less the dimensions removed, as the pruned
  * one's. Collective. */
 esp_status readers_fit_all(esp_repair_job *job);
+/* Fit every writer of the stream that stays, whole layers having gone. Collective. */
+esp_status layers_repair(esp_repair_job *job, const int64_t *kept);
 /* Whether the width was cut. Local. */
 bool readers_are_cut(const esp_repair_job *job);
 

@@ -12,6 +12,8 @@
  * micro-batches (0, 2, ...) alone, where asked for; those of the odd-numbered ones follow
  *   /<stage>/fisher  (state_out, state_out) float32, where collected: E[g g^T], g = d log p(sampled
  * label) / d (result of the stage's consumer)
+ *   /layers/cosine   (L) float64: mean cosine of the residual stream before and after a layer,
+ * where the stream is measured
  *   /logits/units    (F) int64: which logits were measured
  * Sites are those of the model, then "logits"; where asked for, "width.<site>" is the residual
  * stream as normalised for that site, and "width.head" for the head. Sums behind mean, variance and
@@ -79,6 +81,9 @@ esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n
 /* Write the moments, and this rank's block of rows of the covariance, of the even-numbered
  * micro-batches of a site. Collective. */
 esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even);
+/* The mean cosines of the n layers. Loading: MISMATCH where they were not collected. Collective. */
+esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines);
+esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines);
 esp_status esp_stats_commit(esp_stats **stats);
 
 /* Open; FORMAT: not statistics, or damaged. Collective. */

@@ -35,6 +35,9 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
  * over all ranks, > 0. Collective. */
 void esp_sweep_conditional(const esp_comm *comm, const esp_planes *x, const esp_planes *targets,
                            int64_t samples, float *conditional);
+/* I(x_i; y_i), nats, corrected, of matched units: information (U), on every rank. Collective. */
+void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
+                       int64_t samples, double *information);
 
 /* Correlation matrix of the codes of one set of units: (U, U), on one rank, the owner (others pass
  * NULL); rows of constant units are 0 off the diagonal, the diagonal is 1 (0 for constant units).

@@ -24,6 +24,7 @@ struct esp_family {
   /* Change a copy of the configuration to `units` (n_stages + 1) units a site; the last is the
    * width, 0: as it is. */
   esp_status (*resize)(const esp_model *model, const int64_t *units, json_t *config);
+  const char *layers_key; // of the configuration: how many layers; NULL: none can go
   /* Set random initial weights. */
   void (*init)(esp_model *model, uint64_t seed);
   void (*embed)(const esp_model *model, const esp_batch *batch, float *state);

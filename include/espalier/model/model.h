@@ -162,6 +162,13 @@ void esp_model_add_reader(esp_model *model, int stage, const esp_linear *linear)
 const esp_reader *esp_model_get_readers(const esp_model *model, int stage, int *n);
 bool esp_model_has_width_axis(const esp_model *model, int weight, int axis);
 
+/* A layer of a transformer is two stages: attention.l and ffn.l. */
+enum { ESP_LAYER_STAGES = 2 };
+/* Layers that can go as a whole; 0 without a residual stream. Local. */
+int64_t esp_model_count_layers(const esp_model *model);
+/* Change a configuration to the kept ones (n, ascending) of a model's layers. Local. */
+void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t n, json_t *config);
+
 int64_t esp_model_count_parameters(const esp_model *model);
 /* Parameters that are not zero; all weights loaded. Local. */
 int64_t esp_model_count_nonzero(const esp_model *model);

@@ -17,10 +17,12 @@ enum {
   ESP_NEEDS_NORMS = 8,       // evidence.producer_norm, consumer_norm
   ESP_NEEDS_METRIC = 32, // evidence.map times a root of the metric (metric.h), where there is one
   ESP_NEEDS_CODES = 64,  // evidence.covariance from joint counts, whatever --moments says
-  ESP_NEEDS_ABOUT_ZERO = 128,  // evidence.covariance is E[x x^T], not centred
-  ESP_NEEDS_REDUNDANCY = 256,  // evidence.redundancy
-  ESP_NEEDS_CONDITIONAL = 512, // evidence.conditional, targets
-  ESP_NEEDS_MOMENTS = 16       // evidence.mean, variance, norm, activation
+  ESP_NEEDS_ABOUT_ZERO = 128,         // evidence.covariance is E[x x^T], not centred
+  ESP_NEEDS_REDUNDANCY = 256,         // evidence.redundancy
+  ESP_NEEDS_CONDITIONAL = 512,        // evidence.conditional, targets
+  ESP_NEEDS_LAYER_INFORMATION = 1024, // evidence.layer_information: the units are whole layers
+  ESP_NEEDS_LAYER_COSINE = 2048,      // evidence.layer_cosine, likewise
+  ESP_NEEDS_MOMENTS = 16              // evidence.mean, variance, norm, activation
 };
 
 /* What is known of one site. All arrays are borrowed; those not asked for are NULL. A unit owns
@@ -38,8 +40,10 @@ typedef struct esp_evidence {
   const double *covariance;   // (F, F), symmetric; one triangle is read; may be singular
   const float *map;           // (P, F): how the outputs read the features
   const double *output_scale; // (P): factor of each row of map (the metric's square root), NULL: 1
-  const double *mean, *variance, *norm;        // (F): E[x], Var(x), sqrt(sum x^2)
-  const double *activation;                    // (F): sqrt(sum over sequences of (mean |x|)^2)
+  const double *mean, *variance, *norm; // (F): E[x], Var(x), sqrt(sum x^2)
+  const double *activation;             // (F): sqrt(sum over sequences of (mean |x|)^2)
+  const double *layer_information; // (U) of layers: mean information of what it reads and leaves
+  const double *layer_cosine;      // (U) of layers: mean cosine of the two
   const double *producer_norm, *consumer_norm; // (U): Euclidean norms of the unit's weights
   bool is_fixed;   // the map will not be refitted after the cut (a tied head); set-mi's joint form
                    // reads it

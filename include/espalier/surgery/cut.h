@@ -30,4 +30,9 @@ int64_t *esp_selection_indices(const esp_selection *self, const esp_model *dense
 esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
                          esp_model **pruned);
 
+/* Make the model that lacks whole layers: kept (n, ascending) stay and are numbered anew; their
+ * weights are views of dense's, which must outlive it. FORMAT. Local, equal on all ranks. */
+esp_status esp_model_drop_layers(const esp_model *dense, const int64_t *kept, int64_t n,
+                                 esp_model **pruned);
+
 #endif

@@ -23,6 +23,9 @@ typedef struct esp_repair {
   bool needs_data_for_width; // once the width is cut
   /* Give the pruned model's consumers new values. NUMERIC, FORMAT. Collective. */
   esp_status (*apply)(esp_repair_job *job);
+  /* The same where whole layers were removed, kept (pruned layers) being left; neither selection
+   * nor statistics are read. NULL: it has nothing to fit there, and is refused. Collective. */
+  esp_status (*apply_to_layers)(esp_repair_job *job, const int64_t *kept);
 } esp_repair;
 
 /* Find; USAGE names the known ones. */

@@ -1,0 +1,166 @@
+/* --sites block: whole layers go. Each is measured by what it reads and what it leaves of the
+ * residual stream, by criteria of its own; it goes alone, since the sites of a layer that is
+ * removed need no selection. */
+#include "pipeline.h"
+
+#include "espalier/collect/sweep.h"
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/model/family.h"
+#include "espalier/select/budget.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { NEEDS_LAYERS = ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE };
+
+bool has_depth(const prune_job *job) {
+  return job->depth.is_chosen;
+}
+
+esp_status depth_choose(prune_job *job, double sparsity) {
+  if (esp_model_count_layers(job->dense) == 0)
+    return esp_fail(ESP_USAGE,
+                    "--sites block: family '%s' has no residual stream, so no whole layer can be "
+                    "left out; prune its units",
+                    job->dense->family->name);
+  job->depth.is_chosen = true;
+  job->depth.sparsity = sparsity;
+  return ESP_OK;
+}
+
+esp_status depth_choose_default(prune_job *job) {
+  if (!(job->criterion->needs & NEEDS_LAYERS)) return ESP_OK;
+  for (int i = 0; i < job->dense->n_stages; i++) job->sparsity[i] = -1.0;
+  return depth_choose(job, job->settings->sparsity);
+}
+
+esp_status depth_check(const prune_job *job) {
+  const bool ranks_layers = job->criterion->needs & NEEDS_LAYERS;
+  if (ranks_layers && !has_depth(job))
+    return esp_fail(ESP_USAGE, "criterion '%s' ranks whole layers; give --sites block",
+                    job->criterion->name);
+  if (!has_depth(job)) return ESP_OK;
+  if (!ranks_layers)
+    return esp_fail(ESP_USAGE,
+                    "--sites block: criterion '%s' does not rank whole layers; choose block or "
+                    "block-cosine",
+                    job->criterion->name);
+  for (int i = 0; i <= job->dense->n_stages; i++)
+    if (job->sparsity[i] >= 0.0)
+      return esp_fail(ESP_USAGE,
+                      "--sites block removes whole layers and goes alone; prune other sites of the "
+                      "result in a second run");
+  if (job->allocation->needs_scores)
+    return esp_fail(ESP_USAGE,
+                    "--sites block: all layers are one site, so allocation '%s' has nothing to "
+                    "share out; choose uniform",
+                    job->allocation->name);
+  if (job->repair->apply_to_layers) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--sites block: repair '%s' fits a consumer to its own units, which all stay; "
+                  "choose sequential or none",
+                  job->repair->name);
+}
+
+/* The stream as the layer that begins at a stage, or the head, reads it. */
+static esp_status load_stream(prune_job *job, int stage, esp_site_stats *site) {
+  return esp_stats_load_site(job->stats, esp_stats_name_reader(job->dense, stage).text,
+                             job->dense->width.units, ESP_LOAD_PLANES, site);
+}
+
+static double compute_mean(const double *values, int64_t n) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) sum += values[i];
+  return sum / (double)n;
+}
+
+/* A layer's input and output are those of the readers at its two ends. */
+static esp_status gather_information(prune_job *job, double *means) {
+  const int64_t n = esp_model_count_layers(job->dense), d = job->dense->width.units;
+  double *information = ESP_NEW(double, d);
+  esp_site_stats below, above;
+  esp_status status = load_stream(job, 0, &below);
+  for (int64_t l = 0; l < n && status == ESP_OK; l++) {
+    status = load_stream(job, (int)(l + 1) * ESP_LAYER_STAGES, &above);
+    if (status == ESP_OK) {
+      esp_sweep_matched(job->comm, &below.planes, &above.planes, job->stats->rows, information);
+      means[l] = compute_mean(information, d);
+    }
+    esp_site_stats_clear(&below);
+    below = above;
+  }
+  if (status == ESP_OK) esp_site_stats_clear(&below);
+  esp_free(&information);
+  return status;
+}
+
+static esp_status gather(prune_job *job, double *means) {
+  if (job->criterion->needs & ESP_NEEDS_LAYER_INFORMATION) return gather_information(job, means);
+  return esp_stats_load_layers(job->stats, esp_model_count_layers(job->dense), means);
+}
+
+static void report_layers(prune_job *job, const double *means) {
+  const int64_t n = esp_model_count_layers(job->dense);
+  const char *measure =
+      job->criterion->needs & ESP_NEEDS_LAYER_COSINE ? "cosine" : "information_nats";
+  json_t *report = json_pack("{s:s, s:s, s:I, s:I}", "site", ESP_SITE_BLOCK, "kind", ESP_SITE_BLOCK,
+                             "units", (json_int_t)n, "kept", (json_int_t)job->depth.n_kept);
+  json_t *list = json_array(), *kept = json_array();
+  for (int64_t l = 0; l < n; l++) json_array_append_new(list, json_real(means[l]));
+  for (int64_t k = 0; k < job->depth.n_kept; k++)
+    json_array_append_new(kept, json_integer(job->depth.kept[k]));
+  json_object_set_new(report, measure, json_real(compute_mean(means, n)));
+  json_object_set_new(report, "by_layer", list);
+  json_object_set_new(report, "kept_layers", kept);
+  json_array_append_new(job->sites, report);
+  esp_log_info("select block: %" PRId64 " of %" PRId64 " layers kept", job->depth.n_kept, n);
+}
+
+static void keep_layers(prune_job *job, const int64_t *order) {
+  const int64_t n = esp_model_count_layers(job->dense);
+  const esp_budget_rule rule = {
+      .sparsity = job->depth.sparsity, .multiple_of = 1, .min_keep = job->settings->min_keep};
+  job->depth.n_kept = esp_budget_uniform(&rule, n);
+  job->depth.kept = ESP_NEW(int64_t, job->depth.n_kept);
+  esp_keep_first(order, job->depth.n_kept, job->depth.kept);
+  job->checksum =
+      esp_selection_checksum(job->checksum, ESP_SITE_BLOCK, n, job->depth.kept, job->depth.n_kept);
+}
+
+/* The same sums on every rank, so every rank ranks alike. */
+esp_status depth_select(prune_job *job) {
+  const int64_t n = esp_model_count_layers(job->dense);
+  double *means = ESP_NEW(double, n);
+  int64_t *order = ESP_NEW(int64_t, n);
+  esp_phases_begin(&job->phases, "select");
+  esp_status status = gather(job, means);
+  const esp_evidence evidence = {.site = ESP_SITE_BLOCK,
+                                 .units = n,
+                                 .width = 1,
+                                 .layer_information = means,
+                                 .layer_cosine = means};
+  job->depth.scores = ESP_NEW(double, n);
+  if (status == ESP_OK)
+    status = esp_agree(job->comm, job->criterion->rank(&evidence, order, job->depth.scores));
+  if (status == ESP_OK) {
+    keep_layers(job, order);
+    report_layers(job, means);
+  }
+  esp_free(&order);
+  esp_free(&means);
+  return status;
+}
+
+esp_status depth_write(prune_job *job, esp_h5 *file) {
+  const esp_h5_shape kept = {ESP_I64, 1, {job->depth.n_kept}};
+  const esp_h5_shape scores = {ESP_F64, 1, {esp_model_count_layers(job->dense)}};
+  ESP_TRY(esp_h5_write_root(file, "/kept/" ESP_SITE_BLOCK, &kept, job->depth.kept));
+  return esp_h5_write_root(file, "/scores/" ESP_SITE_BLOCK, &scores, job->depth.scores);
+}
+
+void depth_clear(prune_job *job) {
+  esp_free(&job->depth.kept);
+  esp_free(&job->depth.scores);
+}

@@ -1,0 +1,135 @@
+/* Sequential repair of a model without some of its layers (ours): two streams from the bottom, and
+ * every writer of the residual stream that stays is fitted to what is missing from the dense
+ * stream. The last writer before a gap answers for the removed layers too: its target is the dense
+ * stream behind them. Post-norm encoders normalise behind each writer, by a norm of its own, so
+ * there a writer's target is the stream at its own depth, and the next one makes good the gap. */
+#include "streams.h"
+
+#include "espalier/collect/collect.h"
+#include "espalier/core/memory.h"
+#include "espalier/model/family.h"
+
+/* A writer of the smaller model, and the dense stage behind which the streams should agree. */
+typedef struct layer_fit {
+  stream_fit base;
+  int target;
+} layer_fit;
+
+typedef struct layer_repair {
+  streams streams;
+  const int64_t *kept;
+  int passed; // dense stages that the dense stream has gone through
+} layer_repair;
+
+static int find_own(const layer_repair *self, int stage) {
+  return (int)self->kept[stage / ESP_LAYER_STAGES] * ESP_LAYER_STAGES + stage % ESP_LAYER_STAGES;
+}
+
+static int find_target(const layer_repair *self, int stage) {
+  const esp_repair_job *job = self->streams.job;
+  if (job->dense->family->finish) return find_own(self, stage);
+  if (stage + 1 == job->pruned->n_stages) return job->dense->n_stages - 1;
+  return find_own(self, stage + 1) - 1;
+}
+
+/* Advance the dense stream of one micro-batch through the target's stage, and form x of the pruned
+ * one and what is missing from the dense stream. */
+static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
+  esp_repair_job *job = self->job;
+  const int target = ((const layer_fit *)fit)->target;
+  const int64_t n = fit->n_out;
+  esp_batch batch;
+  streams_read(self, i, &batch);
+  const int64_t all = esp_batch_count_rows(&batch);
+  ESP_TRY(esp_produce_checked(job->dense, target, &batch, self->dense[i], self->x_dense));
+  ESP_TRY(esp_produce_checked(job->pruned, fit->stage, &batch, self->pruned[i], self->x));
+  esp_stage_consume(job->dense, target, all, self->x_dense, self->dense[i]);
+  for (int64_t k = 0; k < all * n; k++) self->target[k] = self->dense[i][k] - self->pruned[i][k];
+  streams_weigh_rows(self, &job->dense->stages[target], self->dense[i], all, fit);
+  esp_stage_finish(job->dense, target, &batch, self->dense[i]);
+  *rows = streams_drop_padding(self, &batch, fit);
+  return ESP_OK;
+}
+
+/* Element (out, in) of a linear map in whichever layout. */
+static int64_t at(const esp_linear *linear, int64_t out, int64_t in) {
+  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
+}
+
+/* Between a linear map's own layout and (outputs, inputs). */
+static void copy_weights(const esp_linear *linear, float *own, float *plain, bool is_read) {
+  for (int64_t i = 0; i < linear->outputs; i++)
+    for (int64_t j = 0; j < linear->inputs; j++) {
+      float *const a = &own[at(linear, i, j)], *const b = &plain[i * linear->inputs + j];
+      *(is_read ? b : a) = *(is_read ? a : b);
+    }
+}
+
+static void store(esp_model *pruned, const esp_linear *linear, const stream_fit *fit) {
+  copy_weights(linear, esp_weight_own(&pruned->weights[linear->weight]), fit->weights, false);
+  if (!fit->bias) return;
+  float *bias = esp_weight_own(&pruned->weights[linear->bias]);
+  for (int64_t i = 0; i < linear->outputs; i++) bias[i] = fit->bias[i];
+}
+
+static esp_status fit_writer(layer_repair *self, int stage, json_t *report) {
+  esp_model *pruned = self->streams.job->pruned;
+  const esp_linear *linear = &pruned->stages[stage].consumer;
+  layer_fit fit = {.base = {.stage = stage,
+                            .n_in = linear->inputs,
+                            .n_out = linear->outputs,
+                            .weights = ESP_NEW(float, linear->outputs * linear->inputs),
+                            .bias = linear->bias >= 0 ? ESP_NEW(float, linear->outputs) : NULL,
+                            .form = form_rows},
+                   .target = find_target(self, stage)};
+  copy_weights(linear, pruned->weights[linear->weight].value, fit.base.weights, true);
+  for (int64_t i = 0; fit.base.bias && i < linear->outputs; i++)
+    fit.base.bias[i] = pruned->weights[linear->bias].value[i];
+  const esp_status status = streams_fit(&self->streams, &fit.base, report);
+  if (status == ESP_OK) store(pruned, linear, &fit.base);
+  esp_free(&fit.base.weights);
+  esp_free(&fit.base.bias);
+  return status;
+}
+
+/* The dense stream, up to a stage. */
+static esp_status pass_dense_local(layer_repair *self, int stage) {
+  esp_model *dense = self->streams.job->dense;
+  for (; self->passed < stage; self->passed++) {
+    ESP_TRY(esp_model_load_local(dense, self->passed));
+    ESP_TRY(streams_advance(&self->streams, dense, self->streams.dense, self->passed));
+    esp_model_unload(dense, self->passed);
+  }
+  return ESP_OK;
+}
+
+static esp_status load_local(layer_repair *self, int stage, int target) {
+  ESP_TRY(pass_dense_local(self, target));
+  ESP_TRY(esp_model_load_local(self->streams.job->dense, target));
+  return esp_model_load_local(self->streams.job->pruned, stage);
+}
+
+static esp_status repair_stage(layer_repair *self, int stage) {
+  esp_repair_job *job = self->streams.job;
+  const int target = find_target(self, stage);
+  json_t *report = json_object();
+  json_object_set_new(job->report, job->dense->stages[find_own(self, stage)].name, report);
+  ESP_TRY(esp_agree(job->comm, load_local(self, stage, target)));
+  esp_status status = fit_writer(self, stage, report);
+  self->passed = target + 1;
+  if (status == ESP_OK)
+    status = esp_agree(job->comm,
+                       streams_advance(&self->streams, job->pruned, self->streams.pruned, stage));
+  esp_model_unload(job->pruned, stage);
+  esp_model_unload(job->dense, target);
+  return status;
+}
+
+esp_status layers_repair(esp_repair_job *job, const int64_t *kept) {
+  layer_repair self = {.kept = kept};
+  esp_status status = streams_open(&self.streams, job);
+  for (int stage = 0; stage < job->pruned->n_stages && status == ESP_OK; stage++)
+    status = repair_stage(&self, stage);
+  streams_close(&self.streams);
+  return status;
+}
