@@ -1,4 +1,4 @@
-foreach(name cut repair repair_golden width repair_width)
+foreach(name cut repair repair_golden width repair_width layers)
   esp_mpi_test(surgery ${name})
   target_link_libraries(mpi_${name} PRIVATE test_small)
 endforeach()

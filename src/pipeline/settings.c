@@ -88,7 +88,8 @@ static const esp_option rows[] = {
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
      "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
      "later "
-     "items winning: ffn=0.25,attention,width=0.1,ffn.0=0 (default: all but width)"},
+     "items winning: ffn=0.25,attention,width=0.1,ffn.0=0 block=0.25 alone: whole "
+     "layers (default: all but width and block)"},
     {"prune.heads", ESP_OPTION_TEXT, AT(heads), "query", 1, 0, false, "query|group", PRUNE, 0,
      "NAME",
      "under grouped queries remove equally many query heads of every KV group, or whole groups"},

@@ -228,7 +228,29 @@ static void sweep_pairs_takes_fewer_tiles_than_ranks(void **state) {
   ASSERT_ALL(seen.tiles == 1 && seen.wrong == 0 && seen.times[X_UNITS - 1][0] == 1);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(sweep_information_is_the_histogram_s),
+/* Matched pairs are the diagonal of all pairs, also where one rank has all samples. */
+static void check_matched(bool idle) {
+  int64_t begin, end;
+  deal(&test_comm, idle, &begin, &end);
+  esp_planes x = make_planes(0, Y_UNITS, 4, begin, end);
+  esp_planes y = make_planes(1, Y_UNITS, MOST_BINS, begin, end);
+  float all[Y_UNITS * Y_UNITS];
+  double matched[Y_UNITS];
+  esp_sweep_information(&test_comm, &x, &y, SAMPLES, all);
+  esp_sweep_matched(&test_comm, &x, &y, SAMPLES, matched);
+  for (int u = 0; u < Y_UNITS; u++) ASSERT_ALL((float)matched[u] == all[u * Y_UNITS + u]);
+  esp_planes_clear(&x);
+  esp_planes_clear(&y);
+}
+
+static void sweep_matched_is_the_diagonal_of_all_pairs(void **state) {
+  (void)state;
+  check_matched(false);
+  check_matched(true);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(sweep_matched_is_the_diagonal_of_all_pairs),
+              cmocka_unit_test(sweep_information_is_the_histogram_s),
               cmocka_unit_test(sweep_information_of_a_constant_unit_is_zero),
               cmocka_unit_test(sweep_information_has_the_same_bits_at_any_rank_count),
               cmocka_unit_test(sweep_correlation_is_that_of_the_codes),

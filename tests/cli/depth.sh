@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Whole layers of trained models: one selection at any number of ranks, a model that opens again, a repair that helps,
+# and clear words for what does not go together.
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+models=$(cd "$(dirname -- "${BASH_SOURCE[0]}")/../models" && pwd)
+llama=$models/llama
+get() { "$HELPERS/json_get" "$@"; }
+perplexity() { get "$1.json" results 0 perplexity; }
+
+run 2 collect "$llama" -d "$llama/calibration.h5" --samples 24 -o s.h5 --quiet >/dev/null
+run 3 collect "$llama" -d "$llama/calibration.h5" --samples 24 -o s3.h5 --quiet >/dev/null
+check "cosines at any number of ranks" h5diff s.h5 s3.h5 /layers
+for criterion in block block-cosine; do
+  [[ $criterion == block ]] && counts="1 2 3 4" || counts="1 4"
+  for ranks in $counts; do
+    run $ranks prune "$llama" --stats s.h5 --sites block=0.5 --criterion $criterion --repair none -o "p$ranks.h5" \
+      --allow-idle --quiet | grep checksum >"checksum$ranks"
+    check "$criterion np$ranks: selection" cmp checksum1 "checksum$ranks"
+    check "$criterion np$ranks: the same file" h5diff p1.h5 "p$ranks.h5" /model
+  done
+done
+check "two layers are kept" test "$(h5dump -d /kept/block p1.h5 | grep -c '(0): [0-9], [0-9]$')" = 1
+must info p1.h5 --json info.json
+check "layers are numbered anew" test "$(get info.json sites 3 site 2>/dev/null || get info.json sites 3 name)" = ffn.1
+
+for repair in none sequential; do
+  must prune "$llama" --stats s.h5 -d "$llama/calibration.h5" --criterion block --sparsity 0.5 --repair $repair \
+    -o $repair.h5 --quiet
+  must eval $repair.h5 -d "$llama/heldout.h5" --no-speed --json $repair.json --quiet
+done
+check "a criterion of layers implies the site" test "$(get none.h5.report.json sites 0 kept)" = 2
+check "sequential repair helps" awk "BEGIN { exit !($(perplexity sequential) < 0.95 * $(perplexity none)) }"
+must export sequential.h5 exported --quiet
+check "export: layers" grep -q '"num_hidden_layers": 2' exported/config.json
+must eval exported -d "$llama/heldout.h5" --no-speed --json exported.json --quiet
+check "export: the same perplexity" test "$(perplexity exported)" = "$(perplexity sequential)"
+must prune "$models/bert" -d "$models/bert/calibration.h5" --samples 32 --micro-batch 4 --sites block=0.25 \
+  --criterion block-cosine -o bert.h5 --quiet
+check "without statistics, an encoder" test "$(get bert.h5.report.json sites 0 units)" -gt \
+  "$(get bert.h5.report.json sites 0 kept)"
+
+refused=(--stats s.h5 --repair none -o out/p.h5)
+expect_failure "a criterion of units" "does not rank whole layers" -- prune "$llama" "${refused[@]}" --sites block
+expect_failure "other sites" "give --sites block" -- prune "$llama" "${refused[@]}" --sites ffn --criterion block
+expect_failure "with other sites" "goes alone" -- \
+  prune "$llama" "${refused[@]}" --sites block=0.25,ffn --criterion block
+expect_failure "a repair from the statistics" "choose sequential or none" -- \
+  prune "$llama" "${refused[@]}" --repair least-squares --sites block --criterion block
+expect_failure "no residual stream" "family 'mlp' has no residual stream" -- \
+  prune "$model" --stats "$stats" --sites block --criterion block --repair none -o out/p.h5
+run 1 collect "$llama" -d "$llama/calibration.h5" --samples 16 --no-width -o n.h5 --quiet >/dev/null
+expect_failure "statistics without the stream" "--sites block needs the residual stream" -- \
+  prune "$llama" --stats n.h5 --sites block --criterion block --repair none -o out/p.h5 --allow-idle
+finish
