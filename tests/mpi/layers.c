@@ -18,6 +18,9 @@ static const char llama[] =
 static const char gpt2[] =
     "{\"model_type\": \"gpt2\", \"n_embd\": 12, \"n_layer\": 4, \"n_head\": 3, \"n_positions\": 16,"
     " \"vocab_size\": 11}";
+static const char shallow[] =
+    "{\"model_type\": \"gpt2\", \"n_embd\": 12, \"n_layer\": 1, \"n_head\": 3, \"n_positions\": 16,"
+    " \"vocab_size\": 11}";
 static const char bert[] =
     "{\"model_type\": \"bert\", \"architectures\": [\"BertForSequenceClassification\"],"
     " \"hidden_size\": 12, \"num_hidden_layers\": 4, \"num_attention_heads\": 3,"
@@ -252,9 +255,9 @@ static void bias_repair_of_layers_changes_nothing(void **state) {
 /* Nothing is missing where no layer went, so nothing changes. */
 static void sequential_repair_of_all_layers_changes_nothing(void **state) {
   (void)state;
-  static const int64_t all[4] = {0, 1, 2, 3};
+  static const int64_t all[1] = {0};
   bench self;
-  open_bench(&self, llama, all, 4);
+  open_bench(&self, shallow, all, 1);
   ASSERT_ALL(repair(&self, "sequential") == ESP_OK);
   load(&self);
   float *want = transformer_run(self.dense, &self.batch);
