@@ -47,6 +47,8 @@ expect_failure "with other sites" "goes alone" -- \
   prune "$llama" "${refused[@]}" --sites block=0.25,ffn --criterion block
 expect_failure "a repair from the statistics" "choose sequential or none" -- \
   prune "$llama" "${refused[@]}" --repair least-squares --sites block --criterion block
+expect_failure "an allocation over sites" "nothing to share out" -- \
+  prune "$llama" "${refused[@]}" --sites block --criterion block --allocation global
 expect_failure "no residual stream" "family 'mlp' has no residual stream" -- \
   prune "$model" --stats "$stats" --sites block --criterion block --repair none -o out/p.h5
 run 1 collect "$llama" -d "$llama/calibration.h5" --samples 16 --no-width -o n.h5 --quiet >/dev/null
