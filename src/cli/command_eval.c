@@ -42,7 +42,6 @@ static void set_quality(const esp_model *model, const esp_dataset *data, const e
 static json_t *describe(const esp_model *model) {
   json_t *row = json_pack("{s:s, s:s, s:I}", "model", model->path, "family", model->family->name,
                           "parameters", (json_int_t)esp_model_count_parameters(model));
-  json_object_set_new(row, "nonzero_parameters", json_integer(esp_model_count_nonzero(model)));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   static const char *const copied[] = {"criterion", "repair", "sparsity_asked",
                                        "selection_checksum", "structure"};
@@ -73,6 +72,9 @@ static esp_status measure_quality(const command_input *input, esp_model **models
   for (int i = 0; i < input->n_arguments; i++) {
     json_t *row = describe(models[i]);
     json_array_append_new(results, row);
+    int64_t nonzero;
+    ESP_TRY(esp_agree(input->comm, esp_model_count_nonzero_local(models[i], &nonzero)));
+    json_object_set_new(row, "nonzero_parameters", json_integer(nonzero));
     ESP_TRY(measure(input, models, i, data, row));
   }
   return ESP_OK;

@@ -152,12 +152,21 @@ int64_t esp_model_count_parameters(const esp_model *model) {
   return count;
 }
 
-int64_t esp_model_count_nonzero(const esp_model *model) {
+static int64_t count_nonzero(const esp_weight *weight) {
   int64_t count = 0;
-  for (int i = 0; i < model->n_weights; i++)
-    for (int64_t j = 0; j < esp_weight_count(&model->weights[i]); j++)
-      count += model->weights[i].value[j] != 0.0f;
+  for (int64_t j = 0; j < esp_weight_count(weight); j++) count += weight->value[j] != 0.0f;
   return count;
+}
+
+esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count) {
+  *count = 0;
+  for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages; stage++) {
+    ESP_TRY(esp_model_load_local(model, stage));
+    for (int i = 0; i < model->n_weights; i++)
+      if (model->weights[i].stage == stage) *count += count_nonzero(&model->weights[i]);
+    esp_model_unload(model, stage);
+  }
+  return ESP_OK;
 }
 
 static bool has_weight(const esp_slice *slices, int n, int weight) {

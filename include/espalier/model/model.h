@@ -171,7 +171,7 @@ void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t
 
 int64_t esp_model_count_parameters(const esp_model *model);
 /* Parameters that are not zero; all weights loaded. Local. */
-int64_t esp_model_count_nonzero(const esp_model *model);
+esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count);
 /* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
 bool esp_model_is_prunable(const esp_model *model, int weight);
 int64_t esp_model_count_prunable(const esp_model *model);
