@@ -214,7 +214,8 @@ static void clear_selection(prune_job *job) {
   job->allocated = NULL;
   depth_clear(job);
   if (job->selection.kept) esp_selection_clear(&job->selection);
-  json_array_clear(job->sites);
+  json_decref(job->sites); // a report may hold the old ones
+  job->sites = json_array();
   json_object_clear(job->stability);
   job->checksum = 0;
 }

@@ -170,7 +170,7 @@ int64_t esp_model_count_layers(const esp_model *model);
 void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t n, json_t *config);
 
 int64_t esp_model_count_parameters(const esp_model *model);
-/* Parameters that are not zero; all weights loaded. Local. */
+/* Parameters that are not zero; loads stage by stage. Local. */
 esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count);
 /* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
 bool esp_model_is_prunable(const esp_model *model, int weight);
