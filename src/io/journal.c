@@ -1,0 +1,210 @@
+#include "espalier/io/journal.h"
+
+#include "espalier/core/interrupt.h"
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "journal_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char description_name[] = "espalier-journal-1";
+
+/* On ranks above 0 the file is not open, but its records are listed. */
+struct esp_journal {
+  const esp_comm *comm; // borrowed
+  char *output;         // owned
+  char *description;    // rank 0: JSON text, owned
+  bool is_resumed;
+  journal_file file;
+};
+
+static char *dump_value(const json_t *value) {
+  char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+  char *copy = esp_strdup(text ? text : "nothing");
+  free(text);
+  return copy;
+}
+
+/* "key: OLD then, NEW now" of the first member that differs; NULL if none does. */
+static char *find_difference(const json_t *old, const json_t *new, const char *key) {
+  if (json_equal(old, new)) return NULL;
+  const char *member;
+  const json_t *value;
+  char *found = NULL;
+  if (json_is_object(old) && json_is_object(new)) {
+    json_object_foreach((json_t *)(uintptr_t) new, member, value) if (!found) found =
+        find_difference(json_object_get(old, member), value, member);
+    json_object_foreach((json_t *)(uintptr_t)old, member, value) if (!found) found =
+        find_difference(value, json_object_get(new, member), member);
+    return found;
+  }
+  char *then = dump_value(old), *now = dump_value(new);
+  found = esp_format("%s was %s then and is %s now", key, then, now);
+  esp_free(&then);
+  esp_free(&now);
+  return found;
+}
+
+static esp_status compare_descriptions(const esp_journal *self, const char *found) {
+  json_t *old = json_loads(found, 0, NULL), *new = json_loads(self->description, 0, NULL);
+  char *difference = find_difference(old, new, "description");
+  esp_status status = ESP_OK;
+  if (difference)
+    status = esp_fail(ESP_MISMATCH,
+                      "%s: there is an interrupted run of another command: %s; give the old "
+                      "options to go on with it, or --restart to begin again",
+                      self->file.path, difference);
+  esp_free(&difference);
+  json_decref(old);
+  json_decref(new);
+  return status;
+}
+
+static esp_status begin(esp_journal *self) {
+  ESP_TRY(journal_file_empty(&self->file));
+  return journal_file_append(&self->file, description_name, self->description,
+                             (int64_t)strlen(self->description));
+}
+
+/* What is there is described by its first record; without, nothing of it can be used. */
+static esp_status take_over(esp_journal *self, bool restart) {
+  const journal_file *file = &self->file;
+  if (restart || file->count == 0 || strcmp(file->records[0].name, description_name) != 0) {
+    if (!restart && file->is_torn)
+      esp_log_warn("%s is damaged from its beginning; beginning again", file->path);
+    return begin(self);
+  }
+  char *found = ESP_NEW(char, file->records[0].bytes + 1);
+  esp_status status = journal_file_read(file, &file->records[0], found);
+  if (status == ESP_OK) status = compare_descriptions(self, found);
+  esp_free(&found);
+  if (status == ESP_OK && file->is_torn)
+    esp_log_info("%s: what follows record %d was torn and is done again", file->path, file->count);
+  return status;
+}
+
+static esp_status open_local(esp_journal *self, const char *path, const json_t *description,
+                             bool restart) {
+  char *text = json_dumps(description, JSON_COMPACT | JSON_SORT_KEYS);
+  self->description = esp_strdup(text);
+  free(text);
+  ESP_TRY(journal_file_open(path, &self->file));
+  return take_over(self, restart);
+}
+
+/* Ranks above 0 learn the list. */
+static void share_list(esp_journal *self) {
+  journal_file *file = &self->file;
+  int count = file->count;
+  esp_bcast(self->comm, &count, sizeof count, 0);
+  for (int i = 0; i < count; i++) {
+    char *name = self->comm->rank == 0 ? esp_strdup(file->records[i].name) : NULL;
+    int64_t bytes = self->comm->rank == 0 ? file->records[i].bytes : 0;
+    esp_bcast_text(self->comm, &name, 0);
+    esp_bcast(self->comm, &bytes, sizeof bytes, 0);
+    if (self->comm->rank != 0) journal_file_list(file, name, 0, bytes);
+    esp_free(&name);
+  }
+}
+
+static void free_journal(esp_journal **journal) {
+  journal_file_close(&(*journal)->file);
+  esp_free(&(*journal)->output);
+  esp_free(&(*journal)->description);
+  esp_free(journal);
+}
+
+esp_status esp_journal_open(const esp_comm *comm, const char *output, const json_t *description,
+                            bool restart, esp_journal **journal) {
+  esp_journal *self = ESP_NEW(esp_journal, 1);
+  *self = (esp_journal){.comm = comm, .output = esp_strdup(output), .file = {.fd = -1}};
+  char *path = esp_format("%s.journal", output);
+  esp_status status = comm->rank == 0 ? open_local(self, path, description, restart) : ESP_OK;
+  status = esp_agree(comm, status);
+  esp_free(&path);
+  *journal = self;
+  if (status == ESP_OK) {
+    share_list(self);
+    self->is_resumed = self->file.count > 1;
+  } else {
+    free_journal(journal);
+  }
+  return status;
+}
+
+bool esp_journal_is_resumed(const esp_journal *journal) {
+  return journal->is_resumed;
+}
+
+bool esp_journal_is_kept(const esp_journal *journal, esp_status status) {
+  return status == ESP_INTERRUPTED || (status != ESP_OK && journal->is_resumed);
+}
+
+void esp_journal_close(esp_journal **journal, esp_status status) {
+  if (!*journal) return;
+  if ((*journal)->comm->rank == 0 && !esp_journal_is_kept(*journal, status))
+    unlink((*journal)->file.path);
+  free_journal(journal);
+}
+
+esp_status esp_journal_restart(esp_journal *journal) {
+  const bool is_root = journal->comm->rank == 0;
+  ESP_TRY(esp_agree(journal->comm, is_root ? begin(journal) : ESP_OK));
+  journal->is_resumed = false;
+  while (!is_root && journal->file.count > 1)
+    esp_free(&journal->file.records[--journal->file.count].name);
+  return ESP_OK;
+}
+
+int esp_journal_count(const esp_journal *journal) {
+  return journal->file.count - 1;
+}
+
+const char *esp_journal_name(const esp_journal *journal, int i) {
+  return journal->file.records[i + 1].name;
+}
+
+static const journal_record *find(const esp_journal *journal, const char *name) {
+  for (int i = 1; i < journal->file.count; i++)
+    if (strcmp(journal->file.records[i].name, name) == 0) return &journal->file.records[i];
+  return NULL;
+}
+
+int64_t esp_journal_find(const esp_journal *journal, const char *name) {
+  const journal_record *record = find(journal, name);
+  return record ? record->bytes : -1;
+}
+
+esp_status esp_journal_read(esp_journal *journal, const char *name, void *data) {
+  const journal_record *record = find(journal, name);
+  ESP_ASSERT(record);
+  const bool is_root = journal->comm->rank == 0;
+  ESP_TRY(
+      esp_agree(journal->comm, is_root ? journal_file_read(&journal->file, record, data) : ESP_OK));
+  esp_bcast(journal->comm, data, record->bytes, 0);
+  return ESP_OK;
+}
+
+esp_status esp_journal_append(esp_journal *journal, const char *name, const void *data,
+                              int64_t bytes) {
+  ESP_ASSERT(!find(journal, name));
+  const bool is_root = journal->comm->rank == 0;
+  ESP_TRY(esp_agree(journal->comm,
+                    is_root ? journal_file_append(&journal->file, name, data, bytes) : ESP_OK));
+  if (!is_root) journal_file_list(&journal->file, name, 0, bytes);
+  return ESP_OK;
+}
+
+esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done) {
+  int seen = esp_interrupt_seen();
+  MPI_Allreduce(MPI_IN_PLACE, &seen, 1, MPI_INT, MPI_MAX, journal->comm->mpi);
+  if (!seen) return ESP_OK;
+  return esp_fail(ESP_INTERRUPTED,
+                  "%s: asked to stop by a signal, %s; give the same command again and it goes on "
+                  "from there",
+                  journal->output, done);
+}
