@@ -150,38 +150,42 @@ static esp_status probe_local(const char *path, int64_t *bytes) {
   return status;
 }
 
-static esp_status see_same_local(const esp_h5 *file, int64_t bytes) {
+static esp_status see_same_local(const esp_h5 *file, const char *path, int64_t bytes) {
   struct stat about;
-  if (access(file->path, R_OK) != 0 || stat(file->path, &about) != 0)
+  if (access(path, R_OK) != 0 || stat(path, &about) != 0)
     return esp_fail(ESP_IO,
                     "rank %d cannot open %s: %s; give a path on a file system that all nodes share",
-                    file->comm->rank, file->path, strerror(errno));
+                    file->comm->rank, path, strerror(errno));
   if (about.st_size == bytes) return ESP_OK;
   return esp_fail(
       ESP_IO,
       "%s has %lld bytes on rank %d and %lld on rank 0; give a path on a file system that "
       "all nodes share",
-      file->path, (long long)about.st_size, file->comm->rank, (long long)bytes);
+      path, (long long)about.st_size, file->comm->rank, (long long)bytes);
 }
 
-static esp_status open_file(esp_h5 *file) {
+static esp_status open_library_file(esp_h5 *file, const char *path, unsigned flags) {
+  const hid_t access_list = new_access(file->comm);
+  file->id = H5Fopen(path, flags, access_list);
+  H5Pclose(access_list);
+  esp_status status = ESP_OK;
+  if (file->id < 0) status = esp_fail(ESP_FORMAT, "cannot open %s: %s", path, esp_h5_reason());
+  return esp_agree(file->comm, status);
+}
+
+static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
   int64_t bytes = 0;
-  esp_status status = file->comm->rank == 0 ? probe_local(file->path, &bytes) : ESP_OK;
+  esp_status status = file->comm->rank == 0 ? probe_local(path, &bytes) : ESP_OK;
   ESP_TRY(esp_agree(file->comm, status));
   esp_bcast(file->comm, &bytes, sizeof bytes, 0);
-  ESP_TRY(esp_agree(file->comm, see_same_local(file, bytes)));
-  const hid_t access_list = new_access(file->comm);
-  file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access_list);
-  H5Pclose(access_list);
-  if (file->id < 0)
-    status = esp_fail(ESP_FORMAT, "cannot open %s: %s", file->path, esp_h5_reason());
-  return esp_agree(file->comm, status);
+  ESP_TRY(esp_agree(file->comm, see_same_local(file, path, bytes)));
+  return open_library_file(file, path, flags);
 }
 
 esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
   *file = new_file(comm, path);
-  const esp_status status = open_file(*file);
+  const esp_status status = open_file(*file, path, H5F_ACC_RDONLY);
   if (status != ESP_OK) esp_h5_close(file);
   return status;
 }
@@ -193,13 +197,58 @@ static esp_status close_library_file(esp_h5 *file) {
 }
 
 /* Flushing makes every rank's node write its pages; closing alone does not. */
-static esp_status flush_library_file(const esp_h5 *file) {
-  if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) >= 0) return ESP_OK;
-  return esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
+esp_status esp_h5_flush(esp_h5 *file) {
+  esp_status status = ESP_OK;
+  if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
+    status = esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
+  return esp_agree(file->comm, status);
+}
+
+esp_status esp_h5_lay_out(const esp_comm *comm, const char *path, esp_h5 **file) {
+  ESP_TRY(esp_h5_create(comm, path, file));
+  (*file)->phase = H5_PHASE_LAY_OUT;
+  return ESP_OK;
+}
+
+/* A file that was closed once and has had no structure changed since ends in the same bytes whether
+ * or not it is closed and opened in between. */
+static esp_status reopen(esp_h5 *file, const char *partial) {
+  ESP_TRY(esp_h5_flush(file));
+  ESP_TRY(esp_agree(file->comm, close_library_file(file)));
+  return open_library_file(file, partial, H5F_ACC_RDWR);
+}
+
+esp_status esp_h5_fill(esp_h5 *file) {
+  ESP_ASSERT(file->phase == H5_PHASE_LAY_OUT);
+  char *partial = esp_output_partial(file->path);
+  const esp_status status = reopen(file, partial);
+  file->phase = H5_PHASE_FILL;
+  esp_free(&partial);
+  return status;
+}
+
+esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **file) {
+  esp_h5_init_library();
+  *file = new_file(comm, path);
+  char *partial = esp_output_partial(path);
+  esp_status status = open_file(*file, partial, H5F_ACC_RDWR);
+  if (status == ESP_OK && comm->rank == 0) (*file)->fd = open(partial, O_RDWR);
+  esp_free(&partial);
+  (*file)->phase = H5_PHASE_FILL;
+  if (status == ESP_OK)
+    (*file)->created = true;
+  else
+    esp_h5_close(file);
+  return status;
+}
+
+void esp_h5_keep(esp_h5 **file) {
+  if (*file) (*file)->created = false; // nothing to remove
+  esp_h5_close(file);
 }
 
 static esp_status commit(esp_h5 *file) {
-  ESP_TRY(esp_agree(file->comm, flush_library_file(file)));
+  ESP_TRY(esp_h5_flush(file));
   ESP_TRY(esp_agree(file->comm, close_library_file(file)));
   if (file->fd >= 0) esp_output_trim(file->fd);
   file->created = false; // nothing is left to remove

@@ -7,12 +7,16 @@
 
 #include <hdf5.h>
 
+/* What writing a dataset means: make it and write, only make it, or only write. */
+typedef enum h5_phase { H5_PHASE_WRITE, H5_PHASE_LAY_OUT, H5_PHASE_FILL } h5_phase;
+
 struct esp_h5 {
   const esp_comm *comm; // borrowed
   char *path;           // owned
   hid_t id;             // -1: not open
   int fd;               // of a created file on rank 0, to set space aside; else -1
   bool created;
+  h5_phase phase;
   int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
   int64_t call_bytes; // most that a rank moves in one collective call

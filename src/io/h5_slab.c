@@ -72,11 +72,20 @@ static esp_status check_cover(const esp_h5 *file, const char *name, int64_t size
                   (long long)sum, (long long)size, name);
 }
 
-static esp_status create_whole(esp_h5 *file, const char *name, const esp_h5_shape *shape,
-                               hid_t type, hid_t *dataset) {
+/* Make the dataset, or find the one that the layout has. */
+static esp_status get_dataset(esp_h5 *file, const char *name, const esp_h5_shape *shape, hid_t type,
+                              hid_t *dataset) {
   const esp_box whole = esp_box_whole(shape);
-  ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
-  return esp_h5_create_dataset(file, name, type, &whole, dataset);
+  if (file->phase != H5_PHASE_FILL) {
+    ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
+    return esp_h5_create_dataset(file, name, type, &whole, dataset);
+  }
+  ESP_TRY(esp_h5_expect_shape(file, name, shape));
+  *dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
+  esp_status status = ESP_OK;
+  if (*dataset < 0)
+    status = esp_fail(ESP_IO, "%s: cannot open dataset %s: %s", file->path, name, esp_h5_reason());
+  return esp_agree(file->comm, status);
 }
 
 static esp_status write_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,
@@ -87,9 +96,9 @@ static esp_status write_box(esp_h5 *file, const char *name, const esp_h5_shape *
                       .box = box,
                       .writing = true,
                       .from = data};
-  esp_status status = create_whole(file, name, shape, type, &move.dataset);
+  esp_status status = get_dataset(file, name, shape, type, &move.dataset);
   if (status == ESP_OK) {
-    status = esp_h5_move_box(file, name, &move);
+    if (file->phase != H5_PHASE_LAY_OUT) status = esp_h5_move_box(file, name, &move);
     H5Dclose(move.dataset);
   }
   H5Tclose(type);
@@ -127,7 +136,7 @@ esp_status esp_h5_allot(esp_h5 *file, const char *name, const esp_h5_shape *shap
   ESP_TRY(esp_agree(file->comm, check_same(file, name, hash_request(name, shape, -1))));
   const hid_t type = esp_h5_type_new(shape->type);
   hid_t dataset = -1;
-  status = create_whole(file, name, shape, type, &dataset);
+  status = get_dataset(file, name, shape, type, &dataset);
   if (status == ESP_OK) H5Dclose(dataset);
   H5Tclose(type);
   return status;

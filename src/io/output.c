@@ -65,10 +65,11 @@ static esp_status check_space(const char *path, const char *folder, int64_t byte
 }
 
 static esp_status remove_stale(const char *path) {
-  char *partial = esp_output_partial(path);
+  char *partial = esp_output_partial(path), *journal = esp_format("%s.journal", path);
   esp_status status = ESP_OK;
-  if (unlink(partial) != 0 && errno != ENOENT)
+  if (access(journal, F_OK) != 0 && unlink(partial) != 0 && errno != ENOENT)
     status = fail_write(path, "removing an old .partial");
+  esp_free(&journal);
   esp_free(&partial);
   return status;
 }

@@ -33,6 +33,21 @@ typedef struct esp_h5_slab {
 esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file);
 esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file);
 
+/* Files that survive a kill: first the layout is made, then data are put in place, and the library
+ * has no structures of its own left to write, so that the file is readable at any moment.
+ * esp_h5_lay_out: like esp_h5_create, but until esp_h5_fill the writing functions only make
+ * datasets (data are not looked at; texts are written). esp_h5_fill: close and open again; from now
+ * on they put data into datasets that are there (MISMATCH: of another shape). esp_h5_open_partial:
+ * go on filling PATH.partial of a run that ended; what esp_h5_open says. On failure the file is
+ * closed, and a made one removed. Collective. */
+esp_status esp_h5_lay_out(const esp_comm *comm, const char *path, esp_h5 **file);
+esp_status esp_h5_fill(esp_h5 *file);
+esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **file);
+/* Bring what was written to disk, on all nodes. IO. Collective. */
+esp_status esp_h5_flush(esp_h5 *file);
+/* Close and leave PATH.partial behind, to be gone on with. Collective. */
+void esp_h5_keep(esp_h5 **file);
+
 /* Finish a created file: close, flush to disk, rename to PATH. IO: nothing is left under either
  * name. *file becomes NULL. Collective. */
 esp_status esp_h5_commit(esp_h5 **file);
