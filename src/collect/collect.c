@@ -69,8 +69,21 @@ static esp_status write_half(collect_pass *pass, const site_sums *sums, const ch
   return status;
 }
 
+/* All that a finished site leaves to do: its source may take the states on. */
+static esp_status pass_by_local(collect_pass *pass, collect_source source, int stage) {
+  for (int64_t i = 0; i < pass->shard->count; i++) {
+    int64_t rows;
+    ESP_TRY(source(pass, stage, i, &rows));
+  }
+  return ESP_OK;
+}
+
 static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
+  if (collect_is_done(pass, site->name))
+    return sources.run == sources.look
+               ? ESP_OK
+               : esp_agree(pass->comm, pass_by_local(pass, sources.run, stage));
   collect_scale scale;
   site_sums sums = {0};
   collect_scale_init(&scale, site->features);
@@ -87,6 +100,7 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
     site_sums_give_all(&sums, pass, site);
     status = esp_stats_write_site(pass->stats, site);
   }
+  if (status == ESP_OK) status = collect_mark_done(pass, site->name);
   site_sums_clear(&sums);
   collect_scale_clear(&scale);
   return status;
@@ -132,16 +146,14 @@ static esp_status collect_logits(collect_pass *pass) {
   const int head = pass->model->n_stages;
   ESP_TRY(esp_agree(pass->comm, esp_model_load_local(pass->model, head)));
   ESP_TRY(collect_choose_logits(pass));
+  const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
+  ESP_TRY(esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units));
   esp_site_stats site;
   esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->options->bins);
   esp_status status = collect_stream(pass, head);
   if (status == ESP_OK) status = collect_site(pass, sources, head, &site, false);
   esp_model_unload(pass->model, head);
   esp_site_stats_clear(&site);
-  const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
-  if (status == ESP_OK)
-    status =
-        esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units);
   return status;
 }
 
@@ -159,6 +171,7 @@ static esp_status embed_local(collect_pass *pass) {
 
 static esp_status run_stages(collect_pass *pass) {
   esp_progress progress;
+  if (collect_has_sites(pass)) return ESP_OK;
   esp_progress_init(&progress, "collect", "sites", pass->model->n_stages + 1);
   ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
   for (int stage = 0; stage < pass->model->n_stages; stage++) {
@@ -203,12 +216,10 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));
   json_object_set_new(meta, ESP_META_FISHER,
                       json_integer(collect_count_fisher_rows(model, shard, options)));
-  ESP_TRY(esp_stats_create(comm, path, meta, shard, &pass.stats));
+  ESP_TRY(collect_begin(&pass, meta, path));
   init_pass(&pass);
   esp_status status = run_stages(&pass);
   if (status == ESP_OK) status = collect_fisher(&pass);
   clear_pass(&pass);
-  if (status == ESP_OK) return esp_stats_commit(&pass.stats);
-  esp_stats_close(&pass.stats);
-  return status;
+  return collect_end(&pass, status);
 }

@@ -3,6 +3,7 @@
 #define ESPALIER_SRC_COLLECT_COLLECT_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/io/journal.h"
 #include "espalier/linalg/exact.h"
 
 /* A pass under way: hidden states of this rank's micro-batches, one row of floats a sample. */
@@ -12,16 +13,32 @@ typedef struct collect_pass {
   esp_shard *shard;
   const esp_collect_options *options;
   esp_stats *stats;
-  bool has_width;     // the residual stream is measured too
-  int64_t batch_rows; // rows of a full micro-batch
-  float **states;     // (shard->count): (batch_rows, max_state) each
-  float *x;           // (batch_rows, widest site) scratch
-  float *logits;      // (batch_rows, n_outputs) scratch
-  int64_t *units;     // (n_units): logits that are measured
+  esp_journal *journal; // what is finished
+  bool has_width;       // the residual stream is measured too
+  int64_t batch_rows;   // rows of a full micro-batch
+  float **states;       // (shard->count): (batch_rows, max_state) each
+  float *x;             // (batch_rows, widest site) scratch
+  float *logits;        // (batch_rows, n_outputs) scratch
+  int64_t *units;       // (n_units): logits that are measured
   int64_t n_units;
   float *before;    // (shard->count, batch_rows, D): the stream before a layer
   int64_t *cosines; // (layers): sums in 2^-31
 } collect_pass;
+
+/* Open the statistics (meta is taken over) and their journal: those of an interrupted run, or new
+ * ones laid out. On failure nothing is open. Collective. */
+esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path);
+/* Whether a unit of work is finished: a site, or "fisher " and a stage. Local, equal on all ranks.
+ */
+bool collect_is_done(const collect_pass *pass, const char *unit);
+/* Whether all that a pass up to the logits makes is finished. Local, equal on all ranks. */
+bool collect_has_sites(const collect_pass *pass);
+/* Bring a finished unit to disk and note it. IO, INTERRUPTED. Collective. */
+esp_status collect_mark_done(collect_pass *pass, const char *unit);
+/* Finish the file; after a failure remove what there is, but for INTERRUPTED. Collective. */
+esp_status collect_end(collect_pass *pass, esp_status status);
+/* Name the unit of work of a stage's Fisher information. Local. */
+esp_site_name collect_name_fisher(const esp_model *model, int stage);
 
 /* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without
  * padding. NUMERIC. Local. */

@@ -220,8 +220,23 @@ static esp_status write_mean(const fisher_pass *self, int stage, const esp_exact
   return status;
 }
 
+/* All that a finished stage leaves to do: gradients go on to the state before it. */
+static void pass_by(fisher_pass *self, int stage) {
+  for (int64_t i = 0; i < self->n; i++) {
+    esp_batch batch;
+    const esp_stage_backward backward = find_stage(self, stage, i, &batch);
+    esp_stage_finish_backward(&backward, self->dstates[i]);
+    if (stage > 0) esp_stage_consume_backward(&backward, self->dstates[i]);
+  }
+}
+
 static esp_status gather_stage(fisher_pass *self, int stage) {
-  const collect_pass *pass = self->pass;
+  collect_pass *pass = self->pass;
+  const esp_site_name name = collect_name_fisher(pass->model, stage);
+  if (collect_is_done(pass, name.text)) {
+    pass_by(self, stage);
+    return ESP_OK;
+  }
   const int64_t n = pass->model->stages[stage].state_out;
   double *rms = ESP_NEW(double, n);
   esp_exact sums;
@@ -230,6 +245,7 @@ static esp_status gather_stage(fisher_pass *self, int stage) {
   esp_status status = esp_agree(pass->comm, add_local(self, stage, &sums));
   if (status == ESP_OK) status = esp_exact_reduce(pass->comm, &sums);
   if (status == ESP_OK) status = write_mean(self, stage, &sums);
+  if (status == ESP_OK) status = collect_mark_done(pass, name.text);
   esp_exact_clear(&sums);
   esp_free(&rms);
   return status;
@@ -254,7 +270,7 @@ static esp_status run(fisher_pass *self) {
 esp_status collect_fisher(collect_pass *pass) {
   const int64_t rows = collect_count_fisher_rows(pass->model, pass->shard, pass->options);
   fisher_pass self;
-  if (rows == 0) return ESP_OK;
+  if (rows == 0 || collect_is_done(pass, collect_name_fisher(pass->model, 0).text)) return ESP_OK;
   esp_log_info("collect: Fisher information of %lld rows", (long long)rows);
   init(&self, pass);
   const esp_status status = run(&self);

@@ -49,17 +49,22 @@ static esp_status read_layout(esp_stats *stats, int64_t *batch_rows) {
   return ESP_OK;
 }
 
-static esp_status write_head(esp_stats *stats) {
+static esp_status write_valid(esp_stats *stats) {
   const esp_h5_shape shape = {ESP_I64, 1, {stats->n_batches}};
-  char *text = json_dumps(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
-  esp_status status = esp_meta_write(stats->file, format_name, text);
-  free(text);
-  if (status == ESP_OK) status = esp_h5_write_root(stats->file, "/valid", &shape, stats->valid);
-  return status;
+  return esp_h5_write_root(stats->file, "/valid", &shape, stats->valid);
 }
 
-esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
-                            const esp_shard *shard, esp_stats **stats) {
+static esp_status write_head(esp_stats *stats) {
+  char *text = json_dumps(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
+  const esp_status status = esp_meta_write(stats->file, format_name, text);
+  free(text);
+  return status == ESP_OK ? write_valid(stats) : status;
+}
+
+typedef esp_status (*open_function)(const esp_comm *comm, const char *path, esp_h5 **file);
+
+static esp_status make(const esp_comm *comm, const char *path, json_t *meta, const esp_shard *shard,
+                       open_function open_file, esp_stats **stats) {
   esp_stats *self = new_stats(comm, path, meta);
   json_object_set_new(meta, "batch_rows", json_integer(esp_shard_count_rows(shard)));
   deal_batches(self, shard->n_batches);
@@ -68,11 +73,37 @@ esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta
   int64_t batch_rows;
   esp_status status = read_layout(self, &batch_rows);
   if (status == ESP_OK) status = count_rows(self);
-  if (status == ESP_OK) status = esp_h5_create(comm, path, &self->file);
-  if (status == ESP_OK) status = write_head(self);
+  if (status == ESP_OK) status = open_file(comm, path, &self->file);
+  if (status == ESP_OK && open_file != esp_h5_open_partial) status = write_head(self);
   *stats = self;
   if (status != ESP_OK) esp_stats_close(stats);
   return status;
+}
+
+esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
+                            const esp_shard *shard, esp_stats **stats) {
+  return make(comm, path, meta, shard, esp_h5_create, stats);
+}
+
+esp_status esp_stats_lay_out(const esp_comm *comm, const char *path, json_t *meta,
+                             const esp_shard *shard, esp_stats **stats) {
+  return make(comm, path, meta, shard, esp_h5_lay_out, stats);
+}
+
+esp_status esp_stats_resume(const esp_comm *comm, const char *path, json_t *meta,
+                            const esp_shard *shard, esp_stats **stats) {
+  return make(comm, path, meta, shard, esp_h5_open_partial, stats);
+}
+
+esp_status esp_stats_fill(esp_stats *stats) {
+  ESP_TRY(esp_h5_fill(stats->file));
+  ESP_TRY(write_valid(stats));
+  return esp_h5_flush(stats->file);
+}
+
+void esp_stats_keep(esp_stats **stats) {
+  if (*stats) esp_h5_keep(&(*stats)->file);
+  esp_stats_close(stats);
 }
 
 esp_status esp_stats_commit(esp_stats **stats) {

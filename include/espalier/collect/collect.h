@@ -16,11 +16,15 @@ typedef struct esp_collect_options {
                          // 0: none
   uint64_t seed;         // of the labels sampled for it
   int64_t top_units;     // logits measured of a vocabulary: those with most probability mass
+  bool restart;          // begin again whatever an interrupted collection has left
 } esp_collect_options;
 
 /* Run the shards through the model and write STATS.h5 to path. meta (taken over) is stored with it.
- * NUMERIC: NaN or infinite weights or activations, named; IO. Nothing stands under path on failure.
- * Collective. */
+ * What is finished of each site is kept in path.partial and path.journal, and an interrupted run
+ * of the same meta is gone on with, at any number of ranks, to the same bytes. NUMERIC: NaN or
+ * infinite weights or activations, named; IO; MISMATCH: there is an interrupted run of another meta
+ * (it stays); INTERRUPTED: asked to stop, what is finished stays. Nothing stands under path on
+ * failure. Collective. */
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
                        const esp_collect_options *options, json_t *meta, const char *path);
 

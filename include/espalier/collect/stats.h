@@ -73,6 +73,17 @@ typedef struct esp_site_stats {
  */
 esp_status esp_stats_create(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_shard *shard, esp_stats **stats);
+/* The same file in two steps, so that a killed run can be gone on with (io/h5.h): after lay_out,
+ * esp_stats_write_... only make room, whatever the data; after fill they write. resume opens what
+ * such a run has left under PATH.partial; FORMAT where that is damaged. meta is taken over also on
+ * failure. Collective. */
+esp_status esp_stats_lay_out(const esp_comm *comm, const char *path, json_t *meta,
+                             const esp_shard *shard, esp_stats **stats);
+esp_status esp_stats_fill(esp_stats *stats);
+esp_status esp_stats_resume(const esp_comm *comm, const char *path, json_t *meta,
+                            const esp_shard *shard, esp_stats **stats);
+/* Close and leave PATH.partial, to be resumed. Collective. */
+void esp_stats_keep(esp_stats **stats);
 /* Write one site; covariance here is this rank's block of rows only. Collective. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
 /* Write a stage's Fisher information: this rank's block of the n rows. Collective. */

@@ -1,0 +1,124 @@
+/* What of a collection is finished. The statistics' layout is made first (io/h5.h), so that a
+ * killed run leaves a readable PATH.partial; PATH.journal names the sites whose data are on disk. A
+ * resumed run computes the states again, which are the same at any rank count, and skips these
+ * sites. */
+#include "collect.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+esp_site_name collect_name_fisher(const esp_model *model, int stage) {
+  esp_site_name name;
+  snprintf(name.text, sizeof name.text, "fisher %s", model->stages[stage].name);
+  return name;
+}
+
+static bool has_fisher(const collect_pass *pass) {
+  return collect_count_fisher_rows(pass->model, pass->shard, pass->options) > 0;
+}
+
+static int count_units(const collect_pass *pass) {
+  const int n = pass->model->n_stages;
+  return n + 1 + (pass->has_width ? n + 1 : 0) + (has_fisher(pass) ? n : 0);
+}
+
+static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t features,
+                               bool covariance) {
+  esp_site_stats site;
+  esp_site_stats_init(&site, name, features, pass->options->bins);
+  if (covariance) site.covariance = ESP_NEW(float, 1); // only whether it is there matters
+  esp_status status = pass->options->halves ? esp_stats_write_half(pass->stats, &site) : ESP_OK;
+  if (status == ESP_OK) status = esp_stats_write_site(pass->stats, &site);
+  esp_site_stats_clear(&site);
+  return status;
+}
+
+static esp_status lay_out_stream(collect_pass *pass, int stage) {
+  const esp_site_name name = esp_stats_name_reader(pass->model, stage);
+  if (!pass->has_width) return ESP_OK;
+  return lay_out_site(pass, name.text, pass->model->width.units, pass->options->covariance);
+}
+
+static esp_status lay_out_logits(collect_pass *pass) {
+  const int64_t n = collect_count_logits(pass->model, pass->options);
+  const esp_h5_shape shape = {ESP_I64, 1, {n}};
+  ESP_TRY(lay_out_stream(pass, pass->model->n_stages));
+  ESP_TRY(lay_out_site(pass, ESP_SITE_LOGITS, n, false));
+  return esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, NULL);
+}
+
+static esp_status lay_out_all(collect_pass *pass) {
+  const esp_model *model = pass->model;
+  for (int i = 0; i < model->n_stages; i++) {
+    ESP_TRY(lay_out_stream(pass, i));
+    ESP_TRY(lay_out_site(pass, model->stages[i].name, esp_stage_features(&model->stages[i]),
+                         pass->options->covariance));
+  }
+  ESP_TRY(lay_out_logits(pass));
+  for (int i = model->n_stages - 1; i >= 0 && has_fisher(pass); i--)
+    ESP_TRY(esp_stats_write_fisher(pass->stats, model->stages[i].name, model->stages[i].state_out,
+                                   NULL));
+  return esp_stats_fill(pass->stats);
+}
+
+static esp_status create(collect_pass *pass, json_t *meta, const char *path) {
+  ESP_TRY(esp_stats_lay_out(pass->comm, path, json_incref(meta), pass->shard, &pass->stats));
+  return lay_out_all(pass);
+}
+
+/* What can't be gone on with is done again. */
+static esp_status resume(collect_pass *pass, json_t *meta, const char *path) {
+  const esp_status status =
+      esp_stats_resume(pass->comm, path, json_incref(meta), pass->shard, &pass->stats);
+  if (status == ESP_OK) {
+    esp_log_info("collect: resuming after %d of %d sites", esp_journal_count(pass->journal),
+                 count_units(pass));
+    return ESP_OK;
+  }
+  esp_log_warn("cannot resume: %s; beginning again", esp_failure_text());
+  ESP_TRY(esp_journal_restart(pass->journal));
+  return create(pass, meta, path);
+}
+
+static esp_status open_statistics(collect_pass *pass, json_t *meta, const char *path) {
+  ESP_TRY(esp_journal_open(pass->comm, path, meta, pass->options->restart, &pass->journal));
+  return esp_journal_is_resumed(pass->journal) ? resume(pass, meta, path)
+                                               : create(pass, meta, path);
+}
+
+esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path) {
+  const esp_status status = open_statistics(pass, meta, path);
+  json_decref(meta);
+  return status == ESP_OK ? status : collect_end(pass, status);
+}
+
+bool collect_is_done(const collect_pass *pass, const char *unit) {
+  return esp_journal_find(pass->journal, unit) >= 0;
+}
+
+bool collect_has_sites(const collect_pass *pass) {
+  return collect_is_done(pass, ESP_SITE_LOGITS);
+}
+
+esp_status collect_mark_done(collect_pass *pass, const char *unit) {
+  char done[96];
+  ESP_TRY(esp_h5_flush(pass->stats->file));
+  ESP_TRY(esp_journal_append(pass->journal, unit, "", 0));
+  snprintf(done, sizeof done, "after %d of %d sites", esp_journal_count(pass->journal),
+           count_units(pass));
+  return esp_journal_check_interrupt(pass->journal, done);
+}
+
+esp_status collect_end(collect_pass *pass, esp_status status) {
+  if (status == ESP_OK)
+    status = esp_stats_commit(&pass->stats);
+  else if (esp_journal_is_kept(pass->journal, status))
+    esp_stats_keep(&pass->stats);
+  else
+    esp_stats_close(&pass->stats);
+  esp_journal_close(&pass->journal, status);
+  return status;
+}
