@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/core/interrupt.h"
 #include "espalier/pipeline/prune.h"
 
 #include <inttypes.h>
@@ -41,6 +42,7 @@ static void print_report(const command_input *input, const json_t *report) {
 }
 
 static esp_status run(const command_input *input, json_t **result) {
+  esp_interrupt_catch();
   ESP_TRY(esp_prune(input->comm, input->settings, input->arguments[0], result));
   print_report(input, *result);
   return ESP_OK;

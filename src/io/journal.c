@@ -141,7 +141,7 @@ bool esp_journal_is_resumed(const esp_journal *journal) {
 }
 
 bool esp_journal_is_kept(const esp_journal *journal, esp_status status) {
-  return status == ESP_INTERRUPTED || (status != ESP_OK && journal->is_resumed);
+  return journal && (status == ESP_INTERRUPTED || (status != ESP_OK && journal->is_resumed));
 }
 
 void esp_journal_close(esp_journal **journal, esp_status status) {

@@ -104,6 +104,15 @@ static void forget_prices(prune_job *job) {
     if (evidence_depends_on_selection(job, stage)) esp_free(&job->order[stage]);
 }
 
+/* Unless an interrupted run has. */
+static esp_status select_unless_done(prune_job *job, int stage) {
+  bool found;
+  ESP_TRY(journal_load_site(job, stage, &found));
+  if (found) return ESP_OK;
+  ESP_TRY(stage < job->dense->n_stages ? select_site(job, stage) : select_width(job));
+  return journal_save_site(job, stage);
+}
+
 esp_status run_chain(prune_job *job) {
   if (job->allocation->needs_scores) ESP_TRY(price_sites(job));
   ESP_TRY(allocate_units(job));
@@ -112,8 +121,8 @@ esp_status run_chain(prune_job *job) {
     if (job->sparsity[stage] < 0.0)
       keep_all(job, stage);
     else
-      ESP_TRY(select_site(job, stage));
-  if (has_width(job)) ESP_TRY(select_width(job));
+      ESP_TRY(select_unless_done(job, stage));
+  if (has_width(job)) ESP_TRY(select_unless_done(job, job->dense->n_stages));
   compute_checksum(job);
   return ESP_OK;
 }

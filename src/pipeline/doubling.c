@@ -103,6 +103,7 @@ static bool report_step(prune_job *job, int step, double *const *before) {
 static esp_status repeat(prune_job *job, double **before) {
   esp_settings settings = *job->settings;
   settings.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
+  settings.restart = true;                                // an interrupted step is not gone on with
   for (int step = 0; step <= MOST_DOUBLINGS; step++, settings.samples *= 2) {
     ESP_TRY(collect_and_select(job, &settings));
     if (report_step(job, step, before)) return ESP_OK;

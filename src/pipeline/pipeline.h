@@ -40,6 +40,7 @@ typedef struct prune_job {
   esp_shard shard;
   bool has_shard;
   esp_stats *stats;
+  esp_journal *journal; // what is finished
   esp_selection selection;
   prune_depth depth;
   double *sparsity;  // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
@@ -48,6 +49,7 @@ typedef struct prune_job {
   json_t *allocated; // its report
   double **scores;   // (n_stages + 1): (U)
   int64_t **order;   // (n_stages): (U) from most to least important; NULL: not ranked yet
+  int *n_ranked;     // (n_stages): how often each was ranked
   site_information information; // of one stage, while it is ranked and reported
   int information_stage;        // that stage; -1: none
   json_t *sites;                // report, one object a site, from the bottom

@@ -37,7 +37,8 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                                        .halves = settings->halves,
                                        .fisher_tokens = choose_fisher_tokens(settings),
                                        .seed = (uint64_t)settings->seed,
-                                       .top_units = settings->top_units};
+                                       .top_units = settings->top_units,
+                                       .restart = settings->restart};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);
   return esp_collect(comm, model, shard, &options,
@@ -75,6 +76,17 @@ static bool reads_stream(const prune_job *job) {
          (is_unstructured(job) && job->dense->width.units > 0);
 }
 
+/* An interrupted run may have collected already. */
+static esp_status collect_unless_done(prune_job *job, const esp_settings *settings,
+                                      esp_shard *shard, const char *path) {
+  json_t *collection = esp_job_describe_collection(job->comm, settings, job->dense, shard);
+  esp_status status = journal_open_statistics(job, collection, path);
+  json_decref(collection);
+  if (status != ESP_OK || job->stats) return status;
+  ESP_TRY(collect_to(job->comm, settings, job->dense, shard, reads_stream(job), path));
+  return esp_stats_open(job->comm, path, &job->stats);
+}
+
 esp_status collect_first(prune_job *job, const esp_settings *asked) {
   esp_settings settings = *asked;
   settings.halves = settings.stability;
@@ -85,10 +97,9 @@ esp_status collect_first(prune_job *job, const esp_settings *asked) {
   esp_status status = esp_job_open_data(job->comm, &settings, job->dense, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(job->comm, &settings, job->dense, data, &shard);
   if (status == ESP_OK) {
-    status = collect_to(job->comm, &settings, job->dense, &shard, reads_stream(job), path);
+    status = collect_unless_done(job, &settings, &shard, path);
     esp_shard_clear(&shard);
   }
-  if (status == ESP_OK) status = esp_stats_open(job->comm, path, &job->stats);
   if (status == ESP_OK) esp_log_info("statistics kept in %s; reuse them with --stats", path);
   esp_dataset_close(&data);
   esp_free(&path);
@@ -125,6 +136,7 @@ static esp_status open_stats(prune_job *job) {
 
 esp_status check_stats(const prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
+  ESP_TRY(journal_check_statistics(job));
   ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
   ESP_TRY(check_made(job));
@@ -155,6 +167,7 @@ static esp_status cut_and_repair(prune_job *job) {
                            .stats = job->stats,
                            .shard = job->has_shard ? &job->shard : NULL,
                            .ridge = job->settings->repair_ridge,
+                           .journal = job->journal,
                            .report = job->repairs};
   if (has_depth(job)) return job->repair->apply_to_layers(&repair, job->depth.kept);
   ESP_TRY(job->repair->apply(&repair));
@@ -184,6 +197,7 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(choose_sites(job));
   ESP_TRY(check_structure(job));
   ESP_TRY(check_data_free(job));
+  ESP_TRY(journal_open(job));
   if (is_unstructured(job)) ESP_TRY(select_whole(job));
   ESP_TRY(job->criterion->is_data_free && !job->settings->stats ? collect_until_stable(job)
                                                                 : open_stats(job));
@@ -208,6 +222,7 @@ static void clear_selection(prune_job *job) {
   esp_free(&job->scores);
   for (int i = 0; job->order && i < job->dense->n_stages; i++) esp_free(&job->order[i]);
   esp_free(&job->order);
+  esp_free(&job->n_ranked);
   information_drop_stage(job);
   esp_free(&job->n_keep);
   json_decref(job->allocated);
@@ -225,6 +240,7 @@ esp_status select_from_top(prune_job *job) {
   esp_selection_init(&job->selection, job->dense->n_stages);
   job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
   job->order = ESP_NEW(int64_t *, job->dense->n_stages);
+  job->n_ranked = ESP_NEW(int, job->dense->n_stages);
   return run_chain(job);
 }
 
@@ -254,6 +270,7 @@ esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const c
                    .information_stage = -1};
   *report = NULL;
   const esp_status status = run(&job, path, report);
+  esp_journal_close(&job.journal, status);
   clear(&job);
   return status;
 }

@@ -73,8 +73,9 @@ json_t *make_report(const prune_job *job) {
   if (job->doublings) json_object_set(report, "doublings", job->doublings);
   json_object_set_new(report, "warnings", make_warnings(job));
   set_hash(report, "selection_checksum", job->checksum);
-  json_object_set_new(report, "options",
-                      esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE));
+  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE);
+  json_object_del(json_object_get(options, "run"), "restart"); // how, not what
+  json_object_set_new(report, "options", options);
   if (job->stats) json_object_set(report, "collection", job->stats->meta);
   json_object_set_new(report, "model_path", describe_path(job->dense->path));
   json_object_set_new(report, "program", json_string(ESPALIER_VERSION));

@@ -60,14 +60,24 @@ static void bcast_rankings(prune_job *job, const batch *self) {
   }
 }
 
+static esp_status save_rankings(prune_job *job, const batch *self) {
+  for (int i = 0; i < self->n; i++) ESP_TRY(journal_save_ranking(job, self->stages[i]));
+  return job->journal ? esp_journal_check_interrupt(job->journal, "in the selection") : ESP_OK;
+}
+
 esp_status rank_sites(prune_job *job, int stage) {
+  ESP_TRY(journal_load_rankings(job));
+  if (job->order[stage]) return ESP_OK;
   batch self = choose_batch(job, stage);
   site_evidence mine = {0};
   esp_phases_begin(&job->phases, "select");
   for (int i = 0; i < self.n; i++) allocate_ranking(job, self.stages[i]);
   esp_status status = read_batch(job, &self, &mine);
   if (status == ESP_OK) status = esp_agree(job->comm, rank_mine_local(job, &self, &mine));
-  if (status == ESP_OK) bcast_rankings(job, &self);
+  if (status == ESP_OK) {
+    bcast_rankings(job, &self);
+    status = save_rankings(job, &self);
+  }
   evidence_clear(&mine);
   esp_free(&self.stages);
   return status;

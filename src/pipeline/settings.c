@@ -25,6 +25,8 @@ static const esp_option rows[] = {
      "no log but warnings"},
     {"run.allow_idle", ESP_OPTION_FLAG, AT(allow_idle), "false", 1, 0, false, NULL,
      TRAIN | COLLECT | PRUNE, 0, NULL, "accept more ranks than micro-batches"},
+    {"run.restart", ESP_OPTION_FLAG, AT(restart), "false", 1, 0, false, NULL, COLLECT | PRUNE, 0,
+     NULL, "begin again where an interrupted run of the same output would be gone on with"},
     {"run.resume", ESP_OPTION_FLAG, AT(resume), "false", 1, 0, false, NULL, TRAIN, 0, NULL,
      "go on from the checkpoint of an interrupted training"},
     {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL,

@@ -46,6 +46,7 @@ static prune_job make_half_job(const prune_job *job, esp_stats *stats) {
   half.information = (site_information){0};
   half.information_stage = -1;
   half.order = ESP_NEW(int64_t *, n + 1);
+  half.n_ranked = ESP_NEW(int, n);
   half.scores = ESP_NEW(double *, n + 1);
   half.sparsity = ESP_NEW(double, n + 1);
   for (int site = 0; site <= n; site++)
@@ -63,6 +64,7 @@ static void clear_half_job(prune_job *half) {
     esp_free(&half->scores[site]);
   }
   esp_free(&half->order);
+  esp_free(&half->n_ranked);
   esp_free(&half->scores);
   esp_free(&half->sparsity);
   esp_free(&half->selection.n_kept);

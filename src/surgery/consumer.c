@@ -84,10 +84,11 @@ static bool is_whole(const esp_repair_job *job, int stage) {
   return job->pruned->stages[stage].consumer.inputs == job->dense->stages[stage].consumer.inputs;
 }
 
-static esp_status fit_one(esp_repair_job *job, int stage, consumer_fit fit) {
+static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, consumer_fit fit) {
   json_t *report = json_object();
   json_object_set_new(job->report, job->dense->stages[stage].name, report);
   if (is_whole(job, stage)) return ESP_OK;
+  if (repair_is_done(job, pass, stage)) return repair_restore(job, pass, stage);
   ESP_TRY(repair_load(job, stage));
   consumer self;
   consumer_init(&self, job, stage);
@@ -96,10 +97,11 @@ static esp_status fit_one(esp_repair_job *job, int stage, consumer_fit fit) {
   consumer_clear(&self);
   esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
-  return status;
+  return status == ESP_OK ? repair_save(job, pass, stage) : status;
 }
 
-esp_status repair_each(esp_repair_job *job, consumer_fit fit) {
-  for (int stage = 0; stage < job->dense->n_stages; stage++) ESP_TRY(fit_one(job, stage, fit));
+esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit) {
+  for (int stage = 0; stage < job->dense->n_stages; stage++)
+    ESP_TRY(fit_one(job, pass, stage, fit));
   return ESP_OK;
 }

@@ -156,15 +156,18 @@ static void follow(streams *self) {
 }
 
 static esp_status fit_stage(streams *self, int stage) {
+  static const char pass[] = "readers";
   esp_repair_job *job = self->job;
+  const bool is_done = repair_is_done(job, pass, stage);
+  if (is_done) ESP_TRY(repair_restore(job, pass, stage));
   ESP_TRY(repair_load(job, stage));
   follow(self);
-  esp_status status = readers_fit(self, stage);
+  esp_status status = is_done ? ESP_OK : readers_fit(self, stage);
   if (status == ESP_OK && stage < job->dense->n_stages)
     status = esp_agree(job->comm, streams_advance(self, job->dense, self->dense, stage));
   esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
-  return status;
+  return status == ESP_OK && !is_done ? repair_save(job, pass, stage) : status;
 }
 
 esp_status readers_fit_all(esp_repair_job *job) {

@@ -28,7 +28,7 @@ static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *re
 }
 
 static esp_status apply(esp_repair_job *job) {
-  return repair_each(job, fit);
+  return repair_each(job, "bias", fit);
 }
 
 /* No unit goes of what stays, and what a layer gave on average is not in the statistics. */

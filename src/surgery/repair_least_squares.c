@@ -103,7 +103,7 @@ esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, jso
 /* What reads the stream is not in the statistics as normalised over fewer dimensions: it needs the
  * samples. */
 static esp_status apply(esp_repair_job *job) {
-  ESP_TRY(repair_each(job, least_squares_fit));
+  ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
   return readers_are_cut(job) ? readers_fit_all(job) : ESP_OK;
 }
 

@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+static const char pass_name[] = "sequential"; // in the journal; the first pass has its own
+
 /* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it:
  * real models have a few tokens with enormous activations. Rows of x and target are scaled by the
  * square root. */
@@ -68,8 +70,25 @@ static esp_status repair_writer(streams *self, int stage, json_t *report) {
   return status;
 }
 
+/* A finished stage has its weights; both streams go on through it. */
+static esp_status pass_by_local(streams *self, int stage) {
+  ESP_TRY(streams_advance(self, self->job->dense, self->dense, stage));
+  return streams_advance(self, self->job->pruned, self->pruned, stage);
+}
+
+static esp_status restore_stage(streams *self, int stage) {
+  esp_repair_job *job = self->job;
+  ESP_TRY(repair_restore(job, pass_name, stage));
+  esp_status status = repair_load(job, stage);
+  if (status == ESP_OK) status = esp_agree(job->comm, pass_by_local(self, stage));
+  esp_model_unload(job->pruned, stage);
+  esp_model_unload(job->dense, stage);
+  return status;
+}
+
 static esp_status repair_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
+  if (repair_is_done(job, pass_name, stage)) return restore_stage(self, stage);
   json_t *report = json_object();
   json_object_set_new(job->report, job->dense->stages[stage].name, report);
   ESP_TRY(repair_load(job, stage));
@@ -79,19 +98,22 @@ static esp_status repair_stage(streams *self, int stage) {
     status = esp_agree(job->comm, streams_advance(self, job->pruned, self->pruned, stage));
   esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, stage);
-  return status;
+  return status == ESP_OK ? repair_save(job, pass_name, stage) : status;
 }
 
 /* Only the width leaves something to refit in the head. */
 static esp_status repair_head(streams *self) {
-  const int head = self->job->dense->n_stages;
-  if (!readers_are_cut(self->job)) return ESP_OK;
-  ESP_TRY(repair_load(self->job, head));
-  return readers_fit(self, head);
+  esp_repair_job *job = self->job;
+  const int head = job->dense->n_stages;
+  if (!readers_are_cut(job)) return ESP_OK;
+  if (repair_is_done(job, pass_name, head)) return repair_restore(job, pass_name, head);
+  ESP_TRY(repair_load(job, head));
+  ESP_TRY(readers_fit(self, head));
+  return repair_save(job, pass_name, head);
 }
 
 static esp_status apply(esp_repair_job *job) {
-  ESP_TRY(repair_each(job, least_squares_fit));
+  ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
   streams self;
   esp_status status = streams_open(&self, job);
   for (int stage = 0; stage < job->dense->n_stages && status == ESP_OK; stage++)

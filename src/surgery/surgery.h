@@ -28,9 +28,19 @@ esp_status repair_load(esp_repair_job *job, int stage);
 /* Which dense output each pruned output is; NULL: all. Local. */
 const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage);
 
-/* Run fit on every stage's consumer, weights loaded, from the bottom; agree. Collective. */
+/* A pass of a repair over the stages is gone on with where it was interrupted. is_done: this pass
+ * has finished the stage (n_stages: the head) at this number of ranks, since rounding hangs on it.
+ * restore: give the stage's weights the values that it had then, and the report its numbers. save:
+ * keep these. Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is local,
+ * the others collective. */
+bool repair_is_done(const esp_repair_job *job, const char *pass, int stage);
+esp_status repair_restore(esp_repair_job *job, const char *pass, int stage);
+esp_status repair_save(esp_repair_job *job, const char *pass, int stage);
+
+/* Run fit on every stage's consumer, weights loaded, from the bottom; agree. pass
+ * names it in the journal. Collective. */
 typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self, json_t *report);
-esp_status repair_each(esp_repair_job *job, consumer_fit fit);
+esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit);
 /* Least squares from the statistics. */
 esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, json_t *report);
 

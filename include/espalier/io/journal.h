@@ -23,7 +23,7 @@ esp_status esp_journal_open(const esp_comm *comm, const char *output, const json
 /* Whether records of an earlier run were there. Local, equal on all ranks. */
 bool esp_journal_is_resumed(const esp_journal *journal);
 /* Whether a run that ends so leaves its journal, to be gone on with: it was asked to stop, or it
- * failed, but an earlier run's work is in it. Local, equal on all ranks. */
+ * failed, but an earlier run's work is in it. NULL: no. Local, equal on all ranks. */
 bool esp_journal_is_kept(const esp_journal *journal, esp_status status);
 /* Close, and remove the file unless it is kept. NULL inside is fine. Collective. */
 void esp_journal_close(esp_journal **journal, esp_status status);

@@ -16,7 +16,7 @@ enum {
 typedef struct esp_settings {
   char *config, *output, *json; // run
   int64_t seed;
-  bool quiet, allow_idle, resume;
+  bool quiet, allow_idle, resume, restart;
   char *data, *split; // data
   int64_t micro_batch;
   char *hidden, *activation; // model

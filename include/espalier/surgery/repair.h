@@ -4,16 +4,18 @@
 #define ESPALIER_SURGERY_REPAIR_H
 
 #include "espalier/collect/stats.h"
+#include "espalier/io/journal.h"
 #include "espalier/surgery/cut.h"
 
 typedef struct esp_repair_job {
   const esp_comm *comm;
   esp_model *dense, *pruned;
   const esp_selection *selection;
-  esp_stats *stats; // with covariances where the repair needs them
-  esp_shard *shard; // calibration samples where the repair needs them, else NULL
-  double ridge;     // relative to the mean diagonal
-  json_t *report;   // filled: one object a site: errors before and after, what was chosen
+  esp_stats *stats;     // with covariances where the repair needs them
+  esp_shard *shard;     // calibration samples where the repair needs them, else NULL
+  double ridge;         // relative to the mean diagonal
+  esp_journal *journal; // what an interrupted run has repaired, and this one does; NULL: none
+  json_t *report;       // filled: one object a site: errors before and after, what was chosen
 } esp_repair_job;
 
 typedef struct esp_repair {
