@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 24, LINE_BYTES = JOURNAL_NAME_BYTES + 64, LOCK_TRIES = 100 };
+enum { CHUNK = 1 << 24, LINE_BYTES = JOURNAL_NAME_BYTES + 64, LOCK_TRIES = 50 };
 
 static esp_status fail(const journal_file *self, const char *what) {
   return esp_fail(ESP_IO, "%s: cannot %s: %s", self->path, what, strerror(errno));
