@@ -35,4 +35,6 @@ esp_cli_test(stability 2) # it runs 1 and 3 ranks for the figures itself
 esp_cli_test(chain 2)
 esp_cli_test(allocation 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself
+esp_cli_test(journals 2) # it goes on with other numbers of ranks itself
+esp_cli_test(kills 2)
 esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself

@@ -5,7 +5,7 @@ foreach(name box safetensors)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
 endforeach()
 
-foreach(name file h5 h5_failure tensors dataset token_file maximum_entropy)
+foreach(name file journal h5 h5_layout h5_failure tensors dataset token_file maximum_entropy)
   esp_mpi_test(io ${name})
   target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
   target_compile_definitions(mpi_${name} PRIVATE H5_USE_110_API)
@@ -17,7 +17,7 @@ foreach(name safetensors huggingface folder)
 endforeach()
 
 # Open MPI has two implementations of MPI-IO; the tests above run on its default one.
-foreach(name h5 h5_failure tensors)
+foreach(name h5 h5_layout h5_failure tensors)
   foreach(n 1 2 3 4)
     add_test(NAME mpi.${name}.romio.np${n} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${n}
              $<TARGET_FILE:mpi_${name}>)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Collecting and pruning are killed at random points (seeded): SIGKILL to all ranks or to one, SIGTERM and SIGUSR1. The same
-# command goes on and gives the bytes of a run that was left alone. Half of the points are moments, half are chosen by how
+# command goes on and gives the bytes of a run that was left alone. A third of the points are moments, the rest are chosen by how
 # far the journal has grown. CTest's RANKS ranks; KILLS kills of each command (11).
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -14,7 +14,7 @@ size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 
 # wait_point FILE JOB: until the journal has grown by some bytes or some time has passed, or the job has ended.
 wait_point() {
-  local begin deadline grow=$((RANDOM % 2)) left=$((RANDOM % 60))
+  local begin deadline grow=$(((RANDOM >> 5) % 3)) left=$((RANDOM % 60))
   begin=$(size_of "$1")
   ((grow)) && left=$((RANDOM % 12 + 1))
   for ((deadline = 0; deadline < 2000; deadline++)); do
@@ -35,7 +35,7 @@ wait_point() {
 strike() { # MPIRUN
   local ranks
   ranks=$(pgrep -P "$1") || true
-  case $((RANDOM % 5)) in
+  case $(((RANDOM >> 5) % 5)) in
     0) struck="SIGKILL to all" && kill -KILL $ranks "$1" ;;
     1) struck="SIGKILL to one rank" && kill -KILL "${ranks##*$'\n'}" ;;
     2) struck="SIGTERM to one rank" && kill -TERM "${ranks##*$'\n'}" ;;

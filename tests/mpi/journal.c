@@ -1,0 +1,232 @@
+#include "espalier/io/journal.h"
+
+#include "espalier/core/interrupt.h"
+#include "espalier/io/file.h"
+#include "mpi.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static char output[128], path[160];
+
+static void set_path(const char *name) {
+  snprintf(output, sizeof output, "%s", test_path(name));
+  snprintf(path, sizeof path, "%s.journal", output);
+  MPI_Barrier(test_comm.mpi);
+  if (test_comm.rank == 0) unlink(path);
+  MPI_Barrier(test_comm.mpi);
+}
+
+static bool is_there(void) {
+  MPI_Barrier(test_comm.mpi);
+  return access(path, F_OK) == 0;
+}
+
+static void put(const char *bytes, int64_t count) {
+  if (test_comm.rank == 0) {
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(bytes, 1, (size_t)count, file) != (size_t)count || fclose(file) != 0)
+      MPI_Abort(MPI_COMM_WORLD, 3);
+  }
+  MPI_Barrier(test_comm.mpi);
+}
+
+static esp_status open_as(int bins, bool restart, esp_journal **journal) {
+  json_t *description =
+      json_pack("{s:s, s:{s:i, s:i}}", "model", "m", "collect", "samples", 64, "bins", bins);
+  const esp_status status = esp_journal_open(&test_comm, output, description, restart, journal);
+  json_decref(description);
+  return status;
+}
+
+static esp_journal *reopen(void) {
+  esp_journal *journal;
+  ASSERT_ALL(open_as(4, false, &journal) == ESP_OK);
+  return journal;
+}
+
+/* Two records, of 5 and of 0 bytes, left by an interrupted run. */
+static void write_two(const char *name) {
+  set_path(name);
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_append(journal, "first site", test_comm.rank == 0 ? "a\nb\0c" : NULL, 5) ==
+             ESP_OK);
+  ASSERT_ALL(esp_journal_append(journal, "second", "", 0) == ESP_OK);
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+}
+
+static bool failed(esp_status status, esp_status code, const char *part) {
+  return status == code && strstr(esp_failure_text(), part);
+}
+
+static void esp_journal_open_without_a_file_has_no_records(void **state) {
+  (void)state;
+  set_path("none");
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
+  ASSERT_ALL(esp_journal_find(journal, "first site") == -1);
+  esp_journal_close(&journal, ESP_OK);
+}
+
+static void esp_journal_append_is_read_back_by_every_rank_later(void **state) {
+  (void)state;
+  char data[5] = {0};
+  write_two("two");
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 2 && esp_journal_is_resumed(journal));
+  ASSERT_ALL(strcmp(esp_journal_name(journal, 0), "first site") == 0);
+  ASSERT_ALL(esp_journal_find(journal, "first site") == 5 &&
+             esp_journal_find(journal, "second") == 0);
+  ASSERT_ALL(esp_journal_read(journal, "first site", data) == ESP_OK);
+  ASSERT_ALL(memcmp(data, "a\nb\0c", 5) == 0);
+  esp_journal_close(&journal, ESP_OK);
+}
+
+static void esp_journal_append_is_read_back_at_once(void **state) {
+  (void)state;
+  char data[5] = {0};
+  write_two("at once");
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_append(journal, "third", "12345", 5) == ESP_OK);
+  ASSERT_ALL(esp_journal_read(journal, "third", data) == ESP_OK && memcmp(data, "12345", 5) == 0);
+  esp_journal_close(&journal, ESP_OK);
+}
+
+/* How many records a journal of these bytes has. */
+static int count_of(const char *bytes, int64_t count) {
+  put(bytes, count);
+  esp_journal *journal = reopen();
+  const int n = esp_journal_count(journal);
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  return n;
+}
+
+static void esp_journal_open_cuts_off_a_record_torn_at_any_byte(void **state) {
+  (void)state;
+  char *bytes;
+  int64_t count;
+  write_two("torn");
+  ASSERT_ALL(esp_file_read(&test_comm, path, &bytes, &count) == ESP_OK);
+  const int64_t second = strlen("0123456789abcdef 0 second\n\n"),
+                first = strlen("0123456789abcdef 5 first site\n") + 6;
+  for (int64_t cut = 0; cut < count; cut += cut < count - second - first ? 40 : 3) {
+    const int expected = cut < count - second ? 0 : 1;
+    ASSERT_ALL(count_of(bytes, cut) == expected);
+  }
+  ASSERT_ALL(count_of(bytes, count - second) == 1 && count_of(bytes, count) == 2);
+  esp_free(&bytes);
+}
+
+static void esp_journal_open_takes_no_record_with_a_changed_byte(void **state) {
+  (void)state;
+  char *bytes;
+  int64_t count;
+  write_two("changed");
+  ASSERT_ALL(esp_file_read(&test_comm, path, &bytes, &count) == ESP_OK);
+  for (int64_t i = 0; i < count; i += 7) {
+    bytes[i] ^= 1;
+    ASSERT_ALL(count_of(bytes, count) < 2);
+    bytes[i] ^= 1;
+  }
+  esp_free(&bytes);
+}
+
+static void esp_journal_append_follows_what_is_whole(void **state) {
+  (void)state;
+  char *bytes;
+  int64_t count;
+  write_two("follow");
+  ASSERT_ALL(esp_file_read(&test_comm, path, &bytes, &count) == ESP_OK);
+  ASSERT_ALL(count_of(bytes, count - 1) == 1);
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_append(journal, "again", "xy", 2) == ESP_OK);
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 2 && esp_journal_find(journal, "again") == 2);
+  esp_journal_close(&journal, ESP_OK);
+  esp_free(&bytes);
+}
+
+static void esp_journal_open_refuses_another_run_and_names_the_difference(void **state) {
+  (void)state;
+  esp_journal *journal;
+  write_two("other");
+  ASSERT_ALL(failed(open_as(8, false, &journal), ESP_MISMATCH, "bins was 4 then and is 8 now"));
+  ASSERT_ALL(journal == NULL && is_there());
+  journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 2);
+  esp_journal_close(&journal, ESP_OK);
+}
+
+static void esp_journal_open_drops_another_run_when_told_to(void **state) {
+  (void)state;
+  esp_journal *journal;
+  write_two("told");
+  ASSERT_ALL(open_as(8, true, &journal) == ESP_OK);
+  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  ASSERT_ALL(failed(open_as(4, false, &journal), ESP_MISMATCH, "bins was 8 then and is 4 now"));
+}
+
+static void esp_journal_restart_drops_the_records(void **state) {
+  (void)state;
+  write_two("restart");
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_restart(journal) == ESP_OK);
+  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
+  ASSERT_ALL(esp_journal_append(journal, "second", "", 0) == ESP_OK);
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 1);
+  esp_journal_close(&journal, ESP_OK);
+}
+
+static void esp_journal_close_removes_what_nobody_goes_on_with(void **state) {
+  (void)state;
+  esp_journal *journal;
+  write_two("close");
+  journal = reopen();
+  esp_journal_close(&journal, ESP_IO);
+  ASSERT_ALL(journal == NULL && is_there()); // an earlier run's work
+  journal = reopen();
+  esp_journal_close(&journal, ESP_OK);
+  ASSERT_ALL(!is_there());
+  journal = reopen();
+  esp_journal_close(&journal, ESP_IO);
+  ASSERT_ALL(!is_there());
+}
+
+static void esp_journal_open_fails_everywhere_without_a_folder(void **state) {
+  (void)state;
+  esp_journal *journal;
+  set_path("no/such/folder/output");
+  ASSERT_ALL(failed(open_as(4, false, &journal), ESP_IO, "open the journal") && journal == NULL);
+}
+
+/* The last test: a signal is never forgotten. */
+static void esp_journal_check_interrupt_sees_a_signal_to_any_rank(void **state) {
+  (void)state;
+  set_path("signal");
+  esp_journal *journal = reopen();
+  esp_interrupt_catch();
+  ASSERT_ALL(esp_journal_check_interrupt(journal, "after 0 sites") == ESP_OK);
+  if (test_comm.rank == test_comm.size - 1) raise(SIGTERM);
+  ASSERT_ALL(failed(esp_journal_check_interrupt(journal, "after 3 sites"), ESP_INTERRUPTED,
+                    "after 3 sites; give the same command again"));
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  ASSERT_ALL(is_there());
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(esp_journal_open_without_a_file_has_no_records),
+              cmocka_unit_test(esp_journal_append_is_read_back_by_every_rank_later),
+              cmocka_unit_test(esp_journal_append_is_read_back_at_once),
+              cmocka_unit_test(esp_journal_open_cuts_off_a_record_torn_at_any_byte),
+              cmocka_unit_test(esp_journal_open_takes_no_record_with_a_changed_byte),
+              cmocka_unit_test(esp_journal_append_follows_what_is_whole),
+              cmocka_unit_test(esp_journal_open_refuses_another_run_and_names_the_difference),
+              cmocka_unit_test(esp_journal_open_drops_another_run_when_told_to),
+              cmocka_unit_test(esp_journal_restart_drops_the_records),
+              cmocka_unit_test(esp_journal_close_removes_what_nobody_goes_on_with),
+              cmocka_unit_test(esp_journal_open_fails_everywhere_without_a_folder),
+              cmocka_unit_test(esp_journal_check_interrupt_sees_a_signal_to_any_rank))
