@@ -144,6 +144,24 @@ esp_status depth_select(prune_job *job);
 /* Write /kept/block and /scores/block. Collective. */
 esp_status depth_write(prune_job *job, esp_h5 *file);
 void depth_clear(prune_job *job);
+/* The journal of a pruning, OUTPUT.journal (io/journal.h): its statistics, each site selected, each
+ * stage repaired. Open it for this model and these options, names of files apart; MISMATCH.
+ * Collective. */
+esp_status journal_open(prune_job *job);
+/* Open the statistics that an interrupted run collected itself, if they are of this collection;
+ * else job->stats stays NULL. Collective. */
+esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path);
+/* Check that the open statistics are those of the interrupted run, or note which they are.
+ * MISMATCH. Collective. */
+esp_status journal_check_statistics(prune_job *job);
+/* Take over the selection of a stage (n_stages: the width), its scores and report; *found tells
+ * whether it was there. Keep them. IO, INTERRUPTED (after keeping). Collective. */
+esp_status journal_load_site(prune_job *job, int stage, bool *found);
+esp_status journal_save_site(prune_job *job, int stage);
+/* The same of the rankings (order, scores) of all stages that have none yet; and of one, which
+ * counts as its next. */
+esp_status journal_load_rankings(prune_job *job);
+esp_status journal_save_ranking(prune_job *job, int stage);
 
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */
