@@ -42,12 +42,13 @@ def is_done(folder, task):
 
 
 def find_reason(folder, task):
-    """Why a task has no result: its first error message, else the last thing it said."""
+    """Why a task has no result: its last error message (it may have been interrupted before), else what looks like one, else
+    the last thing it said."""
     log = pathlib.Path(folder) / f'{task}.log'
     if not log.exists():
         return 'never started'
     lines = [line.strip() for line in log.read_text(errors='replace').splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith('espalier: error:')] or [line for line in lines if 'error' in line]
+    errors = [line for line in lines if line.startswith('espalier: error:')][-1:] or [line for line in lines if 'error' in line]
     return (errors or lines[-1:] or ['no message; see the log of its job'])[0].removeprefix('espalier: error: ')
 
 

@@ -89,6 +89,21 @@ check "page: where Python has what it needs" test "$(find sweep -name report.htm
 check "scaling: completed" test "$(state "$scaling" COMPLETED)" = 1
 check "scaling: three rank counts" test "$(column scaling/scaling.csv ranks | tr ' ' '\n' | sort -u | wc -l)" = 3
 check "scaling: the same units" grep -q "^selection checksum [0-9a-f]* at every rank count$" scaling/scaling.txt
+# A collection that Slurm warns before its time limit stops at a finished site; queued again it goes on from there.
+gpt2=$root/tests/models/gpt2
+long_collection() { ESPALIER_REQUEUES=0 submit "$root/slurm/collect.sbatch" "$gpt2" "$gpt2/calibration.h5" long.h5; }
+has_begun() { [[ -e long.h5.journal ]] && (($(stat -c %s long.h5.journal) > 700)); }
+warned=$(long_collection)
+check "interrupted: it has begun" wait_until 60 has_begun
+scancel --signal=USR1 --batch "$warned"
+check "interrupted: the job ends" wait_until 60 is_empty
+check "interrupted: it has failed, with exit code 6" test "$(scontrol show job "$warned" | grep -c "ExitCode=6:0")" = 1
+check "interrupted: no statistics" test ! -e long.h5
+again=$(long_collection)
+check "gone on: the job ends" wait_until 120 is_empty
+check "gone on: completed" test "$(state "$again" COMPLETED)" = 1
+check "gone on: it says so" grep -q "resuming after" "espalier-collect-$again.log"
+check "gone on: nothing left" test "$(echo long.h5*)" = "long.h5 long.h5.json"
 check "the cluster is still there" is_idle
 cat sweep/table.txt scaling/scaling.txt
 stop_cluster
