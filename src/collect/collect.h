@@ -13,13 +13,16 @@ typedef struct collect_pass {
   esp_shard *shard;
   const esp_collect_options *options;
   esp_stats *stats;
-  esp_journal *journal; // what is finished
-  bool has_width;       // the residual stream is measured too
-  int64_t batch_rows;   // rows of a full micro-batch
-  float **states;       // (shard->count): (batch_rows, max_state) each
-  float *x;             // (batch_rows, widest site) scratch
-  float *logits;        // (batch_rows, n_outputs) scratch
-  int64_t *units;       // (n_units): logits that are measured
+  esp_journal *journal;   // what is finished
+  esp_site_name *pending; // (n_pending): what is finished since it was saved
+  int n_pending;
+  double saved_s;
+  bool has_width;     // the residual stream is measured too
+  int64_t batch_rows; // rows of a full micro-batch
+  float **states;     // (shard->count): (batch_rows, max_state) each
+  float *x;           // (batch_rows, widest site) scratch
+  float *logits;      // (batch_rows, n_outputs) scratch
+  int64_t *units;     // (n_units): logits that are measured
   int64_t n_units;
   float *before;    // (shard->count, batch_rows, D): the stream before a layer
   int64_t *cosines; // (layers): sums in 2^-31
@@ -33,7 +36,8 @@ esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path);
 bool collect_is_done(const collect_pass *pass, const char *unit);
 /* Whether all that a pass up to the logits makes is finished. Local, equal on all ranks. */
 bool collect_has_sites(const collect_pass *pass);
-/* Bring a finished unit to disk and note it. IO, INTERRUPTED. Collective. */
+/* Note a finished unit; bring those noted to disk and into the journal from time to time, and
+ * before stopping. IO, INTERRUPTED. Collective. */
 esp_status collect_mark_done(collect_pass *pass, const char *unit);
 /* Finish the file; after a failure remove what there is, but for INTERRUPTED. Collective. */
 esp_status collect_end(collect_pass *pass, esp_status status);

@@ -4,6 +4,7 @@
  * sites. */
 #include "collect.h"
 
+#include "espalier/core/interrupt.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
@@ -91,6 +92,8 @@ static esp_status open_statistics(collect_pass *pass, json_t *meta, const char *
 
 esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path) {
   const esp_status status = open_statistics(pass, meta, path);
+  pass->pending = ESP_NEW(esp_site_name, count_units(pass));
+  pass->saved_s = esp_now_s();
   json_decref(meta);
   return status == ESP_OK ? status : collect_end(pass, status);
 }
@@ -103,10 +106,25 @@ bool collect_has_sites(const collect_pass *pass) {
   return collect_is_done(pass, ESP_SITE_LOGITS);
 }
 
+static esp_status save_pending(collect_pass *pass) {
+  ESP_TRY(esp_h5_flush(pass->stats->file));
+  for (int i = 0; i < pass->n_pending; i++)
+    ESP_TRY(esp_journal_append(pass->journal, pass->pending[i].text, "", 0));
+  pass->n_pending = 0;
+  pass->saved_s = esp_now_s();
+  return ESP_OK;
+}
+
 esp_status collect_mark_done(collect_pass *pass, const char *unit) {
   char done[96];
-  ESP_TRY(esp_h5_flush(pass->stats->file));
-  ESP_TRY(esp_journal_append(pass->journal, unit, "", 0));
+  const bool is_time = esp_now_s() - pass->saved_s >= pass->options->save_every_s;
+  int ask[2] = {esp_interrupt_seen(), pass->comm->rank == 0 && is_time};
+  snprintf(pass->pending[pass->n_pending].text, sizeof pass->pending->text, "%s", unit);
+  pass->n_pending++;
+  MPI_Allreduce(MPI_IN_PLACE, ask, 2, MPI_INT, MPI_MAX, pass->comm->mpi);
+  if (!ask[0] && !ask[1]) return ESP_OK;
+  ESP_TRY(save_pending(pass));
+  if (!ask[0]) return ESP_OK;
   snprintf(done, sizeof done, "after %d of %d sites", esp_journal_count(pass->journal),
            count_units(pass));
   return esp_journal_check_interrupt(pass->journal, done);
@@ -120,5 +138,6 @@ esp_status collect_end(collect_pass *pass, esp_status status) {
   else
     esp_stats_close(&pass->stats);
   esp_journal_close(&pass->journal, status);
+  esp_free(&pass->pending);
   return status;
 }

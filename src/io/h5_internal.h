@@ -36,6 +36,9 @@ esp_dtype esp_h5_type_find(hid_t type);
 bool esp_h5_has_local(const esp_h5 *file, const char *name);
 /* Read a dataset's shape; FORMAT. Local. */
 esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape);
+/* esp_h5_expect_shape on this rank alone. Local. */
+esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
+                                     const esp_h5_shape *expected);
 /* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
 esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
 /* List the names of a group's links; *names owned by the caller, free with esp_h5_names_free.

@@ -92,18 +92,27 @@ static bool is_same(const esp_h5_shape *a, const esp_h5_shape *b) {
   return same;
 }
 
+static esp_status compare_shapes(const esp_h5 *file, const char *name, const esp_h5_shape *expected,
+                                 const esp_h5_shape *found) {
+  char wanted_text[128], found_text[128];
+  if (is_same(expected, found)) return ESP_OK;
+  print_shape(expected, wanted_text, sizeof wanted_text);
+  print_shape(found, found_text, sizeof found_text);
+  return esp_fail(ESP_FORMAT, "%s: dataset %s is %s, %s expected", file->path, name, found_text,
+                  wanted_text);
+}
+
 esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected) {
   esp_h5_shape found;
-  char wanted_text[128], found_text[128];
   ESP_TRY(esp_h5_get_shape(file, name, &found));
-  esp_status status = ESP_OK;
-  if (!is_same(expected, &found)) {
-    print_shape(expected, wanted_text, sizeof wanted_text);
-    print_shape(&found, found_text, sizeof found_text);
-    status = esp_fail(ESP_FORMAT, "%s: dataset %s is %s, %s expected", file->path, name, found_text,
-                      wanted_text);
-  }
-  return esp_agree(file->comm, status);
+  return esp_agree(file->comm, compare_shapes(file, name, expected, &found));
+}
+
+esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
+                                     const esp_h5_shape *expected) {
+  esp_h5_shape found;
+  ESP_TRY(esp_h5_get_shape_local(file, name, &found));
+  return compare_shapes(file, name, expected, &found);
 }
 
 static esp_status read_offset(const esp_h5 *file, const char *name, hid_t dataset,

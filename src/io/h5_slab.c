@@ -72,20 +72,22 @@ static esp_status check_cover(const esp_h5 *file, const char *name, int64_t size
                   (long long)sum, (long long)size, name);
 }
 
+static esp_status open_dataset_local(const esp_h5 *file, const char *name,
+                                     const esp_h5_shape *shape, hid_t *dataset) {
+  ESP_TRY(esp_h5_expect_shape_local(file, name, shape));
+  *dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
+  if (*dataset >= 0) return ESP_OK;
+  return esp_fail(ESP_IO, "%s: cannot open dataset %s: %s", file->path, name, esp_h5_reason());
+}
+
 /* Make the dataset, or find the one that the layout has. */
 static esp_status get_dataset(esp_h5 *file, const char *name, const esp_h5_shape *shape, hid_t type,
                               hid_t *dataset) {
   const esp_box whole = esp_box_whole(shape);
-  if (file->phase != H5_PHASE_FILL) {
-    ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
-    return esp_h5_create_dataset(file, name, type, &whole, dataset);
-  }
-  ESP_TRY(esp_h5_expect_shape(file, name, shape));
-  *dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
-  esp_status status = ESP_OK;
-  if (*dataset < 0)
-    status = esp_fail(ESP_IO, "%s: cannot open dataset %s: %s", file->path, name, esp_h5_reason());
-  return esp_agree(file->comm, status);
+  if (file->phase == H5_PHASE_FILL)
+    return esp_agree(file->comm, open_dataset_local(file, name, shape, dataset));
+  ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
+  return esp_h5_create_dataset(file, name, type, &whole, dataset);
 }
 
 static esp_status write_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,

@@ -2,6 +2,7 @@
 #include "journal_file.h"
 
 #include "espalier/core/hash.h"
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <errno.h>
@@ -160,12 +161,21 @@ esp_status journal_file_empty(journal_file *self) {
   return ftruncate(self->fd, 0) == 0 ? ESP_OK : fail(self, "empty the journal");
 }
 
-static bool append(const journal_file *self, const char *head, const void *data, int64_t bytes) {
+static const double sync_s = 1.0;
+
+static bool flush(journal_file *self) {
+  const double now = esp_now_s();
+  if (self->count > 0 && now - self->synced_s < sync_s) return true;
+  self->synced_s = now;
+  return fsync(self->fd) == 0;
+}
+
+static bool append(journal_file *self, const char *head, const void *data, int64_t bytes) {
   const int64_t offset = self->end + (int64_t)strlen(head);
   return ftruncate(self->fd, self->end) == 0 &&
          write_at(self->fd, head, (int64_t)strlen(head), self->end) &&
          write_at(self->fd, data, bytes, offset) && write_at(self->fd, "\n", 1, offset + bytes) &&
-         fsync(self->fd) == 0;
+         flush(self);
 }
 
 esp_status journal_file_append(journal_file *self, const char *name, const void *data,

@@ -19,6 +19,7 @@ typedef struct journal_file {
   char *path;              // owned
   int fd;                  // locked; -1: not open
   bool is_torn;            // there was something behind the last whole record
+  double synced_s;         // when it was last flushed to disk
   uint64_t hash;           // of the last record
   int64_t end;             // of the last record
   int count, capacity;     // of the records
@@ -31,7 +32,8 @@ esp_status journal_file_open(const char *path, journal_file *self);
 void journal_file_close(journal_file *self);
 /* Begin an empty journal. */
 esp_status journal_file_empty(journal_file *self);
-/* Append, flush to disk and list. */
+/* Append and list; flushed to disk at most once a second, since what a dead process has written
+ * stays, and what a dead node loses is found torn. */
 esp_status journal_file_append(journal_file *self, const char *name, const void *data,
                                int64_t bytes);
 esp_status journal_file_read(const journal_file *self, const journal_record *record, void *data);

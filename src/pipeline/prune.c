@@ -38,6 +38,7 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                                        .fisher_tokens = choose_fisher_tokens(settings),
                                        .seed = (uint64_t)settings->seed,
                                        .top_units = settings->top_units,
+                                       .save_every_s = settings->save_every,
                                        .restart = settings->restart};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);

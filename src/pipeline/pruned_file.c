@@ -75,6 +75,7 @@ json_t *make_report(const prune_job *job) {
   set_hash(report, "selection_checksum", job->checksum);
   json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE);
   json_object_del(json_object_get(options, "run"), "restart"); // how, not what
+  json_object_del(json_object_get(options, "run"), "save_every");
   json_object_set_new(report, "options", options);
   if (job->stats) json_object_set(report, "collection", job->stats->meta);
   json_object_set_new(report, "model_path", describe_path(job->dense->path));

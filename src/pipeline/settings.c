@@ -27,6 +27,8 @@ static const esp_option rows[] = {
      TRAIN | COLLECT | PRUNE, 0, NULL, "accept more ranks than micro-batches"},
     {"run.restart", ESP_OPTION_FLAG, AT(restart), "false", 1, 0, false, NULL, COLLECT | PRUNE, 0,
      NULL, "begin again where an interrupted run of the same output would be gone on with"},
+    {"run.save_every", ESP_OPTION_REAL, AT(save_every), "5", 0, 1e6, false, NULL, COLLECT | PRUNE,
+     0, "SECONDS", "collecting: least time between savings of the sites that are finished"},
     {"run.resume", ESP_OPTION_FLAG, AT(resume), "false", 1, 0, false, NULL, TRAIN, 0, NULL,
      "go on from the checkpoint of an interrupted training"},
     {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL,

@@ -6,7 +6,7 @@
 models=$(dirname -- "${BASH_SOURCE[0]}")/../models
 cp -r "$models/gpt2" gpt2
 cp gpt2/calibration.h5 data.h5
-collect=(collect gpt2 --data data.h5 --samples 16 --micro-batch 2 --pilot 256 -o s.h5)
+collect=(collect gpt2 --data data.h5 --samples 16 --micro-batch 2 --pilot 256 --save-every 0 -o s.h5)
 prune=(prune gpt2 --data data.h5 --samples 16 --micro-batch 2 --pilot 256 -o p.h5)
 
 size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }

@@ -7,7 +7,7 @@
 gpt2=$(dirname -- "${BASH_SOURCE[0]}")/../models/gpt2
 RANDOM=${SEED:-20}
 kills=${KILLS:-11}
-collect=(collect "$gpt2" -d "$gpt2/calibration.h5" --samples 16 --micro-batch 2 --pilot 256 --fisher-tokens 300)
+collect=(collect "$gpt2" -d "$gpt2/calibration.h5" --samples 16 --micro-batch 2 --pilot 256 --fisher-tokens 300 --save-every 0)
 prune=(prune "$gpt2" -d "$gpt2/calibration.h5" --stats whole.stats.h5 --sites ffn,attention,width=0.25 --metric fisher)
 
 size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }

@@ -91,7 +91,7 @@ check "scaling: three rank counts" test "$(column scaling/scaling.csv ranks | tr
 check "scaling: the same units" grep -q "^selection checksum [0-9a-f]* at every rank count$" scaling/scaling.txt
 # A collection that Slurm warns before its time limit stops at a finished site; queued again it goes on from there.
 gpt2=$root/tests/models/gpt2
-long_collection() { ESPALIER_REQUEUES=0 submit "$root/slurm/collect.sbatch" "$gpt2" "$gpt2/calibration.h5" long.h5; }
+long_collection() { ESPALIER_REQUEUES=0 submit "$root/slurm/collect.sbatch" "$gpt2" "$gpt2/calibration.h5" long.h5 --save-every 0; }
 has_begun() { [[ -e long.h5.journal ]] && (($(stat -c %s long.h5.journal) > 700)); }
 warned=$(long_collection)
 check "interrupted: it has begun" wait_until 60 has_begun

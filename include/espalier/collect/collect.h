@@ -16,6 +16,7 @@ typedef struct esp_collect_options {
                          // 0: none
   uint64_t seed;         // of the labels sampled for it
   int64_t top_units;     // logits measured of a vocabulary: those with most probability mass
+  double save_every_s;   // least time between savings of what is finished
   bool restart;          // begin again whatever an interrupted collection has left
 } esp_collect_options;
 

@@ -1,6 +1,6 @@
 /* Journals: what a long run has finished, so that the same command can go on after it was killed.
  *
- * A journal is a file of records, appended and flushed to disk one by one. A record is a line
+ * A journal is a file of records, appended one by one. A record is a line
  * "HASH BYTES NAME", BYTES bytes of payload and a newline; the hash (16 hex digits, XXH3) covers
  * the hash before it, name, size and payload. The first record describes the run (JSON). What
  * follows the last whole record was torn by the kill, and is cut off. Rank 0 reads and writes; it
@@ -37,8 +37,8 @@ int64_t esp_journal_find(const esp_journal *journal, const char *name);
 const char *esp_journal_name(const esp_journal *journal, int i);
 /* Read a payload, esp_journal_find's bytes, into every rank's data. IO. Collective. */
 esp_status esp_journal_read(esp_journal *journal, const char *name, void *data);
-/* Append a record (rank 0's data; names are one line and new) and flush it to disk. IO. Collective.
- */
+/* Append a record (rank 0's data; names are one line and new): it outlives the process at once, and
+ * the node within a second or so of appending. IO. Collective. */
 esp_status esp_journal_append(esp_journal *journal, const char *name, const void *data,
                               int64_t bytes);
 

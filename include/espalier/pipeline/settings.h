@@ -17,6 +17,7 @@ typedef struct esp_settings {
   char *config, *output, *json; // run
   int64_t seed;
   bool quiet, allow_idle, resume, restart;
+  double save_every;
   char *data, *split; // data
   int64_t micro_batch;
   char *hidden, *activation; // model
