@@ -37,4 +37,5 @@ esp_cli_test(allocation 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(journals 2) # it goes on with other numbers of ranks itself
 esp_cli_test(kills 2)
+set_tests_properties(cli.journals.np2 cli.kills.np2 PROPERTIES TIMEOUT 600)
 esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself

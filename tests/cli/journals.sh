@@ -15,7 +15,7 @@ interrupt() {
   local code=0 job
   for ((tries = 0; tries < 20; tries++)); do
     rm -f "$1" "${1%.journal}"
-    mpirun -n "$RANKS" "$ESPALIER" "${@:3}" >stdout 2>log &
+    "$MPIEXEC" -n "$RANKS" "$ESPALIER" "${@:3}" >stdout 2>log &
     job=$!
     while (($(size_of "$1") < $2)) && kill -0 $job 2>/dev/null; do sleep 0.01; done
     kill -USR1 $job 2>/dev/null || true

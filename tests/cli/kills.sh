@@ -7,8 +7,8 @@
 gpt2=$(dirname -- "${BASH_SOURCE[0]}")/../models/gpt2
 RANDOM=${SEED:-20}
 kills=${KILLS:-11}
-collect=(collect "$gpt2" -d "$gpt2/calibration.h5" --samples 16 --micro-batch 2 --pilot 256 --fisher-tokens 300 --save-every 0)
-prune=(prune "$gpt2" -d "$gpt2/calibration.h5" --stats whole.stats.h5 --sites ffn,attention,width=0.25 --metric fisher)
+collect=(collect "$gpt2" -d "$gpt2/calibration.h5" --samples 16 --micro-batch 2 --pilot 256 --fisher-tokens 300 --halves --save-every 0)
+prune=(prune "$gpt2" -d "$gpt2/calibration.h5" --stats whole.stats.h5 --sites ffn,attention,width=0.25 --metric fisher --stability)
 
 size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 
@@ -31,10 +31,18 @@ wait_point() {
   done
 }
 
-# One signal, as from a batch system, a crash or an administrator. The ranks are children of mpirun.
+# The ranks among the descendants of a process.
+list_ranks() {
+  local child
+  for child in $(pgrep -P "$1"); do
+    if [[ $(cat "/proc/$child/comm" 2>/dev/null) == espalier* ]]; then echo "$child"; else list_ranks "$child"; fi
+  done
+}
+
+# One signal, as from a batch system, a crash or an administrator.
 strike() { # MPIRUN
   local ranks
-  ranks=$(pgrep -P "$1") || true
+  ranks=$(list_ranks "$1")
   case $(((RANDOM >> 5) % 5)) in
     0) struck="SIGKILL to all" && kill -KILL $ranks "$1" ;;
     1) struck="SIGKILL to one rank" && kill -KILL "${ranks##*$'\n'}" ;;
@@ -49,7 +57,7 @@ declare -A codes
 disturb() {
   local name=$1 output=$2 n=0 ends=0 code job struck
   while ((n < kills)); do
-    mpirun -n "$RANKS" "$ESPALIER" "${@:3}" -o "$output" >stdout 2>log &
+    "$MPIEXEC" -n "$RANKS" "$ESPALIER" "${@:3}" -o "$output" >stdout 2>log &
     job=$!
     wait_point "$output.journal" $job
     strike $job
