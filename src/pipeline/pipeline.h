@@ -153,7 +153,7 @@ esp_status journal_open(prune_job *job);
 esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path);
 /* Check that the open statistics are those of the interrupted run, or note which they are.
  * MISMATCH. Collective. */
-esp_status journal_check_statistics(prune_job *job);
+esp_status journal_check_statistics(const prune_job *job);
 /* Take over the selection of a stage (n_stages: the width), its scores and report; *found tells
  * whether it was there. Keep them. IO, INTERRUPTED (after keeping). Collective. */
 esp_status journal_load_site(prune_job *job, int stage, bool *found);
