@@ -105,6 +105,7 @@ esp_status collect_fisher(collect_pass *pass);
  * collective. */
 void collect_layer_begin(collect_pass *pass, int stage);
 void collect_layer_end(collect_pass *pass, int stage);
+esp_status collect_lay_out_layers(collect_pass *pass);
 esp_status collect_write_layers(collect_pass *pass);
 void collect_clear_layers(collect_pass *pass);
 

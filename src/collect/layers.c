@@ -56,6 +56,11 @@ void collect_layer_end(collect_pass *pass, int stage) {
     pass->cosines[stage / ESP_LAYER_STAGES] += sum_cosines(pass, i);
 }
 
+esp_status collect_lay_out_layers(collect_pass *pass) {
+  if (!is_measured(pass)) return ESP_OK;
+  return esp_stats_write_layers(pass->stats, esp_model_count_layers(pass->model), NULL);
+}
+
 esp_status collect_write_layers(collect_pass *pass) {
   const int64_t n = esp_model_count_layers(pass->model);
   if (!is_measured(pass)) return ESP_OK;

@@ -58,6 +58,7 @@ static esp_status lay_out_all(collect_pass *pass) {
     ESP_TRY(lay_out_site(pass, model->stages[i].name, esp_stage_features(&model->stages[i]),
                          pass->options->covariance));
   }
+  ESP_TRY(collect_lay_out_layers(pass));
   ESP_TRY(lay_out_logits(pass));
   for (int i = model->n_stages - 1; i >= 0 && has_fisher(pass); i--)
     ESP_TRY(esp_stats_write_fisher(pass->stats, model->stages[i].name, model->stages[i].state_out,
