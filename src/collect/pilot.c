@@ -2,6 +2,7 @@
  * feature block, each block on one rank in turn, which computes its edges. */
 #include "collect.h"
 
+#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -69,6 +70,7 @@ static void gather_block(const esp_comm *comm, const pilot *self, int64_t begin,
   MPI_Datatype row;
   MPI_Type_contiguous(esp_int(n), MPI_FLOAT, &row);
   MPI_Type_commit(&row);
+  esp_traffic_add(comm, ESP_GATHER, self->rows * n * (int64_t)sizeof *mine);
   MPI_Gatherv(mine, esp_int(self->rows), row, block, self->counts, self->offsets, row, root,
               comm->mpi);
   MPI_Type_free(&row);

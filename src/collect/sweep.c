@@ -1,76 +1,56 @@
-#include "espalier/collect/sweep.h"
+#include "sweep_private.h"
 
+#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
-enum { DEFAULT_TILE = 64, TEST_ROWS = 8 };
+#include <string.h>
 
-/* Two tiles in flight: one being counted, one being reduced. */
-typedef struct slot {
-  esp_tile tile;
-  int32_t *counts;
-  MPI_Request request;
-  int64_t number; // of the tile; -1: empty
-} slot;
+static esp_reduce default_reduce = ESP_REDUCE_AUTO;
 
-static esp_tile make_tile(const esp_sweep *sweep, int64_t side, int64_t i, int64_t j) {
-  const int64_t left_x = sweep->x->units - i * side, left_y = sweep->y->units - j * side;
-  return (esp_tile){.x = sweep->x,
-                    .y = sweep->y,
-                    .x_begin = i * side,
-                    .nx = left_x < side ? left_x : side,
-                    .y_begin = j * side,
-                    .ny = left_y < side ? left_y : side};
+void esp_sweep_set_reduce(const char *name) {
+  default_reduce = strcmp(name, "allreduce") == 0  ? ESP_REDUCE_ALLREDUCE
+                   : strcmp(name, "exchange") == 0 ? ESP_REDUCE_EXCHANGE
+                                                   : ESP_REDUCE_AUTO;
 }
 
-/* Count some rows at a time, and let MPI work on the other slot's reduction in between. */
-static void count_tile(slot *mine, slot *other) {
-  const int64_t cells_a_row = esp_tile_count_cells(&mine->tile) / mine->tile.nx;
-  for (int64_t row = 0; row < mine->tile.nx; row += TEST_ROWS) {
-    const int64_t left = mine->tile.nx - row;
-    esp_tile part = mine->tile;
-    part.x_begin += row;
-    part.nx = left < TEST_ROWS ? left : TEST_ROWS;
-    esp_count_joint(&part, mine->counts + row * cells_a_row);
-    int done;
-    if (other->number >= 0) MPI_Test(&other->request, &done, MPI_STATUS_IGNORE);
-  }
+static esp_sweep_shape shape_of(const esp_comm *comm, const esp_sweep *sweep,
+                                const int64_t *words) {
+  return (esp_sweep_shape){.x_units = sweep->x->units,
+                           .y_units = sweep->y->units,
+                           .x_bins = sweep->x->bins,
+                           .y_bins = sweep->y->bins,
+                           .is_symmetric = sweep->is_symmetric,
+                           .visitor = sweep->visitor,
+                           .tile = sweep->tile,
+                           .panel_bytes = sweep->panel_bytes,
+                           .ranks = comm->size,
+                           .words = words};
 }
 
-static void finish(const esp_comm *comm, const esp_sweep *sweep, slot *self) {
-  if (self->number < 0) return;
-  MPI_Wait(&self->request, MPI_STATUS_IGNORE);
-  if ((sweep->visitor > 0 ? sweep->visitor - 1 : self->number % comm->size) == comm->rank)
-    sweep->visit(sweep->context, &self->tile, self->counts);
-  self->number = -1;
+/* A kernel counts fewer than 2^31 samples, those that do not exist included. */
+static bool fits_one_kernel(const esp_comm *comm, const int64_t *words) {
+  int64_t sum = 0;
+  for (int r = 0; r < comm->size; r++) sum += words[r];
+  return sum < INT32_MAX / ESP_WORD_BITS;
 }
 
-static void count_and_reduce(const esp_comm *comm, const esp_sweep *sweep, slot *mine,
-                             slot *other) {
-  count_tile(mine, other);
-  MPI_Iallreduce(MPI_IN_PLACE, mine->counts, esp_int(esp_tile_count_cells(&mine->tile)),
-                 MPI_INT32_T, MPI_SUM, comm->mpi, &mine->request);
-  finish(comm, sweep, other);
+static esp_reduce choose(const esp_comm *comm, const esp_sweep *sweep, const int64_t *words) {
+  const esp_reduce asked = sweep->reduce == ESP_REDUCE_DEFAULT ? default_reduce : sweep->reduce;
+  if (!fits_one_kernel(comm, words)) return ESP_REDUCE_ALLREDUCE;
+  if (asked != ESP_REDUCE_AUTO) return asked;
+  const esp_sweep_shape shape = shape_of(comm, sweep, words);
+  return esp_sweep_choose(&shape);
 }
 
 void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep) {
-  const int64_t side = sweep->tile > 0 ? sweep->tile : DEFAULT_TILE;
-  const int64_t tiles_x = (sweep->x->units + side - 1) / side;
-  const int64_t tiles_y = (sweep->y->units + side - 1) / side;
-  const int64_t cells = side * side * (sweep->x->bins - 1) * (sweep->y->bins - 1);
-  slot slots[2] = {{.counts = ESP_NEW(int32_t, cells), .number = -1},
-                   {.counts = ESP_NEW(int32_t, cells), .number = -1}};
-  int64_t number = 0;
-  for (int64_t i = 0; i < tiles_x; i++)
-    for (int64_t j = sweep->is_symmetric ? i : 0; j < tiles_y; j++, number++) {
-      slot *mine = &slots[number % 2], *other = &slots[(number + 1) % 2];
-      mine->tile = make_tile(sweep, side, i, j);
-      mine->number = number;
-      count_and_reduce(comm, sweep, mine, other);
-    }
-  for (int s = 0; s < 2; s++) {
-    finish(comm, sweep, &slots[s]);
-    esp_free(&slots[s].counts);
-  }
+  int64_t *words = ESP_NEW(int64_t, comm->size);
+  esp_traffic_add(comm, ESP_GATHER, sizeof *words);
+  MPI_Allgather(&sweep->x->n_words, 1, MPI_INT64_T, words, 1, MPI_INT64_T, comm->mpi);
+  if (choose(comm, sweep, words) == ESP_REDUCE_EXCHANGE)
+    sweep_exchange(comm, sweep, words);
+  else
+    sweep_allreduce(comm, sweep);
+  esp_free(&words);
 }
 
 void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t *marginals) {

@@ -1,5 +1,6 @@
 #include "espalier/comm/comm.h"
 
+#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
 #include <limits.h>
@@ -21,6 +22,7 @@ void esp_comm_clear(esp_comm *self) {
 
 esp_status esp_agree(const esp_comm *comm, esp_status mine) {
   int failing = mine == ESP_OK ? INT_MAX : comm->rank;
+  esp_traffic_add(comm, ESP_AGREEMENT, sizeof failing);
   MPI_Allreduce(MPI_IN_PLACE, &failing, 1, MPI_INT, MPI_MIN, comm->mpi);
   if (failing == INT_MAX) return ESP_OK;
   struct {
@@ -33,6 +35,7 @@ esp_status esp_agree(const esp_comm *comm, esp_status mine) {
 }
 
 void esp_bcast(const esp_comm *comm, void *data, int64_t bytes, int root) {
+  esp_traffic_add(comm, ESP_BCAST, bytes);
   for (int64_t done = 0; done < bytes; done += CHUNK) {
     const int64_t left = bytes - done;
     MPI_Bcast((char *)data + done, (int)(left < CHUNK ? left : CHUNK), MPI_BYTE, root, comm->mpi);
@@ -53,6 +56,7 @@ static void allreduce(const esp_comm *comm, void *values, int64_t count, MPI_Dat
                       MPI_Op op) {
   int size;
   MPI_Type_size(type, &size);
+  esp_traffic_add(comm, ESP_ALLREDUCE, count * size);
   for (int64_t done = 0; done < count; done += CHUNK) {
     const int64_t left = count - done;
     MPI_Allreduce(MPI_IN_PLACE, (char *)values + done * size, (int)(left < CHUNK ? left : CHUNK),

@@ -1,6 +1,7 @@
 #include "espalier/pipeline/prune.h"
 #include "pipeline.h"
 
+#include "espalier/collect/sweep.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
@@ -191,6 +192,7 @@ static esp_status write_report(prune_job *job, json_t *report) {
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
+  esp_sweep_set_reduce(job->settings->reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)

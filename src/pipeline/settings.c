@@ -113,6 +113,10 @@ static const esp_option rows[] = {
      "NAME",
      "units preserved above a site, whose information counts: those of the next site, or the "
      "site's own output"},
+    {"prune.reduce", ESP_OPTION_TEXT, AT(reduce), "auto", 1, 0, false, "allreduce|exchange|auto",
+     PRUNE, 0, "NAME",
+     "joint counts: every rank counts its samples and counts are added, or codes are exchanged and "
+     "every rank counts its pairs; the same counts, auto: the cheaper"},
     {"prune.ridge", ESP_OPTION_REAL, AT(ridge), "1e-3", 1e-12, 1e3, false, NULL, PRUNE, 0, "X",
      "ridge of set-mi, relative to the mean variance"},
     {"prune.targets", ESP_OPTION_INT, AT(targets), "4", 1, 1 << 20, false, NULL, PRUNE, 0, "N",

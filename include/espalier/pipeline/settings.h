@@ -26,7 +26,9 @@ typedef struct esp_settings {
   double rate, warmup, weight_decay, momentum;
   int64_t samples, bins, pilot, top_units, fisher_tokens; // collect
   bool covariance, width, halves;
-  char *stats, *criterion, *moments, *metric, *repair, *sites, *heads, *allocation, *upper, *structure; // prune
+  char *stats, *criterion, *moments, *metric, *repair, *sites, *heads, *allocation, *upper,
+      *structure; // prune
+  char *reduce;
   double sparsity, max_sparsity, ridge, repair_ridge;
   bool stability;
   int64_t multiple_of, min_keep, targets;
