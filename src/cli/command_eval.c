@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/comm/phases.h"
 #include "espalier/core/memory.h"
 #include "espalier/eval/eval.h"
 #include "espalier/model/family.h"
@@ -169,13 +170,16 @@ static esp_status write_logits(const command_input *input, esp_model *model,
                                settings->logits);
 }
 
-static esp_status evaluate(const command_input *input, esp_model **models, json_t **result) {
+static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
+                           json_t **result) {
   esp_dataset *data = NULL;
   ESP_TRY(esp_job_open_data(input->comm, input->settings, NULL, "test", &data));
   json_t *results = json_array();
   *result =
       json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);
+  esp_phases_begin(phases, "quality");
   esp_status status = measure_quality(input, models, data, results);
+  esp_phases_begin(phases, "speed");
   if (status == ESP_OK && input->settings->speed)
     status = measure_speed(input, models, data, results);
   if (status == ESP_OK) print_table(input, models[0], data, results);
@@ -186,8 +190,13 @@ static esp_status evaluate(const command_input *input, esp_model **models, json_
 
 static esp_status run(const command_input *input, json_t **result) {
   esp_model **models = ESP_NEW(esp_model *, input->n_arguments);
+  esp_phases phases = {0};
+  esp_phases_begin(&phases, "read");
   esp_status status = open_models(input, models);
-  if (status == ESP_OK) status = evaluate(input, models, result);
+  if (status == ESP_OK) status = evaluate(input, models, &phases, result);
+  esp_phases_end(&phases);
+  if (status == ESP_OK)
+    json_object_set_new(*result, "run", esp_phases_gather(input->comm, &phases));
   for (int i = 0; i < input->n_arguments; i++) esp_model_free(&models[i]);
   esp_free(&models);
   return status;

@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/comm/phases.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "espalier/model/family.h"
@@ -115,10 +116,19 @@ static esp_status run(const command_input *input, json_t **result) {
   ESP_TRY(esp_file_check_writable(input->comm, settings->output, 0));
   esp_dataset *data = NULL;
   esp_model *model = NULL;
+  esp_phases phases = {0};
+  esp_phases_begin(&phases, "read");
   ESP_TRY(esp_job_open_data(input->comm, settings, NULL, "train", &data));
   *result = json_object();
   esp_status status = esp_agree(input->comm, make_model(settings, data, &model));
+  esp_phases_begin(&phases, "train");
   if (status == ESP_OK) status = train(input, model, data, *result);
+  esp_phases_end(&phases);
+  if (status == ESP_OK) {
+    json_t *run_report = esp_phases_gather(input->comm, &phases);
+    esp_phases_log(run_report);
+    json_object_set_new(*result, "run", run_report);
+  }
   if (status == ESP_OK)
     print_result(input, "%s: loss %.4f nats, training accuracy %.2f %%\n", settings->output,
                  json_real_value(json_object_get(*result, "training_loss_nats")),

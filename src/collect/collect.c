@@ -1,6 +1,5 @@
 #include "collect.h"
 
-#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/forward.h"
 
@@ -55,6 +54,7 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
     esp_encode_planes(pass->x, rows, site->features, site->edges, i * pass->stats->words,
                       &site->planes);
     ESP_TRY(site_sums_add_local(sums, pass, i, rows));
+    esp_progress_update(&pass->progress, ++pass->done, site->name);
   }
   return ESP_OK;
 }
@@ -170,19 +170,19 @@ static esp_status embed_local(collect_pass *pass) {
 }
 
 static esp_status run_stages(collect_pass *pass) {
-  esp_progress progress;
+  const int64_t sites = (pass->model->n_stages + 1) * (pass->has_width ? 2 : 1);
   if (collect_has_sites(pass)) return ESP_OK;
-  esp_progress_init(&progress, "collect", "sites", pass->model->n_stages + 1);
   ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
+  esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
   for (int stage = 0; stage < pass->model->n_stages; stage++) {
     collect_layer_begin(pass, stage);
     ESP_TRY(collect_stage(pass, stage));
     collect_layer_end(pass, stage);
-    esp_progress_update(&progress, stage + 1, NULL);
   }
-  esp_progress_clear(&progress);
   ESP_TRY(collect_write_layers(pass));
-  return collect_logits(pass);
+  ESP_TRY(collect_logits(pass));
+  esp_progress_clear(&pass->progress);
+  return ESP_OK;
 }
 
 static void init_pass(collect_pass *pass) {

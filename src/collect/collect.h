@@ -3,6 +3,7 @@
 #define ESPALIER_SRC_COLLECT_COLLECT_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/log.h"
 #include "espalier/io/journal.h"
 #include "espalier/linalg/exact.h"
 
@@ -26,6 +27,8 @@ typedef struct collect_pass {
   int64_t n_units;
   float *before;    // (shard->count, batch_rows, D): the stream before a layer
   int64_t *cosines; // (layers): sums in 2^-31
+  esp_progress progress; // micro-batches of this rank through a site
+  int64_t done;
 } collect_pass;
 
 /* Open the statistics (meta is taken over) and their journal: those of an interrupted run, or new

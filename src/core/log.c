@@ -44,6 +44,17 @@ void esp_progress_init(esp_progress *self, const char *what, const char *unit, i
   *self = (esp_progress){.what = what, .unit = unit, .total = total, .start_s = now, .last_s = now};
 }
 
+/* "42 s", "12 min", "3 h 05 min" */
+static void format_time(double seconds, char *text, size_t size) {
+  const long long s = seconds < 1e12 ? (long long)(seconds + 0.5) : 0, minutes = (s + 30) / 60;
+  if (s < 120)
+    snprintf(text, size, "%lld s", s);
+  else if (minutes < 120)
+    snprintf(text, size, "%lld min", minutes);
+  else
+    snprintf(text, size, "%lld h %02lld min", minutes / 60, minutes % 60);
+}
+
 void esp_progress_update(esp_progress *self, int64_t done, const char *note) {
   if (current_level < ESP_LOG_INFO) return;
   const int terminal = isatty(STDERR_FILENO);
@@ -52,9 +63,10 @@ void esp_progress_update(esp_progress *self, int64_t done, const char *note) {
   self->last_s = now;
   self->printed = true;
   const double rate = (double)done / elapsed;
-  const double left_s = (double)(self->total - done) / rate;
-  fprintf(stderr, "%sespalier: %s %3.0f %%, %.3g %s/s, %.0f s left%s%s%s", terminal ? "\r" : "",
-          self->what, 100.0 * (double)done / (double)self->total, rate, self->unit, left_s,
+  char left[32];
+  format_time((double)(self->total - done) / rate, left, sizeof left);
+  fprintf(stderr, "%sespalier: %s %3.0f %%, %.3g %s/s, %s left%s%s%s", terminal ? "\r" : "",
+          self->what, 100.0 * (double)done / (double)self->total, rate, self->unit, left,
           note ? ", " : "", note ? note : "", terminal ? "\033[K" : "\n");
   fflush(stderr);
 }

@@ -89,10 +89,22 @@ int64_t esp_peak_rss_bytes(void) {
   return read_status_kib("VmHWM:") * 1024;
 }
 
-int64_t esp_peak_anonymous_bytes(void) {
-  static _Atomic int64_t peak;
-  const int64_t now = read_status_kib("RssAnon:") * 1024;
-  int64_t last = atomic_load(&peak);
-  while (now > last && !atomic_compare_exchange_weak(&peak, &last, now)) continue;
+/* Of the whole process, and since it was last taken. */
+static _Atomic int64_t peak, recent_peak;
+
+static int64_t raise(_Atomic int64_t *to, int64_t now) {
+  int64_t last = atomic_load(to);
+  while (now > last && !atomic_compare_exchange_weak(to, &last, now)) continue;
   return now > last ? now : last;
+}
+
+int64_t esp_peak_anonymous_bytes(void) {
+  const int64_t now = read_status_kib("RssAnon:") * 1024;
+  raise(&recent_peak, now);
+  return raise(&peak, now);
+}
+
+int64_t esp_take_peak_anonymous_bytes(void) {
+  esp_peak_anonymous_bytes();
+  return atomic_exchange(&recent_peak, 0);
 }

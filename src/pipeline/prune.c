@@ -179,7 +179,9 @@ static esp_status cut_and_repair(prune_job *job) {
 /* NAME.report.json: the file's report, and what depends on the run: ranks, times, memory. */
 static esp_status write_report(prune_job *job, json_t *report) {
   esp_phases_end(&job->phases);
-  json_object_set_new(report, "run", esp_phases_gather(job->comm, &job->phases));
+  json_t *run = esp_phases_gather(job->comm, &job->phases);
+  esp_phases_log(run);
+  json_object_set_new(report, "run", run);
   json_object_set_new(report, "ranks", json_integer(job->comm->size));
   json_object_set_new(report, "output", json_string(job->settings->output));
   char *path = esp_format("%s.report.json", job->settings->output);
@@ -295,10 +297,13 @@ esp_status esp_collect_command(const esp_comm *comm, const esp_settings *setting
   if (status == ESP_OK)
     status = collect_to(comm, settings, model, &shard, settings->width, settings->output);
   esp_phases_end(&phases);
-  if (status == ESP_OK)
+  if (status == ESP_OK) {
+    json_t *run = esp_phases_gather(comm, &phases);
+    esp_phases_log(run);
     *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->output, "samples",
                         (json_int_t)shard.samples, "bins", (json_int_t)settings->bins, "ranks",
-                        comm->size, "run", esp_phases_gather(comm, &phases));
+                        comm->size, "run", run);
+  }
   esp_shard_clear(&shard);
   esp_dataset_close(&data);
   esp_model_free(&model);

@@ -1,5 +1,6 @@
 #include "surgery.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <string.h>
@@ -101,7 +102,12 @@ static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, cons
 }
 
 esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit) {
-  for (int stage = 0; stage < job->dense->n_stages; stage++)
+  esp_progress progress;
+  esp_progress_init(&progress, "refit", "sites", job->dense->n_stages);
+  for (int stage = 0; stage < job->dense->n_stages; stage++) {
     ESP_TRY(fit_one(job, pass, stage, fit));
+    esp_progress_update(&progress, stage + 1, job->dense->stages[stage].name);
+  }
+  esp_progress_clear(&progress);
   return ESP_OK;
 }

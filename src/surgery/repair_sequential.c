@@ -6,6 +6,7 @@
 #include "streams.h"
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/log.h"
 
 #include <math.h>
 
@@ -116,8 +117,13 @@ static esp_status apply(esp_repair_job *job) {
   ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
   streams self;
   esp_status status = streams_open(&self, job);
-  for (int stage = 0; stage < job->dense->n_stages && status == ESP_OK; stage++)
+  esp_progress progress;
+  esp_progress_init(&progress, "sequential repair", "sites", job->dense->n_stages);
+  for (int stage = 0; stage < job->dense->n_stages && status == ESP_OK; stage++) {
     status = repair_stage(&self, stage);
+    esp_progress_update(&progress, stage + 1, job->dense->stages[stage].name);
+  }
+  esp_progress_clear(&progress);
   if (status == ESP_OK) status = repair_head(&self);
   streams_close(&self);
   return status;

@@ -1,5 +1,6 @@
 #include "espalier/comm/comm.h"
 #include "espalier/comm/phases.h"
+#include "espalier/comm/traffic.h"
 
 #include "mpi.h"
 
@@ -208,6 +209,68 @@ static void phases_gather_tells_the_peak_memory(void **state) {
   ASSERT_ALL(rss > 1e6 && phases == 0);
 }
 
+static void phases_gather_names_the_slowest_rank_s_host(void **state) {
+  (void)state;
+  char host[MPI_MAX_PROCESSOR_NAME];
+  int length;
+  MPI_Get_processor_name(host, &length);
+  MPI_Bcast(host, sizeof host, MPI_CHAR, last_rank(), test_comm.mpi);
+  const esp_phases phases = {.name = {"read"}, .count = 1, .seconds = {1.0 + test_comm.rank}};
+  json_t *all = esp_phases_gather(&test_comm, &phases);
+  const json_t *read = json_object_get(json_object_get(all, "phases_s"), "read");
+  const int same = strcmp(json_string_value(json_object_get(read, "max_host")), host) == 0;
+  json_decref(all);
+  ASSERT_ALL(same);
+}
+
+static void phases_gather_lists_the_memory_of_all_ranks(void **state) {
+  (void)state;
+  json_t *all = esp_phases_gather(&test_comm, &(esp_phases){0});
+  const json_t *memory = json_object_get(all, "peak_anonymous_bytes");
+  const json_t *ranks = json_object_get(memory, "ranks");
+  const double most = json_number_value(json_object_get(memory, "max"));
+  double largest = 0;
+  for (size_t r = 0; r < json_array_size(ranks); r++)
+    largest = fmax(largest, json_number_value(json_array_get(ranks, r)));
+  const int listed = json_array_size(ranks) == (size_t)test_comm.size && largest == most;
+  json_decref(all);
+  ASSERT_ALL(listed);
+}
+
+static void phases_end_keeps_the_memory_of_each_phase(void **state) {
+  (void)state;
+  const int64_t bytes = (int64_t)64 << 20;
+  esp_phases phases = {0};
+  esp_phases_begin(&phases, "big");
+  char *block = esp_alloc(bytes, 1);
+  esp_free(&block);
+  esp_phases_begin(&phases, "small");
+  esp_phases_end(&phases);
+  const int told = phases.bytes[0] >= bytes && phases.bytes[1] > 0 &&
+                   phases.bytes[1] <= phases.bytes[0] - bytes / 2;
+  ASSERT_ALL(told || esp_peak_anonymous_bytes() == 0);
+}
+
+static double count_traffic(const char *kind, const char *key) {
+  json_t *all = esp_traffic_gather(&test_comm);
+  const double value = json_number_value(json_object_get(json_object_get(all, kind), key));
+  json_decref(all);
+  return value;
+}
+
+static void traffic_counts_calls_and_bytes_of_more_than_one_rank(void **state) {
+  (void)state;
+  int64_t values[3] = {0};
+  const double calls = count_traffic("allreduce", "calls");
+  const double bytes = count_traffic("allreduce", "bytes"), sent = count_traffic("bcast", "bytes");
+  esp_allreduce_sum_i64(&test_comm, values, 3);
+  esp_bcast(&test_comm, values, 5, 0);
+  const double one = test_comm.size > 1;
+  ASSERT_ALL(count_traffic("allreduce", "calls") == calls + one);
+  ASSERT_ALL(count_traffic("allreduce", "bytes") == bytes + 24 * one);
+  ASSERT_ALL(count_traffic("bcast", "bytes") == sent + 5 * one);
+}
+
 static void phases_begin_goes_on_with_a_known_name(void **state) {
   (void)state;
   esp_phases phases = {0};
@@ -239,4 +302,8 @@ ESP_TEST_MAIN(cmocka_unit_test(agree_without_failure_is_ok),
               cmocka_unit_test(compute_spread_names_the_lowest_rank_of_the_maximum),
               cmocka_unit_test(phases_gather_tells_every_phase_on_all_ranks),
               cmocka_unit_test(phases_gather_tells_the_peak_memory),
+              cmocka_unit_test(phases_gather_names_the_slowest_rank_s_host),
+              cmocka_unit_test(phases_gather_lists_the_memory_of_all_ranks),
+              cmocka_unit_test(phases_end_keeps_the_memory_of_each_phase),
+              cmocka_unit_test(traffic_counts_calls_and_bytes_of_more_than_one_rank),
               cmocka_unit_test(phases_begin_goes_on_with_a_known_name))

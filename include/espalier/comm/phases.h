@@ -1,4 +1,4 @@
-/* Phase times: what a job spent its time on, as min/mean/max over ranks. */
+/* Phases: what a job spent its time and memory on, as min/mean/max over ranks. */
 #ifndef ESPALIER_COMM_PHASES_H
 #define ESPALIER_COMM_PHASES_H
 
@@ -12,6 +12,7 @@ enum { ESP_MAX_PHASES = 32 };
 typedef struct esp_phases {
   const char *name[ESP_MAX_PHASES];
   double seconds[ESP_MAX_PHASES]; // s, this rank
+  int64_t bytes[ESP_MAX_PHASES];  // peak anonymous memory, this rank
   int count, current;             // current: index + 1, 0 when none runs
   double start_s;
 } esp_phases;
@@ -20,8 +21,13 @@ typedef struct esp_phases {
 void esp_phases_begin(esp_phases *self, const char *name);
 /* End the running phase. Local. */
 void esp_phases_end(esp_phases *self);
-/* Gather {"phases_s": {NAME: {"min":, "mean":, "max":, "max_rank":}}} on every rank, and
- * "peak_rss_bytes" and "peak_anonymous_bytes" likewise. A new reference. Collective. */
+/* Gather on every rank, a new reference: "phases_s" {NAME: {"min", "mean", "max", "max_rank",
+ * "max_host"}}, "phases_peak_bytes" likewise (anonymous memory), "peak_rss_bytes" and
+ * "peak_anonymous_bytes" of the whole run with a list "ranks" beside, and "traffic"
+ * (comm/traffic.h). Collective. */
 json_t *esp_phases_gather(const esp_comm *comm, const esp_phases *self);
+/* Print one line of what was gathered to the log: times, slowest rank and its host, largest peak.
+ * Local. */
+void esp_phases_log(const json_t *run);
 
 #endif

@@ -28,5 +28,7 @@ int esp_int(int64_t value);
  * after every esp_alloc of 4 MiB or more. 0 where the system does not tell. Local. */
 int64_t esp_peak_rss_bytes(void);
 int64_t esp_peak_anonymous_bytes(void);
+/* The same since the last call of this function: what a phase needed. Local. */
+int64_t esp_take_peak_anonymous_bytes(void);
 
 #endif
