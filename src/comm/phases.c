@@ -20,10 +20,13 @@ void esp_phases_begin(esp_phases *self, const char *name) {
   self->start_s = esp_now_s();
 }
 
-/* Memory is sampled at every change of phase, and with every big allocation in between. */
+/* Memory is sampled at every change of phase, and with every big allocation in between; what a
+ * phase has freed does not count for the next. */
 void esp_phases_end(esp_phases *self) {
   const int64_t peak = esp_take_peak_anonymous_bytes();
   const int i = self->current - 1;
+  esp_release_unused();
+  esp_take_peak_anonymous_bytes();
   self->current = 0;
   if (i < 0) return;
   self->seconds[i] += esp_now_s() - self->start_s;

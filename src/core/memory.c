@@ -26,6 +26,12 @@ static void keep_big_blocks_apart(void) {
 #endif
 }
 
+void esp_release_unused(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 void *esp_alloc(int64_t count, size_t size) {
   ESP_ASSERT(count >= 0);
   size_t bytes;

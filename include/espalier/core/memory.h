@@ -15,6 +15,9 @@ void *esp_alloc(int64_t count, size_t size);
 #define esp_free(pointer_address) (esp_release(*(pointer_address)), *(pointer_address) = NULL)
 void esp_release(void *memory);
 
+/* Give freed memory back to the system: the heap keeps up to 64 MiB otherwise. Local. */
+void esp_release_unused(void);
+
 #define ESP_NEW(type, count) ((type *)esp_alloc((count), sizeof(type)))
 
 /* Duplicate a string; owned by the caller. printf into a new string; likewise. Local. */
