@@ -12,7 +12,7 @@
 #include <malloc.h>
 #endif
 
-enum { ALIGNMENT = 64, BIG_BYTES = 4 << 20, TRIM_BYTES = 64 << 20 };
+enum { ALIGNMENT = 64, BIG_BYTES = 1 << 20, TRIM_BYTES = 64 << 20 };
 
 /* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave
  * gaps that the next of the same size does not fit: it grew by two activations of a micro-batch a
