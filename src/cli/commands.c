@@ -12,7 +12,7 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &command_info, &command_train, &command_collect, &command_prune, &command_eval, &command_export,
+    &command_info, &command_plan, &command_train, &command_collect, &command_prune, &command_eval, &command_export,
     NULL};
 
 void print_result(const command_input *input, const char *format, ...) {

@@ -23,7 +23,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_train, command_collect, command_prune, command_eval,
-    command_export;
+    command_export, command_plan;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 

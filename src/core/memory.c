@@ -14,9 +14,9 @@
 
 enum { ALIGNMENT = 64, BIG_BYTES = 1 << 20, TRIM_BYTES = 64 << 20 };
 
-/* Big blocks are mapped one by one and go back when freed. Inside glibc's heap, aligned ones leave
- * gaps that the next of the same size does not fit: it grew by two activations of a micro-batch a
- * layer. */
+/* Big blocks are mapped one by one and go back when freed. Smaller ones come from plain malloc and
+ * are aligned here: glibc's aligned_alloc can't put a block where one of the same size was, and the
+ * heap grew by two activations of a micro-batch a layer. */
 static void keep_big_blocks_apart(void) {
 #ifdef __GLIBC__
   static atomic_flag is_done = ATOMIC_FLAG_INIT;
@@ -32,15 +32,24 @@ void esp_release_unused(void) {
 #endif
 }
 
+/* What malloc gave stands before the block. */
+static void *malloc_aligned(size_t bytes) {
+  char *const given = malloc(bytes + ALIGNMENT);
+  if (!given) return NULL;
+  char *const memory = given + ALIGNMENT - (uintptr_t)given % ALIGNMENT;
+  memcpy(memory - sizeof given, &given, sizeof given);
+  return memory;
+}
+
 void *esp_alloc(int64_t count, size_t size) {
   ESP_ASSERT(count >= 0);
   size_t bytes;
-  if (__builtin_mul_overflow((size_t)count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT)
+  if (__builtin_mul_overflow((size_t)count, size, &bytes) || bytes > SIZE_MAX - 2 * ALIGNMENT)
     esp_panic(__FILE__, __LINE__, "allocation of %lld x %zu bytes overflows", (long long)count,
               size);
   bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
   if (bytes >= BIG_BYTES) keep_big_blocks_apart();
-  void *memory = aligned_alloc(ALIGNMENT, bytes);
+  void *memory = malloc_aligned(bytes);
   if (!memory)
     esp_panic(__FILE__, __LINE__,
               "out of memory: %zu bytes were asked for; use more nodes or fewer "
@@ -52,7 +61,10 @@ void *esp_alloc(int64_t count, size_t size) {
 }
 
 void esp_release(void *memory) {
-  free(memory);
+  void *given;
+  if (!memory) return;
+  memcpy(&given, (char *)memory - sizeof given, sizeof given);
+  free(given);
 }
 
 char *esp_strdup(const char *text) {

@@ -41,7 +41,7 @@ void keep_of_stage(const esp_stage *stage, const int64_t *order, int64_t n, int6
   esp_free(&grouped);
 }
 
-static void keep_units(prune_job *job, int stage) {
+void keep_units(prune_job *job, int stage) {
   const int64_t n = job->n_keep[stage];
   job->selection.n_kept[stage] = n;
   job->selection.kept[stage] = ESP_NEW(int64_t, n);
@@ -49,7 +49,7 @@ static void keep_units(prune_job *job, int stage) {
 }
 
 /* A site of a kind that is not pruned keeps all its units. */
-static void keep_all(prune_job *job, int stage) {
+void keep_all(prune_job *job, int stage) {
   const int64_t units = job->dense->stages[stage].units;
   job->selection.n_kept[stage] = units;
   job->selection.kept[stage] = ESP_NEW(int64_t, units);

@@ -186,7 +186,11 @@ esp_status rank_dimensions(prune_job *job, int64_t *order, double *score);
  * add to its report and to stability how much of the two kept sets is the same. Collective. */
 esp_status measure_stability(prune_job *job);
 
-/* Select from the top: fills selection, scores, sites and checksum. Collective. */
+/* Keep the first n_keep units of a stage's order, or all of them. Local. */
+void keep_units(prune_job *job, int stage);
+void keep_all(prune_job *job, int stage);
+
+/* Select from the top: fills selection, scores, sites, stability and checksum. Collective. */
 esp_status run_chain(prune_job *job);
 
 /* Clear what there is of a selection, and select anew. Collective. */

@@ -5,8 +5,9 @@
 enum {
   INFO = ESP_COMMAND_INFO,
   TRAIN = ESP_COMMAND_TRAIN,
-  COLLECT = ESP_COMMAND_COLLECT,
-  PRUNE = ESP_COMMAND_PRUNE,
+  PLAN = ESP_COMMAND_PLAN,
+  COLLECT = ESP_COMMAND_COLLECT | PLAN, // a plan takes what it plans
+  PRUNE = ESP_COMMAND_PRUNE | PLAN,
   EVAL = ESP_COMMAND_EVAL,
   EXPORT = ESP_COMMAND_EXPORT,
   ALL = INFO | TRAIN | COLLECT | PRUNE | EVAL | EXPORT
@@ -146,6 +147,13 @@ static const esp_option rows[] = {
      "sequences (or images) in --logits; 0: all"},
     {"eval.repeats", ESP_OPTION_INT, AT(repeats), "11", 1, 1e6, false, NULL, EVAL, 0, "N",
      "timings a model, alternately; the median counts"},
+    {"plan.ranks", ESP_OPTION_INT, AT(ranks), "0", 0, 1e6, false, NULL, PLAN, 'n', "N",
+     "ranks to plan for; 0: as many as plan itself runs on"},
+    {"plan.ranks_per_node", ESP_OPTION_INT, AT(ranks_per_node), "0", 0, 1e6, false, NULL, PLAN, 0,
+     "N", "ranks that share a node's memory; 0: SLURM_NTASKS_PER_NODE, else all"},
+    {"plan.memory", ESP_OPTION_INT, AT(memory), "0", 0, 9e18, false, NULL, PLAN, 0, "BYTES",
+     "memory a rank may use; 0: what this node has (available, control group, "
+     "SLURM_MEM_PER_NODE) by its ranks"},
     {"export.max_shard_bytes", ESP_OPTION_INT, AT(max_shard_bytes), "5G", 1, 9e18, false, NULL,
      EXPORT, 0, "N", "bytes of tensors a safetensors file, at most"},
     {"export.source", ESP_OPTION_TEXT, AT(source), NULL, 1, 0, false, NULL, EXPORT, 0, "FOLDER",

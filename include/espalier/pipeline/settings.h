@@ -11,6 +11,7 @@ enum {
   ESP_COMMAND_PRUNE = 8,
   ESP_COMMAND_EVAL = 16,
   ESP_COMMAND_EXPORT = 64,
+  ESP_COMMAND_PLAN = 128,
 };
 
 typedef struct esp_settings {
@@ -38,6 +39,7 @@ typedef struct esp_settings {
   int64_t sequences;
   int64_t max_shard_bytes; // export
   char *source;
+  int64_t ranks, ranks_per_node, memory; // plan
 } esp_settings;
 
 extern const esp_option_table esp_settings_table;

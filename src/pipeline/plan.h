@@ -1,0 +1,61 @@
+/* What the files of the plan share. All sizes are doubles: they are sums of products of sizes. */
+#ifndef ESPALIER_SRC_PIPELINE_PLAN_H
+#define ESPALIER_SRC_PIPELINE_PLAN_H
+
+#include "pipeline.h"
+
+#include "espalier/collect/sweep.h"
+
+/* Speeds of this machine, one rank, and what a rank holds before any data. */
+typedef struct plan_machine {
+  double flops_per_s, words_per_s, copy_bytes_per_s;
+  double reduce_bytes_per_s; // of an allreduced buffer; 0: measured on one rank, copies instead
+  double base_bytes;
+} plan_machine;
+
+/* The job as it would run. */
+typedef struct plan_job {
+  prune_job job; // dense and cut model, sites, criterion, repair; its comm pretends to be rank 0 of
+                 // all ranks, and takes part in nothing collective
+  const esp_comm *comm;
+  int ranks, ranks_per_node, bins;
+  bool collects, has_covariance, has_width;
+  int64_t samples, rows, n_batches, batch_rows, words; // rows: S; words: a micro-batch's, a plane
+  int64_t share;       // micro-batches of rank 0, which has the most
+  int64_t *rank_words; // (ranks) a plane
+  int64_t pilot_rows, logits, fisher_rows;
+  double data_bytes; // the data set and its order, on every rank
+  plan_machine machine;
+} plan_job;
+
+/* Features of the statistics' sites in order: (n) of stages, then the logits. Local. */
+int64_t plan_features(const plan_job *plan, int stage);
+/* Preserved outputs above a stage: kept features of the next, or all logits. Local. */
+int64_t plan_upper(const plan_job *plan, int stage);
+/* Bytes of float32 that loading a stage of a model allocates. Local. */
+double plan_loaded_bytes(const esp_model *model, int stage);
+/* A sweep of a stage's joint counts. Local. */
+esp_sweep_shape plan_sweep(const plan_job *plan, int stage);
+bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape);
+bool plan_is_selected(const plan_job *plan, int stage);
+
+/* Peak bytes of each phase on rank 0, data and base included: {NAME: bytes}. Local. */
+json_t *plan_memory(const plan_job *plan);
+/* {NAME: {"bytes"}}, mean over ranks, as comm/traffic.h counts. Local. */
+json_t *plan_traffic(const plan_job *plan);
+json_t *plan_files(const plan_job *plan);
+/* Floating-point operations and word operations by phase, of all ranks; and seconds. Local. */
+json_t *plan_work(const plan_job *plan);
+json_t *plan_time(const plan_job *plan);
+/* Which reduce is cheaper, and by how much. Local. */
+json_t *plan_reduce(const plan_job *plan);
+
+/* Time products, joint counts, copies and (on more than one rank) reductions for about a second.
+ * Collective. */
+void plan_calibrate(const esp_comm *comm, plan_machine *machine);
+
+/* Bytes a rank may use: --memory, or what the node has by its ranks; from names the source, a
+ * caller's text of 64. Local. */
+double plan_memory_limit(const plan_job *plan, char *from, size_t size);
+
+#endif

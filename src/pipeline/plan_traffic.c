@@ -1,0 +1,133 @@
+/* Bytes that a rank hands to each collective, phase after phase, as comm/traffic.h counts them:
+ * buffers of allreduces and broadcasts, a rank's own part of gathers, what an exchange receives. */
+#include "plan.h"
+
+#include "espalier/comm/traffic.h"
+
+enum { SOLVES = 7 }; // of a correction: six ridges, and the fit
+
+typedef struct traffic {
+  double bytes[ESP_N_COLLECTIVES];
+} traffic;
+
+static void add(traffic *self, esp_collective kind, double bytes) {
+  self->bytes[kind] += bytes;
+}
+
+/* An exact sum of n cells, with the three numbers that guard it. */
+static void add_exact(traffic *self, double n) {
+  add(self, ESP_ALLREDUCE, 8.0 * n + 24.0);
+}
+
+/* The pilot's columns to their ranks, edges and scales back, then moments and second moments. */
+static void add_site(const plan_job *plan, traffic *self, double f, bool covariance) {
+  add(self, ESP_GATHER, 4.0 * (double)plan->pilot_rows * f / plan->ranks);
+  add(self, ESP_ALLREDUCE, f * 4.0 * (plan->bins - 1) + f * 8.0);
+  add_exact(self, f);
+  add_exact(self, covariance ? f * f : f);
+  add_exact(self, f);
+}
+
+static void add_collection(const plan_job *plan, traffic *self) {
+  const esp_model *model = plan->job.dense;
+  const double width = (double)model->width.units;
+  for (int s = 0; s < model->n_stages; s++) {
+    const double outputs = (double)model->stages[s].state_out;
+    add_site(plan, self, (double)plan_features(plan, s), plan->has_covariance);
+    if (plan->has_width) add_site(plan, self, width, plan->has_covariance);
+    if (plan->fisher_rows == 0) continue;
+    add(self, ESP_ALLREDUCE, 8.0 * outputs);
+    add_exact(self, outputs * outputs);
+  }
+  if (plan->has_width) add_site(plan, self, width, plan->has_covariance);
+  if (plan->logits < model->n_outputs) add(self, ESP_ALLREDUCE, 8.0 * (double)model->n_outputs);
+  add_site(plan, self, (double)plan->logits, false);
+  add(self, ESP_BCAST, plan->data_bytes);
+}
+
+/* What reading a site's statistics broadcasts. */
+static void add_load(const plan_job *plan, traffic *self, double f, bool covariance) {
+  add(self, ESP_BCAST, f * (4.0 * (plan->bins - 1) + 4.0 * 8.0) + (covariance ? 4.0 * f * f : 0.0));
+}
+
+static void add_sweep(const plan_job *plan, traffic *self, const esp_sweep_shape *shape) {
+  const esp_sweep_cost cost = esp_sweep_compute_cost(shape);
+  const bool exchanges = plan_uses_exchange(plan, shape);
+  add(self, ESP_ALLREDUCE, 8.0 * (double)(shape->x_units * (shape->x_bins - 1)));
+  add(self, ESP_ALLREDUCE, 8.0 * (double)(shape->y_units * (shape->y_bins - 1)));
+  add(self, exchanges ? ESP_EXCHANGE : ESP_IALLREDUCE,
+      exchanges ? cost.exchanged_bytes : cost.reduced_bytes);
+}
+
+static bool needs_codes(const plan_job *plan) {
+  return plan->job.criterion->needs & ESP_NEEDS_COVARIANCE &&
+         !needs_activation_covariance(&plan->job);
+}
+
+/* Three times a site's moments, with its evidence, its planes, and those above. Covariances are
+ * read by their owner alone. */
+static void add_selection(const plan_job *plan, traffic *self, int stage) {
+  const bool is_top = stage + 1 == plan->job.dense->n_stages;
+  esp_sweep_shape shape = plan_sweep(plan, stage);
+  add_load(plan, self, 2.0 * (double)plan_features(plan, stage), false);
+  add_load(plan, self, (double)(is_top ? plan->logits : plan_features(plan, stage + 1)), false);
+  add_sweep(plan, self, &shape);
+  add(self, ESP_ALLREDUCE, 4.0 * (double)(shape.x_units * shape.y_units));
+  if (needs_codes(plan)) {
+    shape.x_units = shape.y_units = plan_features(plan, stage);
+    shape.is_symmetric = true;
+    shape.visitor = 1;
+    add_sweep(plan, self, &shape);
+  }
+  add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units);
+}
+
+/* Sums of a fit, fitted and held out, and its corrections. */
+static void add_fit(traffic *self, double n_in, double n_out) {
+  add(self, ESP_BCAST, 8.0 * (n_in + n_out + 1.0));
+  for (int part = 0; part < 2; part++) {
+    add_exact(self, n_in * n_in);
+    add_exact(self, n_in * n_out);
+    add_exact(self, n_in + 2.0 * n_out + 1.0);
+  }
+  add(self, ESP_ALLREDUCE, SOLVES * 8.0 * n_in * n_out);
+}
+
+static void add_repair(const plan_job *plan, traffic *self, int stage) {
+  const esp_linear *cut = &plan->job.pruned->stages[stage].consumer;
+  const double k = (double)cut->inputs, out = (double)cut->outputs;
+  const bool is_whole = cut->inputs == plan->job.dense->stages[stage].consumer.inputs;
+  if (plan->job.repair->needs_covariance && !is_whole) {
+    add_load(plan, self, (double)plan_features(plan, stage), true);
+    add(self, ESP_ALLREDUCE, 8.0 * k * out);
+  }
+  if (plan->job.repair->needs_data) add_fit(self, k, out);
+}
+
+/* Readers of the width: their moments twice (with what is above them), and their fits. */
+static void add_width(const plan_job *plan, traffic *self) {
+  const esp_width *dense = &plan->job.dense->width, *cut = &plan->job.pruned->width;
+  if (!has_width(&plan->job)) return;
+  add(self, ESP_BCAST, 16.0 * (double)dense->units);
+  add_load(plan, self, (double)((plan->job.dense->n_stages + 1) * dense->units), false);
+  for (int i = 0; i < cut->n_readers && plan->job.repair->needs_data_for_width; i++)
+    add_fit(self, (double)cut->readers[i].linear.inputs, (double)cut->readers[i].linear.outputs);
+}
+
+json_t *plan_traffic(const plan_job *plan) {
+  traffic self = {0};
+  const int n = plan->ranks > 1 ? plan->job.dense->n_stages : 0;
+  if (n > 0 && plan->collects) add_collection(plan, &self);
+  if (n > 0 && plan->job.repair->needs_data) add(&self, ESP_BCAST, plan->data_bytes);
+  for (int s = 0; s < n; s++) {
+    if (plan_is_selected(plan, s)) add_selection(plan, &self, s);
+    add_repair(plan, &self, s);
+  }
+  if (n > 0) add_width(plan, &self);
+  json_t *all = json_object();
+  for (int i = 0; i < ESP_N_COLLECTIVES; i++)
+    if (i != ESP_AGREEMENT)
+      json_object_set_new(all, esp_collective_name((esp_collective)i),
+                          json_pack("{s:I}", "bytes", (json_int_t)self.bytes[i]));
+  return all;
+}
