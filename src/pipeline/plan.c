@@ -301,6 +301,7 @@ esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const ch
   plan_calibrate(comm, &plan.machine);
   esp_status status = open_model(&plan, path);
   if (status == ESP_OK) status = read_samples(&plan);
+  plan.machine.base_bytes = plan_measure_base(comm);
   if (status == ESP_OK) status = cut(&plan);
   if (status == ESP_OK) *report = describe(&plan);
   clear(&plan);

@@ -53,6 +53,9 @@ json_t *plan_reduce(const plan_job *plan);
 /* Time products, joint counts, copies and (on more than one rank) reductions for about a second.
  * Collective. */
 void plan_calibrate(const esp_comm *comm, plan_machine *machine);
+/* Anonymous memory of the process now, the largest of all ranks: what the libraries hold once they
+ * have been used. Collective. */
+double plan_measure_base(const esp_comm *comm);
 
 /* Bytes a rank may use: --memory, or what the node has by its ranks; from names the source, a
  * caller's text of 64. Local. */

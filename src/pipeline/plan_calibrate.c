@@ -86,9 +86,12 @@ static double time_reductions(const esp_comm *comm) {
 
 void plan_calibrate(const esp_comm *comm, plan_machine *machine) {
   *machine = (plan_machine){.flops_per_s = time_gemm(), .words_per_s = time_counts()};
-  esp_release_unused();
-  esp_take_peak_anonymous_bytes();
-  machine->base_bytes = esp_allreduce_max(comm, (double)esp_take_peak_anonymous_bytes());
   machine->copy_bytes_per_s = time_copies();
   machine->reduce_bytes_per_s = time_reductions(comm);
+}
+
+double plan_measure_base(const esp_comm *comm) {
+  esp_release_unused();
+  esp_take_peak_anonymous_bytes();
+  return esp_allreduce_max(comm, (double)esp_take_peak_anonymous_bytes());
 }

@@ -9,6 +9,7 @@
 
 enum {
   FEATURE_BLOCK = 128,    // columns of the pilot that one rank sorts at a time
+  MOST_TARGETS = 4096,    // outputs that a stream fits at a time
   MOST_CALL = 1 << 27,    // bytes a reduction is cut into: what MPI allocates beside it
   TABLE_ENTRIES = 1 << 22 // n log n of the information
 };
@@ -175,13 +176,22 @@ static double fit_bytes(const plan_job *plan, double k, double out) {
   return sums + fmax(moments + solve_bytes(plan, k, out), reduction(plan, 8.0 * k * k));
 }
 
+/* Outputs of the widest map that is refitted at a time. */
+static double count_targets(const plan_job *plan) {
+  const esp_model *dense = plan->job.dense;
+  double most = (double)dense->max_state;
+  for (int i = 0; i < dense->width.n_readers && has_width(&plan->job); i++)
+    most = fmax(most, (double)dense->width.readers[i].linear.outputs);
+  return fmax(at_most(most, MOST_TARGETS), (double)dense->max_state);
+}
+
 /* surgery/streams.c: two streams of states, x twice, the target. */
 static double streams_bytes(const plan_job *plan) {
   const esp_model *dense = plan->job.dense;
   const double widest =
       (double)(dense->max_features > dense->max_state ? dense->max_features : dense->max_state);
   return 2.0 * states_bytes(plan) +
-         4.0 * (double)plan->batch_rows * (2.0 * widest + (double)dense->max_state);
+         4.0 * (double)plan->batch_rows * (2.0 * widest + count_targets(plan));
 }
 
 static double sequential_bytes(const plan_job *plan, int stage) {

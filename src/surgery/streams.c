@@ -12,8 +12,11 @@ static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
-static int64_t count_targets(const esp_model *model) {
+/* Maps that read the stream are refitted only once its width is cut. */
+static int64_t count_targets(const esp_repair_job *job) {
+  const esp_model *model = job->dense;
   int64_t most = model->max_state;
+  if (!readers_are_cut(job)) return most;
   for (int i = 0; i < model->width.n_readers; i++)
     most = larger(most, model->width.readers[i].linear.outputs);
   return most < STREAM_OUTPUTS ? most : larger(model->max_state, STREAM_OUTPUTS);
@@ -29,7 +32,7 @@ static void allocate(streams *self, esp_repair_job *job) {
                     .pruned = ESP_NEW(float *, job->shard->count),
                     .x_dense = ESP_NEW(float, rows *widest),
                     .x = ESP_NEW(float, rows *widest),
-                    .target = ESP_NEW(float, rows *count_targets(dense)),
+                    .target = ESP_NEW(float, rows *count_targets(job)),
                     .weight = ESP_NEW(float, rows)};
 }
 
