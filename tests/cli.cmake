@@ -23,6 +23,7 @@ set_tests_properties(cli.prepare.np2 PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SE
 foreach(name bad_options bad_files bad_pairs bad_numbers bad_outputs resume prune results)
   esp_cli_test(${name} 1 3)
 endforeach()
+esp_cli_test(plan 1 2 3)
 esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)
 esp_cli_test(export 3) # it compares with one rank itself

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { FIRST_BYTES = 1 << 16, READ_BYTES = 1 << 30 };
+enum { FIRST_BYTES = 1 << 16, READ_BYTES = 1 << 30, MOST_RATIO = 1032 };
 
 /* A plain or a compressed file; gz is NULL for a plain one. */
 typedef struct source {
@@ -36,6 +36,15 @@ static bool ends_with(const char *text, const char *end) {
   return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+/* The last four bytes of a gzip file tell its length unpacked, modulo 2^32: a first guess, so that
+ * nothing is copied in most cases. Deflate packs by 1032 at most. */
+static int64_t guess_unpacked(int fd, int64_t size) {
+  unsigned char last[4];
+  if (size < 4 || pread(fd, last, sizeof last, size - 4) != sizeof last) return size;
+  const int64_t told = last[0] | last[1] << 8 | last[2] << 16 | (int64_t)last[3] << 24;
+  return told > size && told / MOST_RATIO <= size ? told : size;
+}
+
 static esp_status open_source(const char *path, source *from, int64_t *size) {
   struct stat about;
   *from = (source){.path = path, .fd = open(path, O_RDONLY)};
@@ -45,6 +54,7 @@ static esp_status open_source(const char *path, source *from, int64_t *size) {
     return esp_fail(ESP_IO, "cannot read %s: it is a folder, a file is expected", path);
   *size = about.st_size;
   if (!ends_with(path, ".gz")) return ESP_OK;
+  *size = guess_unpacked(from->fd, *size);
   from->gz = gzdopen(from->fd, "rb"); // owns fd from here on
   if (!from->gz) esp_panic(__FILE__, __LINE__, "zlib has no memory for %s", path);
   if (gzdirect(from->gz)) return esp_fail(ESP_IO, "cannot gunzip %s: it is not a gzip file", path);

@@ -73,7 +73,7 @@ static double count_data_bytes(const esp_dataset *data) {
   const double cells = (double)(data->count * data->width), count = (double)data->count;
   return cells *
              ((data->pixels ? 1.0 : 0.0) + (data->tokens ? 4.0 : 0.0) + (data->types ? 4.0 : 0.0)) +
-         count * ((data->labels ? 4.0 : 0.0) + (data->lengths ? 4.0 : 0.0) + 8.0);
+         count * ((data->labels ? 4.0 : 0.0) + (data->lengths ? 4.0 : 0.0));
 }
 
 static int64_t count_pilot_rows(const plan_job *plan, const esp_shard *shard) {
@@ -100,8 +100,9 @@ static void measure_shard(plan_job *plan, const esp_shard *shard) {
   plan->words = (plan->batch_rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
   for (int64_t i = 0; i < shard->n_batches; i++) plan->rows += esp_shard_count_valid(shard, i);
   plan->pilot_rows = count_pilot_rows(plan, shard);
-  plan->data_bytes =
-      count_data_bytes(shard->data) + 4.0 * (double)(shard->micro_batch * shard->data->width);
+  plan->read_bytes = count_data_bytes(shard->data);
+  plan->data_bytes = plan->read_bytes + 8.0 * (double)shard->data->count +
+                     4.0 * (double)(shard->micro_batch * shard->data->width);
   const bool is_fisher = strcmp(settings->metric, "fisher") == 0 || settings->fisher_tokens > 0;
   const int64_t wanted = settings->fisher_tokens > 0 ? settings->fisher_tokens : 8192;
   if (is_fisher) plan->fisher_rows = wanted < plan->rows ? wanted : plan->rows;

@@ -24,7 +24,8 @@ typedef struct plan_job {
   int64_t share;       // micro-batches of rank 0, which has the most
   int64_t *rank_words; // (ranks) a plane
   int64_t pilot_rows, logits, fisher_rows;
-  double data_bytes; // the data set and its order, on every rank
+  double read_bytes; // the data set, on every rank
+  double data_bytes; // with its order and a micro-batch
   plan_machine machine;
 } plan_job;
 

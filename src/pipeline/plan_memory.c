@@ -11,6 +11,8 @@ enum {
   FEATURE_BLOCK = 128,    // columns of the pilot that one rank sorts at a time
   MOST_TARGETS = 4096,    // outputs that a stream fits at a time
   MOST_CALL = 1 << 27,    // bytes a reduction is cut into: what MPI allocates beside it
+  BLAS_ROWS = 2 * 384,    // that OpenBLAS packs of a matrix in double precision, and keeps
+  BLAS_BYTES = 32 << 20,  // its buffer
   TABLE_ENTRIES = 1 << 22 // n log n of the information
 };
 
@@ -241,6 +243,15 @@ static double eval_bytes(const plan_job *plan) {
   return sum;
 }
 
+/* The BLAS keeps what it has packed of the largest site's matrices (measured, OpenBLAS). */
+static double blas_bytes(const plan_job *plan) {
+  double most = 0.0;
+  if (!(plan->job.criterion->needs & ESP_NEEDS_COVARIANCE)) return 0.0;
+  for (int s = 0; s < plan->job.dense->n_stages; s++)
+    if (plan_is_selected(plan, s)) most = fmax(most, (double)plan_features(plan, s));
+  return at_most(8.0 * BLAS_ROWS * most, BLAS_BYTES);
+}
+
 static void set(json_t *phases, const char *name, double bytes) {
   json_object_set_new(phases, name, json_real(bytes));
 }
@@ -257,10 +268,11 @@ json_t *plan_memory(const plan_job *plan) {
     }
   json_t *phases = json_object();
   if (plan->collects) set(phases, "collect", base + plan->data_bytes + collect_bytes(plan));
-  set(phases, "joint counts", base + data + counts);
-  set(phases, "select", base + data + selection);
-  set(phases, "repair", base + data + repair_bytes(plan));
-  set(phases, "write", base + data + write_bytes(plan));
+  const double held = base + data + blas_bytes(plan);
+  set(phases, "joint counts", held + counts);
+  set(phases, "select", held + selection);
+  set(phases, "repair", held + repair_bytes(plan));
+  set(phases, "write", held + write_bytes(plan));
   set(phases, "eval", base + plan->data_bytes + eval_bytes(plan));
   return phases;
 }

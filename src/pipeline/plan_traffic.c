@@ -4,7 +4,11 @@
 
 #include "espalier/comm/traffic.h"
 
-enum { SOLVES = 7 }; // of a correction: six ridges, and the fit
+enum {
+  SOLVES = 7,        // of a correction: six ridges, and the fit
+  TEXT_BYTES = 4000, // configuration, descriptions of files
+  TENSOR_BYTES = 280 // a weight in the list of what a checkpoint has
+};
 
 typedef struct traffic {
   double bytes[ESP_N_COLLECTIVES];
@@ -42,7 +46,7 @@ static void add_collection(const plan_job *plan, traffic *self) {
   if (plan->has_width) add_site(plan, self, width, plan->has_covariance);
   if (plan->logits < model->n_outputs) add(self, ESP_ALLREDUCE, 8.0 * (double)model->n_outputs);
   add_site(plan, self, (double)plan->logits, false);
-  add(self, ESP_BCAST, plan->data_bytes);
+  add(self, ESP_BCAST, plan->read_bytes);
 }
 
 /* What reading a site's statistics broadcasts. */
@@ -118,12 +122,13 @@ json_t *plan_traffic(const plan_job *plan) {
   traffic self = {0};
   const int n = plan->ranks > 1 ? plan->job.dense->n_stages : 0;
   if (n > 0 && plan->collects) add_collection(plan, &self);
-  if (n > 0 && plan->job.repair->needs_data) add(&self, ESP_BCAST, plan->data_bytes);
+  if (n > 0 && plan->job.repair->needs_data) add(&self, ESP_BCAST, plan->read_bytes);
   for (int s = 0; s < n; s++) {
     if (plan_is_selected(plan, s)) add_selection(plan, &self, s);
     add_repair(plan, &self, s);
   }
   if (n > 0) add_width(plan, &self);
+  if (n > 0) add(&self, ESP_BCAST, TEXT_BYTES + TENSOR_BYTES * plan->job.dense->n_weights);
   json_t *all = json_object();
   for (int i = 0; i < ESP_N_COLLECTIVES; i++)
     if (i != ESP_AGREEMENT)
