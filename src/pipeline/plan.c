@@ -16,7 +16,13 @@ int64_t plan_features(const plan_job *plan, int stage) {
                                            : plan->logits;
 }
 
+int64_t plan_above(const plan_job *plan, int stage) {
+  return uses_own_output(&plan->job) ? plan->job.dense->width.units
+                                     : plan_features(plan, stage + 1);
+}
+
 int64_t plan_upper(const plan_job *plan, int stage) {
+  if (uses_own_output(&plan->job)) return plan->job.dense->width.units;
   return stage + 1 < plan->job.dense->n_stages
              ? plan->job.selection.n_kept[stage + 1] * plan->job.dense->stages[stage + 1].width
              : plan->logits;
@@ -55,6 +61,11 @@ bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape) {
   return esp_sweep_choose(shape) == ESP_REDUCE_EXCHANGE;
 }
 
+bool plan_has_stability(const plan_job *plan) {
+  const unsigned needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS;
+  return plan->parts == 2 && plan->n_batches > 1 && plan->job.criterion->needs & needs;
+}
+
 bool plan_is_selected(const plan_job *plan, int stage) {
   return plan->job.sparsity[stage] >= 0.0;
 }
@@ -63,6 +74,7 @@ static esp_status open_model(plan_job *plan, const char *path) {
   prune_job *job = &plan->job;
   ESP_TRY(esp_criterion_find(job->settings->criterion, &job->criterion));
   ESP_TRY(esp_repair_find(job->settings->repair, &job->repair));
+  ESP_TRY(esp_allocation_find("uniform", &job->allocation)); // any other keeps as many in all
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
@@ -141,18 +153,32 @@ static esp_status read_stats(plan_job *plan) {
   return status;
 }
 
+/* Micro-batch 2 k + half is the half's k-th. */
+static void count_half_words(plan_job *plan) {
+  plan->half_words = ESP_NEW(int64_t, 2 * plan->ranks);
+  for (int half = 0; half < 2; half++)
+    for (int r = 0; r < plan->ranks; r++) {
+      const int64_t begin = esp_block_begin(plan->n_batches, plan->ranks, r);
+      const int64_t end = esp_block_begin(plan->n_batches, plan->ranks, r + 1);
+      const int64_t count = (end + 1 - half) / 2 - (begin + 1 - half) / 2;
+      plan->half_words[half * plan->ranks + r] = plan->words * count;
+    }
+}
+
 static esp_status read_samples(plan_job *plan) {
   plan->collects = !plan->job.settings->stats;
   plan->bins = (int)plan->job.settings->bins;
   plan->logits = count_logits(plan);
   plan->has_covariance = plan->job.settings->covariance;
-  plan->has_width = has_width(&plan->job);
+  plan->has_width = has_width(&plan->job) || uses_own_output(&plan->job);
+  plan->parts = plan->job.settings->stability ? 2 : 1;
   ESP_TRY(plan->collects ? read_data(plan, plan->job.settings) : read_stats(plan));
   plan->rank_words = ESP_NEW(int64_t, plan->ranks);
   for (int r = 0; r < plan->ranks; r++)
     plan->rank_words[r] = plan->words * (esp_block_begin(plan->n_batches, plan->ranks, r + 1) -
                                          esp_block_begin(plan->n_batches, plan->ranks, r));
   plan->share = plan->rank_words[0] / plan->words;
+  count_half_words(plan);
   return ESP_OK;
 }
 
@@ -177,11 +203,13 @@ static esp_status cut(plan_job *plan) {
   for (int s = 0; s < n; s++) {
     job->order[s] = ESP_NEW(int64_t, job->dense->stages[s].units);
     for (int64_t u = 0; u < job->dense->stages[s].units; u++) job->order[s][u] = u;
+  }
+  ESP_TRY(allocate_units(job));
+  for (int s = 0; s < n; s++)
     if (job->sparsity[s] >= 0.0)
       keep_units(job, s);
     else
       keep_all(job, s);
-  }
   if (has_width(job)) keep_width(job);
   return esp_model_cut(job->dense, &job->selection, &job->pruned);
 }
@@ -285,10 +313,15 @@ static void clear(plan_job *plan) {
   esp_free(&job->scores);
   esp_free(&job->order);
   esp_free(&job->sparsity);
+  esp_free(&job->is_fixed);
+  esp_free(&job->n_keep);
+  json_decref(job->allocated);
+  json_decref(plan->stats.meta);
   if (job->selection.kept) esp_selection_clear(&job->selection);
   esp_model_free(&job->pruned);
   esp_model_free(&job->dense);
   esp_free(&plan->rank_words);
+  esp_free(&plan->half_words);
 }
 
 esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const char *path,
@@ -299,6 +332,8 @@ esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const ch
                    .ranks = ranks,
                    .ranks_per_node = count_ranks_per_node(settings, ranks)};
   *report = NULL;
+  plan.stats.meta = json_pack("{s:I}", ESP_META_FISHER, (json_int_t)1);
+  plan.job.stats = &plan.stats; // what is asked of the statistics before there are any
   plan_calibrate(comm, &plan.machine);
   esp_status status = open_model(&plan, path);
   if (status == ESP_OK) status = read_samples(&plan);

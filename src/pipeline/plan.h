@@ -17,12 +17,15 @@ typedef struct plan_machine {
 typedef struct plan_job {
   prune_job job; // dense and cut model, sites, criterion, repair; its comm pretends to be rank 0 of
                  // all ranks, and takes part in nothing collective
+  esp_stats stats; // a stand-in: its meta alone
   const esp_comm *comm;
   int ranks, ranks_per_node, bins;
   bool collects, has_covariance, has_width;
+  int parts; // of the moments: 2 where halves are kept for the stability
   int64_t samples, rows, n_batches, batch_rows, words; // rows: S; words: a micro-batch's, a plane
   int64_t share;       // micro-batches of rank 0, which has the most
   int64_t *rank_words; // (ranks) a plane
+  int64_t *half_words; // (2, ranks): of the even, of the odd micro-batches
   int64_t pilot_rows, logits, fisher_rows;
   double read_bytes; // the data set, on every rank
   double data_bytes; // with its order and a micro-batch
@@ -31,13 +34,17 @@ typedef struct plan_job {
 
 /* Features of the statistics' sites in order: (n) of stages, then the logits. Local. */
 int64_t plan_features(const plan_job *plan, int stage);
-/* Preserved outputs above a stage: kept features of the next, or all logits. Local. */
+/* Features of the site above a stage, and those of them that are kept: of the next site, all
+ * logits, or its own output. Local. */
+int64_t plan_above(const plan_job *plan, int stage);
 int64_t plan_upper(const plan_job *plan, int stage);
 /* Bytes of float32 that loading a stage of a model allocates. Local. */
 double plan_loaded_bytes(const esp_model *model, int stage);
 /* A sweep of a stage's joint counts. Local. */
 esp_sweep_shape plan_sweep(const plan_job *plan, int stage);
 bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape);
+/* Whether the selection is made again from both halves. Local. */
+bool plan_has_stability(const plan_job *plan);
 bool plan_is_selected(const plan_job *plan, int stage);
 
 /* Peak bytes of each phase on rank 0, data and base included: {NAME: bytes}. Local. */

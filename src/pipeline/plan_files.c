@@ -5,6 +5,7 @@
 enum {
   FILE_BYTES = 4100,       // superblock, root group, /meta and /valid of statistics
   SITE_BYTES = 2432,       // a group with seven datasets
+  HALF_BYTES = 1400,       // the group of its half, with five
   OBJECT_BYTES = 336,      // one more dataset
   PRUNED_BYTES = 3700,     // /config, /report and /meta of a pruned model without its sites
   REPORT_SITE_BYTES = 1480 // a site in the report, its repair included
@@ -13,7 +14,9 @@ enum {
 /* Edges, four vectors of moments, planes, and the covariance. */
 static double site_bytes(const plan_job *plan, double features, bool covariance) {
   const double planes = plan->bins - 1;
-  return SITE_BYTES + features * (planes * 4.0 + 4.0 * 8.0) +
+  const double moments = 4.0 * 8.0 * features + (covariance ? 4.0 * features * features : 0.0);
+  return SITE_BYTES + (plan->parts - 1) * (HALF_BYTES + moments) +
+         features * (planes * 4.0 + 4.0 * 8.0) +
          features * planes * (double)(plan->n_batches * plan->words) * 8.0 +
          (covariance ? 4.0 * features * features : 0.0);
 }

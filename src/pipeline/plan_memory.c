@@ -60,10 +60,11 @@ static double pilot_bytes(const plan_job *plan, double f) {
 /* collect/site_sums.c and stats_site.c: planes, sums (8 F^2), squares; then planes as the file has
  * them, or the covariance's rows, or what a reduction allocates. */
 static double sums_bytes(const plan_job *plan, double f, bool covariance, double scratch) {
-  const double sums = 8.0 * (covariance ? f * f : f), planes = planes_bytes(plan, f);
+  const double one = 8.0 * (covariance ? f * f : f), sums = plan->parts * one,
+               planes = planes_bytes(plan, f);
   const double squares = 4.0 * (double)plan->batch_rows * f;
   const double rows = covariance ? 4.0 * f * f / plan->ranks : 0.0;
-  const double behind = fmax(fmax(scratch, reduction(plan, sums)), planes + rows);
+  const double behind = fmax(fmax(scratch, reduction(plan, one)), planes + rows);
   return planes + sums + squares + behind;
 }
 
@@ -113,9 +114,7 @@ static double collect_bytes(const plan_job *plan) {
 /* pipeline/information.c: planes of the site, with noise, those above and those of them that were
  * kept; pairs in float; the table of logarithms; tiles or panels. */
 static double counts_bytes(const plan_job *plan, int stage) {
-  const bool is_top = stage + 1 == plan->job.dense->n_stages;
-  const double f = (double)plan_features(plan, stage);
-  const double above = (double)(is_top ? plan->logits : plan_features(plan, stage + 1));
+  const double f = (double)plan_features(plan, stage), above = (double)plan_above(plan, stage);
   const esp_sweep_shape shape = plan_sweep(plan, stage);
   const esp_sweep_cost cost = esp_sweep_compute_cost(&shape);
   const double p = (double)shape.y_units, site = planes_bytes(plan, f);
@@ -271,6 +270,7 @@ json_t *plan_memory(const plan_job *plan) {
   const double held = base + data + blas_bytes(plan);
   set(phases, "joint counts", held + counts);
   set(phases, "select", held + selection);
+  if (plan_has_stability(plan)) set(phases, "stability", held + selection);
   set(phases, "repair", held + repair_bytes(plan));
   set(phases, "write", held + write_bytes(plan));
   set(phases, "eval", base + plan->data_bytes + eval_bytes(plan));

@@ -26,10 +26,12 @@ static void add_exact(traffic *self, double n) {
 /* The pilot's columns to their ranks, edges and scales back, then moments and second moments. */
 static void add_site(const plan_job *plan, traffic *self, double f, bool covariance) {
   add(self, ESP_GATHER, 4.0 * (double)plan->pilot_rows * f / plan->ranks);
-  add(self, ESP_ALLREDUCE, f * 4.0 * (plan->bins - 1) + f * 8.0);
-  add_exact(self, f);
-  add_exact(self, covariance ? f * f : f);
-  add_exact(self, f);
+  add(self, ESP_ALLREDUCE, f * (4.0 * (plan->bins - 1) + 4.0 + 8.0 + 8.0));
+  for (int part = 0; part < plan->parts; part++) {
+    add_exact(self, f);
+    add_exact(self, covariance ? f * f : f);
+    add_exact(self, f);
+  }
 }
 
 static void add_collection(const plan_job *plan, traffic *self) {
@@ -68,22 +70,46 @@ static bool needs_codes(const plan_job *plan) {
          !needs_activation_covariance(&plan->job);
 }
 
-/* Three times a site's moments, with its evidence, its planes, and those above. Covariances are
- * read by their owner alone. */
-static void add_selection(const plan_job *plan, traffic *self, int stage) {
-  const bool is_top = stage + 1 == plan->job.dense->n_stages;
+static void add_information(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
   esp_sweep_shape shape = plan_sweep(plan, stage);
-  add_load(plan, self, 2.0 * (double)plan_features(plan, stage), false);
-  add_load(plan, self, (double)(is_top ? plan->logits : plan_features(plan, stage + 1)), false);
+  shape.words = words;
+  add_load(plan, self, (double)plan_features(plan, stage), false);
+  add_load(plan, self, (double)plan_above(plan, stage), false);
   add_sweep(plan, self, &shape);
   add(self, ESP_ALLREDUCE, 4.0 * (double)(shape.x_units * shape.y_units));
-  if (needs_codes(plan)) {
-    shape.x_units = shape.y_units = plan_features(plan, stage);
-    shape.is_symmetric = true;
-    shape.visitor = 1;
-    add_sweep(plan, self, &shape);
-  }
+}
+
+/* The moments, the codes' correlation where it is asked for, and the ranking. Covariances are read
+ * by their owner alone. */
+static void add_ranking(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
+  esp_sweep_shape shape = plan_sweep(plan, stage);
+  shape.x_units = shape.y_units = plan_features(plan, stage);
+  shape.is_symmetric = true;
+  shape.visitor = 1;
+  shape.words = words;
+  add_load(plan, self, (double)plan_features(plan, stage), false);
+  if (needs_codes(plan)) add_sweep(plan, self, &shape);
   add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units);
+}
+
+/* Each half ranked anew; the odd one's moments follow from those of the whole and of the even one,
+ * read once more for its covariance. */
+static void add_stability(const plan_job *plan, traffic *self, int stage) {
+  const bool has_covariance = needs_activation_covariance(&plan->job);
+  const double f = (double)plan_features(plan, stage);
+  for (int half = 0; half < 2; half++) {
+    const int64_t *words = plan->half_words + half * plan->ranks;
+    add_ranking(plan, self, stage, words);
+    if (plan->job.criterion->needs & ESP_NEEDS_INFORMATION)
+      add_information(plan, self, stage, words);
+  }
+  add(self, ESP_BCAST, (has_covariance ? 3.0 : 1.0) * 4.0 * 8.0 * f);
+}
+
+static void add_selection(const plan_job *plan, traffic *self, int stage) {
+  add_ranking(plan, self, stage, plan->rank_words);
+  add_information(plan, self, stage, plan->rank_words);
+  if (plan_has_stability(plan)) add_stability(plan, self, stage);
 }
 
 /* Sums of a fit, fitted and held out, and its corrections. */
