@@ -134,14 +134,27 @@ static void add_repair(const plan_job *plan, traffic *self, int stage) {
   if (plan->job.repair->needs_data) add_fit(self, k, out);
 }
 
-/* Readers of the width: their moments twice (with what is above them), and their fits. */
+/* Moments of a reader of the stream; from the halves once more, as in add_stability. */
+static void add_reader(const plan_job *plan, traffic *self) {
+  const double d = (double)plan->job.dense->width.units;
+  add_load(plan, self, d, false);
+  if (!plan_has_stability(plan)) return;
+  add_load(plan, self, 2.0 * d, false);
+  add(self, ESP_BCAST, (needs_activation_covariance(&plan->job) ? 3.0 : 1.0) * 4.0 * 8.0 * d);
+}
+
+/* Readers of the width, and their fits; a tied head is the embedding, which stays. */
 static void add_width(const plan_job *plan, traffic *self) {
-  const esp_width *dense = &plan->job.dense->width, *cut = &plan->job.pruned->width;
+  const esp_width *cut = &plan->job.pruned->width;
+  const int head = plan->job.dense->n_stages;
+  const esp_repair *repair = plan->job.repair;
   if (!has_width(&plan->job)) return;
-  add(self, ESP_BCAST, 16.0 * (double)dense->units);
-  add_load(plan, self, (double)((plan->job.dense->n_stages + 1) * dense->units), false);
-  for (int i = 0; i < cut->n_readers && plan->job.repair->needs_data_for_width; i++)
-    add_fit(self, (double)cut->readers[i].linear.inputs, (double)cut->readers[i].linear.outputs);
+  for (int stage = 0; stage <= head; stage++) add_reader(plan, self);
+  add(self, ESP_BCAST,
+      (plan_has_stability(plan) ? 48.0 : 16.0) * (double)plan->job.dense->width.units);
+  for (int i = 0; i < cut->n_readers && (repair->needs_data || repair->needs_data_for_width); i++)
+    if (cut->readers[i].stage < head || !plan->job.dense->is_head_tied)
+      add_fit(self, (double)cut->readers[i].linear.inputs, (double)cut->readers[i].linear.outputs);
 }
 
 json_t *plan_traffic(const plan_job *plan) {
