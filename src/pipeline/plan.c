@@ -70,11 +70,24 @@ bool plan_is_selected(const plan_job *plan, int stage) {
   return plan->job.sparsity[stage] >= 0.0;
 }
 
+/* Masks leave all sizes as they are, and how much a criterion without data collects shows only as
+ * it goes. */
+static esp_status check_kind(const plan_job *plan) {
+  if (!is_unstructured(&plan->job) && !plan->job.criterion->is_data_free) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "plan: expected a prune of whole units by calibration data, found %s '%s'; plan "
+                  "it with another",
+                  is_unstructured(&plan->job) ? "--structure" : "--criterion",
+                  is_unstructured(&plan->job) ? plan->job.settings->structure
+                                              : plan->job.criterion->name);
+}
+
 static esp_status open_model(plan_job *plan, const char *path) {
   prune_job *job = &plan->job;
   ESP_TRY(esp_criterion_find(job->settings->criterion, &job->criterion));
   ESP_TRY(esp_repair_find(job->settings->repair, &job->repair));
   ESP_TRY(esp_allocation_find("uniform", &job->allocation)); // any other keeps as many in all
+  ESP_TRY(check_kind(plan));
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
@@ -124,7 +137,7 @@ static esp_status read_data(plan_job *plan, const esp_settings *settings) {
   const esp_comm pretended = {.mpi = plan->comm->mpi, .rank = 0, .size = plan->ranks};
   esp_dataset *data = NULL;
   esp_shard shard;
-  ESP_TRY(esp_job_open_data(plan->comm, settings, "train", &data));
+  ESP_TRY(esp_job_open_data(plan->comm, settings, plan->job.dense, "train", &data));
   const esp_status status = esp_job_open_shard(&pretended, settings, plan->job.dense, data, &shard);
   if (status == ESP_OK) {
     measure_shard(plan, &shard);

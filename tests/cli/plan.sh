@@ -40,5 +40,6 @@ check "the table has every phase" grep -q "^joint counts" stdout
 expect_failure "more than there is" "programs and libraries" -- plan "$model" "${images[@]}" --ranks 2 --memory 1M
 expect_failure "more ranks than work" "micro-batches" -- plan "$model" "${images[@]}" --ranks 100
 expect_failure "no data" "--data" -- plan "$model" --ranks 2
+expect_failure "a criterion without data" "max-entropy" -- plan "$model" "${images[@]}" --ranks 2 --criterion max-entropy
 expect_failure "an unknown way" "--reduce" -- plan "$model" "${images[@]}" --reduce both
 finish
