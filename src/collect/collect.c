@@ -80,10 +80,12 @@ static esp_status pass_by_local(collect_pass *pass, collect_source source, int s
 
 static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
-  if (collect_is_done(pass, site->name))
+  if (collect_is_done(pass, site->name)) {
+    pass->done += pass->shard->count;
     return sources.run == sources.look
                ? ESP_OK
                : esp_agree(pass->comm, pass_by_local(pass, sources.run, stage));
+  }
   collect_scale scale;
   site_sums sums = {0};
   collect_scale_init(&scale, site->features);
