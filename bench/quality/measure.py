@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from plan import CRITERIA, ROOT, find_model, split
+from plan import CRITERIA, DATA_FREE, ROOT, find_model, split
 
 FISHER = ['--fisher-tokens', 8192]
 
@@ -84,6 +84,14 @@ class Bench:
         return self.once(self.folder / 'models' / f'{model.name}.{seed}.stats.h5', 'collect', self.dense(model, seed),
                          '--seed', seed, *FISHER, *model.collect)
 
+    def stats_without_data(self, model, seed):
+        path = self.folder / 'models' / f'{model.name}.{seed}.no-data.h5'
+        with self.lock(path):
+            if not path.exists():
+                self.run('prune', self.dense(model, seed), '--criterion', 'max-entropy', '--repair', 'none', '--seed', seed,
+                         '-o', path)
+        return pathlib.Path(f'{path}.stats.h5')
+
     def evaluate(self, model, paths, scratch):
         self.run('eval', *paths, *model.eval, '--no-speed', '--json', scratch)
         return json.loads(scratch.read_text())['results']
@@ -111,7 +119,8 @@ class Bench:
     def prune(self, model, cell, words):
         scratch = self.folder / 'scratch' / '.'.join(map(str, cell))
         pruned = scratch.with_name(scratch.name + '.h5')
-        self.run('prune', self.dense(model, cell.seed), '--stats', self.stats(model, cell.seed), *words, '-o', pruned)
+        stats = self.stats_without_data if cell.criterion in DATA_FREE else self.stats
+        self.run('prune', self.dense(model, cell.seed), '--stats', stats(model, cell.seed), *words, '-o', pruned)
         row = self.evaluate(model, [pruned], scratch)[0]
         report = json.loads(pathlib.Path(f'{pruned}.report.json').read_text())
         row['calibration'] = {'samples': report['collection']['samples'], 'rows': report['samples']}
@@ -122,8 +131,9 @@ class Bench:
     def measure(self, cell):
         """The cell's row: eval's figures, the loss added to dense, and where it was measured."""
         model = self.models[cell.model]
+        reads_data = cell.criterion not in DATA_FREE or cell.repair == 'sequential'
         words = [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', cell.sparsity, '--repair',
-                 cell.repair, *model.prune, *model.sites]
+                 cell.repair, '--no-stability', *(model.prune if reads_data else []), *model.sites]
         row = self.cached('.'.join(map(str, cell)), [*words, *FISHER, *model.collect],
                           lambda: self.prune(model, cell, words))
         dense = self.measure_dense(model, cell.seed)

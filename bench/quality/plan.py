@@ -11,18 +11,26 @@ DEFAULT, RIVALS = 'set-mi', ('flap', 'wanda', 'leverage')
 
 # A criterion, or a variant of one: its options for `prune`. A new one is one line here.
 CRITERIA = {
-    'set-mi': '--criterion set-mi --metric outputs',
-    'set-mi+fisher': '--criterion set-mi --metric fisher',
-    'set-mi+codes': '--criterion set-mi --moments codes',
+    'set-mi': '--criterion set-mi --metric fisher',
+    'set-mi+outputs': '--criterion set-mi --metric outputs',
+    'set-mi+codes': '--criterion set-mi --metric fisher --moments codes',
+    'set-mi+global': '--criterion set-mi --metric fisher --allocation global',
     'set-mi-forward': '--criterion set-mi-forward',
     'mi': '--criterion mi',
+    'mi-mrmr': '--criterion mi-mrmr',
+    'mi-jmi': '--criterion mi-jmi',
+    'mi-cmim': '--criterion mi-cmim',
     'flap': '--criterion flap',
     'wanda': '--criterion wanda',
     'leverage': '--criterion leverage',
     'activation': '--criterion activation',
     'magnitude': '--criterion magnitude',
     'random': '--criterion random',
+    'max-entropy': '--criterion max-entropy',
+    'random+no-data': '--criterion random',
 }
+# These see no data: their statistics are those of max-entropy, from random input.
+DATA_FREE = ('max-entropy', 'random+no-data')
 
 Cell = collections.namedtuple('Cell', 'model seed criterion sparsity repair')
 # The words that a command takes for this model, beside the file names.

@@ -7,8 +7,12 @@
 
 #include <string.h>
 
+bool wants_fisher(const prune_job *job) {
+  return job->criterion->needs & ESP_NEEDS_METRIC && strcmp(job->settings->metric, "outputs") != 0;
+}
+
 bool uses_fisher(const prune_job *job) {
-  return job->criterion->needs & ESP_NEEDS_METRIC && strcmp(job->settings->metric, "fisher") == 0 &&
+  return wants_fisher(job) &&
          json_integer_value(json_object_get(job->stats->meta, ESP_META_FISHER)) > 0;
 }
 

@@ -109,7 +109,9 @@ void information_clear(site_information *self);
 esp_status information_gather_stage(prune_job *job, int stage);
 void information_drop_stage(prune_job *job);
 
-/* Whether a site's outputs are compared by the softmax layer's Fisher information. Local. */
+/* Whether a site's outputs are to be compared by the softmax layer's Fisher information, and whether
+ * they are: where it was collected. Local. */
+bool wants_fisher(const prune_job *job);
 bool uses_fisher(const prune_job *job);
 /* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected.
  * Local. */

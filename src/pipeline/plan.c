@@ -128,9 +128,9 @@ static void measure_shard(plan_job *plan, const esp_shard *shard) {
   plan->read_bytes = count_data_bytes(shard->data);
   plan->data_bytes = plan->read_bytes + 8.0 * (double)shard->data->count +
                      4.0 * (double)(shard->micro_batch * shard->data->width);
-  const bool is_fisher = strcmp(settings->metric, "fisher") == 0 || settings->fisher_tokens > 0;
-  const int64_t wanted = settings->fisher_tokens > 0 ? settings->fisher_tokens : 8192;
-  if (is_fisher) plan->fisher_rows = wanted < plan->rows ? wanted : plan->rows;
+  const bool has_softmax = plan->job.dense->task != ESP_TASK_EMBED;
+  const int64_t wanted = has_softmax && wants_fisher(&plan->job) ? settings->fisher_tokens : 0;
+  plan->fisher_rows = wanted < plan->rows ? wanted : plan->rows;
 }
 
 static esp_status read_data(plan_job *plan, const esp_settings *settings) {

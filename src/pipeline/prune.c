@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_FISHER_TOKENS = 8192 };
-
 static esp_status check_settings(prune_job *job) {
   const esp_settings *settings = job->settings;
   if (!settings->output)
@@ -23,12 +21,6 @@ static esp_status check_settings(prune_job *job) {
   return esp_file_check_writable(job->comm, settings->output, 0);
 }
 
-/* prune --metric fisher without statistics collects what it needs. */
-static int64_t choose_fisher_tokens(const esp_settings *settings) {
-  if (settings->fisher_tokens > 0) return settings->fisher_tokens;
-  return strcmp(settings->metric, "fisher") == 0 ? DEFAULT_FISHER_TOKENS : 0;
-}
-
 static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
                              esp_shard *shard, bool width, const char *path) {
   const esp_collect_options options = {.bins = (int)settings->bins,
@@ -36,7 +28,7 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
                                        .covariance = settings->covariance,
                                        .width = width,
                                        .halves = settings->halves,
-                                       .fisher_tokens = choose_fisher_tokens(settings),
+                                       .fisher_tokens = settings->fisher_tokens,
                                        .seed = (uint64_t)settings->seed,
                                        .top_units = settings->top_units,
                                        .save_every_s = settings->save_every,
@@ -92,6 +84,7 @@ static esp_status collect_unless_done(prune_job *job, const esp_settings *settin
 esp_status collect_first(prune_job *job, const esp_settings *asked) {
   esp_settings settings = *asked;
   settings.halves = settings.stability;
+  if (!wants_fisher(job)) settings.fisher_tokens = 0;
   char *path = esp_format("%s.stats.h5", job->settings->output);
   esp_dataset *data = NULL;
   esp_shard shard;

@@ -11,7 +11,8 @@
 #include <string.h>
 
 bool readers_are_cut(const esp_repair_job *job) {
-  return job->selection->kept[job->dense->n_stages] != NULL;
+  const esp_selection *selection = job->selection;
+  return selection && selection->kept && selection->kept[job->dense->n_stages];
 }
 
 /* Both models' weights of one reader. */

@@ -15,7 +15,9 @@ for ranks in 1 2 3; do
     grep checksum >"checksum$ranks"
   check "np$ranks: selection" cmp checksum1 "checksum$ranks"
 done
-must prune "$bert" --stats s1.h5 --sites ffn=0.5 --repair none -o outputs.h5 --quiet
+must prune "$bert" --stats s1.h5 --sites ffn=0.5 --metric outputs --repair none -o outputs.h5 --quiet
+must prune "$bert" --stats s1.h5 --sites ffn=0.5 --repair none -o auto.h5 --quiet
+check "it is the default where it was collected" test "$(get p1.h5.report.json selection_checksum)" = "$(get auto.h5.report.json selection_checksum)"
 check "the metric changes the selection" test "$(get p1.h5.report.json selection_checksum)" != "$(get outputs.h5.report.json selection_checksum)"
 check "the report names it" test "$(get p1.h5.report.json metric)" = fisher
 check "and its absence" test "$(get outputs.h5.report.json metric)" = outputs
@@ -25,4 +27,6 @@ expect_failure "another criterion" "'magnitude'" -- \
 run 1 collect "$model" -d "$data" "${collection[@]}" --fisher-tokens 0 -o none.h5 --quiet >/dev/null
 expect_failure "not collected" "--fisher-tokens" -- \
   prune "$model" --stats none.h5 --metric fisher --repair none -o out/p.h5
+must prune "$model" --stats none.h5 --repair none -o auto.h5 --quiet
+check "and outputs where it was not" test "$(get auto.h5.report.json metric)" = outputs
 finish
