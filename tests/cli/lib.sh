@@ -4,6 +4,7 @@
 #   SCRATCH   folder of this test
 # shellcheck shell=bash
 set -euo pipefail
+export MPIEXEC="${MPIEXEC:-mpirun}"
 
 data=$SHARED/data model=$SHARED/model.h5 stats=$SHARED/stats.h5
 rm -rf "$SCRATCH"
