@@ -2,10 +2,12 @@
 
 #include "espalier/core/memory.h"
 #include "espalier/model/family.h"
+#include "espalier/select/allocation.h"
 #include "espalier/select/criterion.h"
 #include "espalier/surgery/repair.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void append_width(const esp_model *model, json_t *sites) {
   const esp_width *width = &model->width;
@@ -100,12 +102,26 @@ static void print_pruning(const command_input *input, const json_t *report) {
   print_result(input, "selection checksum: %s\n", get_text(report, "selection_checksum"));
 }
 
+/* The choices of an option that has no table of its own. */
+static void print_choices(const command_input *input, const char *title, const char *key) {
+  for (int i = 0; i < esp_settings_table.count; i++) {
+    const esp_option *row = &esp_settings_table.rows[i];
+    if (strcmp(row->key, key) == 0)
+      print_result(input, "%s:\n  %-18s %s\n", title, row->choices, row->help);
+  }
+}
+
 static void print_known(const command_input *input) {
   print_result(input, "families:\n");
   for (const esp_family *const *row = esp_families; *row; row++)
     print_result(input, "  %-18s %s\n", (*row)->name, (*row)->summary);
   print_result(input, "criteria:\n");
   for (const esp_criterion *const *row = esp_criteria; *row; row++)
+    print_result(input, "  %-18s %s\n", (*row)->name, (*row)->summary);
+  print_choices(input, "metrics", "prune.metric");
+  print_choices(input, "uppers", "prune.upper");
+  print_result(input, "allocations:\n");
+  for (const esp_allocation *const *row = esp_allocations; *row; row++)
     print_result(input, "  %-18s %s\n", (*row)->name, (*row)->summary);
   print_result(input, "repairs:\n");
   for (const esp_repair *const *row = esp_repairs; *row; row++)
@@ -135,7 +151,7 @@ static esp_status run(const command_input *input, json_t **result) {
 const command command_info = {.name = "info",
                               .usage = "info [MODEL]",
                               .summary = "sites, sizes and what was kept; alone: families, "
-                                         "criteria, repairs",
+                                         "criteria, metrics, uppers, allocations, repairs",
                               .bit = ESP_COMMAND_INFO,
                               .most = 1,
                               .run = run};

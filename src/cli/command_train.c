@@ -2,7 +2,7 @@
 
 #include "espalier/comm/phases.h"
 #include "espalier/core/memory.h"
-#include "espalier/io/file.h"
+#include "espalier/io/h5.h"
 #include "espalier/model/family.h"
 #include "espalier/pipeline/job.h"
 #include "espalier/train/train.h"
@@ -113,7 +113,7 @@ static esp_status run(const command_input *input, json_t **result) {
   const esp_settings *settings = input->settings;
   if (!settings->output)
     return esp_fail(ESP_USAGE, "train: expected where to write the model; give -o FILE");
-  ESP_TRY(esp_file_check_writable(input->comm, settings->output, 0));
+  ESP_TRY(esp_h5_check_writable(input->comm, settings->output, 0));
   esp_dataset *data = NULL;
   esp_model *model = NULL;
   esp_phases phases = {0};

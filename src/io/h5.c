@@ -80,8 +80,22 @@ static esp_status create_library_file(esp_h5 *file, const char *partial) {
   return esp_fail(ESP_IO, "cannot create %s: %s", partial, esp_h5_reason());
 }
 
+/* MPI-IO takes what stands before a colon for the kind of a file system ("ufs:x"). */
+static esp_status check_name(const char *path) {
+  if (!strchr(path, ':')) return ESP_OK;
+  return esp_fail(ESP_IO,
+                  "%s: expected a path of an HDF5 file without ':', which MPI-IO reads as the end "
+                  "of a file system's name; rename it",
+                  path);
+}
+
+esp_status esp_h5_check_writable(const esp_comm *comm, const char *path, int64_t bytes) {
+  ESP_TRY(check_name(path));
+  return esp_file_check_writable(comm, path, bytes);
+}
+
 static esp_status create(esp_h5 *file, const char *partial) {
-  ESP_TRY(esp_file_check_writable(file->comm, file->path, SLACK_BYTES));
+  ESP_TRY(esp_h5_check_writable(file->comm, file->path, SLACK_BYTES));
   ESP_TRY(esp_agree(file->comm, create_partial_local(file, partial)));
   file->created = true;
   ESP_TRY(esp_agree(file->comm, see_partial_local(file, partial)));
@@ -175,6 +189,7 @@ static esp_status open_library_file(esp_h5 *file, const char *path, unsigned fla
 
 static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
   int64_t bytes = 0;
+  ESP_TRY(check_name(path));
   esp_status status = file->comm->rank == 0 ? probe_local(path, &bytes) : ESP_OK;
   ESP_TRY(esp_agree(file->comm, status));
   esp_bcast(file->comm, &bytes, sizeof bytes, 0);

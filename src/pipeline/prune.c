@@ -5,6 +5,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
+#include "espalier/io/h5.h"
 #include "espalier/pipeline/job.h"
 
 #include <inttypes.h>
@@ -18,7 +19,7 @@ static esp_status check_settings(prune_job *job) {
   ESP_TRY(esp_criterion_find(settings->criterion, &job->criterion));
   ESP_TRY(esp_allocation_find(settings->allocation, &job->allocation));
   ESP_TRY(esp_repair_find(settings->repair, &job->repair));
-  return esp_file_check_writable(job->comm, settings->output, 0);
+  return esp_h5_check_writable(job->comm, settings->output, 0);
 }
 
 static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
@@ -282,7 +283,7 @@ esp_status esp_collect_command(const esp_comm *comm, const esp_settings *setting
   esp_shard shard = {0};
   esp_phases phases = {0};
   esp_phases_begin(&phases, "read");
-  esp_status status = esp_file_check_writable(comm, settings->output, 0);
+  esp_status status = esp_h5_check_writable(comm, settings->output, 0);
   if (status == ESP_OK) status = esp_model_open(comm, path, &model);
   if (status == ESP_OK) status = esp_job_open_data(comm, settings, model, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);

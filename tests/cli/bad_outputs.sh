@@ -18,6 +18,10 @@ all_commands "a file as folder" "no folder file" file/x.h5
 mkdir folder
 all_commands "a folder as file" "it is a folder" folder
 all_commands "a device" "not a plain file" /dev/full
+for kind in train collect prune; do
+  declare -n command=$kind
+  expect_failure "$kind: a colon, which MPI-IO cannot take" "without ':'" -- "${command[@]}" out/a:b.h5
+done
 
 # As root, permissions bind somebody else: nobody, where that user can reach the program and the data.
 as_nobody=()

@@ -27,8 +27,12 @@ typedef struct esp_h5_slab {
   int64_t begin, count;
 } esp_h5_slab;
 
+/* As esp_file_check_writable (io/file.h); IO also where MPI-IO cannot take the name. Collective. */
+esp_status esp_h5_check_writable(const esp_comm *comm, const char *path, int64_t bytes);
+
 /* Create PATH.partial for writing / open PATH for reading. comm is borrowed and must outlive the
- * file. IO: missing, no permission, no room, not the same file on all ranks; FORMAT: not HDF5, or
+ * file. IO: missing, no permission, no room, a ':' in the path, not the same file on all ranks;
+ * FORMAT: not HDF5, or
  * truncated. *file is NULL on failure. Collective. */
 esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file);
 esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file);
