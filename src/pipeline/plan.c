@@ -46,21 +46,6 @@ double plan_loaded_bytes(const esp_model *model, int stage) {
   return sum;
 }
 
-esp_sweep_shape plan_sweep(const plan_job *plan, int stage) {
-  return (esp_sweep_shape){.x_units = plan_features(plan, stage) + NOISE_UNITS,
-                           .y_units = plan_upper(plan, stage),
-                           .x_bins = plan->bins,
-                           .y_bins = plan->bins,
-                           .ranks = plan->ranks,
-                           .words = plan->rank_words};
-}
-
-bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape) {
-  const char *asked = plan->job.settings->reduce;
-  if (strcmp(asked, "auto") != 0) return strcmp(asked, "exchange") == 0;
-  return esp_sweep_choose(shape) == ESP_REDUCE_EXCHANGE;
-}
-
 bool plan_has_stability(const plan_job *plan) {
   const unsigned needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS;
   return plan->parts == 2 && plan->n_batches > 1 && plan->job.criterion->needs & needs;

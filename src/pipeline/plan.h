@@ -40,8 +40,23 @@ int64_t plan_above(const plan_job *plan, int stage);
 int64_t plan_upper(const plan_job *plan, int stage);
 /* Bytes of float32 that loading a stage of a model allocates. Local. */
 double plan_loaded_bytes(const esp_model *model, int stage);
-/* A sweep of a stage's joint counts. Local. */
-esp_sweep_shape plan_sweep(const plan_job *plan, int stage);
+/* Sweeps of a stage's joint counts, from words (ranks) a plane: with the units above; then, where
+ * the criterion reads them, of its own units with each other, and the same of the samples in each
+ * bin of each target. Local. */
+typedef struct plan_sweep {
+  esp_sweep_shape shape;
+  double times;
+} plan_sweep;
+typedef struct plan_sweeps {
+  plan_sweep rows[3];
+  int n;
+  int64_t *bin_words; // (ranks) that shapes of bins borrow
+} plan_sweeps;
+void plan_sweeps_init(const plan_job *plan, int stage, const int64_t *words, plan_sweeps *self);
+void plan_sweeps_clear(plan_sweeps *self);
+/* Of the stage's own units alone; and how many targets are conditioned on. Local. */
+esp_sweep_shape plan_own_sweep(const plan_job *plan, int stage, const int64_t *words);
+int64_t plan_targets(const plan_job *plan, int stage);
 bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape);
 /* Whether the selection is made again from both halves. Local. */
 bool plan_has_stability(const plan_job *plan);

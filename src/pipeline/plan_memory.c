@@ -111,19 +111,45 @@ static double collect_bytes(const plan_job *plan) {
          fmax(most, fisher_bytes(plan));
 }
 
+/* Matrices of joint information, in float, that every rank holds of a site. */
+static double information_bytes(const plan_job *plan, int stage) {
+  const double f = (double)plan_features(plan, stage);
+  const unsigned needs = plan->job.criterion->needs;
+  const int own = !!(needs & ESP_NEEDS_REDUNDANCY) + !!(needs & ESP_NEEDS_CONDITIONAL);
+  return 4.0 * ((f + NOISE_UNITS) * (double)plan_upper(plan, stage) + own * f * f);
+}
+
+/* What a sweep holds beside its planes: the table of logarithms, panels of codes, or its matrix
+ * while it is reduced. Sweeps of bins stand on the packed planes, and on those of the targets. */
+static double sweep_bytes(const plan_job *plan, int stage, const plan_sweeps *sweeps,
+                          const plan_sweep *sweep) {
+  const esp_sweep_shape *shape = &sweep->shape;
+  const esp_sweep_cost cost = esp_sweep_compute_cost(shape);
+  const bool is_bins = shape->words == sweeps->bin_words;
+  const double samples = (double)plan->rows / (is_bins ? plan->bins : 1.0);
+  const double table = 8.0 * at_most(samples + 1.0, TABLE_ENTRIES);
+  const double planes =
+      is_bins ? planes_bytes(plan, (double)plan_targets(plan, stage)) +
+                    (double)(shape->x_units * sweeps->bin_words[0]) * (plan->bins - 1) * 8.0
+              : 0.0;
+  return planes + table + (plan_uses_exchange(plan, shape) ? cost.panel_bytes : 0.0) +
+         reduction(plan, 4.0 * (double)(shape->x_units * shape->y_units));
+}
+
 /* pipeline/information.c: planes of the site, with noise, those above and those of them that were
- * kept; pairs in float; the table of logarithms; tiles or panels. */
+ * kept; what is known of pairs; a sweep. */
 static double counts_bytes(const plan_job *plan, int stage) {
   const double f = (double)plan_features(plan, stage), above = (double)plan_above(plan, stage);
-  const esp_sweep_shape shape = plan_sweep(plan, stage);
-  const esp_sweep_cost cost = esp_sweep_compute_cost(&shape);
-  const double p = (double)shape.y_units, site = planes_bytes(plan, f);
+  const double site = planes_bytes(plan, f), upper = (double)plan_upper(plan, stage);
   const double loading = site + 2.0 * planes_bytes(plan, above);
-  const double pairs = 4.0 * (f + NOISE_UNITS) * p;
-  const double table = 8.0 * at_most((double)plan->rows + 1.0, TABLE_ENTRIES);
-  const double sweep = plan_uses_exchange(plan, &shape) ? cost.panel_bytes : 0.0;
-  const double counting = site + planes_bytes(plan, f + NOISE_UNITS) + planes_bytes(plan, p) +
-                          pairs + table + sweep + reduction(plan, pairs);
+  double sweep = 0.0;
+  plan_sweeps sweeps;
+  plan_sweeps_init(plan, stage, plan->rank_words, &sweeps);
+  for (int i = 0; i < sweeps.n; i++)
+    sweep = fmax(sweep, sweep_bytes(plan, stage, &sweeps, &sweeps.rows[i]));
+  plan_sweeps_clear(&sweeps);
+  const double counting = site + planes_bytes(plan, f + NOISE_UNITS) + planes_bytes(plan, upper) +
+                          information_bytes(plan, stage) + sweep;
   return fmax(fmax(2.0 * site, loading), counting);
 }
 
@@ -133,7 +159,11 @@ static double select_bytes(const plan_job *plan, int stage) {
   const esp_linear *linear = &plan->job.dense->stages[stage].consumer;
   const double f = (double)plan_features(plan, stage), map = 4.0 * f * (double)linear->outputs;
   const double weights = plan_loaded_bytes(plan->job.dense, stage);
-  if (!(plan->job.criterion->needs & ESP_NEEDS_COVARIANCE)) return map + weights;
+  const unsigned needs = plan->job.criterion->needs;
+  const double overlap = needs & ESP_NEEDS_REDUNDANCY ? 8.0 * f * f : 0.0;
+  if (needs & ESP_NEEDS_INFORMATION)
+    return information_bytes(plan, stage) + fmax(map + weights, map + overlap);
+  if (!(needs & ESP_NEEDS_COVARIANCE)) return map + weights;
   const bool from_codes = !needs_activation_covariance(&plan->job);
   const double reading = 12.0 * f * f + (from_codes ? 2.0 * planes_bytes(plan, f) : 0.0);
   return fmax(reading,
@@ -270,7 +300,9 @@ json_t *plan_memory(const plan_job *plan) {
   const double held = base + data + blas_bytes(plan);
   set(phases, "joint counts", held + counts);
   set(phases, "select", held + selection);
-  if (plan_has_stability(plan)) set(phases, "stability", held + selection);
+  const bool counts_halves = plan->job.criterion->needs & ESP_NEEDS_INFORMATION;
+  if (plan_has_stability(plan))
+    set(phases, "stability", held + (counts_halves ? fmax(counts, selection) : selection));
   set(phases, "repair", held + repair_bytes(plan));
   set(phases, "write", held + write_bytes(plan));
   set(phases, "eval", base + plan->data_bytes + eval_bytes(plan));

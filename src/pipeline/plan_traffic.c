@@ -56,13 +56,16 @@ static void add_load(const plan_job *plan, traffic *self, double f, bool covaria
   add(self, ESP_BCAST, f * (4.0 * (plan->bins - 1) + 4.0 * 8.0) + (covariance ? 4.0 * f * f : 0.0));
 }
 
-static void add_sweep(const plan_job *plan, traffic *self, const esp_sweep_shape *shape) {
-  const esp_sweep_cost cost = esp_sweep_compute_cost(shape);
-  const bool exchanges = plan_uses_exchange(plan, shape);
-  add(self, ESP_ALLREDUCE, 8.0 * (double)(shape->x_units * (shape->x_bins - 1)));
-  add(self, ESP_ALLREDUCE, 8.0 * (double)(shape->y_units * (shape->y_bins - 1)));
+static void add_marginals(const plan_job *plan, traffic *self, double units) {
+  add(self, ESP_ALLREDUCE, 8.0 * units * (plan->bins - 1));
+}
+
+static void add_counts(const plan_job *plan, traffic *self, const plan_sweep *sweep) {
+  const esp_sweep_cost cost = esp_sweep_compute_cost(&sweep->shape);
+  const bool exchanges = plan_uses_exchange(plan, &sweep->shape);
+  add_marginals(plan, self, sweep->times * (double)sweep->shape.x_units);
   add(self, exchanges ? ESP_EXCHANGE : ESP_IALLREDUCE,
-      exchanges ? cost.exchanged_bytes : cost.reduced_bytes);
+      sweep->times * (exchanges ? cost.exchanged_bytes : cost.reduced_bytes));
 }
 
 static bool needs_codes(const plan_job *plan) {
@@ -70,40 +73,50 @@ static bool needs_codes(const plan_job *plan) {
          !needs_activation_covariance(&plan->job);
 }
 
+/* Counts and marginals of all sweeps, and the matrix that each gives. Sweeps of bins reduce the
+ * marginals of x alone, and once those of the targets. */
 static void add_information(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
-  esp_sweep_shape shape = plan_sweep(plan, stage);
-  shape.words = words;
+  plan_sweeps sweeps;
+  plan_sweeps_init(plan, stage, words, &sweeps);
   add_load(plan, self, (double)plan_features(plan, stage), false);
   add_load(plan, self, (double)plan_above(plan, stage), false);
-  add_sweep(plan, self, &shape);
-  add(self, ESP_ALLREDUCE, 4.0 * (double)(shape.x_units * shape.y_units));
+  for (int i = 0; i < sweeps.n; i++) {
+    const esp_sweep_shape *shape = &sweeps.rows[i].shape;
+    const bool is_bins = shape->words == sweeps.bin_words;
+    add_counts(plan, self, &sweeps.rows[i]);
+    add_marginals(plan, self, (double)(is_bins ? plan_targets(plan, stage) : shape->y_units));
+    add(self, ESP_ALLREDUCE, 4.0 * (double)(shape->x_units * shape->y_units));
+  }
+  plan_sweeps_clear(&sweeps);
 }
 
 /* The moments, the codes' correlation where it is asked for, and the ranking. Covariances are read
  * by their owner alone. */
 static void add_ranking(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
-  esp_sweep_shape shape = plan_sweep(plan, stage);
-  shape.x_units = shape.y_units = plan_features(plan, stage);
-  shape.is_symmetric = true;
-  shape.visitor = 1;
-  shape.words = words;
+  plan_sweep sweep = {plan_own_sweep(plan, stage, words), 1.0};
+  sweep.shape.visitor = 1;
   add_load(plan, self, (double)plan_features(plan, stage), false);
-  if (needs_codes(plan)) add_sweep(plan, self, &shape);
+  if (needs_codes(plan)) {
+    add_counts(plan, self, &sweep);
+    add_marginals(plan, self, (double)plan_features(plan, stage));
+  }
   add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units);
 }
 
 /* Each half ranked anew; the odd one's moments follow from those of the whole and of the even one,
- * read once more for its covariance. */
+ * read once more for its covariance, or with each site's planes. */
 static void add_stability(const plan_job *plan, traffic *self, int stage) {
   const bool has_covariance = needs_activation_covariance(&plan->job);
+  const bool has_information = plan->job.criterion->needs & ESP_NEEDS_INFORMATION;
   const double f = (double)plan_features(plan, stage);
+  const double moments = 4.0 * 8.0 * f;
   for (int half = 0; half < 2; half++) {
     const int64_t *words = plan->half_words + half * plan->ranks;
     add_ranking(plan, self, stage, words);
-    if (plan->job.criterion->needs & ESP_NEEDS_INFORMATION)
-      add_information(plan, self, stage, words);
+    if (has_information) add_information(plan, self, stage, words);
   }
-  add(self, ESP_BCAST, (has_covariance ? 3.0 : 1.0) * 4.0 * 8.0 * f);
+  add(self, ESP_BCAST, (has_covariance ? 3.0 : 1.0) * moments);
+  if (has_information) add(self, ESP_BCAST, moments + 4.0 * 8.0 * (double)plan_above(plan, stage));
 }
 
 static void add_selection(const plan_job *plan, traffic *self, int stage) {

@@ -42,17 +42,25 @@ static work collect_work(const plan_job *plan) {
   return self;
 }
 
+/* Logarithms by table, and differences, in the flops. */
+static void add_sweeps(const plan_job *plan, int stage, work *self) {
+  plan_sweeps sweeps;
+  plan_sweeps_init(plan, stage, plan->rank_words, &sweeps);
+  for (int i = 0; i < sweeps.n; i++) {
+    const double times = sweeps.rows[i].times;
+    const esp_sweep_cost cost = esp_sweep_compute_cost(&sweeps.rows[i].shape);
+    const bool exchanges = plan_uses_exchange(plan, &sweeps.rows[i].shape);
+    self->words += times * (exchanges ? cost.exchange_words : cost.allreduce_words);
+    self->reduced += times * (exchanges ? cost.exchanged_bytes_max / 2.0 : cost.reduced_bytes);
+    self->flops += times * 200.0 * (double)cost.cells / (plan->bins - 1);
+  }
+  plan_sweeps_clear(&sweeps);
+}
+
 static work counts_work(const plan_job *plan) {
   work self = {0};
-  for (int s = 0; s < plan->job.dense->n_stages; s++) {
-    if (!plan_is_selected(plan, s)) continue;
-    const esp_sweep_shape shape = plan_sweep(plan, s);
-    const esp_sweep_cost cost = esp_sweep_compute_cost(&shape);
-    const bool exchanges = plan_uses_exchange(plan, &shape);
-    self.words += exchanges ? cost.exchange_words : cost.allreduce_words;
-    self.reduced += exchanges ? cost.exchanged_bytes_max / 2.0 : cost.reduced_bytes;
-    self.flops += 200.0 * (double)cost.cells / (plan->bins - 1); // logarithms by table, differences
-  }
+  for (int s = 0; s < plan->job.dense->n_stages; s++)
+    if (plan_is_selected(plan, s)) add_sweeps(plan, s, &self);
   return self;
 }
 
@@ -135,25 +143,36 @@ json_t *plan_time(const plan_job *plan) {
 }
 
 /* Sums over all sweeps, both ways. */
-json_t *plan_reduce(const plan_job *plan) {
-  double words[2] = {0.0}, bytes[2] = {0.0};
-  int exchanges = 0, sweeps = 0;
-  for (int s = 0; s < plan->job.dense->n_stages; s++) {
-    if (!plan_is_selected(plan, s)) continue;
-    const esp_sweep_shape shape = plan_sweep(plan, s);
-    const esp_sweep_cost cost = esp_sweep_compute_cost(&shape);
-    sweeps++;
-    exchanges += plan_uses_exchange(plan, &shape);
-    words[0] += cost.allreduce_words;
-    words[1] += cost.exchange_words;
-    bytes[0] += cost.reduced_bytes;
-    bytes[1] += cost.exchanged_bytes;
+typedef struct ways {
+  double words[2], bytes[2]; // allreduce, exchange
+  double exchanges, sweeps;
+} ways;
+
+static void add_ways(const plan_job *plan, int stage, ways *self) {
+  plan_sweeps sweeps;
+  plan_sweeps_init(plan, stage, plan->rank_words, &sweeps);
+  for (int i = 0; i < sweeps.n; i++) {
+    const double times = sweeps.rows[i].times;
+    const esp_sweep_cost cost = esp_sweep_compute_cost(&sweeps.rows[i].shape);
+    self->sweeps += times;
+    self->exchanges += plan_uses_exchange(plan, &sweeps.rows[i].shape) ? times : 0.0;
+    self->words[0] += times * cost.allreduce_words;
+    self->words[1] += times * cost.exchange_words;
+    self->bytes[0] += times * cost.reduced_bytes;
+    self->bytes[1] += times * cost.exchanged_bytes;
   }
-  const work ways[2] = {{.words = words[0], .reduced = bytes[0]},
-                        {.words = words[1], .reduced = bytes[1] / 2.0}};
-  const double allreduce_s = seconds(plan, ways[0]), exchange_s = seconds(plan, ways[1]);
-  return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:s}", "sweeps", sweeps, "by_exchange",
-                   exchanges, "allreduce_bytes", bytes[0], "exchange_bytes", bytes[1],
-                   "allreduce_s", allreduce_s, "exchange_s", exchange_s, "cheaper",
-                   exchange_s < allreduce_s ? "exchange" : "allreduce");
+  plan_sweeps_clear(&sweeps);
+}
+
+json_t *plan_reduce(const plan_job *plan) {
+  ways all = {0};
+  for (int s = 0; s < plan->job.dense->n_stages; s++)
+    if (plan_is_selected(plan, s)) add_ways(plan, s, &all);
+  const double allreduce_s = seconds(plan, (work){.words = all.words[0], .reduced = all.bytes[0]});
+  const double exchange_s =
+      seconds(plan, (work){.words = all.words[1], .reduced = all.bytes[1] / 2.0});
+  return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:s}", "sweeps", (json_int_t)all.sweeps,
+                   "by_exchange", (json_int_t)all.exchanges, "allreduce_bytes", all.bytes[0],
+                   "exchange_bytes", all.bytes[1], "allreduce_s", allreduce_s, "exchange_s",
+                   exchange_s, "cheaper", exchange_s < allreduce_s ? "exchange" : "allreduce");
 }

@@ -23,6 +23,7 @@ for command in $commands; do
   check "$command --help: its options" grep -q -- --config stdout
 done
 check "the criteria are listed" eval "must info && grep -q set-mi stdout && grep -q least-squares stdout"
+check "and what else there is to choose" eval "must info && grep -q '^  uniform ' stdout && grep -q 'next|output' stdout"
 
 must eval "$model" "$SHARED/model2.h5" -d "$data" --repeats 1 --json -
 check "eval --json -: nothing but JSON" get stdout
