@@ -2,7 +2,7 @@
 install(DIRECTORY include/espalier DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY slurm analysis DESTINATION ${CMAKE_INSTALL_DATADIR}/espalier
         PATTERN "__pycache__" EXCLUDE)
-install(FILES README.md CHANGELOG.md LICENSE docs/design.md docs/method.md docs/cluster.md
+install(FILES README.md CHANGELOG.md LICENSE docs/design.md docs/method.md docs/report.md docs/cluster.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The archive is static, so whoever links it links these too; mpicc brings MPI.

@@ -6,13 +6,19 @@
 #include "espalier/pipeline/settings.h"
 
 /* Plan a prune of the model at path on settings->ranks ranks: from settings->data (collected first)
- * or settings->stats. *report (a new reference): "ranks", "ranks_per_node", "samples",
- * "micro_batches", "sites" [{"site", "units", "kept", "multiple"}], "memory" {"base_bytes",
- * "data_bytes", "phases" {NAME: bytes}, "peak_bytes", "limit_bytes", "limit_from"}, "traffic"
- * {NAME:
- * {"bytes"}} as reports count it, "reduce" {"chosen", "allreduce_s", "exchange_s", ...}, "work",
- * "files" {"statistics_bytes", "pruned_bytes"}, "time_s" {NAME: s}, "calibration". USAGE: what
- * the job itself would refuse. Collective. */
+ * or settings->stats. *report, a new reference:
+ *   "ranks", "ranks_per_node", "samples", "rows", "micro_batches", "micro_batches_a_rank",
+ *   "parameters_dense", "parameters"
+ *   "sites"        [{"site", "kind", "units", "kept", "multiple" (power of two), "groups"}]
+ *   "memory"       {"base_bytes", "data_bytes", "phases" {NAME: bytes}, "peak_bytes", "peak_phase",
+ *                  "limit_bytes", "limit_from"}, of rank 0
+ *   "traffic"      {NAME: {"bytes"}}, as comm/traffic.h counts it
+ *   "reduce"       {"sweeps", "by_exchange", "allreduce_bytes", "exchange_bytes", "allreduce_s",
+ *                  "exchange_s", "cheaper"}
+ *   "work"         {PHASE: {"flops", "word_operations"}}; "time_s" {PHASE: s, "all"}
+ *   "files"        {"statistics_bytes", "pruned_bytes"}
+ *   "calibration"  {"flops_per_s", "words_per_s", "copy_bytes_per_s", "reduce_bytes_per_s"}
+ * USAGE: what the job itself would refuse. Collective. */
 esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const char *path,
                     json_t **report);
 
