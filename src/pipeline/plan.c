@@ -76,7 +76,10 @@ static esp_status open_model(plan_job *plan, const char *path) {
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
-  return choose_sites(job);
+  ESP_TRY(choose_sites(job));
+  if (!has_depth(job)) return ESP_OK;
+  return esp_fail(ESP_USAGE, "plan: expected a prune of units, found --sites block, whole layers; "
+                             "plan it with other sites");
 }
 
 static double count_data_bytes(const esp_dataset *data) {

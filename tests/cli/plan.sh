@@ -46,5 +46,7 @@ expect_failure "more than there is" "programs and libraries" -- plan "$model" "$
 expect_failure "more ranks than work" "micro-batches" -- plan "$model" "${images[@]}" --ranks 100
 expect_failure "no data" "--data" -- plan "$model" --ranks 2
 expect_failure "a criterion without data" "max-entropy" -- plan "$model" "${images[@]}" --ranks 2 --criterion max-entropy
+expect_failure "whole layers" "--sites block" -- \
+  plan "$models/llama" -d "$models/llama/calibration.h5" --ranks 2 --criterion block
 expect_failure "an unknown way" "--reduce" -- plan "$model" "${images[@]}" --reduce both
 finish
