@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const command *const commands[] = {
-    &command_info, &command_plan, &command_train, &command_collect, &command_prune, &command_eval, &command_export,
-    NULL};
+const command *const commands[] = {&command_info,  &command_plan, &command_train,  &command_collect,
+                                   &command_prune, &command_eval, &command_export, NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->json;

@@ -25,8 +25,8 @@ typedef struct collect_pass {
   float *logits;      // (batch_rows, n_outputs) scratch
   int64_t *units;     // (n_units): logits that are measured
   int64_t n_units;
-  float *before;    // (shard->count, batch_rows, D): the stream before a layer
-  int64_t *cosines; // (layers): sums in 2^-31
+  float *before;         // (shard->count, batch_rows, D): the stream before a layer
+  int64_t *cosines;      // (layers): sums in 2^-31
   esp_progress progress; // micro-batches of this rank through a site
   int64_t done;
 } collect_pass;

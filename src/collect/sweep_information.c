@@ -70,12 +70,10 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
   init_context(comm, &context);
   esp_entropy_table_init(&context.table, samples);
   for (int64_t i = 0; i < x->units * y->units; i++) information[i] = 0.0f;
-  esp_sweep_pairs(comm,
-                  &(esp_sweep){.x = x,
-                               .y = y,
-                               .is_symmetric = x == y,
-                               .visit = visit_information,
-                               .context = &context});
+  esp_sweep_pairs(
+      comm,
+      &(esp_sweep){
+          .x = x, .y = y, .is_symmetric = x == y, .visit = visit_information, .context = &context});
   esp_allreduce_gather_f32(comm, information, x->units * y->units);
   esp_entropy_table_clear(&context.table);
   clear_context(&context);

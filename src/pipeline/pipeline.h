@@ -13,7 +13,7 @@ enum { NOISE_UNITS = 16 };
 
 /* Joint information of a site's features with the preserved units above it. */
 typedef struct site_information {
-  float *values; // (F + noise, P) on every rank
+  float *values;                   // (F + noise, P) on every rank
   float *redundancy, *conditional; // (F, F) where the criterion needs them, on every rank
   int64_t *targets, n_targets;     // of conditional: columns of values
   int64_t features, n_upper;
@@ -109,8 +109,8 @@ void information_clear(site_information *self);
 esp_status information_gather_stage(prune_job *job, int stage);
 void information_drop_stage(prune_job *job);
 
-/* Whether a site's outputs are to be compared by the softmax layer's Fisher information, and whether
- * they are: where it was collected. Local. */
+/* Whether a site's outputs are to be compared by the softmax layer's Fisher information, and
+ * whether they are: where it was collected. Local. */
 bool wants_fisher(const prune_job *job);
 bool uses_fisher(const prune_job *job);
 /* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected.

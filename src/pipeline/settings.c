@@ -106,8 +106,8 @@ static const esp_option rows[] = {
      "NAME", "what a unit is worth; espalier info lists them"},
     {"prune.moments", ESP_OPTION_TEXT, AT(moments), "activations", 1, 0, false, "activations|codes",
      PRUNE, 0, "NAME", "covariance behind set-mi: of activations, or from joint counts"},
-    {"prune.metric", ESP_OPTION_TEXT, AT(metric), "auto", 1, 0, false, "auto|outputs|fisher",
-     PRUNE, 0, "NAME",
+    {"prune.metric", ESP_OPTION_TEXT, AT(metric), "auto", 1, 0, false, "auto|outputs|fisher", PRUNE,
+     0, "NAME",
      "in which set-mi compares outputs of a site: as they are, or by the softmax layer's Fisher "
      "information (auto: where it was collected)"},
     {"prune.upper", ESP_OPTION_TEXT, AT(upper), "next", 1, 0, false, "next|output", PRUNE, 0,

@@ -8,22 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-const esp_criterion *const esp_criteria[] = {&esp_criterion_set_mi,
-                                             &esp_criterion_set_mi_forward,
-                                             &esp_criterion_mi,
-                                             &esp_criterion_max_entropy,
-                                             &esp_criterion_mi_mrmr,
-                                             &esp_criterion_mi_jmi,
-                                             &esp_criterion_mi_cmim,
-                                             &esp_criterion_wanda,
-                                             &esp_criterion_flap,
-                                             &esp_criterion_leverage,
-                                             &esp_criterion_activation,
-                                             &esp_criterion_magnitude,
-                                             &esp_criterion_random,
-                                             &esp_criterion_depth_information,
-                                             &esp_criterion_depth_cosine,
-                                             NULL};
+const esp_criterion *const esp_criteria[] = {
+    &esp_criterion_set_mi,       &esp_criterion_set_mi_forward,
+    &esp_criterion_mi,           &esp_criterion_max_entropy,
+    &esp_criterion_mi_mrmr,      &esp_criterion_mi_jmi,
+    &esp_criterion_mi_cmim,      &esp_criterion_wanda,
+    &esp_criterion_flap,         &esp_criterion_leverage,
+    &esp_criterion_activation,   &esp_criterion_magnitude,
+    &esp_criterion_random,       &esp_criterion_depth_information,
+    &esp_criterion_depth_cosine, NULL};
 
 enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
 

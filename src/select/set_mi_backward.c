@@ -126,7 +126,8 @@ static void free_reader(joint_part **part) {
   *part = NULL;
 }
 
-const joint_rule esp_joint_backward = {.add = add_reader, .rank = rank_jointly, .free = free_reader};
+const joint_rule esp_joint_backward = {
+    .add = add_reader, .rank = rank_jointly, .free = free_reader};
 
 const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",

@@ -66,8 +66,8 @@ void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep);
 /* Marginals of all ranks: (U, B-1). Collective. */
 void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t *marginals);
 
-/* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. x may be y: half
- * the work, a symmetric matrix, entropies on its diagonal. Collective. */
+/* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. x may be y:
+ * half the work, a symmetric matrix, entropies on its diagonal. Collective. */
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                            int64_t samples, float *information);
 

@@ -9,8 +9,7 @@
  * maximum entropy for the model, at least --samples rows of it; model NULL: real data only. USAGE
  * without --data, or for maximum entropy without --samples. Collective. */
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
-                             const esp_model *model, const char *default_split,
-                             esp_dataset **data);
+                             const esp_model *model, const char *default_split, esp_dataset **data);
 /* Rows of a sample of maximum entropy: tokens of a sequence, 1 for images. Local. */
 int64_t esp_job_entropy_rows(const esp_model *model);
 
