@@ -21,12 +21,12 @@ typedef struct site_information {
 } site_information;
 
 /* Whole layers to go: instead of a selection. */
-typedef struct prune_depth {
+typedef struct prune_layers {
   bool is_chosen;
   double sparsity; // of layers
   int64_t n_kept, *kept;
   double *scores; // (layers)
-} prune_depth;
+} prune_layers;
 
 /* A pruning under way. */
 typedef struct prune_job {
@@ -42,7 +42,7 @@ typedef struct prune_job {
   esp_stats *stats;
   esp_journal *journal; // what is finished
   esp_selection selection;
-  prune_depth depth;
+  prune_layers layers;
   double *sparsity;  // (n_stages + 1): of units, the width's last; below 0: the site is not pruned
   bool *is_fixed;    // (n_stages): the sparsity was given to the site or its kind itself
   int64_t *n_keep;   // (n_stages): what the allocation leaves
@@ -135,17 +135,17 @@ esp_status select_width(prune_job *job);
 
 #define ESP_SITE_BLOCK "block"
 /* Whether whole layers go. Local. */
-bool has_depth(const prune_job *job);
+bool drops_layers(const prune_job *job);
 /* Choose them by --sites block, or by a criterion that ranks nothing else; then check what goes
  * with it. USAGE. Local. */
-esp_status depth_choose(prune_job *job, double sparsity);
-esp_status depth_choose_default(prune_job *job);
-esp_status depth_check(const prune_job *job);
-/* Select the layers: fills depth, sites and checksum. Collective. */
-esp_status depth_select(prune_job *job);
+esp_status layers_choose(prune_job *job, double sparsity);
+esp_status layers_choose_default(prune_job *job);
+esp_status layers_check(const prune_job *job);
+/* Select the layers: fills layers, sites and checksum. Collective. */
+esp_status layers_select(prune_job *job);
 /* Write /kept/block and /scores/block. Collective. */
-esp_status depth_write(prune_job *job, esp_h5 *file);
-void depth_clear(prune_job *job);
+esp_status layers_write(prune_job *job, esp_h5 *file);
+void layers_clear(prune_job *job);
 /* The journal of a pruning, OUTPUT.journal (io/journal.h): its statistics, each site selected, each
  * stage repaired. Open it for this model and these options, names of files apart; MISMATCH.
  * Collective. */

@@ -77,7 +77,7 @@ static esp_status open_model(plan_job *plan, const char *path) {
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
-  if (!has_depth(job)) return ESP_OK;
+  if (!drops_layers(job)) return ESP_OK;
   return esp_fail(ESP_USAGE, "plan: expected a prune of units, found --sites block, whole layers; "
                              "plan it with other sites");
 }

@@ -67,7 +67,7 @@ static esp_status open_samples(prune_job *job) {
 }
 
 static bool reads_stream(const prune_job *job) {
-  return has_width(job) || has_depth(job) || uses_own_output(job) ||
+  return has_width(job) || drops_layers(job) || uses_own_output(job) ||
          (is_unstructured(job) && job->dense->width.units > 0);
 }
 
@@ -103,12 +103,12 @@ esp_status collect_first(prune_job *job, const esp_settings *asked) {
 }
 
 static bool needs_covariance(const prune_job *job) {
-  if (has_depth(job)) return false;
+  if (drops_layers(job)) return false;
   return job->repair->needs_covariance || needs_activation_covariance(job);
 }
 
 static esp_status check_width(const prune_job *job) {
-  const char *asked = has_depth(job)         ? "--sites block"
+  const char *asked = drops_layers(job)      ? "--sites block"
                       : has_width(job)       ? "--sites width"
                       : is_unstructured(job) ? "a mask by wanda"
                                              : "--upper output";
@@ -147,8 +147,8 @@ esp_status check_stats(const prune_job *job) {
 }
 
 static esp_status cut_local(prune_job *job) {
-  if (has_depth(job))
-    return esp_model_drop_layers(job->dense, job->depth.kept, job->depth.n_kept, &job->pruned);
+  if (drops_layers(job))
+    return esp_model_drop_layers(job->dense, job->layers.kept, job->layers.n_kept, &job->pruned);
   return esp_model_cut(job->dense, &job->selection, &job->pruned);
 }
 
@@ -165,7 +165,7 @@ static esp_status cut_and_repair(prune_job *job) {
                            .ridge = job->settings->repair_ridge,
                            .journal = job->journal,
                            .report = job->repairs};
-  if (has_depth(job)) return job->repair->apply_to_layers(&repair, job->depth.kept);
+  if (drops_layers(job)) return job->repair->apply_to_layers(&repair, job->layers.kept);
   ESP_TRY(job->repair->apply(&repair));
   return is_unstructured(job) ? mask_weights(job) : ESP_OK;
 }
@@ -202,11 +202,11 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
                                                                 : open_stats(job));
   if (job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width))
     ESP_TRY(open_samples(job));
-  if (has_depth(job))
-    ESP_TRY(depth_select(job));
+  if (drops_layers(job))
+    ESP_TRY(layers_select(job));
   else if (!job->scores)
     ESP_TRY(select_from_top(job));
-  if (!is_unstructured(job) && !has_depth(job)) ESP_TRY(measure_stability(job));
+  if (!is_unstructured(job) && !drops_layers(job)) ESP_TRY(measure_stability(job));
   ESP_TRY(cut_and_repair(job));
   esp_phases_begin(&job->phases, "write");
   *report = make_report(job);
@@ -226,7 +226,7 @@ static void clear_selection(prune_job *job) {
   esp_free(&job->n_keep);
   json_decref(job->allocated);
   job->allocated = NULL;
-  depth_clear(job);
+  layers_clear(job);
   if (job->selection.kept) esp_selection_clear(&job->selection);
   json_decref(job->sites); // a report may hold the old ones
   job->sites = json_array();

@@ -26,7 +26,7 @@ static json_t *describe_path(const char *path) {
 /* Sites may have sparsities of their own: the largest. */
 static double find_sparsity(const prune_job *job) {
   double largest = 0.0;
-  if (has_depth(job)) return job->depth.sparsity;
+  if (drops_layers(job)) return job->layers.sparsity;
   if (job->allocation->needs_scores) return job->settings->sparsity;
   for (int i = 0; i <= job->dense->n_stages; i++) largest = fmax(largest, job->sparsity[i]);
   return largest;
@@ -95,7 +95,7 @@ static esp_status write_site(prune_job *job, esp_h5 *file, int i, const char *si
 
 static esp_status write_kept(prune_job *job, esp_h5 *file) {
   const int n = job->dense->n_stages;
-  if (has_depth(job)) return depth_write(job, file);
+  if (drops_layers(job)) return layers_write(job, file);
   for (int i = 0; i < n; i++)
     ESP_TRY(write_site(job, file, i, job->dense->stages[i].name, job->dense->stages[i].units));
   return has_width(job) ? write_site(job, file, n, ESP_SITE_WIDTH, job->dense->width.units)

@@ -45,7 +45,7 @@ static esp_status choose_item(prune_job *job, char *item) {
   double sparsity;
   bool found = false;
   ESP_TRY(read_sparsity(value, job->settings->sparsity, &sparsity));
-  if (strcmp(item, ESP_SITE_BLOCK) == 0) return depth_choose(job, sparsity);
+  if (strcmp(item, ESP_SITE_BLOCK) == 0) return layers_choose(job, sparsity);
   for (int i = 0; i < job->dense->n_stages; i++)
     if (is_named(&job->dense->stages[i], item)) {
       job->sparsity[i] = sparsity;
@@ -69,13 +69,13 @@ esp_status choose_sites(prune_job *job) {
   for (int i = 0; i < n; i++)
     job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
   if (!job->settings->sites) {
-    ESP_TRY(depth_choose_default(job));
-    return depth_check(job);
+    ESP_TRY(layers_choose_default(job));
+    return layers_check(job);
   }
   char *list = esp_strdup(job->settings->sites), *rest = list;
   esp_status status = ESP_OK;
   for (char *item; status == ESP_OK && (item = strtok_r(rest, ", ", &rest));)
     status = choose_item(job, item);
   esp_free(&list);
-  return status == ESP_OK ? depth_check(job) : status;
+  return status == ESP_OK ? layers_check(job) : status;
 }

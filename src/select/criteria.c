@@ -15,8 +15,8 @@ const esp_criterion *const esp_criteria[] = {
     &esp_criterion_mi_cmim,      &esp_criterion_wanda,
     &esp_criterion_flap,         &esp_criterion_leverage,
     &esp_criterion_activation,   &esp_criterion_magnitude,
-    &esp_criterion_random,       &esp_criterion_depth_information,
-    &esp_criterion_depth_cosine, NULL};
+    &esp_criterion_random,       &esp_criterion_layer_information,
+    &esp_criterion_layer_cosine, NULL};
 
 enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
 

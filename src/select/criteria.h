@@ -13,7 +13,7 @@ extern const esp_criterion esp_criterion_mi_jmi, esp_criterion_mi_cmim;
 extern const esp_criterion esp_criterion_max_entropy;
 extern const esp_criterion esp_criterion_set_mi;
 extern const esp_criterion esp_criterion_set_mi_forward;
-extern const esp_criterion esp_criterion_depth_information, esp_criterion_depth_cosine;
+extern const esp_criterion esp_criterion_layer_information, esp_criterion_layer_cosine;
 
 /* set-mi's elimination, which other criteria run on statistics of their own. */
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);

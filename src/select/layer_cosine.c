@@ -10,7 +10,7 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return ESP_OK;
 }
 
-const esp_criterion esp_criterion_depth_cosine = {
+const esp_criterion esp_criterion_layer_cosine = {
     .name = "block-cosine",
     .summary = "whole layers, by the cosine between what they read and leave",
     .needs = ESP_NEEDS_LAYER_COSINE,

@@ -15,33 +15,33 @@
 
 enum { NEEDS_LAYERS = ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE };
 
-bool has_depth(const prune_job *job) {
-  return job->depth.is_chosen;
+bool drops_layers(const prune_job *job) {
+  return job->layers.is_chosen;
 }
 
-esp_status depth_choose(prune_job *job, double sparsity) {
+esp_status layers_choose(prune_job *job, double sparsity) {
   if (esp_model_count_layers(job->dense) == 0)
     return esp_fail(ESP_USAGE,
                     "--sites block: family '%s' has no residual stream, so no whole layer can be "
                     "left out; prune its units",
                     job->dense->family->name);
-  job->depth.is_chosen = true;
-  job->depth.sparsity = sparsity;
+  job->layers.is_chosen = true;
+  job->layers.sparsity = sparsity;
   return ESP_OK;
 }
 
-esp_status depth_choose_default(prune_job *job) {
+esp_status layers_choose_default(prune_job *job) {
   if (!(job->criterion->needs & NEEDS_LAYERS)) return ESP_OK;
   for (int i = 0; i < job->dense->n_stages; i++) job->sparsity[i] = -1.0;
-  return depth_choose(job, job->settings->sparsity);
+  return layers_choose(job, job->settings->sparsity);
 }
 
-esp_status depth_check(const prune_job *job) {
+esp_status layers_check(const prune_job *job) {
   const bool ranks_layers = job->criterion->needs & NEEDS_LAYERS;
-  if (ranks_layers && !has_depth(job))
+  if (ranks_layers && !drops_layers(job))
     return esp_fail(ESP_USAGE, "criterion '%s' ranks whole layers; give --sites block",
                     job->criterion->name);
-  if (!has_depth(job)) return ESP_OK;
+  if (!drops_layers(job)) return ESP_OK;
   if (!ranks_layers)
     return esp_fail(ESP_USAGE,
                     "--sites block: criterion '%s' does not rank whole layers; choose block or "
@@ -106,31 +106,31 @@ static void report_layers(prune_job *job, const double *means) {
   const char *measure =
       job->criterion->needs & ESP_NEEDS_LAYER_COSINE ? "cosine" : "information_nats";
   json_t *report = json_pack("{s:s, s:s, s:I, s:I}", "site", ESP_SITE_BLOCK, "kind", ESP_SITE_BLOCK,
-                             "units", (json_int_t)n, "kept", (json_int_t)job->depth.n_kept);
+                             "units", (json_int_t)n, "kept", (json_int_t)job->layers.n_kept);
   json_t *list = json_array(), *kept = json_array();
   for (int64_t l = 0; l < n; l++) json_array_append_new(list, json_real(means[l]));
-  for (int64_t k = 0; k < job->depth.n_kept; k++)
-    json_array_append_new(kept, json_integer(job->depth.kept[k]));
+  for (int64_t k = 0; k < job->layers.n_kept; k++)
+    json_array_append_new(kept, json_integer(job->layers.kept[k]));
   json_object_set_new(report, measure, json_real(compute_mean(means, n)));
   json_object_set_new(report, "by_layer", list);
   json_object_set_new(report, "kept_layers", kept);
   json_array_append_new(job->sites, report);
-  esp_log_info("select block: %" PRId64 " of %" PRId64 " layers kept", job->depth.n_kept, n);
+  esp_log_info("select block: %" PRId64 " of %" PRId64 " layers kept", job->layers.n_kept, n);
 }
 
 static void keep_layers(prune_job *job, const int64_t *order) {
   const int64_t n = esp_model_count_layers(job->dense);
   const esp_budget_rule rule = {
-      .sparsity = job->depth.sparsity, .multiple_of = 1, .min_keep = job->settings->min_keep};
-  job->depth.n_kept = esp_budget_uniform(&rule, n);
-  job->depth.kept = ESP_NEW(int64_t, job->depth.n_kept);
-  esp_keep_first(order, job->depth.n_kept, job->depth.kept);
-  job->checksum =
-      esp_selection_checksum(job->checksum, ESP_SITE_BLOCK, n, job->depth.kept, job->depth.n_kept);
+      .sparsity = job->layers.sparsity, .multiple_of = 1, .min_keep = job->settings->min_keep};
+  job->layers.n_kept = esp_budget_uniform(&rule, n);
+  job->layers.kept = ESP_NEW(int64_t, job->layers.n_kept);
+  esp_keep_first(order, job->layers.n_kept, job->layers.kept);
+  job->checksum = esp_selection_checksum(job->checksum, ESP_SITE_BLOCK, n, job->layers.kept,
+                                         job->layers.n_kept);
 }
 
 /* The same sums on every rank, so every rank ranks alike. */
-esp_status depth_select(prune_job *job) {
+esp_status layers_select(prune_job *job) {
   const int64_t n = esp_model_count_layers(job->dense);
   double *means = ESP_NEW(double, n);
   int64_t *order = ESP_NEW(int64_t, n);
@@ -141,9 +141,9 @@ esp_status depth_select(prune_job *job) {
                                  .width = 1,
                                  .layer_information = means,
                                  .layer_cosine = means};
-  job->depth.scores = ESP_NEW(double, n);
+  job->layers.scores = ESP_NEW(double, n);
   if (status == ESP_OK)
-    status = esp_agree(job->comm, job->criterion->rank(&evidence, order, job->depth.scores));
+    status = esp_agree(job->comm, job->criterion->rank(&evidence, order, job->layers.scores));
   if (status == ESP_OK) {
     keep_layers(job, order);
     report_layers(job, means);
@@ -153,14 +153,14 @@ esp_status depth_select(prune_job *job) {
   return status;
 }
 
-esp_status depth_write(prune_job *job, esp_h5 *file) {
-  const esp_h5_shape kept = {ESP_I64, 1, {job->depth.n_kept}};
+esp_status layers_write(prune_job *job, esp_h5 *file) {
+  const esp_h5_shape kept = {ESP_I64, 1, {job->layers.n_kept}};
   const esp_h5_shape scores = {ESP_F64, 1, {esp_model_count_layers(job->dense)}};
-  ESP_TRY(esp_h5_write_root(file, "/kept/" ESP_SITE_BLOCK, &kept, job->depth.kept));
-  return esp_h5_write_root(file, "/scores/" ESP_SITE_BLOCK, &scores, job->depth.scores);
+  ESP_TRY(esp_h5_write_root(file, "/kept/" ESP_SITE_BLOCK, &kept, job->layers.kept));
+  return esp_h5_write_root(file, "/scores/" ESP_SITE_BLOCK, &scores, job->layers.scores);
 }
 
-void depth_clear(prune_job *job) {
-  esp_free(&job->depth.kept);
-  esp_free(&job->depth.scores);
+void layers_clear(prune_job *job) {
+  esp_free(&job->layers.kept);
+  esp_free(&job->layers.scores);
 }

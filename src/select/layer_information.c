@@ -11,7 +11,7 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return ESP_OK;
 }
 
-const esp_criterion esp_criterion_depth_information = {
+const esp_criterion esp_criterion_layer_information = {
     .name = "block",
     .summary = "whole layers, by the information between what they read and leave",
     .needs = ESP_NEEDS_LAYER_INFORMATION,
