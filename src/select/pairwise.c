@@ -82,15 +82,20 @@ static esp_status check(const pairwise_form *form, const esp_evidence *evidence)
                               : ESP_OK;
 }
 
+static pairwise *allocate(int64_t units) {
+  pairwise *self = ESP_NEW(pairwise, 1);
+  *self = (pairwise){.units = units,
+                     .relevance = ESP_NEW(double, units),
+                     .overlap = ESP_NEW(double, units *units),
+                     .entropy = ESP_NEW(double, units)};
+  return self;
+}
+
 esp_status pairwise_new(const pairwise_form *form, const esp_evidence *evidence, pairwise **self) {
   const int64_t units = evidence->units;
   *self = NULL;
   ESP_TRY(check(form, evidence));
-  *self = ESP_NEW(pairwise, 1);
-  **self = (pairwise){.units = units,
-                      .relevance = ESP_NEW(double, units),
-                      .overlap = ESP_NEW(double, units *units),
-                      .entropy = ESP_NEW(double, units)};
+  *self = allocate(units);
   const double footing = form->is_conditional ? compute_footing(evidence) : 1;
   for (int64_t i = 0; i < units; i++) {
     (*self)->relevance[i] = compute_relevance(evidence, i);
@@ -109,15 +114,6 @@ void pairwise_free(pairwise **self) {
   esp_free(self);
 }
 
-static pairwise *new_sum(int64_t units) {
-  pairwise *sum = ESP_NEW(pairwise, 1);
-  *sum = (pairwise){.units = units,
-                    .relevance = ESP_NEW(double, units),
-                    .overlap = ESP_NEW(double, units *units),
-                    .entropy = ESP_NEW(double, units)};
-  return sum;
-}
-
 static void add_scaled(int64_t n, double factor, const double *from, double *to) {
   for (int64_t i = 0; i < n; i++) to[i] += factor * from[i];
 }
@@ -127,7 +123,7 @@ esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, j
   ESP_TRY(pairwise_new(form, reader, &own));
   const int64_t units = own->units;
   double total = 0;
-  if (!all) all = new_sum(units);
+  if (!all) all = allocate(units);
   for (int64_t i = 0; i < units; i++) total += own->relevance[i];
   const double factor = total > 0 ? 1 / total : 0;
   add_scaled(units, factor, own->relevance, all->relevance);

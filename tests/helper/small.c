@@ -2,6 +2,7 @@
 
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/io/file.h"
 #include "espalier/model/family.h"
 
 #include <inttypes.h>
@@ -119,4 +120,30 @@ void small_forward(const esp_model *model, const esp_dataset *data, int stage,
   }
   esp_free(&x);
   esp_free(&z);
+}
+
+bool small_has_same_bytes(const char *first, const char *second) {
+  char *a = NULL, *b = NULL;
+  int64_t a_bytes = 0, b_bytes = 0;
+  bool same = esp_file_read_local(first, &a, &a_bytes) == ESP_OK;
+  same = esp_file_read_local(second, &b, &b_bytes) == ESP_OK && same;
+  same = same && a_bytes == b_bytes && a_bytes > 0 && memcmp(a, b, (size_t)a_bytes) == 0;
+  esp_free(&a);
+  esp_free(&b);
+  return same;
+}
+
+esp_dataset *small_tokens_new(int64_t count, int64_t length, int32_t vocabulary) {
+  esp_dataset *data = ESP_NEW(esp_dataset, 1);
+  *data = (esp_dataset){.format = "tokens",
+                        .path = esp_strdup("small"),
+                        .split = esp_strdup("train"),
+                        .kind = ESP_DATA_TOKENS,
+                        .count = count,
+                        .width = length,
+                        .max_token = vocabulary - 1,
+                        .tokens = ESP_NEW(int32_t, count * length)};
+  for (int64_t i = 0; i < count * length; i++)
+    data->tokens[i] = (int32_t)(esp_rng_uniform(5, 1, (uint64_t)i) * vocabulary);
+  return data;
 }

@@ -16,6 +16,12 @@ esp_model *small_model_open(const esp_comm *comm, const int64_t *sizes, int n, c
 /* Make images of random bytes with random labels, 3 classes. Local. */
 esp_dataset *small_dataset_new(int64_t count, int64_t width, uint64_t seed);
 
+/* Make sequences of random tokens, without labels. Local. */
+esp_dataset *small_tokens_new(int64_t count, int64_t length, int32_t vocabulary);
+
+/* Whether two files have the same bytes, some. Local. */
+bool small_has_same_bytes(const char *first, const char *second);
+
 /* Members that statistics must have: the two fingerprints and the micro-batch. Collective. */
 json_t *small_meta_new(const esp_comm *comm, const esp_model *model, const esp_dataset *data,
                        int64_t micro_batch);

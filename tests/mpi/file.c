@@ -1,4 +1,5 @@
 #include "mpi.h"
+#include "scratch.h"
 
 #include "espalier/io/file.h"
 
@@ -10,20 +11,6 @@
 #include <zlib.h>
 
 enum { LONG_BYTES = 200000 };
-
-static char path[128], partial[160];
-
-/* Names a scratch file that is not there. */
-static void set_path(const char *name) {
-  snprintf(path, sizeof path, "%s", test_path(name));
-  snprintf(partial, sizeof partial, "%s.partial", path);
-  MPI_Barrier(test_comm.mpi);
-  if (test_comm.rank == 0) {
-    unlink(path);
-    unlink(partial);
-  }
-  MPI_Barrier(test_comm.mpi);
-}
 
 static void put(const char *name, const char *bytes, size_t count) {
   if (test_comm.rank == 0) {

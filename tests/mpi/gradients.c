@@ -1,4 +1,6 @@
 /* The backward pass of every family and option against what PyTorch finds (gradients.json). */
+#include "gradients.h"
+#include "checkpoints.h"
 #include "mpi.h"
 
 #include "espalier/io/h5.h"
@@ -51,18 +53,6 @@ static void set_dlogits(const esp_model *model, const esp_batch *batch, float *d
     for (int64_t i = 0; i < n; i++)
       dlogits[r * n + i] = is_valid ? (float)sin((double)((r * n + i) % 1009)) : 0.0f;
   }
-}
-
-static float **gradients_new(const esp_model *model) {
-  float **gradients = ESP_NEW(float *, model->n_weights);
-  for (int w = 0; w < model->n_weights; w++)
-    gradients[w] = ESP_NEW(float, esp_weight_count(&model->weights[w]));
-  return gradients;
-}
-
-static void gradients_free(const esp_model *model, float ***gradients) {
-  for (int w = 0; w < model->n_weights; w++) esp_free(&(*gradients)[w]);
-  esp_free(gradients);
 }
 
 static void run(const esp_model *model, const esp_batch *batch, float *const *gradients) {
@@ -142,17 +132,4 @@ static void backward_agrees_with_pytorch(void **state) {
   check(folder, strrchr(folder, '/') + 1);
 }
 
-#define CASE(name, folder) \
-  { name, backward_agrees_with_pytorch, NULL, NULL, (void *)(uintptr_t)(folder name) }
-#define TINY(name) CASE(name, ESPALIER_TESTS "/golden/transformers/")
-#define TRAINED(name) CASE(name, ESPALIER_TESTS "/models/")
-
-ESP_TEST_MAIN(TINY("llama-mha-f32"), TINY("llama-gqa-linear-bf16"),
-              TINY("llama-llama3-sharded-bf16"), TINY("llama-bias-f16"),
-              TINY("llama-v4-llama3-bf16"), TINY("llama-v4-linear-f16"), TINY("mistral-bf16"),
-              TINY("qwen2-bf16"), TINY("qwen2-v4-f32"), TINY("qwen3-f32"),
-              TINY("qwen3-bias-tied-bf16"), TINY("gpt2-f32"), TINY("gpt2-inner-sharded-bf16"),
-              TINY("gpt2-hub-f16"), TINY("bert-encoder-pooler-f32"), TINY("bert-encoder-bf16"),
-              TINY("bert-classifier-f32"), TINY("bert-classifier-sharded-f16"),
-              TINY("bert-mlm-f16"), TINY("bert-mlm-untied-bf16"), TINY("bert-mlm-hub-f32"),
-              TRAINED("llama"), TRAINED("gpt2"), TRAINED("bert"))
+ESP_TEST_MAIN(CHECKPOINT_TESTS(backward_agrees_with_pytorch))

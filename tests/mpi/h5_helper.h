@@ -3,6 +3,7 @@
 #define ESPALIER_TESTS_H5_HELPER_H
 
 #include "mpi.h"
+#include "scratch.h"
 
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
@@ -13,19 +14,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char path[128], partial[160];
-
-static inline void set_path(const char *name) {
-  snprintf(path, sizeof path, "%s", test_path(name));
-  snprintf(partial, sizeof partial, "%s.partial", path);
-  MPI_Barrier(test_comm.mpi);
-  if (test_comm.rank == 0) {
-    unlink(path);
-    unlink(partial);
-  }
-  MPI_Barrier(test_comm.mpi);
-}
 
 static inline void put(const char *bytes, size_t count) {
   if (test_comm.rank == 0) {

@@ -42,18 +42,8 @@ static esp_model *open_model(const char *config, bool has_prefix) {
 }
 
 static esp_dataset *make_data(void) {
-  esp_dataset *data = ESP_NEW(esp_dataset, 1);
-  *data = (esp_dataset){.format = "tokens",
-                        .path = esp_strdup("small"),
-                        .split = esp_strdup("train"),
-                        .kind = ESP_DATA_TOKENS,
-                        .count = SAMPLES,
-                        .width = LENGTH,
-                        .max_token = VOCABULARY - 1,
-                        .tokens = ESP_NEW(int32_t, SAMPLES * LENGTH),
-                        .lengths = ESP_NEW(int32_t, SAMPLES)};
-  for (int i = 0; i < SAMPLES * LENGTH; i++)
-    data->tokens[i] = (int32_t)(esp_rng_uniform(5, 1, (uint64_t)i) * VOCABULARY);
+  esp_dataset *data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY);
+  data->lengths = ESP_NEW(int32_t, SAMPLES);
   for (int i = 0; i < SAMPLES; i++) data->lengths[i] = LENGTH - i % 3;
   return data;
 }

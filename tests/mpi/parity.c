@@ -1,5 +1,6 @@
 /* Every family and option against what transformers computes from the same checkpoint in float32.
  */
+#include "checkpoints.h"
 #include "mpi.h"
 
 #include "espalier/io/h5.h"
@@ -107,17 +108,4 @@ static void forward_agrees_with_transformers(void **state) {
   reference_close(&expected);
 }
 
-#define CASE(name, folder) \
-  { name, forward_agrees_with_transformers, NULL, NULL, (void *)(uintptr_t)(folder name) }
-#define TINY(name) CASE(name, ESPALIER_TESTS "/golden/transformers/")
-#define TRAINED(name) CASE(name, ESPALIER_TESTS "/models/")
-
-ESP_TEST_MAIN(TINY("llama-mha-f32"), TINY("llama-gqa-linear-bf16"),
-              TINY("llama-llama3-sharded-bf16"), TINY("llama-bias-f16"),
-              TINY("llama-v4-llama3-bf16"), TINY("llama-v4-linear-f16"), TINY("mistral-bf16"),
-              TINY("qwen2-bf16"), TINY("qwen2-v4-f32"), TINY("qwen3-f32"),
-              TINY("qwen3-bias-tied-bf16"), TINY("gpt2-f32"), TINY("gpt2-inner-sharded-bf16"),
-              TINY("gpt2-hub-f16"), TINY("bert-encoder-pooler-f32"), TINY("bert-encoder-bf16"),
-              TINY("bert-classifier-f32"), TINY("bert-classifier-sharded-f16"),
-              TINY("bert-mlm-f16"), TINY("bert-mlm-untied-bf16"), TINY("bert-mlm-hub-f32"),
-              TRAINED("llama"), TRAINED("gpt2"), TRAINED("bert"))
+ESP_TEST_MAIN(CHECKPOINT_TESTS(forward_agrees_with_transformers))

@@ -27,21 +27,6 @@ typedef struct bench {
   json_t *report;
 } bench;
 
-static esp_dataset *make_data(void) {
-  esp_dataset *data = ESP_NEW(esp_dataset, 1);
-  *data = (esp_dataset){.format = "tokens",
-                        .path = esp_strdup("small"),
-                        .split = esp_strdup("train"),
-                        .kind = ESP_DATA_TOKENS,
-                        .count = SAMPLES,
-                        .width = LENGTH,
-                        .max_token = VOCABULARY - 1,
-                        .tokens = ESP_NEW(int32_t, SAMPLES * LENGTH)};
-  for (int i = 0; i < SAMPLES * LENGTH; i++)
-    data->tokens[i] = (int32_t)(esp_rng_uniform(5, 1, (uint64_t)i) * VOCABULARY);
-  return data;
-}
-
 static void open_model(bench *self, const char *config) {
   esp_model *made = transformer_new(json_loads(config, 0, NULL));
   ESP_ASSERT(small_model_save(&test_comm, made, test_path("dense.h5")) == ESP_OK);
@@ -71,7 +56,7 @@ static void select_units(bench *self, int64_t n_width) {
 }
 
 static bench open_bench(const char *config, int64_t n_width) {
-  bench self = {.data = make_data(), .report = json_object()};
+  bench self = {.data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY), .report = json_object()};
   const esp_shard_options options = {.micro_batch = MICRO_BATCH, .seed = 1};
   open_model(&self, config);
   esp_shard_init(&self.shard, &test_comm, self.data, &options);

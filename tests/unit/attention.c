@@ -1,3 +1,4 @@
+#include "floats.h"
 #include "unit.h"
 
 #include "ops.h"
@@ -6,21 +7,6 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-
-static float *random_floats(int64_t n, uint64_t stream) {
-  float *values = ESP_NEW(float, n);
-  for (int64_t i = 0; i < n; i++) values[i] = (float)esp_rng_normal(5, stream, (uint64_t)i);
-  return values;
-}
-
-static double largest_difference(const float *found, const double *expected, int64_t n) {
-  double worst = 0.0;
-  for (int64_t i = 0; i < n; i++) {
-    const double difference = fabs((double)found[i] - expected[i]);
-    if (!(difference <= worst)) worst = isnan(difference) ? INFINITY : difference;
-  }
-  return worst;
-}
 
 static rope make_rope(int64_t head_size) {
   rope self;

@@ -1,6 +1,7 @@
 /* Gradients of whole transformers against differences along a random direction of each weight. */
 #include "unit.h"
 
+#include "gradients.h"
 #include "transformer.h"
 
 #include <omp.h>
@@ -33,18 +34,6 @@ static json_t *bert_config(const char *architecture) {
                    "architectures", architecture, "hidden_size", 8, "num_attention_heads", 2,
                    "intermediate_size", 6, "num_hidden_layers", 2, "vocab_size", 11,
                    "max_position_embeddings", 8, "type_vocab_size", 2);
-}
-
-static float **gradients_new(const esp_model *model) {
-  float **gradients = ESP_NEW(float *, model->n_weights);
-  for (int w = 0; w < model->n_weights; w++)
-    gradients[w] = ESP_NEW(float, esp_weight_count(&model->weights[w]));
-  return gradients;
-}
-
-static void gradients_free(const esp_model *model, float ***gradients) {
-  for (int w = 0; w < model->n_weights; w++) esp_free(&(*gradients)[w]);
-  esp_free(gradients);
 }
 
 static void set_dlogits(const esp_model *model, esp_tape *tape) {

@@ -1,0 +1,24 @@
+/* A test for each of the checkpoints that have references of transformers: every family and option,
+ * tiny, and the trained models. The test's state is the folder. */
+#ifndef ESPALIER_TESTS_CHECKPOINTS_H
+#define ESPALIER_TESTS_CHECKPOINTS_H
+
+#define CHECKPOINT(test, folder, name) \
+  { name, test, NULL, NULL, (void *)(uintptr_t)(folder name) }
+#define TINY(test, name) CHECKPOINT(test, ESPALIER_TESTS "/golden/transformers/", name)
+#define TRAINED(test, name) CHECKPOINT(test, ESPALIER_TESTS "/models/", name)
+
+#define CHECKPOINT_TESTS(test)                                                             \
+  TINY(test, "llama-mha-f32"), TINY(test, "llama-gqa-linear-bf16"),                        \
+      TINY(test, "llama-llama3-sharded-bf16"), TINY(test, "llama-bias-f16"),               \
+      TINY(test, "llama-v4-llama3-bf16"), TINY(test, "llama-v4-linear-f16"),               \
+      TINY(test, "mistral-bf16"), TINY(test, "qwen2-bf16"), TINY(test, "qwen2-v4-f32"),    \
+      TINY(test, "qwen3-f32"), TINY(test, "qwen3-bias-tied-bf16"), TINY(test, "gpt2-f32"), \
+      TINY(test, "gpt2-inner-sharded-bf16"), TINY(test, "gpt2-hub-f16"),                   \
+      TINY(test, "bert-encoder-pooler-f32"), TINY(test, "bert-encoder-bf16"),              \
+      TINY(test, "bert-classifier-f32"), TINY(test, "bert-classifier-sharded-f16"),        \
+      TINY(test, "bert-mlm-f16"), TINY(test, "bert-mlm-untied-bf16"),                      \
+      TINY(test, "bert-mlm-hub-f32"), TRAINED(test, "llama"), TRAINED(test, "gpt2"),       \
+      TRAINED(test, "bert")
+
+#endif
