@@ -35,8 +35,7 @@ static const esp_option rows[] = {
     {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL,
      TRAIN | COLLECT | PRUNE | EVAL, 'd', "PATH",
      "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and prune "
-     "also "
-     "maximum-entropy: made on the fly, --samples tokens or images"},
+     "also maximum-entropy: made on the fly, --samples tokens or images"},
     {"data.split", ESP_OPTION_TEXT, AT(split), NULL, 1, 0, false, "train|test",
      TRAIN | COLLECT | PRUNE | EVAL, 0, "NAME",
      "part of the data set; if not given test for eval, else train"},
@@ -82,8 +81,7 @@ static const esp_option rows[] = {
      "statistics from collect; without, they are collected first"},
     {"prune.sparsity", ESP_OPTION_REAL, AT(sparsity), "0.5", 0, 1, true, NULL, PRUNE, 0, "X",
      "fraction to remove: of every site's units (uniform), or of the parameters of all chosen "
-     "sites' "
-     "matrices (global)"},
+     "sites' matrices (global)"},
     {"prune.allocation", ESP_OPTION_TEXT, AT(allocation), "uniform", 1, 0, false, "uniform|global",
      PRUNE, 0, "NAME",
      "how many units a site keeps: the same fraction everywhere, or by one threshold on their "
@@ -92,8 +90,7 @@ static const esp_option rows[] = {
      "X", "global allocation: most that one site may lose of its units"},
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
      "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
-     "later "
-     "items winning: ffn=0.25,attention,width=0.1,ffn.0=0 block=0.25 alone: whole "
+     "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "
      "layers (default: all but width and block)"},
     {"prune.heads", ESP_OPTION_TEXT, AT(heads), "query", 1, 0, false, "query|group", PRUNE, 0,
      "NAME",

@@ -54,8 +54,7 @@ static char *describe(const prune_job *job, const worst_site *worst) {
     snprintf(more, sizeof more, "%.2g times as many samples", worst->part / SMALL_PART);
   return esp_format(
       "S = %lld rows are few for B = %d bins: at %d of %d sites the bias (B-1)^2 / 2S = %.2g nats "
-      "or "
-      "the null level is above a quarter of the mean information of a pair (%s: %.2g nats, null "
+      "or the null level is above a quarter of the mean information of a pair (%s: %.2g nats, null "
       "level %.2g); collect %s, or with fewer --bins",
       (long long)job->stats->rows, job->stats->bins, worst->n_bad, worst->n, compute_bias(job),
       worst->name, worst->information, worst->null_level, more);
