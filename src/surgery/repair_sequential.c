@@ -1,8 +1,8 @@
 /* Sequential least squares (ours): two streams from the bottom, the dense model's and that of the
  * model as cut and repaired so far. Every consumer is fitted to what is missing from the dense
  * stream, so that errors are corrected, not piled up. It starts from plain least squares; ridge and
- * step of the correction are those that do best on every eighth micro-batch, held out. METHOD
- * section 6. */
+ * step of the correction are those that do best on every eighth micro-batch, held out.
+ * docs/method.md, section 6. */
 #include "streams.h"
 
 #include "espalier/collect/collect.h"
