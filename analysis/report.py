@@ -3,21 +3,21 @@
 
     report.py NAME.report.json... [--eval EVAL.json...] [-o report.html] [--title TEXT] [--pictures FOLDER]
 
-Kept units by layer and site, information against depth with the null level, quality against sparsity by criterion,
-speed-up against parameters, phase times; scaling where the same job was run at several rank counts. The rows of
-EVAL.json (`espalier eval DENSE PRUNED... --json EVAL.json`) belong to the report with the same output file; without
+Warnings; quality against sparsity by criterion; kept units by layer and site, and what was asked and got; information against
+depth with the null level; stability beside chance; speed-up against parameters; phase times, memory, traffic; scaling where
+the same job was run at several rank counts. The rows of EVAL.json (`espalier eval DENSE PRUNED... --json EVAL.json`) belong to the report with the same output file; without
 --eval there is neither quality nor speed. --pictures writes the figures as PNG too. Needs NumPy and matplotlib.
 """
 import argparse
 import base64
 import html
 import io
-import json
 import pathlib
 import statistics
-import sys
 
 import figures
+import figures_run
+from runs import make_run, read_evaluations
 
 STYLE = pathlib.Path(__file__).with_name('report.css')
 
@@ -32,64 +32,14 @@ def arguments():
     return parser.parse_args()
 
 
-def read_json(path):
-    try:
-        return json.loads(pathlib.Path(path).read_text())
-    except (OSError, ValueError) as error:
-        sys.exit(f'report: {path}: {error}')
-
-
-def read_evaluations(paths):
-    """{model: (its row, the dense model's row)} by path and by file name."""
-    found = {}
-    for path in paths:
-        results = read_json(path)['results']
-        for row in results[1:]:
-            found[row['model']] = found[pathlib.Path(row['model']).name] = (row, results[0])
-    return found
-
-
-def job_of(report):
-    """What two runs have in common that differ only in the rank count: model, data, and every option but paths."""
-    options = {**report['options'], 'run': {'seed': report['options']['run']['seed']}}
-    options['prune'] = {key: value for key, value in options['prune'].items() if key != 'stats'}
-    return json.dumps([report['collection'], options, bool(report['options']['prune']['stats'])], sort_keys=True)
-
-
-def describe_removed(report):
-    """Which kinds of sites were pruned, and the abscissa of quality: what was asked, or what went where kinds differ."""
-    chosen = report['options']['prune'].get('sites')
-    if chosen and '=' in chosen:
-        removed, label = report['sparsity_prunable'], 'prunable parameters removed, %'
-    else:
-        removed, label = report['sparsity_asked'], 'units removed, %'
-    kinds = sorted({site['kind'] for site in report['sites']})
-    return {'removed': round(removed, 3), 'removed_label': label, 'pruned_sites': ' and '.join(kinds)}
-
-
-def make_run(path, evaluations):
-    report = read_json(path)
-    missing = {'criterion', 'sites', 'run', 'options'} - set(report)
-    if missing:
-        sys.exit(f'report: {path} is no report of espalier prune: it has no {", ".join(sorted(missing))}')
-    name = pathlib.Path(report['output']).name
-    quality, dense = evaluations.get(report['output'], evaluations.get(name, ({}, {})))
-    return {'name': name.removesuffix('.h5'), 'family': report['family'], 'repair': report['repair'], 'ranks': report['ranks'],
-            'criterion': report['criterion'] + ('+codes' if report['moments'] == 'codes' else ''),
-            'sparsity': report['sparsity_asked'], 'parameters': report['parameters'],
-            'parameters_dense': report['parameters_dense'], 'of_dense': report['parameters'] / report['parameters_dense'],
-            'sites': report['sites'], 'phases': report['run']['phases_s'], 'peak': report['run']['peak_rss_bytes']['max'],
-            'checksum': report['selection_checksum'], 'samples': report['samples'], 'job': job_of(report),
-            'quality': quality, 'dense': dense, **describe_removed(report)}
-
-
 # HTML ---------------------------------------------------------------------------------------------------------------
 
 def embed(figure, title, pictures):
     picture = io.BytesIO()
     figure.savefig(picture, format='svg', metadata={'Date': None}, bbox_inches='tight')
     if pictures:
-        figure.savefig(pathlib.Path(pictures) / f'{title.lower().replace(" ", "-")}.png', dpi=110, bbox_inches='tight')
+        name = title.lower().replace(' ', '-').replace(',', '')
+        figure.savefig(pathlib.Path(pictures) / f'{name}.png', dpi=110, bbox_inches='tight')
     figures.plt.close(figure)
     data = base64.b64encode(picture.getvalue()).decode()
     return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
@@ -105,8 +55,19 @@ def table(columns, rows):
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def name_criterion(criterion):
-    return f'<i style="background:{figures.accent(criterion)}"></i>{html.escape(criterion)}'
+def name_selection(selection):
+    return f'<i style="background:{figures.accent(selection)}"></i>{html.escape(selection)}'
+
+
+def percent(share, digits=1):
+    return '–' if share is None else f'{100 * share:.{digits}f}'.removesuffix('.0') + ' %'
+
+
+def span(values, show):
+    """Lowest to highest, or the one value of all."""
+    values = [value for value in values if value is not None]
+    found = [show(value) for value in ((min(values), max(values)) if values else ())]
+    return '–' if not found else found[0] if found[0] == found[1] else ' to '.join(found)
 
 
 def show_spread(values, digits):
@@ -128,37 +89,104 @@ def get_quality(runs, key, factor=1.0):
     return [factor * run['quality'][key] for run in runs if key in run['quality']]
 
 
+def sort_keys(groups, runs, selection, *rest):
+    """Keys with the selection rule at an index, in the figures' order of rules after the keys at rest."""
+    selections = figures.selections_of(runs)
+    return sorted(groups, key=lambda key: ([key[i] for i in rest], selections.index(key[selection])))
+
+
 def summary_row(key, runs, metrics):
-    sites, sparsity, criterion, repair = key
+    sites, repair, sparsity, selection = key
     digits = {'accuracy': 2, 'perplexity': 2, 'cosine': 4}
     cells = [show_spread(get_quality(runs, metric, figures.METRICS[metric][1]), digits[metric]) for metric in metrics]
-    return [html.escape(sites), f'{100 * sparsity:g} %', name_criterion(criterion), html.escape(repair), *cells,
-            show_median(get_quality(runs, 'speedup')), f'{statistics.mean(run["parameters"] for run in runs):,.0f}', len(runs)]
+    return [html.escape(sites or '–'), percent(sparsity), name_selection(selection), html.escape(repair), *cells,
+            show_median(get_quality(runs, 'speedup')), span([run['parameters'] for run in runs], '{:,}'.format),
+            span([run['nonzero'] for run in runs], '{:,}'.format), len(runs)]
 
 
 def make_summary(runs):
     metrics = metrics_of(runs)
-    groups = figures.group(runs, 'pruned_sites', 'sparsity', 'criterion', 'repair')
-    criteria, repairs = figures.criteria_of(runs), figures.order((run['repair'] for run in runs), figures.REPAIRS)
-    keys = sorted(groups, key=lambda key: (key[0], key[1], repairs.index(key[3]), criteria.index(key[2])))
+    groups = figures.group(runs, 'pruned_sites', 'repair', 'sparsity', 'selection')
     qualities = [figures.METRICS[metric][0] for metric in metrics]
-    columns = ['sites', 'sparsity', 'criterion', 'repair', *qualities, 'speed-up', 'parameters', 'runs']
-    return table(columns, [summary_row(key, groups[key], metrics) for key in keys])
+    columns = ['sites', 'asked', 'selection', 'repair', *qualities, 'speed-up', 'parameters', 'not masked', 'runs']
+    rows = [summary_row(key, groups[key], metrics) for key in sort_keys(groups, runs, 3, 0, 2, 1)]
+    if not any(run['nonzero'] < run['parameters'] for run in runs):
+        columns, rows = columns[:-2] + columns[-1:], [row[:-2] + row[-1:] for row in rows]
+    return table(columns, rows)
+
+
+def allocation_row(key, runs):
+    sites, sparsity, selection = key
+    allocations = [run['allocation'] for run in runs]
+    shares = [site['kept'] / site['units'] for run in runs for site in run['sites']]
+    unit = next((found['price_unit'] for found in allocations if 'price_unit' in found), '')
+    thresholds = span([found.get('price_threshold') for found in allocations], '{:.2e}'.format)
+    return [html.escape(sites or '–'), name_selection(selection), html.escape(allocations[0].get('name', '–')), percent(sparsity),
+            span([found.get('sparsity_chosen_matrices') for found in allocations], percent),
+            span([run['removed'] for run in runs], percent), span([run['removed_model'] for run in runs], percent),
+            f'{percent(min(shares), 0)} to {percent(max(shares), 0)}' if shares else '–', f'{thresholds} {html.escape(unit)}']
+
+
+def make_allocation(runs):
+    columns = ['sites', 'selection', 'allocation', 'asked', 'got of chosen matrices', 'of all prunable', 'of the model',
+               'kept of a site', 'threshold']
+    groups = figures.group(runs, 'pruned_sites', 'sparsity', 'selection')
+    return table(columns, [allocation_row(key, groups[key]) for key in sort_keys(groups, runs, 2, 0, 1)])
+
+
+def make_warnings(runs):
+    """Each warning once, with the runs that it is of."""
+    of = {}
+    for run in runs:
+        for text in run['warnings']:
+            of.setdefault(text, []).append(run['name'])
+    items = ''.join(f'<li>{html.escape(text)} <small>{html.escape(name_some(names, len(runs)))}</small></li>'
+                    for text, names in of.items())
+    return f'<ul class="warnings">{items}</ul>' if of else ''
+
+
+def name_some(names, all_runs, most=4):
+    if len(names) == all_runs > 1:
+        return 'all runs'
+    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
+
+
+def phase_row(phase, runs):
+    """Of the run in which it took longest."""
+    run = max((run for run in runs if phase in run['phases']), key=lambda run: run['phases'][phase]['max'])
+    times, peak = run['phases'][phase], run['phase_peaks'].get(phase)
+    where = f'{times["max_rank"]} of {run["ranks"]}, {times["max_host"]}' if 'max_host' in times else '–'
+    return [html.escape(phase), *(f'{times[key]:.3g}' for key in ('min', 'mean', 'max')), html.escape(where),
+            f'{peak["max"] / 2 ** 20:.0f}' if peak else '–', html.escape(run['name'])]
+
+
+def make_phases(runs):
+    columns = ['phase', 'least s', 'mean s', 'most s', 'slowest rank', 'its peak MiB', 'run']
+    rows = table(columns, [phase_row(phase, runs) for phase in figures_run.phase_names(runs)])
+    return f'<p class="below">Over the ranks of the run in which a phase took longest:</p>{rows}'
+
+
+def run_row(run):
+    seconds = sum(phase['max'] for phase in run['phases'].values())
+    stability = '–' if run['stability'] is None else \
+        f'{percent(run["stability"])} <small>by chance {percent(run["by_chance"])}</small>'
+    return [html.escape(run['name']), name_selection(run['selection']), html.escape(run['repair']), percent(run['sparsity']),
+            percent(run['removed']), stability, run['ranks'], f'{seconds:.3g}', f'{run["resident"]["max"] / 2 ** 20:.0f}',
+            len(run['warnings']) or '', f'<code>{run["checksum"]}</code>']
 
 
 def make_runs(runs):
-    columns = ['run', 'criterion', 'repair', 'sparsity', 'ranks', 'seconds', 'peak MiB a rank', 'selection checksum']
-    rows = [[html.escape(run['name']), name_criterion(run['criterion']), html.escape(run['repair']), f'{100 * run["sparsity"]:g} %',
-             run['ranks'], f'{sum(phase["max"] for phase in run["phases"].values()):.3g}', f'{run["peak"] / 2 ** 20:.0f}',
-             f'<code>{run["checksum"]}</code>'] for run in runs]
-    return f'<details><summary>{len(runs)} runs</summary>{table(columns, rows)}</details>'
+    columns = ['run', 'selection', 'repair', 'asked', 'got', 'stability', 'ranks', 'seconds', 'peak MiB a rank', 'warnings',
+               'selection checksum']
+    return f'<details><summary>{len(runs)} runs</summary>{table(columns, map(run_row, runs))}</details>'
 
 
 def make_cards(runs):
     dense = [run['dense'] for run in runs if run['dense']]
     cards = [('family', ', '.join(sorted({run['family'] for run in runs}))),
              ('dense parameters', ', '.join(sorted({f'{run["parameters_dense"]:,}' for run in runs}))),
-             ('calibration samples', ', '.join(sorted({f'{run["samples"]:,}' for run in runs}))),
+             ('calibration rows', span([run['samples'] for run in runs], '{:,}'.format)),
+             ('bins', span([run['bins'] for run in runs], str)),
              ('runs', str(len(runs)))]
     for metric in metrics_of(runs):
         label, factor = figures.METRICS[metric]
@@ -169,42 +197,56 @@ def make_cards(runs):
 
 
 def quality_sections(runs):
-    text = 'Means over the runs of a criterion; the thin bars reach from the lowest run to the highest. Dashed: before pruning. ' \
+    text = 'Means over the runs of a selection; the thin bars reach from the lowest run to the highest. Dashed: before pruning. ' \
         'Each panel has its own scale.'
     for metric in metrics_of(runs):
         yield f'Quality against sparsity ({metric})' if len(metrics_of(runs)) > 1 else 'Quality against sparsity', text, \
-            figures.draw_quality(runs, metric)
+            figures.draw_quality(runs, metric), None
 
 
 def scaling_sections(runs):
     jobs = [same for same in figures.group(runs, 'job').values() if len({run['ranks'] for run in same}) > 1]
     for same in jobs[:4]:
         checksums = {run['checksum'] for run in same}
-        what = f'{same[0]["criterion"]}, {same[0]["repair"]}, {100 * same[0]["sparsity"]:g} % sparsity.'
+        what = f'{same[0]["selection"]}, {same[0]["repair"]}, {100 * same[0]["sparsity"]:g} % sparsity.'
         text = f'{what} The kept units are the same at every rank count ({checksums.pop()}).' if len(checksums) == 1 else \
             f'{what} The kept units DIFFER between the rank counts.'
-        yield 'Scaling' if len(jobs) == 1 else f'Scaling of {same[0]["name"]}', text, figures.draw_scaling(same)
+        yield 'Scaling' if len(jobs) == 1 else f'Scaling of {same[0]["name"]}', text, figures_run.draw_scaling(same), None
 
 
 def sections(runs):
+    """(title, text, figure or None, HTML below the figure or None)"""
     yield from quality_sections(runs)
-    yield 'Kept units', 'Units kept of every site; the darker the more. Runs that keep equally many of every site share a row.', \
-        figures.draw_kept(runs)
+    yield 'Kept units', 'Share of every site\'s units that stay; the darker the more. Runs that keep equally many of every site ' \
+        'share a row.', figures.draw_kept(runs), None
+    yield 'Asked and got', 'What was asked, and what went: of the matrices of the chosen sites, of all that can be pruned, and of ' \
+        'the whole model. Uniform: the same share of every site, up to whole units. Global: one threshold on the price.', None, \
+        make_allocation(runs)
     yield 'Information against depth', 'Mutual information between a unit and the preserved units above it, mean over the units of ' \
         'a layer, with the null level: what the same estimate gives for noise. Right: how much of it the kept units hold.', \
-        figures.draw_information(runs)
+        figures.draw_information(runs), None
+    yield 'Stability of the selection', 'How much of what one half of the calibration data keeps the other half keeps too, beside ' \
+        'what two random choices of as many units share.', figures.draw_stability(runs), None
+    yield 'Doubling of the samples', 'Without data: samples double until the scores move by less than 5 %.', \
+        figures.draw_doublings(runs), None
     yield 'Speed-up against parameters', 'Measured by espalier eval: medians, and bars from the slowest run to the fastest. ' \
-        'Dashed: if time went down as the parameters do.', figures.draw_speed(runs)
-    yield 'Phase times', 'Of espalier prune; statistics collected before are not counted.', figures.draw_phases(runs)
+        'Dashed: if time went down as the parameters do.', figures.draw_speed(runs), None
+    yield 'Phase times', 'Of espalier prune; statistics collected before are not counted.', figures_run.draw_phases(runs), \
+        make_phases(runs)
+    yield 'Memory and traffic', 'A mark a rank: most it has allocated, and most it held with mapped files. Traffic: what a rank hands ' \
+        'to allreduces and broadcasts, gives to gathers and gets from exchanges.', figures_run.draw_memory_and_traffic(runs), None
     yield from scaling_sections(runs)
+    yield 'Summary', 'Mean and standard deviation over the runs with the same options; of the speed-up the median.', None, \
+        make_summary(runs)
+    yield 'Runs', 'One line a pruned model.', None, make_runs(runs)
 
 
 def make_page(title, runs, pictures):
+    warnings = make_warnings(runs)
     parts = [f'<h1>{html.escape(title)}</h1>', make_cards(runs)]
-    parts += [section(name, text, embed(figure, name, pictures)) for name, text, figure in sections(runs) if figure]
-    text = 'Mean and standard deviation over the runs with the same options; of the speed-up the median.'
-    parts.append(section('Summary', text, make_summary(runs)))
-    parts.append(section('Runs', 'One line a pruned model.', make_runs(runs)))
+    parts += [section('Warnings', 'What the reports say against themselves.', warnings)] if warnings else []
+    parts += [section(name, text, (embed(figure, name, pictures) if figure else '') + (below or ''))
+              for name, text, figure, below in sections(runs) if figure or below]
     style = STYLE.read_text()
     return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f'<title>{html.escape(title)}</title><style>{style}</style></head><body><main>{"".join(parts)}</main></body></html>\n')
@@ -214,6 +256,7 @@ def main():
     args = arguments()
     evaluations = read_evaluations(args.eval)
     runs = [make_run(path, evaluations) for path in args.reports]
+    figures.assign_accents(runs)
     if args.pictures:
         pathlib.Path(args.pictures).mkdir(parents=True, exist_ok=True)
     pathlib.Path(args.output).write_text(make_page(args.title, runs, args.pictures), encoding='utf-8')
