@@ -88,11 +88,18 @@ static esp_status collect_and_select(prune_job *job, const esp_settings *setting
   return select_from_top(job);
 }
 
+/* Fewer samples than a sequence holds are one sequence, before and after doubling. */
+static bool has_grown(const prune_job *job) {
+  const json_t *last = json_array_get(job->doublings, json_array_size(job->doublings) - 1);
+  return job->stats->rows > json_integer_value(json_object_get(last, "rows"));
+}
+
 /* Whether the scores have come to rest; at the first step there is nothing to compare with. */
 static bool report_step(prune_job *job, int step, double *const *before) {
+  const bool is_more = has_grown(job);
   json_t *row = json_pack("{s:I}", "rows", (json_int_t)job->stats->rows);
   json_array_append_new(job->doublings, row);
-  if (step == 0) return false;
+  if (step == 0 || !is_more) return false;
   const double change = measure_change(job, before);
   json_object_set_new(row, "change", json_real(change));
   esp_log_info("%s: %" PRId64 " rows, scores moved by %.1f %%", job->criterion->name,
