@@ -65,7 +65,7 @@ def put_legend(figure, axes, columns=8):
 
 def plain_log(axis):
     """Logarithmic with numbers a reader can read."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.3g}'))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:,.0f}' if value >= 100 else f'{value:.3g}'))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -279,6 +279,7 @@ def draw_information_row(panels, runs, kind):
     draw_units_kept(right, runs, kind)
     left.set(title=f'{kind}: information a unit', ylabel='nats', yscale='log')
     right.set(title=f'{kind}: share kept at {100 * sparsity:g} % sparsity', ylabel='% of the information', ylim=(0, 104))
+    right.set_visible(any(has(run, kind, 'information_kept') for run in runs))
     set_layers(panels, runs, kind)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One table and CSV of a sweep or of a scaling run. Python's standard library is enough.
 
-usage: gather.py SWEEP FOLDER                     table.txt, table.csv; failed tasks are named
+usage: gather.py SWEEP FOLDER                     table.txt, .md and .csv; failed tasks are named
        gather.py --list SWEEP FOLDER              paths of the models that the sweep has made
-       gather.py --scaling FOLDER REPORT.json...  scaling.txt, scaling.csv
+       gather.py --scaling FOLDER REPORT.json...  scaling.txt, .md and .csv
 
 SWEEP has one line a task, its name first. FOLDER holds, of every task that succeeded, NAME.h5 and
 NAME.h5.report.json, of every task that began, NAME.log, and eval.*.json of espalier eval.
@@ -14,9 +14,11 @@ import pathlib
 import sys
 
 QUALITY = ('accuracy', 'perplexity', 'cosine')
-COLUMNS = ('task', 'criterion', 'repair', 'sparsity', *QUALITY, 'loss_nats', 'parameters', 'of_dense', 'speedup', 'ranks',
-           'seconds', 'peak_MiB', 'selection_checksum')
-DIGITS = {'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1,
+COLUMNS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'sparsity', 'removed', *QUALITY, 'loss_nats',
+           'parameters', 'nonzero', 'of_dense', 'speedup', 'stability', 'by_chance', 'warnings', 'ranks', 'seconds', 'peak_MiB',
+           'selection_checksum')
+TEXTS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'phase')
+DIGITS = {'removed': 3, 'stability': 3, 'by_chance': 3, 'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1,
           'efficiency': 2}
 
 
@@ -69,16 +71,33 @@ def add_quality(row, evaluation):
     return row
 
 
+def describe_choice(report):
+    """What differs from the defaults of most sweeps, so that the column is not shown where nothing does."""
+    allocation = (report.get('allocation') or {}).get('name', 'uniform')
+    said = {'metric': (report.get('metric'), 'outputs'), 'allocation': (allocation, 'uniform'),
+            'structure': (report.get('structure'), 'structured')}
+    return {key: value for key, (value, default) in said.items() if value not in (None, default)}
+
+
+def describe_evidence(report):
+    row = {'warnings': len(report['warnings'])} if report.get('warnings') else {}
+    if report.get('stability') is not None:
+        row.update(stability=report['stability'], by_chance=report['stability_by_chance'])
+    if 'parameters_unmasked' in report:
+        row['nonzero'] = report['parameters_unmasked']
+    return row
+
+
 def describe_task(folder, task, evaluation):
     report = json.loads(report_path(folder, task).read_text())
     run = report['run']
     codes = '+codes' if report['moments'] == 'codes' else ''
     row = {'task': task, 'criterion': report['criterion'] + codes, 'repair': report['repair'],
-           'sparsity': report['sparsity_asked'], 'parameters': report['parameters'],
+           'sparsity': report['sparsity_asked'], 'removed': report['sparsity_prunable'], 'parameters': report['parameters'],
            'of_dense': report['parameters'] / report['parameters_dense'], 'ranks': report['ranks'],
            'seconds': sum(phase['max'] for phase in run['phases_s'].values()),
            'peak_MiB': run['peak_rss_bytes']['max'] / 2 ** 20, 'selection_checksum': report['selection_checksum']}
-    return add_quality(row, evaluation)
+    return add_quality({**row, **describe_choice(report), **describe_evidence(report)}, evaluation)
 
 
 def describe_dense(evaluation):
@@ -93,23 +112,36 @@ def show(column, value):
     return f'{value:.{DIGITS[column]}f}' if column in DIGITS else str(value)
 
 
-def format_table(columns, rows):
+def make_cells(columns, rows):
+    """The columns that any row has, and the texts of all rows in them."""
     used = [column for column in columns if any(column in row for row in rows)]
-    cells = [used] + [[show(column, row.get(column)) for column in used] for row in rows]
+    return used, [[show(column, row.get(column)) for column in used] for row in rows]
+
+
+def format_table(columns, rows):
+    used, cells = make_cells(columns, rows)
+    cells = [used] + cells
     widths = [max(map(len, column)) for column in zip(*cells)]
-    texts = {'task', 'criterion', 'repair', 'phase'}
-    return [' '.join(cell.ljust(width) if column in texts else cell.rjust(width)
+    return [' '.join(cell.ljust(width) if column in TEXTS else cell.rjust(width)
                      for column, cell, width in zip(used, line, widths)).rstrip() for line in cells]
 
 
+def format_markdown(columns, rows):
+    used, cells = make_cells(columns, rows)
+    rule = ['---' if column in TEXTS else '---:' for column in used]
+    return ['| ' + ' | '.join(line) + ' |' for line in [used, rule] + cells]
+
+
 def write(folder, name, columns, rows, remarks):
-    """NAME.csv, NAME.txt and standard output."""
-    with open(pathlib.Path(folder) / f'{name}.csv', 'w', newline='') as file:
+    """NAME.csv, NAME.md, NAME.txt and standard output."""
+    folder = pathlib.Path(folder)
+    with open(folder / f'{name}.csv', 'w', newline='') as file:
         table = csv.DictWriter(file, columns, restval='')
         table.writeheader()
         table.writerows(rows)
+    (folder / f'{name}.md').write_text('\n'.join(format_markdown(columns, rows) + [''] + remarks) + '\n')
     text = '\n'.join(format_table(columns, rows) + [''] + remarks) + '\n'
-    (pathlib.Path(folder) / f'{name}.txt').write_text(text)
+    (folder / f'{name}.txt').write_text(text)
     print(text, end='')
 
 

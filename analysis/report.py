@@ -134,15 +134,19 @@ def make_allocation(runs):
     return table(columns, [allocation_row(key, groups[key]) for key in sort_keys(groups, runs, 2, 0, 1)])
 
 
-def make_warnings(runs):
-    """Each warning once, with the runs that it is of."""
+def list_texts(runs, texts_of, style):
+    """Each text once, with the runs that it is of."""
     of = {}
     for run in runs:
-        for text in run['warnings']:
+        for text in texts_of(run):
             of.setdefault(text, []).append(run['name'])
     items = ''.join(f'<li>{html.escape(text)} <small>{html.escape(name_some(names, len(runs)))}</small></li>'
                     for text, names in of.items())
-    return f'<ul class="warnings">{items}</ul>' if of else ''
+    return f'<ul class="{style}">{items}</ul>' if of else ''
+
+
+def make_notes(runs):
+    return list_texts(runs, lambda run: [f'not measured: {run["stability_note"]}'] if run['stability_note'] else [], 'notes')
 
 
 def name_some(names, all_runs, most=4):
@@ -226,7 +230,7 @@ def sections(runs):
         'a layer, with the null level: what the same estimate gives for noise. Right: how much of it the kept units hold.', \
         figures.draw_information(runs), None
     yield 'Stability of the selection', 'How much of what one half of the calibration data keeps the other half keeps too, beside ' \
-        'what two random choices of as many units share.', figures.draw_stability(runs), None
+        'what two random choices of as many units share.', figures.draw_stability(runs), make_notes(runs)
     yield 'Doubling of the samples', 'Without data: samples double until the scores move by less than 5 %.', \
         figures.draw_doublings(runs), None
     yield 'Speed-up against parameters', 'Measured by espalier eval: medians, and bars from the slowest run to the fastest. ' \
@@ -242,7 +246,7 @@ def sections(runs):
 
 
 def make_page(title, runs, pictures):
-    warnings = make_warnings(runs)
+    warnings = list_texts(runs, lambda run: run['warnings'], 'warnings')
     parts = [f'<h1>{html.escape(title)}</h1>', make_cards(runs)]
     parts += [section('Warnings', 'What the reports say against themselves.', warnings)] if warnings else []
     parts += [section(name, text, (embed(figure, name, pictures) if figure else '') + (below or ''))

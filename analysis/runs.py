@@ -75,15 +75,24 @@ def make_run(path, evaluations):
     return {'name': name.removesuffix('.h5'), 'family': report['family'], 'repair': report['repair'], 'ranks': report['ranks'],
             'selection': name_selection(report), 'criterion': report['criterion'], 'sparsity': report['sparsity_asked'],
             'removed': round(report['sparsity_prunable'], 3), 'removed_model': 1 - count_kept(report) / report['parameters_dense'],
-            'allocation': report.get('allocation') or {}, 'parameters': report['parameters'], 'nonzero': count_kept(report),
+            'allocation': find_allocation(report), 'parameters': report['parameters'], 'nonzero': count_kept(report),
             'parameters_dense': report['parameters_dense'], 'of_dense': report['parameters'] / report['parameters_dense'],
             'sites': sites, 'pruned_sites': ' and '.join(sorted({site['kind'] for site in sites})), 'bins': report['bins'],
             'stability': report.get('stability'), 'by_chance': report.get('stability_by_chance'),
+            'stability_note': report.get('stability_note'),
             'warnings': find_warnings(report), 'doublings': report.get('doublings') or [], 'phases': report['run']['phases_s'],
             'phase_peaks': report['run'].get('phases_peak_bytes', {}), 'traffic': report['run'].get('traffic', {}),
             'resident': report['run']['peak_rss_bytes'], 'anonymous': report['run'].get('peak_anonymous_bytes', {}),
             'checksum': report['selection_checksum'], 'samples': report['samples'], 'job': job_of(report),
             'quality': quality, 'dense': dense}
+
+
+def find_allocation(report):
+    """Masks take nothing from the matrices, so there is nothing that the sites got."""
+    allocation = dict(report.get('allocation') or {})
+    if 'matrices' in report:
+        allocation.pop('sparsity_chosen_matrices', None)
+    return allocation
 
 
 def count_kept(report):
@@ -92,8 +101,7 @@ def count_kept(report):
 
 
 def find_warnings(report):
-    notes = [f'stability was not measured: {report["stability_note"]}'] if 'stability_note' in report else []
     changes = [row['change'] for row in report.get('doublings') or () if 'change' in row]
-    if changes and changes[-1] >= 0.05:
-        notes.append(f'the scores still moved by {100 * changes[-1]:.0f} % at the last doubling of the samples')
-    return list(report.get('warnings', ())) + notes
+    moves = [f'the scores still moved by {100 * changes[-1]:.0f} % at the last doubling of the samples'] \
+        if changes and changes[-1] >= 0.05 else []
+    return list(report.get('warnings', ())) + moves

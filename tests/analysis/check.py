@@ -1,4 +1,5 @@
-"""Checks of analysis/load.py and analysis/report.py on files of the program: check.py ROOT PRUNED.h5 BF16.h5 PAGE.html"""
+"""Checks of analysis/load.py and analysis/report.py on files of the program: check.py ROOT PRUNED.h5 BF16.h5
+PAGE.html OTHERS.html"""
 import base64
 import pathlib
 import re
@@ -7,7 +8,7 @@ import sys
 import h5py
 import numpy as np
 
-root, pruned_path, bf16_path, page_path = sys.argv[1:]
+root, pruned_path, bf16_path, page_path, others_path = sys.argv[1:]
 sys.path.insert(0, f'{root}/analysis')
 from load import load  # noqa: E402
 
@@ -48,13 +49,28 @@ try:
 except ImportError:
     print('skipped PyTorch: not here')
 
-page = pathlib.Path(page_path).read_text()
-pictures = re.findall(r'<img alt="([^"]+)" src="data:image/svg\+xml;base64,([^"]+)">', page)
-expected = ['Quality against sparsity', 'Kept units', 'Information against depth', 'Speed-up against parameters', 'Phase times',
-            'Scaling']
+
+
+def find_pictures(text):
+    return re.findall(r'<img alt="([^"]+)" src="data:image/svg\+xml;base64,([^"]+)">', text)
+
+
+page, others = (pathlib.Path(path).read_text() for path in (page_path, others_path))
+pictures = find_pictures(page)
+expected = ['Quality against sparsity', 'Kept units', 'Information against depth', 'Stability of the selection',
+            'Speed-up against parameters', 'Phase times', 'Memory and traffic', 'Scaling']
 check('report: its figures', [name for name, _ in pictures] == expected)
 check('report: pictures are SVG', all(b'<svg' in base64.b64decode(data) for _, data in pictures))
 check('report: self-contained', not re.search(r'(src|href)="(?!data:)|url\(|@import', page))
+check('report: under 1 MB', len(page) < 10 ** 6)
+check('report: asked and got', re.search(r'<td>uniform</td><td>50 %</td><td>[\d.]+ %</td>', page))
+check('report: the slowest rank and its host', re.search(r'<td>repair</td>(<td>[\d.e-]+</td>){3}<td>\d of \d, \w', page))
+check('report: no warnings, no section', 'Warnings' not in page)
+names = [name for name, _ in find_pictures(others)]
+check('report: doublings, and no information of masks', 'Doubling of the samples' in names)
+check('report: masks and layers', 'wanda, masks' in others and 'whole layers' in others and 'single weights' in others)
+check('report: an allocation has a name', 'set-mi, Fisher, global' in others and 'nats a parameter' in others)
+check('report: a warning, with its run', re.search(r'<li>S = 64 rows are few .*?<small>few</small>', others))
 check('report: the selection checksum', small.report['selection_checksum'] in page)
 check('report: every run a line', page.count('<code>') == 7)
 sys.exit(failures > 0)

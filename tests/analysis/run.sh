@@ -18,9 +18,17 @@ must eval "$model" ./*.h5 -d "$data" --repeats 1 --json eval.json
 for ranks in 1 2 3; do RANKS=$ranks must prune "$model" --stats "$stats" -o "ranks-$ranks.h5"; done
 llama=$root/tests/models/llama
 must prune "$llama" --data "$llama/calibration.h5" --samples 64 --pilot 64 --micro-batch 8 --sites ffn -o bf16.h5
+must collect "$llama" --data "$llama/calibration.h5" --samples 32 --micro-batch 4 --pilot 32 --fisher-tokens 512 -o llama.h5
+prune_llama() { must prune "$llama" --repair none "$@"; }
+prune_llama --stats llama.h5 --metric fisher --allocation global -o global.h5
+prune_llama --stats llama.h5 --structure unstructured --criterion wanda -o masks.h5
+prune_llama --stats llama.h5 --sites block=0.25 --criterion block -o block.h5
+must prune "$model" --data maximum-entropy --samples 64 --micro-batch 16 --criterion max-entropy --repair none -o made.h5
+must prune "$model" --data "$data" --samples 64 --micro-batch 16 -o few.h5
 
 check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json -o page.html
-check "what it says" "$python" "$root/tests/analysis/check.py" "$root" set-mi-0.75.h5 bf16.h5 page.html
+check "a page of what is rarer" report {global,masks,block,made,few}.h5.report.json -o others.html
+check "what it says" "$python" "$root/tests/analysis/check.py" "$root" set-mi-0.75.h5 bf16.h5 page.html others.html
 cat check.log
 check "a page without eval" report bf16.h5.report.json -o bf16.html
 check "no quality without eval" eval '! grep -q "Quality against" bf16.html'
