@@ -83,6 +83,8 @@ check "table: the dense model and 11 rows" test "$(column sweep/table.csv task |
 check "table: not the failed one" test "$(column sweep/table.csv task | count wrong)" = 0
 check "table: every row has an accuracy" test "$(column sweep/table.csv accuracy | wc -w)" = 12
 check "table: six selections" test "$(column sweep/table.csv selection_checksum | tr ' ' '\n' | sort -u | grep -c .)" = 6
+check "table: what was asked went" test "$(column sweep/table.csv removed | wc -w)" = 11
+check "table: Markdown too" test "$(grep -c '^|' sweep/table.md)" = 14
 check "table: 11 of 12" grep -q "^11 of 12 tasks succeeded$" sweep/table.txt
 check "table: the failed one is named, with its reason" grep -q "^failed: wrong: .*sparsity.*1.5" sweep/table.txt
 check "page: where Python has what it needs" test "$(find sweep -name report.html -size +20k | wc -l)" = $pictures
