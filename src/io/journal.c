@@ -199,6 +199,11 @@ esp_status esp_journal_append(esp_journal *journal, const char *name, const void
   return ESP_OK;
 }
 
+esp_status esp_journal_sync(esp_journal *journal) {
+  const bool is_root = journal->comm->rank == 0;
+  return esp_agree(journal->comm, is_root ? journal_file_sync(&journal->file) : ESP_OK);
+}
+
 esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done) {
   int seen = esp_interrupt_seen();
   MPI_Allreduce(MPI_IN_PLACE, &seen, 1, MPI_INT, MPI_MAX, journal->comm->mpi);

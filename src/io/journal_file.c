@@ -170,6 +170,11 @@ static bool flush(journal_file *self) {
   return fsync(self->fd) == 0;
 }
 
+esp_status journal_file_sync(journal_file *self) {
+  self->synced_s = esp_now_s();
+  return fsync(self->fd) == 0 ? ESP_OK : fail(self, "bring the journal to disk");
+}
+
 static bool append(journal_file *self, const char *head, const void *data, int64_t bytes) {
   const int64_t offset = self->end + (int64_t)strlen(head);
   return ftruncate(self->fd, self->end) == 0 &&

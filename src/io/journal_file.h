@@ -36,6 +36,8 @@ esp_status journal_file_empty(journal_file *self);
  * stays, and what a dead node loses is found torn. */
 esp_status journal_file_append(journal_file *self, const char *name, const void *data,
                                int64_t bytes);
+/* Flush to disk now. */
+esp_status journal_file_sync(journal_file *self);
 esp_status journal_file_read(const journal_file *self, const journal_record *record, void *data);
 /* Add to the list. */
 void journal_file_list(journal_file *self, const char *name, int64_t offset, int64_t bytes);

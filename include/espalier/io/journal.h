@@ -41,6 +41,9 @@ esp_status esp_journal_read(esp_journal *journal, const char *name, void *data);
  * the node within a second or so of appending. IO. Collective. */
 esp_status esp_journal_append(esp_journal *journal, const char *name, const void *data,
                               int64_t bytes);
+/* Have all records outlive the node too: before something is overwritten that an older record
+ * speaks of. IO. Collective. */
+esp_status esp_journal_sync(esp_journal *journal);
 
 /* Fail with INTERRUPTED if a rank was asked to stop (core/interrupt.h); what was done and what it
  * was done for go into the message. Collective. */
