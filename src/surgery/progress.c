@@ -124,3 +124,10 @@ esp_status repair_restore(esp_repair_job *job, const char *pass, int stage) {
   esp_free(&payload);
   return status;
 }
+
+esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool *done) {
+  *done = true;
+  for (int stage = 0; stage < n; stage++) *done = *done && repair_is_done(job, pass, stage);
+  for (int stage = 0; stage < n && *done; stage++) ESP_TRY(repair_restore(job, pass, stage));
+  return ESP_OK;
+}

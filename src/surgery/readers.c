@@ -156,8 +156,9 @@ static void follow(streams *self) {
       for (int64_t j = 0; j < k; j++) self->pruned[i][r * k + j] = self->dense[i][r * d + kept[j]];
 }
 
+static const char pass[] = "readers"; // in the journal
+
 static esp_status fit_stage(streams *self, int stage) {
-  static const char pass[] = "readers";
   esp_repair_job *job = self->job;
   const bool is_done = repair_is_done(job, pass, stage);
   if (is_done) ESP_TRY(repair_restore(job, pass, stage));
@@ -172,6 +173,9 @@ static esp_status fit_stage(streams *self, int stage) {
 }
 
 esp_status readers_fit_all(esp_repair_job *job) {
+  bool is_done;
+  ESP_TRY(repair_restore_all(job, pass, job->dense->n_stages + 1, &is_done));
+  if (is_done) return ESP_OK;
   streams self;
   esp_status status = streams_open(&self, job);
   for (int stage = 0; stage <= job->dense->n_stages && status == ESP_OK; stage++)

@@ -9,6 +9,8 @@
 #include "espalier/core/memory.h"
 #include "espalier/model/family.h"
 
+static const char pass_name[] = "layers"; // in the journal
+
 /* A writer of the smaller model, and the dense stage behind which the streams should agree. */
 typedef struct layer_fit {
   stream_fit base;
@@ -109,24 +111,42 @@ static esp_status load_local(layer_repair *self, int stage, int target) {
   return esp_model_load_local(self->streams.job->pruned, stage);
 }
 
-static esp_status repair_stage(layer_repair *self, int stage) {
+/* The weights of an earlier run; the dense stream goes through the target as by form_rows. */
+static esp_status restore_writer(layer_repair *self, int stage, int target) {
   esp_repair_job *job = self->streams.job;
-  const int target = find_target(self, stage);
+  ESP_TRY(repair_restore(job, pass_name, stage));
+  ESP_TRY(esp_agree(job->comm, pass_dense_local(self, target + 1)));
+  return esp_agree(job->comm, esp_model_load_local(job->pruned, stage));
+}
+
+static esp_status fit_anew(layer_repair *self, int stage, int target) {
+  esp_repair_job *job = self->streams.job;
   json_t *report = json_object();
   json_object_set_new(job->report, job->dense->stages[find_own(self, stage)].name, report);
   ESP_TRY(esp_agree(job->comm, load_local(self, stage, target)));
-  esp_status status = fit_writer(self, stage, report);
+  const esp_status status = fit_writer(self, stage, report);
   self->passed = target + 1;
-  if (status == ESP_OK)
-    status = esp_agree(job->comm,
-                       streams_advance(&self->streams, job->pruned, self->streams.pruned, stage));
-  esp_model_unload(job->pruned, stage);
   esp_model_unload(job->dense, target);
   return status;
 }
 
+static esp_status repair_stage(layer_repair *self, int stage) {
+  esp_repair_job *job = self->streams.job;
+  const int target = find_target(self, stage);
+  const bool is_done = repair_is_done(job, pass_name, stage);
+  esp_status status = is_done ? restore_writer(self, stage, target) : fit_anew(self, stage, target);
+  if (status == ESP_OK)
+    status = esp_agree(job->comm,
+                       streams_advance(&self->streams, job->pruned, self->streams.pruned, stage));
+  esp_model_unload(job->pruned, stage);
+  return status == ESP_OK && !is_done ? repair_save(job, pass_name, stage) : status;
+}
+
 esp_status layers_repair(esp_repair_job *job, const int64_t *kept) {
   layer_repair self = {.kept = kept};
+  bool all_done;
+  ESP_TRY(repair_restore_all(job, pass_name, job->pruned->n_stages, &all_done));
+  if (all_done) return ESP_OK;
   esp_status status = streams_open(&self.streams, job);
   for (int stage = 0; stage < job->pruned->n_stages && status == ESP_OK; stage++)
     status = repair_stage(&self, stage);

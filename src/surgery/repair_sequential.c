@@ -114,7 +114,11 @@ static esp_status repair_head(streams *self) {
 }
 
 static esp_status apply(esp_repair_job *job) {
+  bool is_done;
   ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
+  ESP_TRY(
+      repair_restore_all(job, pass_name, job->dense->n_stages + readers_are_cut(job), &is_done));
+  if (is_done) return ESP_OK;
   streams self;
   esp_status status = streams_open(&self, job);
   esp_progress progress;

@@ -36,6 +36,9 @@ const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage);
 bool repair_is_done(const esp_repair_job *job, const char *pass, int stage);
 esp_status repair_restore(esp_repair_job *job, const char *pass, int stage);
 esp_status repair_save(esp_repair_job *job, const char *pass, int stage);
+/* Restore the first n stages if this pass has finished them all: *done. Samples are then not needed
+ * again. Collective. */
+esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool *done);
 
 /* Run fit on every stage's consumer, weights loaded, from the bottom; agree. pass
  * names it in the journal. Collective. */
