@@ -219,6 +219,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   json_object_set_new(meta, ESP_META_FISHER,
                       json_integer(collect_count_fisher_rows(model, shard, options)));
   ESP_TRY(collect_begin(&pass, meta, path));
+  if (pass.is_complete) return collect_end(&pass, ESP_OK);
   init_pass(&pass);
   esp_status status = run_stages(&pass);
   if (status == ESP_OK) status = collect_fisher(&pass);

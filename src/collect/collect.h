@@ -15,6 +15,7 @@ typedef struct collect_pass {
   const esp_collect_options *options;
   esp_stats *stats;
   esp_journal *journal;   // what is finished
+  bool is_complete;       // all of it, and the file has its name
   esp_site_name *pending; // (n_pending): what is finished since it was saved
   int n_pending;
   double saved_s;
@@ -32,7 +33,8 @@ typedef struct collect_pass {
 } collect_pass;
 
 /* Open the statistics (meta is taken over) and their journal: those of an interrupted run, or new
- * ones laid out. On failure nothing is open. Collective. */
+ * ones laid out; is_complete: there is nothing left to do. On failure nothing is open. Collective.
+ */
 esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path);
 /* Whether a unit of work is finished: a site, or "fisher " and a stage. Local, equal on all ranks.
  */

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 esp_site_name collect_name_fisher(const esp_model *model, int stage) {
   esp_site_name name;
@@ -71,8 +72,32 @@ static esp_status create(collect_pass *pass, json_t *meta, const char *path) {
   return lay_out_all(pass);
 }
 
+static bool has_file(const esp_comm *comm, const char *path) {
+  int exists = comm->rank == 0 && access(path, R_OK) == 0;
+  esp_bcast(comm, &exists, sizeof exists, 0);
+  return exists != 0;
+}
+
+/* A run may have been killed when its file had its name already, and only the journal was left to
+ * be removed. */
+static bool find_complete(const collect_pass *pass, const json_t *meta, const char *path) {
+  char *partial = esp_format("%s.partial", path);
+  const bool is_renamed = !has_file(pass->comm, partial) && has_file(pass->comm, path);
+  esp_stats *stats = NULL;
+  esp_free(&partial);
+  if (!is_renamed || esp_stats_open(pass->comm, path, &stats) != ESP_OK) return false;
+  const bool is_ours = esp_stats_is_of(stats, meta);
+  esp_stats_close(&stats);
+  return is_ours;
+}
+
 /* What can't be gone on with is done again. */
 static esp_status resume(collect_pass *pass, json_t *meta, const char *path) {
+  pass->is_complete = find_complete(pass, meta, path);
+  if (pass->is_complete) {
+    esp_log_info("collect: %s was complete", path);
+    return ESP_OK;
+  }
   const esp_status status =
       esp_stats_resume(pass->comm, path, json_incref(meta), pass->shard, &pass->stats);
   if (status == ESP_OK) {
@@ -132,7 +157,7 @@ esp_status collect_mark_done(collect_pass *pass, const char *unit) {
 }
 
 esp_status collect_end(collect_pass *pass, esp_status status) {
-  if (status == ESP_OK)
+  if (status == ESP_OK && !pass->is_complete)
     status = esp_stats_commit(&pass->stats);
   else if (esp_journal_is_kept(pass->journal, status))
     esp_stats_keep(&pass->stats);

@@ -112,6 +112,15 @@ esp_status esp_stats_commit(esp_stats **stats) {
   return status;
 }
 
+bool esp_stats_is_of(const esp_stats *stats, const json_t *collection) {
+  const char *key;
+  json_t *value;
+  bool same = true;
+  json_object_foreach((json_t *)(uintptr_t)collection, key, value) same =
+      same && json_equal(value, json_object_get(stats->meta, key));
+  return same;
+}
+
 void esp_stats_close(esp_stats **stats) {
   esp_stats *self = *stats;
   if (!self) return;

@@ -82,6 +82,10 @@ esp_status esp_stats_lay_out(const esp_comm *comm, const char *path, json_t *met
 esp_status esp_stats_fill(esp_stats *stats);
 esp_status esp_stats_resume(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_shard *shard, esp_stats **stats);
+/* Whether open statistics are of this collection: all that describes it stands in their meta.
+ * Local.
+ */
+bool esp_stats_is_of(const esp_stats *stats, const json_t *collection);
 /* Close and leave PATH.partial, to be resumed. Collective. */
 void esp_stats_keep(esp_stats **stats);
 /* Write one site; covariance here is this rank's block of rows only. Collective. */
