@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,10 @@ static bool is_made(const char *data) {
 
 bool has_data_for_repair(const prune_job *job) {
   return job->criterion->is_data_free && job->settings->data && !is_made(job->settings->data);
+}
+
+bool doubles_samples(const prune_job *job) {
+  return job->criterion->is_data_free && !job->settings->stats;
 }
 
 esp_status check_data_free(const prune_job *job) {
@@ -51,6 +56,30 @@ static int64_t count_units(const prune_job *job, int site) {
   return site < job->dense->n_stages ? job->dense->stages[site].units : job->dense->width.units;
 }
 
+/* What there is of a round, as it is kept in the journal: scores of the sites that are pruned. */
+typedef struct round_scores {
+  int64_t n;      // scores
+  double *values; // (1 + n): rows of the samples, then the scores
+} round_scores;
+
+static round_scores make_scores(const prune_job *job) {
+  round_scores self = {0};
+  for (int i = 0; i <= job->dense->n_stages; i++)
+    if (job->sparsity[i] >= 0.0) self.n += count_units(job, i);
+  self.values = ESP_NEW(double, 1 + self.n);
+  return self;
+}
+
+static void take_scores(const prune_job *job, round_scores *self) {
+  double *to = self->values;
+  *to++ = (double)job->stats->rows;
+  for (int i = 0; i <= job->dense->n_stages; i++) {
+    if (job->sparsity[i] < 0.0) continue;
+    memcpy(to, job->scores[i], (size_t)count_units(job, i) * sizeof *to);
+    to += count_units(job, i);
+  }
+}
+
 static double measure_unit(double score, double before) {
   return score == before ? 0.0 : score > 0.0 ? fabs(score - before) / score : 1.0;
 }
@@ -58,27 +87,14 @@ static double measure_unit(double score, double before) {
 /* Median over the units of all sites of |score - before| / score: costs of greedy elimination grow
  * steeply to a site's last few units, whose order is arbitrary, so that a mean would be theirs
  * alone. */
-static double measure_change(const prune_job *job, double *const *before) {
-  int64_t most = 0, n = 0;
-  for (int i = 0; i <= job->dense->n_stages; i++) most += count_units(job, i);
-  double *moved = ESP_NEW(double, most);
-  for (int i = 0; i <= job->dense->n_stages; i++)
-    for (int64_t u = 0; job->sparsity[i] >= 0.0 && u < count_units(job, i); u++)
-      moved[n++] = measure_unit(job->scores[i][u], before[i][u]);
-  qsort(moved, (size_t)n, sizeof *moved, compare);
-  const double median = n > 0 ? moved[n / 2] : 0.0;
+static double measure_change(const round_scores *now, const round_scores *before) {
+  double *moved = ESP_NEW(double, now->n);
+  for (int64_t u = 0; u < now->n; u++)
+    moved[u] = measure_unit(now->values[1 + u], before->values[1 + u]);
+  qsort(moved, (size_t)now->n, sizeof *moved, compare);
+  const double median = now->n > 0 ? moved[now->n / 2] : 0.0;
   esp_free(&moved);
   return median;
-}
-
-static void copy_scores(const prune_job *job, double **copy) {
-  for (int i = 0; i <= job->dense->n_stages; i++) {
-    if (!job->scores[i]) continue;
-    const int64_t units = count_units(job, i);
-    esp_free(&copy[i]);
-    copy[i] = ESP_NEW(double, units);
-    memcpy(copy[i], job->scores[i], (size_t)units * sizeof *copy[i]);
-  }
 }
 
 static esp_status collect_and_select(prune_job *job, const esp_settings *settings) {
@@ -88,44 +104,57 @@ static esp_status collect_and_select(prune_job *job, const esp_settings *setting
   return select_from_top(job);
 }
 
-/* Fewer samples than a sequence holds are one sequence, before and after doubling. */
-static bool has_grown(const prune_job *job) {
-  const json_t *last = json_array_get(job->doublings, json_array_size(job->doublings) - 1);
-  return job->stats->rows > json_integer_value(json_object_get(last, "rows"));
+/* The next round overwrites this one's statistics, so that it has to be on disk first. */
+static esp_status run_round(prune_job *job, const esp_settings *settings, round_scores *scores,
+                            bool *was_done) {
+  char name[32];
+  const int64_t bytes = (1 + scores->n) * (int64_t)sizeof(double);
+  snprintf(name, sizeof name, "round %d", job->round);
+  ESP_TRY(journal_load_unit(job, name, bytes, scores->values, was_done));
+  if (*was_done) return ESP_OK;
+  ESP_TRY(collect_and_select(job, settings));
+  take_scores(job, scores);
+  ESP_TRY(journal_save_unit(job, name, bytes, scores->values));
+  return journal_sync(job);
 }
 
-/* Whether the scores have come to rest; at the first step there is nothing to compare with. */
-static bool report_step(prune_job *job, int step, double *const *before) {
-  const bool is_more = has_grown(job);
-  json_t *row = json_pack("{s:I}", "rows", (json_int_t)job->stats->rows);
+/* Whether the scores have come to rest. In the first round there is nothing to compare with, nor
+ * where fewer samples than a sequence holds are one sequence, before and after doubling. */
+static bool report_round(prune_job *job, const round_scores *now, const round_scores *before) {
+  const double rows = now->values[0];
+  json_t *row = json_pack("{s:I}", "rows", (json_int_t)rows);
   json_array_append_new(job->doublings, row);
-  if (step == 0 || !is_more) return false;
-  const double change = measure_change(job, before);
+  if (job->round == 0 || rows <= before->values[0]) return false;
+  const double change = measure_change(now, before);
   json_object_set_new(row, "change", json_real(change));
-  esp_log_info("%s: %" PRId64 " rows, scores moved by %.1f %%", job->criterion->name,
-               job->stats->rows, 100.0 * change);
+  esp_log_info("%s: %.0f rows, scores moved by %.1f %%", job->criterion->name, rows,
+               100.0 * change);
   return change < LARGEST_CHANGE;
 }
 
-static esp_status repeat(prune_job *job, double **before) {
+/* A last round of an interrupted run has its statistics and its selection, to be taken over. */
+static esp_status repeat(prune_job *job, round_scores *now, round_scores *before) {
   esp_settings settings = *job->settings;
+  bool was_done;
   settings.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
-  settings.restart = true;                                // an interrupted step is not gone on with
-  for (int step = 0; step <= MOST_DOUBLINGS; step++, settings.samples *= 2) {
-    ESP_TRY(collect_and_select(job, &settings));
-    if (report_step(job, step, before)) return ESP_OK;
-    copy_scores(job, before);
+  for (job->round = 0;; job->round++, settings.samples *= 2) {
+    ESP_TRY(run_round(job, &settings, now, &was_done));
+    if (report_round(job, now, before)) break;
+    if (job->round == MOST_DOUBLINGS) {
+      esp_log_warn("%s: the scores still move after %d doublings; start from more --samples",
+                   job->criterion->name, MOST_DOUBLINGS);
+      break;
+    }
+    memcpy(before->values, now->values, (size_t)(1 + now->n) * sizeof *now->values);
   }
-  esp_log_warn("%s: the scores still move after %d doublings; start from more --samples",
-               job->criterion->name, MOST_DOUBLINGS);
-  return ESP_OK;
+  return was_done ? collect_and_select(job, &settings) : ESP_OK;
 }
 
 esp_status collect_until_stable(prune_job *job) {
-  double **before = ESP_NEW(double *, job->dense->n_stages + 1);
   job->doublings = json_array();
-  const esp_status status = repeat(job, before);
-  for (int i = 0; i <= job->dense->n_stages; i++) esp_free(&before[i]);
-  esp_free(&before);
+  round_scores now = make_scores(job), before = make_scores(job);
+  const esp_status status = repeat(job, &now, &before);
+  esp_free(&now.values);
+  esp_free(&before.values);
   return status;
 }

@@ -11,7 +11,24 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char statistics_name[] = "statistics";
+journal_round journal_name_round(const prune_job *job) {
+  journal_round name = {""};
+  if (job->doublings) snprintf(name.text, sizeof name.text, " in round %d", job->round);
+  return name;
+}
+
+typedef struct record_name {
+  char text[96];
+} record_name;
+
+static const char statistics[] = "statistics"; // they are complete
+static const char collecting[] = "collecting"; // they are, or were, under way
+
+static record_name name_statistics(const prune_job *job, const char *state) {
+  record_name name;
+  snprintf(name.text, sizeof name.text, "%s%s", state, journal_name_round(job).text);
+  return name;
+}
 
 /* All that the result hangs on, but the content of the statistics: that is checked once they are
  * open. Names of files may change. */
@@ -23,39 +40,41 @@ static json_t *describe(const prune_job *job) {
   json_object_del(json_object_get(options, "prune"), "stats");
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
            esp_model_fingerprint(job->comm, job->dense));
-  return json_pack("{s:s, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "seed",
-                   (json_int_t)job->settings->seed, "model_fingerprint", fingerprint, "options",
-                   options);
+  json_t *description = json_pack("{s:s, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "seed",
+                                  (json_int_t)job->settings->seed, "model_fingerprint", fingerprint,
+                                  "options", options);
+  if (doubles_samples(job)) // else --stats could take over what hangs on these
+    json_object_set_new(description, "statistics", json_string("collected by the pruning itself"));
+  return description;
+}
+
+static int count_records(const prune_job *job, const char *prefix) {
+  int n = 0;
+  for (int i = 0; i < esp_journal_count(job->journal); i++)
+    n += strncmp(esp_journal_name(job->journal, i), prefix, strlen(prefix)) == 0;
+  return n;
 }
 
 /* Repairs by another number of ranks are left alone, and not used. */
 static void tell_resumed(const prune_job *job) {
-  int n_sites = 0, n_repaired = 0, n_other = 0;
-  for (int i = 0; i < esp_journal_count(job->journal); i++) {
-    const char *name = esp_journal_name(job->journal, i);
-    int ranks = 0;
-    if (strncmp(name, "selected ", 9) == 0) n_sites++;
-    if (sscanf(name, "repaired by %d ranks", &ranks) != 1) continue;
-    if (ranks == job->comm->size)
-      n_repaired++;
-    else
-      n_other++;
-  }
-  esp_log_info("prune: resuming after %d sites selected, %d repairs of stages", n_sites,
-               n_repaired);
+  char own[64];
+  snprintf(own, sizeof own, "repaired by %d ranks", job->comm->size);
+  const int n_repaired = count_records(job, own);
+  const int n_other = count_records(job, "repaired by ") - n_repaired;
+  const int n_masked = count_records(job, "masked "), n_rounds = count_records(job, "round ");
+  char *masks = n_masked ? esp_format(", %d matrices masked", n_masked) : esp_strdup("");
+  char *rounds = n_rounds ? esp_format(", %d rounds of samples", n_rounds) : esp_strdup("");
+  esp_log_info("prune: resuming after %d sites selected, %d repairs of stages%s%s",
+               count_records(job, "selected "), n_repaired, masks, rounds);
+  esp_free(&masks);
+  esp_free(&rounds);
   if (n_other > 0)
     esp_log_warn("%d repairs of stages by another number of ranks are not used: their rounding is "
                  "not that of %d ranks",
                  n_other, job->comm->size);
 }
 
-/* Steps that double the samples, and masks, are not gone on with. */
-static bool is_kept(const prune_job *job) {
-  return !is_unstructured(job) && !(job->criterion->is_data_free && !job->settings->stats);
-}
-
 esp_status journal_open(prune_job *job) {
-  if (!is_kept(job)) return ESP_OK;
   json_t *description = describe(job);
   const esp_status status = esp_journal_open(job->comm, job->settings->output, description,
                                              job->settings->restart, &job->journal);
@@ -64,28 +83,46 @@ esp_status journal_open(prune_job *job) {
   return status;
 }
 
-/* The open statistics say all that the collection is described by. */
-static bool is_of_collection(const esp_stats *stats, const json_t *collection) {
-  const char *key;
-  json_t *value;
-  bool same = true;
-  json_object_foreach((json_t *)(uintptr_t)collection, key, value) same =
-      same && json_equal(value, json_object_get(stats->meta, key));
-  return same;
-}
-
 static bool has_file(const esp_comm *comm, const char *path) {
   int exists = comm->rank == 0 && access(path, R_OK) == 0;
   esp_bcast(comm, &exists, sizeof exists, 0);
   return exists != 0;
 }
 
-esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path) {
-  if (!job->journal || esp_journal_find(job->journal, statistics_name) < 0 ||
-      !has_file(job->comm, path))
+/* A run may have been killed after its collection was complete, and before that was noted; where
+ * the collection's own journal is left, esp_collect finds that out. */
+static bool may_be_complete(const prune_job *job, const char *path) {
+  char *journal = esp_format("%s.journal", path);
+  const bool is_under_way = has_file(job->comm, journal);
+  esp_free(&journal);
+  return !is_under_way && has_file(job->comm, path) &&
+         esp_journal_find(job->journal, name_statistics(job, collecting).text) >= 0;
+}
+
+/* Under that name other statistics may stand: those of another round, or of an earlier run. */
+static esp_status take_complete(prune_job *job, const json_t *collection, const char *path) {
+  if (!may_be_complete(job, path) || esp_stats_open(job->comm, path, &job->stats) != ESP_OK)
     return ESP_OK;
+  if (!esp_stats_is_of(job->stats, collection)) esp_stats_close(&job->stats);
+  return ESP_OK;
+}
+
+static esp_status note_collecting(prune_job *job) {
+  const record_name name = name_statistics(job, collecting);
+  if (job->stats || esp_journal_find(job->journal, name.text) >= 0) return ESP_OK;
+  return esp_journal_append(job->journal, name.text, "", 0);
+}
+
+esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path) {
+  if (!job->journal) return ESP_OK;
+  const bool is_noted =
+      esp_journal_find(job->journal, name_statistics(job, statistics).text) >= 0 && !job->doublings;
+  if (!is_noted || !has_file(job->comm, path)) {
+    ESP_TRY(take_complete(job, collection, path));
+    return note_collecting(job);
+  }
   ESP_TRY(esp_stats_open(job->comm, path, &job->stats));
-  if (is_of_collection(job->stats, collection)) return ESP_OK;
+  if (esp_stats_is_of(job->stats, collection)) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: the interrupted run collected these statistics from other data; give the "
                   "old data to go on with it, or --restart to begin again",
@@ -105,23 +142,24 @@ static esp_status compare_statistics(const prune_job *job, const char *found, in
 
 esp_status journal_check_statistics(const prune_job *job) {
   if (!job->journal) return ESP_OK;
-  const int64_t bytes = esp_journal_find(job->journal, statistics_name);
+  const record_name name = name_statistics(job, statistics);
+  const int64_t bytes = esp_journal_find(job->journal, name.text);
   esp_status status;
   if (bytes < 0) {
     char *text = json_dumps(job->stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
-    status = esp_journal_append(job->journal, statistics_name, text, (int64_t)strlen(text));
+    status = esp_journal_append(job->journal, name.text, text, (int64_t)strlen(text));
     free(text);
     return status;
   }
   char *found = ESP_NEW(char, bytes);
-  status = esp_journal_read(job->journal, statistics_name, found);
+  status = esp_journal_read(job->journal, name.text, found);
   if (status == ESP_OK) status = esp_agree(job->comm, compare_statistics(job, found, bytes));
   esp_free(&found);
   return status;
 }
 
 typedef struct site_record {
-  char name[64];
+  char name[128];
   int64_t units, kept_bytes, score_bytes;
 } site_record;
 
@@ -130,8 +168,8 @@ static site_record describe_site(const prune_job *job, int stage) {
   const esp_model *dense = job->dense;
   const bool is_width = stage == dense->n_stages;
   site_record self = {.units = is_width ? dense->width.units : dense->stages[stage].units};
-  snprintf(self.name, sizeof self.name, "selected %s",
-           is_width ? ESP_SITE_WIDTH : dense->stages[stage].name);
+  snprintf(self.name, sizeof self.name, "selected %s%s",
+           is_width ? ESP_SITE_WIDTH : dense->stages[stage].name, journal_name_round(job).text);
   self.kept_bytes = (1 + job->selection.n_kept[stage]) * (int64_t)sizeof(int64_t);
   self.score_bytes = self.units * (int64_t)sizeof(double);
   return self;

@@ -8,15 +8,15 @@
 #include <string.h>
 
 typedef struct record_name {
-  char text[80];
+  char text[128];
 } record_name;
 
 static record_name name_ranking(const prune_job *job, int stage) {
   static const char *const of[] = {
       [ESP_WHOLE] = "", [ESP_EVEN] = " from even", [ESP_ODD] = " from odd"};
   record_name name;
-  snprintf(name.text, sizeof name.text, "ranked%s %d %s", of[job->stats->half],
-           job->n_ranked[stage], job->dense->stages[stage].name);
+  snprintf(name.text, sizeof name.text, "ranked%s %d %s%s", of[job->stats->half],
+           job->n_ranked[stage], job->dense->stages[stage].name, journal_name_round(job).text);
   return name;
 }
 

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { NEEDS_LAYERS = ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE };
@@ -76,23 +77,51 @@ static double compute_mean(const double *values, int64_t n) {
   return sum / (double)n;
 }
 
+typedef struct record_name {
+  char text[48];
+} record_name;
+
+static record_name name_layer(int64_t layer) {
+  record_name name;
+  snprintf(name.text, sizeof name.text, "measured layer %" PRId64, layer);
+  return name;
+}
+
+static esp_status measure_layer(prune_job *job, int64_t layer, const esp_site_stats *below,
+                                const esp_site_stats *above, double *mean) {
+  const int64_t d = job->dense->width.units;
+  double *information = ESP_NEW(double, d);
+  esp_sweep_matched(job->comm, &below->planes, &above->planes, job->stats->rows, information);
+  *mean = compute_mean(information, d);
+  esp_free(&information);
+  return journal_save_unit(job, name_layer(layer).text, sizeof *mean, mean);
+}
+
+/* What an interrupted run has measured; *n layers from the bottom. */
+static esp_status load_measured(prune_job *job, double *means, int64_t *n) {
+  bool found = true;
+  for (*n = 0; *n < esp_model_count_layers(job->dense); ++*n) {
+    ESP_TRY(journal_load_unit(job, name_layer(*n).text, sizeof *means, &means[*n], &found));
+    if (!found) break;
+  }
+  return ESP_OK;
+}
+
 /* A layer's input and output are those of the readers at its two ends. */
 static esp_status gather_information(prune_job *job, double *means) {
-  const int64_t n = esp_model_count_layers(job->dense), d = job->dense->width.units;
-  double *information = ESP_NEW(double, d);
+  const int64_t n = esp_model_count_layers(job->dense);
+  int64_t first;
   esp_site_stats below, above;
-  esp_status status = load_stream(job, 0, &below);
-  for (int64_t l = 0; l < n && status == ESP_OK; l++) {
+  ESP_TRY(load_measured(job, means, &first));
+  if (first == n) return ESP_OK;
+  esp_status status = load_stream(job, (int)first * ESP_LAYER_STAGES, &below);
+  for (int64_t l = first; l < n && status == ESP_OK; l++) {
     status = load_stream(job, (int)(l + 1) * ESP_LAYER_STAGES, &above);
-    if (status == ESP_OK) {
-      esp_sweep_matched(job->comm, &below.planes, &above.planes, job->stats->rows, information);
-      means[l] = compute_mean(information, d);
-    }
+    if (status == ESP_OK) status = measure_layer(job, l, &below, &above, &means[l]);
     esp_site_stats_clear(&below);
     below = above;
   }
-  if (status == ESP_OK) esp_site_stats_clear(&below);
-  esp_free(&information);
+  esp_site_stats_clear(&below);
   return status;
 }
 

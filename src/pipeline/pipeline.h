@@ -56,6 +56,7 @@ typedef struct prune_job {
   json_t *repairs;              // report of the repair, by site
   json_t *stability;            // report: means over the sites, or why there are none
   json_t *doublings;            // report of a criterion without data: rows and change of the scores
+  int round;                    // of its samples, under way; names what is kept of it
   json_t *matrices;             // report of unstructured masks
   int64_t masked;               // weights that they set to zero
   uint64_t checksum;
@@ -146,12 +147,13 @@ esp_status layers_select(prune_job *job);
 /* Write /kept/block and /scores/block. Collective. */
 esp_status layers_write(prune_job *job, esp_h5 *file);
 void layers_clear(prune_job *job);
-/* The journal of a pruning, OUTPUT.journal (io/journal.h): its statistics, each site selected, each
- * stage repaired. Open it for this model and these options, names of files apart; MISMATCH.
- * Collective. */
+/* The journal of a pruning, OUTPUT.journal (io/journal.h): its statistics, each site or layer
+ * selected, each matrix masked, each round of samples, each stage repaired. Open it for this model
+ * and these options, names of files apart; MISMATCH. Collective. */
 esp_status journal_open(prune_job *job);
-/* Open the statistics that an interrupted run collected itself, if they are of this collection;
- * else job->stats stays NULL. Collective. */
+/* Open the statistics that an interrupted run collected itself, if they are of this collection, and
+ * complete; else job->stats stays NULL, and it is noted that path is collected to. MISMATCH.
+ * Collective. */
 esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path);
 /* Check that the open statistics are those of the interrupted run, or note which they are.
  * MISMATCH. Collective. */
@@ -164,6 +166,21 @@ esp_status journal_save_site(prune_job *job, int stage);
  * counts as its next. */
 esp_status journal_load_rankings(prune_job *job);
 esp_status journal_save_ranking(prune_job *job, int stage);
+/* What a record's name ends with while a round of samples is under way. Local. */
+typedef struct journal_round {
+  char text[32];
+} journal_round;
+journal_round journal_name_round(const prune_job *job);
+/* A unit of work whose record is so many plain bytes: read them into every rank's data, *found; and
+ * keep them (rank 0's). FORMAT: of another size; IO; INTERRUPTED (after keeping). Collective. */
+esp_status journal_load_unit(prune_job *job, const char *name, int64_t bytes, void *data,
+                             bool *found);
+esp_status journal_save_unit(prune_job *job, const char *name, int64_t bytes, const void *data);
+/* Have what was kept outlive the node. IO. Collective. */
+esp_status journal_sync(prune_job *job);
+/* Check that the open data, which no statistics were made from, are those of the interrupted run,
+ * or note which they are. MISMATCH. Collective. */
+esp_status journal_check_repair_data(prune_job *job);
 
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */
@@ -205,6 +222,8 @@ esp_status check_stats(const prune_job *job);
 /* For a criterion without data: collect from input of maximum entropy, and select, twice the
  * samples at a time until the scores move by less than 5 %. Collective. */
 esp_status collect_until_stable(prune_job *job);
+/* Whether that is how the statistics come to be. Local. */
+bool doubles_samples(const prune_job *job);
 /* USAGE: data is given for a criterion without data, and nothing would read it. Local. */
 esp_status check_data_free(const prune_job *job);
 /* MISMATCH: the criterion uses no data, but the statistics do. Local. */

@@ -60,7 +60,8 @@ static esp_status open_samples(prune_job *job) {
   const bool is_other = has_data_for_repair(job);
   const esp_settings settings = is_other ? *job->settings : settings_of_collection(job);
   ESP_TRY(esp_job_open_data(job->comm, &settings, job->dense, "train", &job->data));
-  if (!is_other) ESP_TRY(esp_stats_check(job->stats, job->dense, job->data));
+  ESP_TRY(is_other ? journal_check_repair_data(job)
+                   : esp_stats_check(job->stats, job->dense, job->data));
   ESP_TRY(esp_job_open_shard(job->comm, &settings, job->dense, job->data, &job->shard));
   job->has_shard = true;
   return ESP_OK;
@@ -198,8 +199,7 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_data_free(job));
   ESP_TRY(journal_open(job));
   if (is_unstructured(job)) ESP_TRY(select_whole(job));
-  ESP_TRY(job->criterion->is_data_free && !job->settings->stats ? collect_until_stable(job)
-                                                                : open_stats(job));
+  ESP_TRY(doubles_samples(job) ? collect_until_stable(job) : open_stats(job));
   if (job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width))
     ESP_TRY(open_samples(job));
   if (drops_layers(job))

@@ -113,20 +113,12 @@ static esp_status write_mask_local(prune_job *job, const matrix *self, const dou
   return ESP_OK;
 }
 
-/* Norms of the inputs as measured; *norm stays NULL where the rule has no use for them or they were
- * not measured. */
-static esp_status load_norms(prune_job *job, const matrix *self, esp_site_stats *site,
-                             const double **norm) {
-  const esp_weight *weight = &job->dense->weights[self->weight];
-  if (!(job->criterion->needs & ESP_NEEDS_MOMENTS) || !*self->input.text) return ESP_OK;
-  ESP_TRY(esp_stats_load_site(job->stats, self->input.text,
-                              weight->shape[self->input_major ? 0 : 1], 0, site));
-  *norm = site->norm;
-  return ESP_OK;
+/* Norms of the inputs are of no use to some rules, and of some inputs not measured. */
+static bool reads_norms(const prune_job *job, const matrix *self) {
+  return job->criterion->needs & ESP_NEEDS_MOMENTS && *self->input.text;
 }
 
-static void report_matrix(prune_job *job, const matrix *self, const uint8_t *mask,
-                          const double *norm) {
+static void report_matrix(prune_job *job, const matrix *self, const uint8_t *mask) {
   const esp_weight *weight = &job->dense->weights[self->weight];
   const int64_t count = esp_weight_count(weight), kept = esp_mask_count(mask, count);
   job->masked += count - kept;
@@ -134,27 +126,36 @@ static void report_matrix(prune_job *job, const matrix *self, const uint8_t *mas
   json_array_append_new(job->matrices,
                         json_pack("{s:s, s:I, s:I, s:s}", "weight", weight->name, "parameters",
                                   (json_int_t)count, "kept", (json_int_t)kept, "input_norms",
-                                  norm ? self->input.text : "none"));
+                                  reads_norms(job, self) ? self->input.text : "none"));
 }
 
-static esp_status mask_matrix(prune_job *job, const matrix *self) {
+static esp_status make_mask(prune_job *job, const matrix *self, uint8_t *mask) {
+  const esp_weight *weight = &job->dense->weights[self->weight];
   const int owner = self->weight % job->comm->size;
-  const int64_t bytes = esp_mask_bytes(esp_weight_count(&job->dense->weights[self->weight]));
-  uint8_t *mask = ESP_NEW(uint8_t, bytes);
-  job->pruned->weights[self->weight].mask = mask;
   esp_site_stats site = {0};
-  const double *norm = NULL;
-  esp_status status = load_norms(job, self, &site, &norm);
-  if (status == ESP_OK) {
-    if (job->comm->rank == owner) status = write_mask_local(job, self, norm, mask);
-    status = esp_agree(job->comm, status);
-  }
-  if (status == ESP_OK) {
-    esp_bcast(job->comm, mask, bytes, owner);
-    report_matrix(job, self, mask, norm);
-  }
+  if (reads_norms(job, self))
+    ESP_TRY(esp_stats_load_site(job->stats, self->input.text,
+                                weight->shape[self->input_major ? 0 : 1], 0, &site));
+  esp_status status = ESP_OK;
+  if (job->comm->rank == owner) status = write_mask_local(job, self, site.norm, mask);
+  status = esp_agree(job->comm, status);
+  if (status == ESP_OK) esp_bcast(job->comm, mask, esp_mask_bytes(esp_weight_count(weight)), owner);
   esp_site_stats_clear(&site);
   return status;
+}
+
+/* Unless an interrupted run has. */
+static esp_status mask_matrix(prune_job *job, const matrix *self) {
+  const int64_t bytes = esp_mask_bytes(esp_weight_count(&job->dense->weights[self->weight]));
+  uint8_t *mask = ESP_NEW(uint8_t, bytes);
+  char name[48];
+  bool found;
+  job->pruned->weights[self->weight].mask = mask;
+  snprintf(name, sizeof name, "masked weight %d", self->weight);
+  ESP_TRY(journal_load_unit(job, name, bytes, mask, &found));
+  if (!found) ESP_TRY(make_mask(job, self, mask));
+  report_matrix(job, self, mask);
+  return found ? ESP_OK : journal_save_unit(job, name, bytes, mask);
 }
 
 esp_status mask_weights(prune_job *job) {
