@@ -1,32 +1,34 @@
 #!/usr/bin/env bash
-# Collecting and pruning are killed at random points (seeded): SIGKILL to all ranks or to one, SIGTERM and SIGUSR1. The same
-# command goes on and gives the bytes of a run that was left alone. A third of the points are moments, the rest are chosen by how
-# far the journal has grown. CTest's RANKS ranks; KILLS kills of each command (11).
+# Collecting and pruning, in each of its ways, are killed at random points (seeded): SIGKILL to all ranks or to one, SIGTERM and
+# SIGUSR1. The same command goes on and gives the bytes of a run that was left alone. A third of the points are moments of such a
+# run's time, the rest are chosen by how far the journal has grown; two are places. CTest's RANKS ranks; MORE kills of each command
+# beside its own number.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 gpt2=$(dirname -- "${BASH_SOURCE[0]}")/../models/gpt2
+tokens=$gpt2/calibration.h5
 RANDOM=${SEED:-20}
-kills=${KILLS:-11}
-collect=(collect "$gpt2" -d "$gpt2/calibration.h5" --samples 16 --micro-batch 2 --pilot 256 --fisher-tokens 300 --halves --save-every 0)
-prune=(prune "$gpt2" -d "$gpt2/calibration.h5" --stats whole.stats.h5 --sites ffn,attention,width=0.25 --metric fisher --stability)
+declare -A codes
+ended=0
 
-size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
+# Journals of an output: its own, and that of the statistics that it collects.
+size_of() { cat "$1".journal "$1".stats.h5.journal 2>/dev/null | wc -c; }
 
-# wait_point FILE JOB: until the journal has grown by some bytes or some time has passed, or the job has ended.
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# wait_point OUTPUT JOB: until the journals have grown some times or a part of the run's time has passed, or the job has ended.
 wait_point() {
-  local begin deadline grow=$(((RANDOM >> 5) % 3)) left=$((RANDOM % 60))
-  begin=$(size_of "$1")
-  ((grow)) && left=$((RANDOM % 12 + 1))
-  for ((deadline = 0; deadline < 2000; deadline++)); do
-    kill -0 "$2" 2>/dev/null || return 0
-    if ((grow)); then
-      local now
-      now=$(size_of "$1")
-      if ((now > begin)); then begin=$now left=$((left - 1)); fi
+  local before after left=$((RANDOM % 6 + 1)) until
+  before=$(size_of "$1")
+  until=$(($(now_ms) + RANDOM % whole_ms))
+  (((RANDOM >> 5) % 3)) && until=0
+  while kill -0 "$2" 2>/dev/null && ((left > 0)); do
+    if ((until)); then
+      (($(now_ms) < until)) || return 0
     else
-      left=$((left - 1))
+      after=$(size_of "$1")
+      if ((after != before)); then before=$after left=$((left - 1)); fi
     fi
-    ((left > 0)) || return 0
     sleep 0.02
   done
 }
@@ -43,51 +45,116 @@ list_ranks() {
 strike() { # MPIRUN
   local ranks
   ranks=$(list_ranks "$1")
-  case $(((RANDOM >> 5) % 5)) in
-    0) struck="SIGKILL to all" && kill -KILL $ranks "$1" ;;
-    1) struck="SIGKILL to one rank" && kill -KILL "${ranks##*$'\n'}" ;;
-    2) struck="SIGTERM to one rank" && kill -TERM "${ranks##*$'\n'}" ;;
-    3) struck="SIGTERM to mpirun" && kill -TERM "$1" ;;
-    4) struck="SIGUSR1 to mpirun" && kill -USR1 "$1" ;;
+  case $(((RANDOM >> 5) % 7)) in
+    0 | 1) struck="SIGKILL to all" && kill -KILL $ranks "$1" ;;
+    2 | 3) struck="SIGKILL to one rank" && kill -KILL "${ranks##*$'\n'}" ;;
+    4) struck="SIGTERM to one rank" && kill -TERM "${ranks##*$'\n'}" ;;
+    5) struck="SIGTERM to mpirun" && kill -TERM "$1" ;;
+    6) struck="SIGUSR1 to mpirun" && kill -USR1 "$1" ;;
   esac 2>/dev/null || true
 }
 
-declare -A codes
-# disturb NAME OUTPUT ARGUMENT...: kill the command again and again; whenever it gets to its end, its bytes are right.
-disturb() {
-  local name=$1 output=$2 n=0 ends=0 code job struck
-  while ((n < kills)); do
-    "$MPIEXEC" -n "$RANKS" "$ESPALIER" "${@:3}" -o "$output" >stdout 2>log &
-    job=$!
-    wait_point "$output.journal" $job
-    strike $job
-    code=0
-    wait $job 2>/dev/null || code=$?
-    codes[$code]=$((${codes[$code]-0} + 1))
-    if ((code == 0)); then
-      cmp "$output" "whole.$name.h5" && rm "$output" && ends=$((ends + 1)) && continue
-      return 1
-    fi
-    n=$((n + 1))
-    echo "$name $n: $struck, exit code $code, journal of $(size_of "$output.journal") bytes, $(grep -c resuming log) resumed"
-    [[ ! -e $output ]] || return 1
-  done >>kills.log
-  echo "$name: $n kills, $ends ends between" >>kills.log
+start() { # ARGUMENT...
+  "$MPIEXEC" -n "$RANKS" "$ESPALIER" "$@" -o out.h5 >stdout 2>log &
+  job=$!
+}
+end() { # sets code
+  code=0
+  wait $job 2>/dev/null || code=$?
+}
+note() { # WHERE
+  codes[$code]=$((${codes[$code]-0} + 1))
+  struck_times=$((struck_times + 1))
+  echo "$name $struck_times: $1, exit code $code, journals of $(size_of out.h5) bytes, $(grep -c resuming log) resumed" >>kills.log
 }
 
-# The report in a pruned file names the output, so all are made under one name.
-must "${collect[@]}" -o out.h5
-mv out.h5 whole.stats.h5
-check "collecting, killed $kills times: never half a file under the final name" disturb stats out.h5 "${collect[@]}"
-must "${collect[@]}" -o out.h5
-check "then the same bytes" cmp out.h5 whole.stats.h5
-check "and nothing left behind" test "$(ls out.h5*)" = out.h5
-must "${prune[@]}" -o out.h5
-mv out.h5 whole.pruned.h5
-rm out.h5.report.json
-check "pruning, killed $kills times: never half a file under the final name" disturb pruned out.h5 "${prune[@]}"
-must "${prune[@]}" -o out.h5
-check "then the same bytes" cmp out.h5 whole.pruned.h5
-check "and nothing left behind but the report" test "$(echo out.h5*)" = "out.h5 out.h5.report.json"
+is_whole() { for file in whole."$name".*h5; do cmp "$file" "out.${file#whole."$name".}" || return 1; done; }
+
+# disturb KILLS ARGUMENT...: kill the command again and again; whenever it gets to its end, its bytes are right.
+disturb() {
+  local n=0 struck
+  while ((n < $1 + ${MORE:-0})); do
+    start "${@:2}"
+    wait_point out.h5 $job
+    strike $job
+    end
+    if ((code == 0)); then
+      is_whole || return 1
+      rm out.h5* && ended=$((ended + 1))
+      continue
+    fi
+    n=$((n + 1))
+    note "$struck"
+    [[ ! -e out.h5 ]] || return 1
+  done
+}
+
+# kill_when NAME CONDITION...: one kill of the command as soon as a condition holds.
+kill_when() {
+  local ranks
+  start "${command[@]}"
+  until "${@:2}" || ! kill -0 $job 2>/dev/null; do sleep 0.01; done
+  ranks=$(list_ranks $job)
+  kill -KILL $ranks $job 2>/dev/null || true
+  end
+  note "$1"
+  ((code != 0))
+}
+
+# leave_alone NAME: the bytes of an undisturbed run, and how long it took. The report in a pruned file names the output, so all are
+# made under one name.
+leave_alone() {
+  local begin file
+  begin=$(now_ms)
+  name=$1 struck_times=0
+  must "${command[@]}" -o out.h5
+  whole_ms=$(($(now_ms) - begin))
+  rm -f out.h5.report.json
+  for file in out.*h5; do mv "$file" "whole.$name.${file#out.}"; done
+}
+
+# go_on LEFT: to the end.
+go_on() {
+  must "${command[@]}" -o out.h5
+  check "$name: then the same bytes" is_whole
+  check "$name: and nothing left behind" test "$(echo out.h5*)" = "$1"
+  rm -f out.h5*
+}
+undisturbed() {
+  leave_alone "$1"
+  check "$1, killed $2 times: never half a file under the final name" disturb "$2" "${command[@]}"
+}
+
+make_narrow "$gpt2" tiny.h5
+pruned=("out.h5 out.h5.report.json")
+
+command=(collect tiny.h5 -d "$tokens" --samples 6 --micro-batch 1 --pilot 64 --fisher-tokens 100 --halves --save-every 0)
+undisturbed collect 5
+go_on out.h5
+
+command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites "ffn,attention,width=0.25" --metric fisher --stability)
+undisturbed units 4
+repairs_readers() { grep -qa "repaired by $RANKS ranks: sequential attention.1" out.h5.journal 2>/dev/null; }
+check "units: killed while the width's readers are repaired" kill_when "SIGKILL in the repair" repairs_readers
+hold_report out.h5
+check "units: killed between the model and its report" kill_when "SIGKILL before the report" test -e out.h5
+check "units: the model is whole" is_whole
+let_go out.h5
+go_on "$pruned"
+
+command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites block=0.5 --criterion block)
+undisturbed layers 4
+go_on "$pruned"
+
+command=(prune tiny.h5 --stats whole.collect.h5 --structure unstructured --criterion wanda --repair none)
+undisturbed masks 3
+go_on "$pruned"
+
+command=(prune "$model" --criterion max-entropy --samples 128 --micro-batch 64 --no-stability --save-every 0)
+undisturbed rounds 3
+repairs() { grep -qa "repaired by $RANKS ranks" out.h5.journal 2>/dev/null; }
+check "rounds: killed when the scores have come to rest" kill_when "SIGKILL in the repair" repairs
+go_on "$pruned out.h5.stats.h5"
 cat kills.log
+echo "$ended ends between"
 finish

@@ -114,6 +114,19 @@ damage_h5() {
   cp good "$file"
 }
 
+# make_narrow GPT2 FILE: its units and hidden dimensions thinned out, so that runs are short, but as many stages as before.
+make_narrow() {
+  must prune "$1" -d "$1/calibration.h5" --samples 2 --micro-batch 1 --pilot 64 --fisher-tokens 0 --no-stability \
+    --criterion magnitude --repair none --sites ffn=0.8,attention=0.6,width=0.6 -o "$2"
+}
+
+# hold_report FILE: writing the report of FILE waits for a reader, so that a run can be killed between the two; let go of it.
+hold_report() {
+  mkfifo "$1.report.json.partial"
+  touch "$1.report.json.journal" # or the other would be removed as stale
+}
+let_go() { rm "$1".report.json.*; }
+
 skip() { echo "skipped $1"; }
 
 finish() {

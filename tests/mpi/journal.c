@@ -93,6 +93,18 @@ static void esp_journal_append_is_read_back_at_once(void **state) {
   esp_journal_close(&journal, ESP_OK);
 }
 
+static void esp_journal_sync_leaves_the_records(void **state) {
+  (void)state;
+  write_two("sync");
+  esp_journal *journal = reopen();
+  ASSERT_ALL(esp_journal_append(journal, "third", "12345", 5) == ESP_OK);
+  ASSERT_ALL(esp_journal_sync(journal) == ESP_OK);
+  esp_journal_close(&journal, ESP_INTERRUPTED);
+  journal = reopen();
+  ASSERT_ALL(esp_journal_count(journal) == 3 && esp_journal_find(journal, "third") == 5);
+  esp_journal_close(&journal, ESP_OK);
+}
+
 /* How many records a journal of these bytes has. */
 static int count_of(const char *bytes, int64_t count) {
   put(bytes, count);
@@ -221,6 +233,7 @@ static void esp_journal_check_interrupt_sees_a_signal_to_any_rank(void **state) 
 ESP_TEST_MAIN(cmocka_unit_test(esp_journal_open_without_a_file_has_no_records),
               cmocka_unit_test(esp_journal_append_is_read_back_by_every_rank_later),
               cmocka_unit_test(esp_journal_append_is_read_back_at_once),
+              cmocka_unit_test(esp_journal_sync_leaves_the_records),
               cmocka_unit_test(esp_journal_open_cuts_off_a_record_torn_at_any_byte),
               cmocka_unit_test(esp_journal_open_takes_no_record_with_a_changed_byte),
               cmocka_unit_test(esp_journal_append_follows_what_is_whole),

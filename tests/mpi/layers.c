@@ -1,6 +1,7 @@
 #include "espalier/surgery/repair.h"
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/hash.h"
 #include "mpi.h"
 #include "small.h"
 #include "transformer.h"
@@ -185,7 +186,7 @@ static void drop_layers_keeps_names_as_the_checkpoint_has_them(void **state) {
   }
 }
 
-static esp_status repair(bench *self, const char *name) {
+static esp_status repair(bench *self, const char *name, esp_journal *journal) {
   const esp_shard_options options = {.micro_batch = MICRO_BATCH, .seed = 1};
   const esp_repair *with = NULL;
   esp_shard shard;
@@ -196,6 +197,7 @@ static esp_status repair(bench *self, const char *name) {
                         .dense = self->dense,
                         .pruned = self->pruned,
                         .shard = &shard,
+                        .journal = journal,
                         .report = report};
   const esp_status status = with->apply_to_layers(&job, self->kept);
   ASSERT_ALL(strcmp(name, "sequential") != 0 ||
@@ -210,7 +212,7 @@ static double compare_repaired(const char *config, const char *name) {
   static const int64_t kept[3] = {0, 2, 3};
   bench self;
   open_bench(&self, config, kept, 3);
-  ASSERT_ALL(repair(&self, name) == ESP_OK);
+  ASSERT_ALL(repair(&self, name, NULL) == ESP_OK);
   load(&self);
   float *a = transformer_run(self.dense, &self.batch);
   float *b = transformer_run(self.pruned, &self.batch);
@@ -242,13 +244,67 @@ static void bias_repair_of_layers_changes_nothing(void **state) {
   ASSERT_ALL(compare_repaired(gpt2, "bias") == compare_repaired(gpt2, "none"));
 }
 
+/* Hash of all weights without layer 1, repaired. */
+static uint64_t hash_repaired(const char *config, esp_journal *journal) {
+  static const int64_t kept[3] = {0, 2, 3};
+  uint64_t hash = 0;
+  bench self;
+  open_bench(&self, config, kept, 3);
+  ASSERT_ALL(repair(&self, "sequential", journal) == ESP_OK);
+  load(&self);
+  for (int w = 0; w < self.pruned->n_weights; w++) {
+    const esp_weight *weight = &self.pruned->weights[w];
+    hash = esp_hash(hash, weight->value, (size_t)esp_weight_count(weight) * sizeof(float));
+  }
+  close_bench(&self);
+  return hash;
+}
+
+static esp_journal *open_journal(const char *name) {
+  esp_journal *journal = NULL;
+  json_t *description = json_object();
+  ASSERT_ALL(esp_journal_open(&test_comm, test_path(name), description, false, &journal) == ESP_OK);
+  json_decref(description);
+  return journal;
+}
+
+/* What a run has kept that was killed when n stages were repaired. */
+static esp_journal *make_killed(esp_journal *whole, int n) {
+  esp_journal *journal = open_journal("killed");
+  for (int i = 0; i < n; i++) {
+    const char *name = esp_journal_name(whole, i);
+    const int64_t bytes = esp_journal_find(whole, name);
+    char *data = ESP_NEW(char, bytes);
+    ASSERT_ALL(esp_journal_read(whole, name, data) == ESP_OK);
+    ASSERT_ALL(esp_journal_append(journal, name, data, bytes) == ESP_OK);
+    esp_free(&data);
+  }
+  return journal;
+}
+
+static void sequential_repair_of_layers_goes_on_after_any_stage(void **state) {
+  (void)state;
+  const char *const configs[] = {gpt2, bert};
+  for (unsigned i = 0; i < ESP_COUNT(configs); i++) {
+    esp_journal *whole = open_journal("whole");
+    const uint64_t want = hash_repaired(configs[i], whole);
+    ASSERT_ALL(esp_journal_count(whole) == 6);
+    for (int n = 3; n <= 6; n += 3) {
+      esp_journal *killed = make_killed(whole, n);
+      ASSERT_ALL(hash_repaired(configs[i], killed) == want && esp_journal_count(killed) == 6);
+      esp_journal_close(&killed, ESP_OK);
+    }
+    esp_journal_close(&whole, ESP_OK);
+  }
+}
+
 /* Nothing is missing where no layer went, so nothing changes. */
 static void sequential_repair_of_all_layers_changes_nothing(void **state) {
   (void)state;
   static const int64_t all[1] = {0};
   bench self;
   open_bench(&self, shallow, all, 1);
-  ASSERT_ALL(repair(&self, "sequential") == ESP_OK);
+  ASSERT_ALL(repair(&self, "sequential", NULL) == ESP_OK);
   load(&self);
   float *want = transformer_run(self.dense, &self.batch);
   float *found = transformer_run(self.pruned, &self.batch);
@@ -325,5 +381,6 @@ ESP_TEST_MAIN(cmocka_unit_test(drop_layers_passes_over_their_stages_in_every_fam
               cmocka_unit_test(drop_layers_keeps_names_as_the_checkpoint_has_them),
               cmocka_unit_test(sequential_repair_of_layers_brings_the_logits_nearer),
               cmocka_unit_test(bias_repair_of_layers_changes_nothing),
+              cmocka_unit_test(sequential_repair_of_layers_goes_on_after_any_stage),
               cmocka_unit_test(sequential_repair_of_all_layers_changes_nothing),
               cmocka_unit_test(collect_measures_the_cosine_around_every_layer))
