@@ -133,7 +133,7 @@ undisturbed collect 5
 go_on out.h5
 
 command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites "ffn,attention,width=0.25" --metric fisher --stability)
-undisturbed units 4
+undisturbed units 3
 repairs_readers() { grep -qa "repaired by $RANKS ranks: sequential attention.1" out.h5.journal 2>/dev/null; }
 check "units: killed while the width's readers are repaired" kill_when "SIGKILL in the repair" repairs_readers
 hold_report out.h5
