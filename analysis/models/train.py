@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one of the small models of tests/models and write its Hugging Face directory and token files.
 
-    fetch_data.sh DATA;  OMP_NUM_THREADS=1 train.py llama|gpt2|bert DATA OUTPUT_DIR [--steps N]
+    fetch_data.sh DATA;  OMP_NUM_THREADS=1 train.py llama|gpt2|bert DATA OUTPUT_DIR [--steps N] [--seed S]
 
 One thread, float32, 10 to 15 minutes each; stored as bfloat16. The language models learn English novels
 (public domain), the classifier learns the section of a Debian package from its one-line description.
@@ -163,13 +163,13 @@ def _groups(model):
     return [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def train(task, steps, peak):
+def train(task, steps, peak, seed):
     """AdamW, warm-up over a twentieth, then cosine down to a twentieth of the peak."""
     optimiser = torch.optim.AdamW(_groups(task.model), lr=peak, betas=(0.9, 0.95))
     warm = steps // 20
     rate = lambda s: min((s + 1) / warm, 0.525 + 0.475 * math.cos(math.pi * max(s - warm, 0) / (steps - warm)))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-    random, start = np.random.default_rng(1), time.time()
+    random, start = np.random.default_rng(seed), time.time()
     task.model.train()
     for step in range(1, steps + 1):
         loss = task.loss(task.batch(random))
@@ -208,13 +208,14 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=1, help="of the first weights and the order of the data")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(1)
+    torch.manual_seed(options.seed)
     make_task, steps, peak = MODELS[options.model]
     task = make_task(options)
     print(sum(p.numel() for p in task.model.parameters()), "parameters", flush=True)
-    train(task, options.steps or steps, peak)
+    train(task, options.steps or steps, peak, options.seed)
     write(task, options.output)
 
 

@@ -3,10 +3,11 @@
 
 usage: python3 bench/quality [--program build/release/espalier] [--jobs 2] [--seeds 1,2,3,4,5] [--models ...]
            [--criteria ...] [--sparsities ...] [--repairs ...] [--folder out/quality] [--json FILE]
-           [--figures docs/figures] [--docs docs/results.md] [--cached]
-A seed trains another perceptron; for a trained model (tests/models, or a folder like those) it draws another half of
-its calibration data. Every result is kept in the folder under its options, so that an interrupted run goes on where it
-stopped. Prints Markdown; --docs puts it between the two comment lines of that file. Needs h5py and matplotlib.
+           [--figures docs/figures] [--docs docs/results.md] [--cached] [--networks FOLDER]
+A seed trains another perceptron. A trained model (tests/models, or a folder like those) is FOLDER/NAME.SEED where that
+is there (analysis/models/train.py --seed SEED); else the same one, with another half of its calibration data. Every
+result is kept in the folder under its options, so that an interrupted run goes on where it stopped. Prints Markdown;
+--docs puts it between the two comment lines of that file. Needs h5py and matplotlib.
 """
 import argparse
 import json
@@ -30,6 +31,7 @@ def arguments():
     parser.add_argument('--sparsities', default=SPARSITIES)
     parser.add_argument('--repairs', default=REPAIRS)
     parser.add_argument('--default', default=DEFAULT, help='the criterion that is compared with ' + ', '.join(RIVALS))
+    parser.add_argument('--networks', help='folder of models trained with other seeds, NAME.SEED')
     parser.add_argument('--folder', default=ROOT / 'out/quality')
     parser.add_argument('--json', help='every cell')
     parser.add_argument('--figures', help='folder for the plots, one a model')

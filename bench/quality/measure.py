@@ -15,6 +15,12 @@ from plan import CRITERIA, DATA_FREE, ROOT, find_model, split
 FISHER = ['--fisher-tokens', 8192]
 
 
+def make_key(words):
+    """A checksum of options, the same in every checkout."""
+    text = ' '.join(map(str, words)).replace(f'{ROOT}/', '')
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 class Missing(Exception):
     """A cell that --cached finds no result of."""
 
@@ -50,7 +56,8 @@ class Bench:
     def __init__(self, args):
         self.args = args
         self.folder = pathlib.Path(args.folder)
-        self.models = {model.name: model for model in map(find_model, split(args.models))}
+        self.models = {(pathlib.Path(name).name, int(seed)): find_model(name, seed, args.networks)
+                       for name in split(args.models) for seed in split(args.seeds)}
         self.origin = None if args.cached else describe_origin(args.program)
         self.locks, self.guard = {}, threading.Lock()
         for name in ('models', 'results', 'scratch'):
@@ -80,16 +87,19 @@ class Bench:
             return model.dense
         return self.once(self.folder / 'models' / f'{model.name}.{seed}.h5', 'train', '--seed', seed, *model.collect)
 
+    def name(self, model, seed):
+        return f'{model.name}.{seed}.{make_key([model.dense, *model.collect])}'
+
     def stats(self, model, seed):
-        return self.once(self.folder / 'models' / f'{model.name}.{seed}.stats.h5', 'collect', self.dense(model, seed),
-                         '--seed', seed, *FISHER, *model.collect)
+        path = self.folder / 'models' / f'{self.name(model, seed)}.stats.h5'
+        return self.once(path, 'collect', self.dense(model, seed), '--seed', seed, *FISHER, *model.collect)
 
     def stats_without_data(self, model, seed):
-        path = self.folder / 'models' / f'{model.name}.{seed}.no-data.h5'
+        path = self.folder / 'models' / f'{self.name(model, seed)}.no-data.h5'
         with self.lock(path):
             if not path.exists():
-                self.run('prune', self.dense(model, seed), '--criterion', 'max-entropy', '--repair', 'none', '--seed', seed,
-                         '-o', path)
+                self.run('prune', self.dense(model, seed), '--criterion', 'max-entropy', '--repair', 'none', '--seed',
+                         seed, '-o', path)
         return pathlib.Path(f'{path}.stats.h5')
 
     def evaluate(self, model, paths, scratch):
@@ -98,9 +108,7 @@ class Bench:
 
     def cached(self, name, words, make):
         """The JSON result under a name that holds a checksum of the options it was made with."""
-        text = ' '.join(map(str, words)).replace(f'{ROOT}/', '')  # the same in every checkout
-        key = hashlib.sha256(text.encode()).hexdigest()[:8]
-        path = self.folder / 'results' / f'{name}.{key}.json'
+        path = self.folder / 'results' / f'{name}.{make_key(words)}.json'
         with self.lock(path):
             if not path.exists():
                 if self.args.cached:
@@ -112,7 +120,7 @@ class Bench:
 
     def measure_dense(self, model, seed):
         scratch = self.folder / 'scratch' / f'{model.name}.{seed}.json'
-        seed = 0 if model.dense else seed  # the same model whatever the calibration subset
+        seed = seed if model.is_trained_anew else 0
         return self.cached(f'{model.name}.{seed}.dense', model.eval,
                            lambda: self.evaluate(model, [self.dense(model, seed)], scratch)[0])
 
@@ -130,7 +138,7 @@ class Bench:
 
     def measure(self, cell):
         """The cell's row: eval's figures, the loss added to dense, and where it was measured."""
-        model = self.models[cell.model]
+        model = self.models[cell.model, cell.seed]
         reads_data = cell.criterion not in DATA_FREE or cell.repair == 'sequential'
         words = [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', cell.sparsity, '--repair',
                  cell.repair, '--no-stability', *(model.prune if reads_data else []), *model.sites]
@@ -139,9 +147,10 @@ class Bench:
         dense = self.measure_dense(model, cell.seed)
         figures = {key: row[key] for key in ('loss_nats', 'parameters', 'perplexity', 'accuracy', 'selection_checksum',
                                             'samples', 'calibration') if key in row}
-        return {**cell._asdict(), **figures, 'added_nats': row['loss_nats'] - dense['loss_nats'],
-                'parameters_dense': dense['parameters'], 'dense': dense.get('perplexity', dense.get('accuracy')),
-                'context': dense.get('context'), 'machine': row['machine'], 'program': row['program']}
+        return {**cell._asdict(), **figures, 'is_trained_anew': model.is_trained_anew,
+                'added_nats': row['loss_nats'] - dense['loss_nats'], 'parameters_dense': dense['parameters'],
+                'dense': dense.get('perplexity', dense.get('accuracy')), 'context': dense.get('context'),
+                'machine': row['machine'], 'program': row['program']}
 
     def measure_all(self, cells):
         """Rows of the cells that could be measured, and one line for each that couldn't."""

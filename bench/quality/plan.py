@@ -33,8 +33,9 @@ CRITERIA = {
 DATA_FREE = ('max-entropy', 'random+no-data')
 
 Cell = collections.namedtuple('Cell', 'model seed criterion sparsity repair')
-# The words that a command takes for this model, beside the file names.
-Model = collections.namedtuple('Model', 'name dense collect prune eval sites')
+# The words that a command takes for this model, beside the file names. is_trained_anew: for its seed; else a seed draws
+# other calibration data.
+Model = collections.namedtuple('Model', 'name dense is_trained_anew collect prune eval sites')
 
 
 def count_sequences(path):
@@ -43,14 +44,16 @@ def count_sequences(path):
         return len(file['tokens'])
 
 
-def find_model(name):
-    """One of tests/models, a folder like those, or the perceptron (`dense` None: trained first)."""
+def find_model(name, seed, networks=None):
+    """The perceptron (`dense` None: trained first), NETWORKS/NAME.SEED if there, or a folder like tests/models'."""
     if name == 'mlp':
-        return Model(name, None, *3 * [['--config', MLP]], [])
+        return Model(name, None, True, *3 * [['--config', MLP]], [])
     folder = pathlib.Path(name) if '/' in name else ROOT / 'tests/models' / name
+    name, trained = folder.name, pathlib.Path(networks or '/dev/null') / f'{folder.name}.{seed}'
+    folder = trained if trained.exists() else folder
     data = ['--data', folder / 'calibration.h5']
     half = count_sequences(folder / 'calibration.h5') // 2
-    return Model(folder.name, folder, [*data, '--samples', half, '--no-width'], data,
+    return Model(name, folder, folder == trained, [*data, '--samples', half, '--no-width'], data,
                  ['--data', folder / 'heldout.h5'], ['--sites', 'ffn,attention'])
 
 

@@ -5,10 +5,11 @@ import statistics
 BEGIN, END = '<!-- made by bench/quality: begin -->', '<!-- made by bench/quality: end -->'
 TEXT = """\
 `python3 bench/quality`: {models}; seeds {seeds}; one rank a run; machine: {machines}.
-The perceptron (`configs/fashion-mnist.yaml`) is trained anew for each seed. The trained models (`tests/models`) stay the
-same: a seed draws another half of their `calibration.h5` (`collect --seed`). The plus-minus is the standard deviation
-over the seeds. Measured on all test images, or all of `heldout.h5`. Sparsity is asked of every site: hidden layers; ffn
-and attention. Loss is cross-entropy a target in nats, *added* to that of the dense model."""
+The perceptron is that of `configs/fashion-mnist.yaml`, the others are those of `tests/models`. A seed is another network,
+trained anew, of {trained}; of others, another half of the same network's `calibration.h5` (`collect --seed`). The
+plus-minus is the standard deviation over the seeds. Measured on all test images, or all of `heldout.h5`. Sparsity is
+asked of every site: hidden layers; ffn and attention. Loss is cross-entropy a target in nats, *added* to that of the
+dense model."""
 
 
 def spread(values):
@@ -163,11 +164,11 @@ def detail_table(result, model):
 def describe_model(rows, model):
     rows = [row for row in rows if row['model'] == model]
     dense, row = {row['seed']: row['dense'] for row in rows}, rows[-1]
+    mean, deviation = spread(list(dense.values()))
     if row.get('context'):
-        text = f"Dense: perplexity {row['dense']:.2f} at T {row['context']}"
+        text = f'Dense: perplexity {mean:.2f}' + (f' ± {deviation:.2f}' if deviation else '') + f" at T {row['context']}"
     else:
-        mean, deviation = spread([100 * value for value in dense.values()])
-        text = f'Dense: accuracy {mean:.2f} %' + (f' ± {deviation:.2f}' if deviation else '')
+        text = f'Dense: accuracy {100 * mean:.2f} %' + (f' ± {100 * deviation:.2f}' if deviation else '')
     calibration = row['calibration']
     of_rows = f" ({calibration['rows']:,} rows)" if calibration['rows'] != calibration['samples'] else ''
     return (f"{text} on {row['samples']:,} samples; {row['parameters_dense']:,} parameters; calibrated on "
@@ -189,7 +190,8 @@ def make_section(rows, default, rivals, figures=()):
     def distinct(field):
         return ', '.join(str(value) for value in dict.fromkeys(row[field] for row in rows))
     results = {repair: Results(rows, repair) for repair in dict.fromkeys(row['repair'] for row in rows)}
-    text = TEXT.format(models=distinct('model'), seeds=distinct('seed'), machines=distinct('machine'))
+    trained = ', '.join(dict.fromkeys(row['model'] for row in rows if row['is_trained_anew'])) or 'none'
+    text = TEXT.format(models=distinct('model'), seeds=distinct('seed'), machines=distinct('machine'), trained=trained)
     if len(set(row['program'] for row in rows)) > 1:
         text += f"\nMeasured by more than one build of the program (SHA-256 {distinct('program')})."
     parts = [text, rank_section(results), rival_section(results, default, rivals), ratio_section(rows, default),

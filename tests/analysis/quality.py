@@ -27,7 +27,7 @@ ADDED = {
 rows = [{'model': model, 'sparsity': sparsity, 'criterion': criterion, 'seed': seed, 'repair': 'least-squares',
          'added_nats': added, 'parameters': 60, 'parameters_dense': 100, 'perplexity': 40.0, 'accuracy': 0.7,
          'context': 128 if model == 'lm' else None, 'dense': 30.0 if model == 'lm' else 0.9, 'machine': 'two cores',
-         'program': 'a', 'samples': 1000, 'calibration': {'samples': 10, 'rows': 1280}}
+         'program': 'a', 'is_trained_anew': model == 'net', 'samples': 1000, 'calibration': {'samples': 10, 'rows': 1280}}
         for (model, sparsity), by in ADDED.items() for criterion, values in by.items()
         for seed, added in enumerate(values, 1)]
 result = Results(rows, 'least-squares')
@@ -56,6 +56,7 @@ check('text: one seed is no spread', 'loses 1 of 6 comparisons, 0 of them by mor
       'spread' in first)
 check('text: every cell', '| `wanda` | 0.3000 ± 0.1414 (40.00) | 1.2000 ± 0.2828 (40.00) |' in section)
 check('text: machine and seeds', 'two cores' in section and 'seeds 1, 2;' in section)
+check('text: what a seed is', 'another network,\ntrained anew, of net; of others' in section)
 check('text: data', 'perplexity 30.00 at T 128 on 1,000 samples; 100 parameters; calibrated on 10 samples (1,280 rows).'
       in section)
 
