@@ -5,7 +5,7 @@ import statistics
 BEGIN, END = '<!-- made by bench/quality: begin -->', '<!-- made by bench/quality: end -->'
 TEXT = """\
 `python3 bench/quality`: {models}; seeds {seeds}; one rank a run; machine: {machines}.
-The perceptron is that of `configs/fashion-mnist.yaml`, the others are those of `tests/models`. A seed is another network,
+The perceptron is that of `configs/fashion-mnist.yaml`, others those of `tests/models`. A seed is another network,
 trained anew, of {trained}; of others, another half of the same network's `calibration.h5` (`collect --seed`). The
 plus-minus is the standard deviation over the seeds. Measured on all test images, or all of `heldout.h5`. Sparsity is
 asked of every site: hidden layers; ffn and attention. Loss is cross-entropy a target in nats, *added* to that of the
@@ -166,7 +166,8 @@ def describe_model(rows, model):
     dense, row = {row['seed']: row['dense'] for row in rows}, rows[-1]
     mean, deviation = spread(list(dense.values()))
     if row.get('context'):
-        text = f'Dense: perplexity {mean:.2f}' + (f' ± {deviation:.2f}' if deviation else '') + f" at T {row['context']}"
+        text = f'Dense: perplexity {mean:.2f}' + (f' ± {deviation:.2f}' if deviation else '')
+        text += f" at T {row['context']}"
     else:
         text = f'Dense: accuracy {100 * mean:.2f} %' + (f' ± {100 * deviation:.2f}' if deviation else '')
     calibration = row['calibration']
