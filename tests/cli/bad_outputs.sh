@@ -41,7 +41,7 @@ fi
 run_limited() {
   : >"$ERRORS"
   # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp timeout -k 5 60 "$MPIEXEC" -n "$RANKS" \
+  OMPI_MCA_btl=self,tcp MPIR_CVAR_NOLOCAL=1 UCX_TLS=tcp,self timeout -k 5 60 "$MPIEXEC" -n "$RANKS" \
     sh -c 'ulimit -f "$LIMIT"; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 runner=run_limited
