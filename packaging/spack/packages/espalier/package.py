@@ -2,6 +2,11 @@ import pathlib
 
 from spack.package import *
 
+try:
+    from spack_repo.builtin.build_systems.cmake import CMakePackage
+except ImportError:  # before Spack 1.0 it comes with spack.package
+    pass
+
 
 class Espalier(CMakePackage):
     """Prunes trained neural networks on a cluster: mutual information by MPI, repair by ScaLAPACK."""
