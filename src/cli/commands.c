@@ -69,22 +69,18 @@ static esp_status check_arguments(const command *self, int n) {
 }
 
 /* Twice over the command line: to know the configuration file, and to win over it. */
-static esp_status read_settings(const esp_comm *comm, const command *self, int argc, char **argv,
-                                esp_settings *settings, command_input *input) {
-  const char **positional = (const char **)(uintptr_t)input->arguments;
-  ESP_TRY(esp_options_read_arguments(&esp_settings_table, settings, self->bit, argc, argv,
-                                     positional, &input->n_arguments));
-  ESP_TRY(check_arguments(self, input->n_arguments));
+static esp_status read_settings(const esp_comm *comm, const command *self, esp_arguments *line,
+                                esp_settings *settings) {
+  ESP_TRY(esp_options_read_arguments(&esp_settings_table, settings, line));
+  ESP_TRY(check_arguments(self, line->n_positional));
   const char *config = settings->config;
-  if (!config && self->config_is_argument && input->n_arguments > 0) config = positional[0];
+  if (!config && self->config_is_argument && line->n_positional > 0) config = line->positional[0];
   if (!config) return ESP_OK;
   char *path = esp_strdup(config);
   esp_options_clear(&esp_settings_table, settings);
   esp_options_init(&esp_settings_table, settings);
   esp_status status = read_config(comm, path, settings);
-  if (status == ESP_OK)
-    status = esp_options_read_arguments(&esp_settings_table, settings, self->bit, argc, argv,
-                                        positional, &input->n_arguments);
+  if (status == ESP_OK) status = esp_options_read_arguments(&esp_settings_table, settings, line);
   esp_free(&path);
   return status;
 }
@@ -101,11 +97,11 @@ static esp_status write_json(const esp_comm *comm, const esp_settings *settings,
 
 static esp_status run_command(const esp_comm *comm, const command *self, int argc, char **argv) {
   esp_settings settings;
-  const char **positional = ESP_NEW(const char *, argc);
-  command_input input = {.comm = comm, .settings = &settings, .arguments = positional};
+  esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
   esp_options_init(&esp_settings_table, &settings);
-  esp_status status = esp_agree(comm, read_settings(comm, self, argc, argv, &settings, &input));
+  esp_status status = esp_agree(comm, read_settings(comm, self, &line, &settings));
+  const command_input input = {comm, &settings, line.positional, line.n_positional};
   if (comm->rank == 0) esp_log_set_level(settings.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
   if (status == ESP_OK && settings.json && strcmp(settings.json, "-") != 0)
     status = esp_file_check_writable(comm, settings.json, 0);
@@ -113,7 +109,7 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);
   esp_options_clear(&esp_settings_table, &settings);
-  esp_free(&positional);
+  esp_free(&line.positional);
   return status;
 }
 

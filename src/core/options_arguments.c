@@ -7,9 +7,7 @@
 typedef struct argument_reader {
   const esp_option_table *table;
   void *settings;
-  unsigned command;
-  int argc;
-  char **argv;
+  esp_arguments *line;
   int next; // argument to read
 } argument_reader;
 
@@ -33,7 +31,7 @@ static const char *split_argument(const char *argument, char label[ESP_OPTION_KE
 
 static esp_status check_command(const argument_reader *self, const esp_option *row,
                                 const char *label) {
-  if (row->commands & self->command) return ESP_OK;
+  if (row->commands & self->line->command) return ESP_OK;
   return esp_fail(ESP_USAGE, "this command does not take %s; --help lists what it takes", label);
 }
 
@@ -41,8 +39,8 @@ static esp_status store_value(argument_reader *self, const esp_option *row, cons
                               const char *value) {
   ESP_TRY(check_command(self, row, label));
   if (!value && row->kind == ESP_OPTION_FLAG) value = "true";
-  if (!value && self->next < self->argc && is_value(self->argv[self->next]))
-    value = self->argv[self->next++];
+  if (!value && self->next < self->line->argc && is_value(self->line->argv[self->next]))
+    value = self->line->argv[self->next++];
   if (!value) return esp_option_fail_value(row, label, "no value");
   return esp_option_store(row, self->settings, label, value);
 }
@@ -51,7 +49,7 @@ static esp_status store_negated(argument_reader *self, const char *label, const 
   const bool negated = strncmp(label, "--no-", 5) == 0 || strncmp(label, "--no_", 5) == 0;
   const esp_option *const row = negated ? esp_option_find(self->table, label + 5) : NULL;
   if (!row || row->kind != ESP_OPTION_FLAG)
-    return esp_option_fail_unknown(self->table, "option", label, self->command);
+    return esp_option_fail_unknown(self->table, "option", label, self->line->command);
   if (value)
     return esp_fail(ESP_USAGE, "%s takes no value, found '%.80s'; write --%s=%.80s", label, value,
                     esp_option_name(row), value);
@@ -70,7 +68,7 @@ static const esp_option *find_short(const argument_reader *self, char name) {
   for (int i = 0; i < self->table->count; i++) {
     const esp_option *const row = &self->table->rows[i];
     if (row->short_name != name) continue;
-    if (row->commands & self->command) return row;
+    if (row->commands & self->line->command) return row;
     found = row;
   }
   return found;
@@ -90,15 +88,14 @@ static esp_status read_short(argument_reader *self, const char *argument) {
 }
 
 esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
-                                      unsigned command, int argc, char **argv,
-                                      const char **positional, int *n_positional) {
-  argument_reader self = {table, settings, command, argc, argv, 0};
+                                      esp_arguments *arguments) {
+  argument_reader self = {table, settings, arguments, 0};
   bool ended = false;
-  *n_positional = 0;
-  while (self.next < argc) {
-    const char *const argument = argv[self.next++];
+  arguments->n_positional = 0;
+  while (self.next < arguments->argc) {
+    const char *const argument = arguments->argv[self.next++];
     if (ended || !is_option(argument))
-      positional[(*n_positional)++] = argument;
+      arguments->positional[arguments->n_positional++] = argument;
     else if (strcmp(argument, "--") == 0)
       ended = true;
     else

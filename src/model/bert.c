@@ -233,22 +233,24 @@ static void feed_forward_backward(const tf_input *input, int stage, const float 
   esp_free(&z);
 }
 
-static void produce_backward(const esp_model *model, int stage, const esp_batch *batch,
-                             const float *state, const float *dx, float *dstate,
-                             float *const *gradients) {
-  const tf_input input = {model, batch->count * batch->width, state, dstate, gradients};
-  memset(dstate, 0, (size_t)(input.rows * get_shape(model)->hidden) * sizeof *dstate);
-  if (stage % 2 == 0)
-    attention_backward(&input, stage, batch, dx);
-  else
-    feed_forward_backward(&input, stage, dx);
+static tf_input make_input(const esp_stage_backward *self, const float *x, float *dx) {
+  return (tf_input){self->model, self->batch->count * self->batch->width, x, dx, self->gradients};
 }
 
-static void finish_backward(const esp_model *model, int stage, const esp_batch *batch,
-                            const float *state, float *dstate, float *const *gradients) {
-  const bert_shape *shape = get_shape(model);
-  const tf_input input = {model, batch->count * batch->width, state, dstate, gradients};
-  tf_norm_backward(&input, shape->layers[stage / 2].norms[stage % 2], shape->epsilon, dstate);
+static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
+  const tf_input input = make_input(self, self->state, dstate);
+  memset(dstate, 0, (size_t)(input.rows * get_shape(self->model)->hidden) * sizeof *dstate);
+  if (self->stage % 2 == 0)
+    attention_backward(&input, self->stage, self->batch, dx);
+  else
+    feed_forward_backward(&input, self->stage, dx);
+}
+
+static void finish_backward(const esp_stage_backward *self, const float *given, float *dstate) {
+  const bert_shape *shape = get_shape(self->model);
+  const tf_input input = make_input(self, given, dstate);
+  tf_norm_backward(&input, shape->layers[self->stage / 2].norms[self->stage % 2], shape->epsilon,
+                   dstate);
 }
 
 static void add_embedding_gradients(const esp_model *model, const esp_batch *batch,

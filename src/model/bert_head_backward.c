@@ -27,8 +27,8 @@ static void pooled_backward(const tf_input *input, const float *dlogits) {
   ESP_ASSERT(esp_activation_find("tanh", &tanh) == ESP_OK);
   esp_linear_forward(input->model, &shape->pooler, input->rows, input->x, u, false);
   tanh->apply(n, u, pooled);
-  esp_linear_backward(input->model, &shape->output, input->rows, pooled, dlogits, dpooled,
-                      input->gradients);
+  esp_linear_add_gradients(&shape->output, input->rows, pooled, dlogits, input->gradients);
+  esp_linear_compute_dx(input->model, &shape->output, input->rows, dlogits, dpooled, false);
   tanh->derive(n, u, dpooled, u);
   tf_linear_backward(input, &shape->pooler, u);
   esp_free(&dpooled);
@@ -60,11 +60,13 @@ void bert_masked_backward(const esp_model *model, const esp_batch *batch, const 
   float *normed = ESP_NEW(float, n);
   shape->activation->apply(n, z, y);
   tf_apply_norm(model, shape->transform_norm, shape->epsilon, rows, y, normed);
-  esp_linear_backward(model, &shape->output, rows, normed, dlogits, d, gradients);
+  esp_linear_add_gradients(&shape->output, rows, normed, dlogits, gradients);
+  esp_linear_compute_dx(model, &shape->output, rows, dlogits, d, false);
   tf_norm_backward(&(tf_input){model, rows, y, d, gradients}, shape->transform_norm, shape->epsilon,
                    d);
   op_activate_backward(shape->activation, n, z, d, d);
-  esp_linear_backward(model, &shape->transform, rows, state, d, dstate, gradients);
+  esp_linear_add_gradients(&shape->transform, rows, state, d, gradients);
+  esp_linear_compute_dx(model, &shape->transform, rows, d, dstate, false);
   esp_free(&normed);
   esp_free(&d);
   esp_free(&y);

@@ -271,18 +271,17 @@ static void norm_backward(const tf_input *input, int stage, const float *state, 
                    input->dx);
 }
 
-static void produce_backward(const esp_model *model, int stage, const esp_batch *batch,
-                             const float *state, const float *dx, float *dstate,
-                             float *const *gradients) {
-  const int64_t rows = batch->count * batch->width, n = rows * get_shape(model)->hidden;
+static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
+  const esp_batch *batch = self->batch;
+  const int64_t rows = batch->count * batch->width, n = rows * get_shape(self->model)->hidden;
   float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
-  const tf_input input = {model, rows, normed, dnormed, gradients};
-  read(model, stage, batch, state, normed);
-  if (stage % 2 == 0)
-    attention_backward(&input, stage, batch, dx);
+  const tf_input input = {self->model, rows, normed, dnormed, self->gradients};
+  read(self->model, self->stage, batch, self->state, normed);
+  if (self->stage % 2 == 0)
+    attention_backward(&input, self->stage, batch, dx);
   else
-    feed_forward_backward(&input, stage, dx);
-  norm_backward(&input, stage, state, dstate);
+    feed_forward_backward(&input, self->stage, dx);
+  norm_backward(&input, self->stage, self->state, dstate);
   esp_free(&dnormed);
   esp_free(&normed);
 }

@@ -68,9 +68,3 @@ void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int
                                .c = dx,
                                .ldc = k});
 }
-
-void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
-                         const float *x, const float *dy, float *dx, float *const *gradients) {
-  esp_linear_add_gradients(linear, rows, x, dy, gradients);
-  if (dx) esp_linear_compute_dx(model, linear, rows, dy, dx, false);
-}

@@ -46,9 +46,7 @@ op_attention_job llama_make_attention(const llama_layer *layer, const esp_batch 
 /* The family's. */
 void llama_head_backward(const esp_model *model, const esp_batch *batch, const float *state,
                          const float *dlogits, float *dstate, float *const *gradients);
-void llama_produce_backward(const esp_model *model, int stage, const esp_batch *batch,
-                            const float *state, const float *dx, float *dstate,
-                            float *const *gradients);
+void llama_produce_backward(const esp_stage_backward *self, const float *dx, float *dstate);
 void llama_embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
                           float *const *gradients);
 

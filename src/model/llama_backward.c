@@ -121,17 +121,15 @@ static void release_input(tf_input *input) {
   esp_release((void *)(uintptr_t)input->x);
 }
 
-void llama_produce_backward(const esp_model *model, int stage, const esp_batch *batch,
-                            const float *state, const float *dx, float *dstate,
-                            float *const *gradients) {
-  const llama_layer *layer = &get_shape(model)->layers[stage / 2];
-  tf_input input = read_input(model, stage, batch, state, dstate);
-  input.gradients = gradients;
-  if (stage % 2 == 0)
-    context_backward(&input, layer, batch, dx);
+void llama_produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
+  const llama_layer *layer = &get_shape(self->model)->layers[self->stage / 2];
+  tf_input input = read_input(self->model, self->stage, self->batch, self->state, dstate);
+  input.gradients = self->gradients;
+  if (self->stage % 2 == 0)
+    context_backward(&input, layer, self->batch, dx);
   else
     gate_backward(&input, layer, dx);
-  norm_backward(&input, llama_get_norm(model, stage), input.rows, state, dstate);
+  norm_backward(&input, llama_get_norm(self->model, self->stage), input.rows, self->state, dstate);
   release_input(&input);
 }
 

@@ -151,12 +151,9 @@ static void head_backward(const esp_model *model, const esp_batch *batch, const 
   memcpy(dstate, dlogits, (size_t)(batch->count * model->n_outputs) * sizeof *dstate);
 }
 
-static void produce_backward(const esp_model *model, int stage, const esp_batch *batch,
-                             const float *state, const float *dx, float *dstate,
-                             float *const *gradients) {
-  (void)gradients;
-  get_shape(model)->activation->derive(batch->count * model->stages[stage].units, state, dx,
-                                       dstate);
+static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
+  const int64_t n = self->batch->count * self->model->stages[self->stage].units;
+  get_shape(self->model)->activation->derive(n, self->state, dx, dstate);
 }
 
 static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
@@ -164,7 +161,7 @@ static void embed_backward(const esp_model *model, const esp_batch *batch, const
   float *input = ESP_NEW(float, batch->count * batch->width);
   const esp_linear first = first_linear(model);
   standardise(model, batch, input);
-  esp_linear_backward(model, &first, batch->count, input, dstate, NULL, gradients);
+  esp_linear_add_gradients(&first, batch->count, input, dstate, gradients);
   esp_free(&input);
 }
 

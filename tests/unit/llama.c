@@ -1,11 +1,8 @@
 #include "unit.h"
 
-#include "espalier/model/family.h"
-#include "espalier/model/forward.h"
+#include "transformer.h"
 
-#include <math.h>
 #include <omp.h>
-#include <string.h>
 
 static const char plain[] =
     "{\"model_type\": \"llama\", \"hidden_size\": 12, \"num_hidden_layers\": 2,"
@@ -30,48 +27,36 @@ static esp_model *make_model(const char *changes, const char *absent) {
   return model;
 }
 
-static const esp_weight *find_weight(const esp_model *model, const char *name) {
+static bool has_weight(const esp_model *model, const char *name) {
   for (int i = 0; i < model->n_weights; i++)
-    if (strcmp(model->weights[i].name, name) == 0) return &model->weights[i];
-  return NULL;
+    if (strcmp(model->weights[i].name, name) == 0) return true;
+  return false;
 }
 
-static void assert_shape(const esp_model *model, const char *name, int64_t rows, int64_t columns) {
-  const esp_weight *weight = find_weight(model, name);
-  assert_non_null(weight);
-  assert_int_equal(weight->shape[0], rows);
-  if (columns > 0) assert_int_equal(weight->shape[1], columns);
-  assert_int_equal(weight->rank, columns > 0 ? 2 : 1);
-}
-
-static void describe_gives_shapes_of_weights(void **state) {
+static void describe_gives_every_weight_its_place(void **state) {
   (void)state;
   esp_model *model = make_model("{}", NULL);
   assert_int_equal(model->n_weights, 1 + 2 * 9 + 2);
-  assert_shape(model, "model.embed_tokens.weight", 11, 12);
-  assert_shape(model, "model.layers.1.self_attn.q_proj.weight", 24, 12);
-  assert_shape(model, "model.layers.1.self_attn.k_proj.weight", 8, 12);
-  assert_shape(model, "model.layers.1.self_attn.o_proj.weight", 12, 24);
-  assert_shape(model, "model.layers.0.mlp.gate_proj.weight", 10, 12);
-  assert_shape(model, "model.layers.0.mlp.down_proj.weight", 12, 10);
-  assert_shape(model, "model.layers.0.post_attention_layernorm.weight", 12, 0);
-  assert_shape(model, "lm_head.weight", 11, 12);
-  assert_int_equal(model->task, ESP_TASK_LANGUAGE);
-  assert_int_equal(model->max_length, 64);
-  assert_int_equal(model->vocabulary, 11);
+  transformer_check_weight(model, "model.embed_tokens.weight", ESP_STAGE_EMBED, 11, 12);
+  transformer_check_weight(model, "model.layers.1.input_layernorm.weight", 2, 12, 0);
+  transformer_check_weight(model, "model.layers.1.self_attn.q_proj.weight", 2, 24, 12);
+  transformer_check_weight(model, "model.layers.1.self_attn.k_proj.weight", 2, 8, 12);
+  transformer_check_weight(model, "model.layers.1.self_attn.o_proj.weight", 2, 12, 24);
+  transformer_check_weight(model, "model.layers.0.mlp.gate_proj.weight", 1, 10, 12);
+  transformer_check_weight(model, "model.layers.1.mlp.down_proj.weight", 3, 12, 10);
+  transformer_check_weight(model, "model.layers.0.post_attention_layernorm.weight", 1, 12, 0);
+  transformer_check_weight(model, "model.norm.weight", 4, 12, 0);
+  transformer_check_weight(model, "lm_head.weight", 4, 11, 12);
   esp_model_free(&model);
 }
 
-static void describe_gives_each_weight_its_stage(void **state) {
+static void describe_gives_the_sizes_of_a_language_model(void **state) {
   (void)state;
   esp_model *model = make_model("{}", NULL);
-  assert_int_equal(find_weight(model, "model.embed_tokens.weight")->stage, ESP_STAGE_EMBED);
-  assert_int_equal(find_weight(model, "model.layers.1.input_layernorm.weight")->stage, 2);
-  assert_int_equal(find_weight(model, "model.layers.1.self_attn.o_proj.weight")->stage, 2);
-  assert_int_equal(find_weight(model, "model.layers.1.mlp.up_proj.weight")->stage, 3);
-  assert_int_equal(find_weight(model, "model.norm.weight")->stage, 4);
-  assert_int_equal(find_weight(model, "lm_head.weight")->stage, 4);
   assert_int_equal(model->n_stages, 4);
+  assert_int_equal(model->task, ESP_TASK_LANGUAGE);
+  assert_int_equal(model->max_length, 64);
+  assert_int_equal(model->vocabulary, 11);
   esp_model_free(&model);
 }
 
@@ -110,7 +95,7 @@ static void describe_gives_gate_and_up_to_neurons(void **state) {
   assert_int_equal(stage->n_producers, 4);
   assert_true(stage->is_residual);
   assert_int_equal(stage->consumer.inputs, 10);
-  assert_non_null(find_weight(model, "model.layers.1.mlp.down_proj.bias"));
+  assert_true(has_weight(model, "model.layers.1.mlp.down_proj.bias"));
   esp_model_free(&model);
 }
 
@@ -118,7 +103,7 @@ static void tied_head_has_no_weight_of_its_own(void **state) {
   (void)state;
   esp_model *model = make_model("{\"tie_word_embeddings\": true}", NULL);
   assert_true(model->is_head_tied);
-  assert_null(find_weight(model, "lm_head.weight"));
+  assert_false(has_weight(model, "lm_head.weight"));
   assert_true(model->family->ignores(model, "lm_head.weight"));
   esp_model_free(&model);
 }
@@ -149,10 +134,9 @@ static void types_have_their_own_biases_and_norms(void **state) {
   };
   for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
     esp_model *model = make_model(cases[i].changes, NULL);
-    assert_int_equal(find_weight(model, key_bias) != NULL, cases[i].key);
-    assert_int_equal(find_weight(model, output_bias) != NULL, cases[i].output);
-    assert_int_equal(find_weight(model, "model.layers.0.self_attn.q_norm.weight") != NULL,
-                     cases[i].norms);
+    assert_int_equal(has_weight(model, key_bias), cases[i].key);
+    assert_int_equal(has_weight(model, output_bias), cases[i].output);
+    assert_int_equal(has_weight(model, "model.layers.0.self_attn.q_norm.weight"), cases[i].norms);
     esp_model_free(&model);
   }
 }
@@ -196,13 +180,8 @@ static void describe_refuses_what_it_does_not_do(void **state) {
       {"{\"num_hidden_layers\": 1000000}", "'num_hidden_layers'"},
       {"{\"tie_word_embeddings\": 1}", "'tie_word_embeddings'"},
   };
-  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
-    esp_model *model = NULL;
-    json_t *config = make_config(cases[i][0], NULL);
-    assert_failure(esp_model_new(config, &model), ESP_FORMAT, cases[i][1]);
-    assert_null(model);
-    json_decref(config);
-  }
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++)
+    transformer_check_refused(make_config(cases[i][0], NULL), ESP_FORMAT, cases[i][1]);
 }
 
 static void a_window_that_holds_every_sequence_is_none(void **state) {
@@ -252,7 +231,7 @@ static void resize_of_merged_groups_takes_their_keys_along(void **state) {
   esp_model *smaller = resized(model, units);
   assert_int_equal(get_size(smaller, "num_attention_heads"), 3);
   assert_int_equal(get_size(smaller, "num_key_value_heads"), 1);
-  assert_shape(smaller, "model.layers.0.self_attn.k_proj.weight", 4, 12);
+  transformer_check_weight(smaller, "model.layers.0.self_attn.k_proj.weight", 0, 4, 12);
   esp_model_free(&smaller);
   esp_model_free(&model);
 }
@@ -261,9 +240,10 @@ static void resize_takes_the_width_last(void **state) {
   (void)state;
   const int64_t units[5] = {6, 10, 6, 10, 9};
   esp_model *model = make_model("{}", "head_dim"), *smaller = resized(model, units);
-  assert_shape(smaller, "model.embed_tokens.weight", 11, 9);
-  assert_shape(smaller, "model.layers.1.self_attn.q_proj.weight", 12, 9); // heads stay 2 wide
-  assert_shape(smaller, "model.norm.weight", 9, 0);
+  transformer_check_weight(smaller, "model.embed_tokens.weight", ESP_STAGE_EMBED, 11, 9);
+  // heads stay 2 wide
+  transformer_check_weight(smaller, "model.layers.1.self_attn.q_proj.weight", 2, 12, 9);
+  transformer_check_weight(smaller, "model.norm.weight", 4, 9, 0);
   esp_model_free(&smaller);
   esp_model_free(&model);
 }
@@ -290,9 +270,9 @@ static void resize_writes_what_layers_differ_in(void **state) {
   (void)state;
   const int64_t units[5] = {6, 9, 2, 5}, again[5] = {2, 5, 2, 5};
   esp_model *model = make_model("{}", NULL), *smaller = resized(model, units);
-  assert_shape(smaller, "model.layers.0.self_attn.q_proj.weight", 24, 12);
-  assert_shape(smaller, "model.layers.1.self_attn.q_proj.weight", 8, 12);
-  assert_shape(smaller, "model.layers.1.mlp.up_proj.weight", 5, 12);
+  transformer_check_weight(smaller, "model.layers.0.self_attn.q_proj.weight", 0, 24, 12);
+  transformer_check_weight(smaller, "model.layers.1.self_attn.q_proj.weight", 2, 8, 12);
+  transformer_check_weight(smaller, "model.layers.1.mlp.up_proj.weight", 3, 5, 12);
   assert_int_equal(smaller->stages[2].per_group, 1);
   const json_t *layers = json_object_get(smaller->config, "per_layer_config");
   assert_int_equal(json_object_size(layers), 1);
@@ -306,32 +286,15 @@ static void resize_writes_what_layers_differ_in(void **state) {
 
 enum { COUNT = 2, LENGTH = 9 };
 
-/* Random weights, norms among them, of which each stage's first units only are kept by a smaller
- * model. */
-static void set_weights(esp_model *model) {
-  esp_model_own_all(model);
-  for (int w = 0; w < model->n_weights; w++)
-    for (int64_t i = 0; i < esp_weight_count(&model->weights[w]); i++)
-      model->weights[w].value[i] = (float)(0.5 * esp_rng_normal(3, (uint64_t)w, (uint64_t)i));
-}
-
 static float *run(const esp_model *model, const int32_t *lengths) {
   int32_t tokens[COUNT * LENGTH];
   for (int i = 0; i < COUNT * LENGTH; i++)
     tokens[i] = (int32_t)(esp_rng_uniform(4, 0, (uint64_t)i) * 11);
-  esp_pass pass;
-  esp_pass_init(&pass, model, COUNT * LENGTH);
-  esp_forward(model,
-              &(esp_batch){.kind = ESP_DATA_TOKENS,
-                           .count = COUNT,
-                           .width = LENGTH,
-                           .tokens = tokens,
-                           .lengths = lengths},
-              &pass);
-  float *logits = pass.logits;
-  pass.logits = NULL;
-  esp_pass_clear(&pass);
-  return logits;
+  return transformer_run(model, &(esp_batch){.kind = ESP_DATA_TOKENS,
+                                             .count = COUNT,
+                                             .width = LENGTH,
+                                             .tokens = tokens,
+                                             .lengths = lengths});
 }
 
 /* Column j of a weight with `columns` becomes 0. */
@@ -351,10 +314,10 @@ static void copy_corner(const esp_weight *from, esp_weight *to) {
 static void forward_of_fewer_groups_and_neurons_is_that_of_silent_ones(void **state) {
   (void)state;
   const int64_t units[5] = {1, 6, 1, 6}; // the first KV head's group of 3; the first 6 neurons
-  esp_model *model = make_model("{\"mlp_bias\": true, \"attention_bias\": true}", NULL);
+  esp_model *model =
+      transformer_new(make_config("{\"mlp_bias\": true, \"attention_bias\": true}", NULL));
   for (int i = 0; i < 4; i++) esp_stage_merge_groups(&model->stages[i]);
   esp_model *smaller = resized(model, units);
-  set_weights(model);
   esp_model_own_all(smaller);
   for (int w = 0; w < model->n_weights; w++) copy_corner(&model->weights[w], &smaller->weights[w]);
   for (int s = 0; s < 4; s++)
@@ -370,8 +333,7 @@ static void forward_of_fewer_groups_and_neurons_is_that_of_silent_ones(void **st
 
 static void forward_does_not_depend_on_threads(void **state) {
   (void)state;
-  esp_model *model = make_model("{\"model_type\": \"qwen3\"}", NULL);
-  set_weights(model);
+  esp_model *model = transformer_new(make_config("{\"model_type\": \"qwen3\"}", NULL));
   omp_set_num_threads(1);
   float *one = run(model, NULL);
   omp_set_num_threads(2);
@@ -385,8 +347,7 @@ static void forward_does_not_depend_on_threads(void **state) {
 static void forward_of_a_prefix_does_not_see_what_follows(void **state) {
   (void)state;
   const int32_t lengths[COUNT] = {4, LENGTH};
-  esp_model *model = make_model("{}", NULL);
-  set_weights(model);
+  esp_model *model = transformer_new(make_config("{}", NULL));
   float *whole = run(model, NULL), *padded = run(model, lengths);
   for (int i = 0; i < 4 * 11; i++) assert_float_equal(padded[i], whole[i], 1e-5f);
   esp_free(&padded);
@@ -394,8 +355,8 @@ static void forward_of_a_prefix_does_not_see_what_follows(void **state) {
   esp_model_free(&model);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(describe_gives_shapes_of_weights),
-              cmocka_unit_test(describe_gives_each_weight_its_stage),
+ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
+              cmocka_unit_test(describe_gives_the_sizes_of_a_language_model),
               cmocka_unit_test(describe_groups_heads_that_share_keys),
               cmocka_unit_test(describe_without_groups_makes_keys_producers),
               cmocka_unit_test(describe_gives_gate_and_up_to_neurons),

@@ -39,7 +39,7 @@ static const esp_option rows[] = {
 static const esp_option_table table = {rows, (int)ESP_COUNT(rows)};
 
 static const char *positional[MOST];
-static int n_positional;
+static esp_arguments arguments = {.positional = positional};
 
 static int set_up(void **state) {
   settings *s = ESP_NEW(settings, 1);
@@ -62,8 +62,8 @@ static esp_status read_line(settings *s, unsigned command, const char *line) {
   int argc = 0;
   for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
     argv[argc++] = word;
-  const esp_status status =
-      esp_options_read_arguments(&table, s, command, argc, argv, positional, &n_positional);
+  arguments = (esp_arguments){command, argc, argv, 0, positional};
+  const esp_status status = esp_options_read_arguments(&table, s, &arguments);
   esp_free(&copy);
   return status;
 }
@@ -142,7 +142,7 @@ static void read_arguments_takes_every_spelling(void **state) {
   assert_true(s->bins == 8 && s->sparsity == 0.25 && s->force && s->seed == 7 && !s->repair);
   assert_string_equal(s->output, "out.h5");
   assert_string_equal(s->criterion, "random");
-  assert_int_equal(n_positional, 0);
+  assert_int_equal(arguments.n_positional, 0);
   assert_int_equal(read_line(s, EVAL, "--context_file a -ob.h5 --force=no"), ESP_OK);
   assert_string_equal(s->context_file, "a");
   assert_string_equal(s->output, "b.h5");
@@ -152,10 +152,9 @@ static void read_arguments_takes_every_spelling(void **state) {
 static void read_arguments_keeps_positional_ones_in_order(void **state) {
   char *argv[] = {(char[]){"model"}, (char[]){"--seed"}, (char[]){"1"}, (char[]){"-"},
                   (char[]){"--"},    (char[]){"--bins"}, (char[]){"-o"}};
-  assert_int_equal(esp_options_read_arguments(&table, *state, PRUNE, (int)ESP_COUNT(argv), argv,
-                                              positional, &n_positional),
-                   ESP_OK);
-  assert_int_equal(n_positional, 4);
+  arguments = (esp_arguments){PRUNE, (int)ESP_COUNT(argv), argv, 0, positional};
+  assert_int_equal(esp_options_read_arguments(&table, *state, &arguments), ESP_OK);
+  assert_int_equal(arguments.n_positional, 4);
   assert_string_equal(positional[0], "model");
   assert_string_equal(positional[1], "-");
   assert_string_equal(positional[2], "--bins");
@@ -164,7 +163,7 @@ static void read_arguments_keeps_positional_ones_in_order(void **state) {
 
 static void read_arguments_takes_none(void **state) {
   assert_int_equal(read_line(*state, PRUNE, ""), ESP_OK);
-  assert_int_equal(n_positional, 0);
+  assert_int_equal(arguments.n_positional, 0);
 }
 
 /* The address sanitizer watches that the first text is freed. */

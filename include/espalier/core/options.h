@@ -64,11 +64,20 @@ esp_status esp_options_read_yaml(const esp_option_table *table, void *settings, 
 /* Find the value of --config (or NULL) among the arguments, without setting anything. Local. */
 const char *esp_options_find_config(int argc, char **argv);
 
-/* Read command-line arguments argv[0..argc); positional ones are left, in order, in
- * positional (argc), *n_positional. An option whose row lacks the command's bit is USAGE. Local. */
+/* The command line of a command. */
+typedef struct esp_arguments {
+  unsigned command; // its bit
+  int argc;
+  char **argv;
+  int n_positional; // set by reading, as is:
+  const char *
+      *positional; // (argc), the caller's: those that are neither option nor value, in order
+} esp_arguments;
+
+/* Read the options of a command line. An option whose row lacks the command's bit is USAGE. Local.
+ */
 esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
-                                      unsigned command, int argc, char **argv,
-                                      const char **positional, int *n_positional);
+                                      esp_arguments *arguments);
 
 /* Print the help of all options of a command to stdout, by section. Local. */
 void esp_options_print_help(const esp_option_table *table, unsigned command);

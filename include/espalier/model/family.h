@@ -10,6 +10,16 @@ typedef struct esp_rename {
   const char *now, *then;
 } esp_rename;
 
+/* What the backward pass of a stage starts from. */
+typedef struct esp_stage_backward {
+  const esp_model *model;
+  int stage;
+  const esp_batch *batch;
+  const float *state;      // (rows, state_in): before the stage
+  const float *x;          // (rows, F): its activation
+  float *const *gradients; // (n_weights), added to; NULL: those of activations only
+} esp_stage_backward;
+
 /* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States,
  * activations and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
 struct esp_family {
@@ -44,12 +54,9 @@ struct esp_family {
    * as dlogits. NULL in a family that cannot be trained. */
   void (*head_backward)(const esp_model *model, const esp_batch *batch, const float *state,
                         const float *dlogits, float *dstate, float *const *gradients);
-  void (*produce_backward)(const esp_model *model, int stage, const esp_batch *batch,
-                           const float *state, const float *dx, float *dstate,
-                           float *const *gradients);
-  /* dstate in place; state is what finish was given. NULL with finish. */
-  void (*finish_backward)(const esp_model *model, int stage, const esp_batch *batch,
-                          const float *state, float *dstate, float *const *gradients);
+  void (*produce_backward)(const esp_stage_backward *self, const float *dx, float *dstate);
+  /* dstate in place; given is what finish was given (rows, state_out). NULL with finish. */
+  void (*finish_backward)(const esp_stage_backward *self, const float *given, float *dstate);
   void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
                          float *const *gradients);
   /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied

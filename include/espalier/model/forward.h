@@ -14,9 +14,6 @@ void esp_linear_add_gradients(const esp_linear *linear, int64_t rows, const floa
 /* dx (rows, inputs) = dy W, or dx += when add. */
 void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int64_t rows,
                            const float *dy, float *dx, bool add);
-/* Both; dx is skipped when NULL. */
-void esp_linear_backward(const esp_model *model, const esp_linear *linear, int64_t rows,
-                         const float *x, const float *dy, float *dx, float *const *gradients);
 
 /* MISMATCH unless the model can read the data: kind, width or context, token ids. Local. */
 esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data);
@@ -37,15 +34,7 @@ void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const fl
 void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state);
 
 /* Backward of the two: from the gradient of the state after a stage to that of its consumer's
- * result y (state_out), then to that of the state before it, in place. state is that before the
- * stage, x its activation. */
-typedef struct esp_stage_backward {
-  const esp_model *model;
-  int stage;
-  const esp_batch *batch;
-  const float *state, *x;
-  float *const *gradients; // NULL: of activations only
-} esp_stage_backward;
+ * result y (state_out), then to that of the state before it, in place. */
 void esp_stage_finish_backward(const esp_stage_backward *self, float *dstate);
 void esp_stage_consume_backward(const esp_stage_backward *self, float *dstate);
 
