@@ -64,14 +64,20 @@ def held_out_inputs(folder):
     return {"tokens": held["tokens"][:TRAINED_COUNT, :TRAINED_LENGTH]}
 
 
-def compute(model, inputs):
-    """Return {"logits": ...} or {"embeddings": ..., "pooled": ...}, zero after a sequence's length."""
+def make_arguments(inputs):
+    """The model's arguments, and which tokens (N, T) there are."""
     tokens = torch.from_numpy(inputs["tokens"].astype(np.int64))
     lengths = inputs.get("lengths", np.full(len(tokens), tokens.shape[1]))
     mask = torch.from_numpy(np.arange(tokens.shape[1]) < lengths[:, None])
     arguments = {"input_ids": tokens, "attention_mask": mask.to(torch.int64)}
     if "token_types" in inputs:
         arguments["token_type_ids"] = torch.from_numpy(inputs["token_types"].astype(np.int64))
+    return arguments, mask
+
+
+def compute(model, inputs):
+    """Return {"logits": ...} or {"embeddings": ..., "pooled": ...}, zero after a sequence's length."""
+    arguments, mask = make_arguments(inputs)
     with torch.no_grad():
         output = model(**arguments)
     if "logits" in output:

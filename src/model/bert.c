@@ -1,7 +1,6 @@
-/* BERT: r = norm(word + position + type), blocks r = norm(r + attention(r)); r = norm(r + W_2 f(W_1
- * r + b_1)
- * + b_2), and one of the heads of bert_head.c. The norms of a block follow its stages' consumers.
- */
+/* BERT: r = norm(word + position + type), blocks r = norm(r + attention(r));
+ * r = norm(r + W_2 f(W_1 r + b_1) + b_2), and one of the heads of bert_head.c. The norms of a block
+ * follow its stages' consumers. */
 #include "bert.h"
 
 #include "families.h"
@@ -224,13 +223,7 @@ static void attention_backward(const tf_input *input, int stage, const esp_batch
 
 static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
   const bert_shape *shape = get_shape(input->model);
-  const esp_linear *up = &shape->layers[stage / 2].up;
-  const int64_t n = input->rows * up->outputs;
-  float *z = ESP_NEW(float, n);
-  esp_linear_forward(input->model, up, input->rows, input->x, z, false);
-  op_activate_backward(shape->activation, n, z, dx, z);
-  tf_linear_backward(input, up, z);
-  esp_free(&z);
+  tf_activated_backward(input, &shape->layers[stage / 2].up, shape->activation, dx);
 }
 
 static tf_input make_input(const esp_stage_backward *self, const float *x, float *dx) {

@@ -254,13 +254,7 @@ static void attention_backward(const tf_input *input, int stage, const esp_batch
 
 static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
   const gpt2_shape *shape = get_shape(input->model);
-  const esp_linear *up = &shape->layers[stage / 2].up;
-  const int64_t n = input->rows * up->outputs;
-  float *z = ESP_NEW(float, n);
-  esp_linear_forward(input->model, up, input->rows, input->x, z, false);
-  op_activate_backward(shape->activation, n, z, dx, z);
-  tf_linear_backward(input, up, z);
-  esp_free(&z);
+  tf_activated_backward(input, &shape->layers[stage / 2].up, shape->activation, dx);
 }
 
 static void norm_backward(const tf_input *input, int stage, const float *state, float *dstate) {

@@ -2,6 +2,7 @@
 
 #include "ops.h"
 
+#include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
 #include "espalier/model/forward.h"
 
@@ -63,6 +64,16 @@ void tf_norm_backward(const tf_input *self, int norm, double epsilon, const floa
       .dweight = tf_get_gradient(self->gradients, norm),
       .dbias = tf_get_gradient(self->gradients, norm + 1),
   });
+}
+
+void tf_activated_backward(const tf_input *self, const esp_linear *up,
+                           const esp_activation *activation, const float *dx) {
+  const int64_t n = self->rows * up->outputs;
+  float *z = ESP_NEW(float, n);
+  esp_linear_forward(self->model, up, self->rows, self->x, z, false);
+  op_activate_backward(activation, n, z, dx, z);
+  tf_linear_backward(self, up, z);
+  esp_free(&z);
 }
 
 void tf_add_writer(esp_model *model, const esp_linear *linear) {

@@ -2,6 +2,8 @@
 #ifndef ESPALIER_SRC_MODEL_TRANSFORMER_H
 #define ESPALIER_SRC_MODEL_TRANSFORMER_H
 
+#include "activation.h"
+
 #include "espalier/model/family.h"
 
 /* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index
@@ -56,6 +58,9 @@ typedef struct tf_input {
 void tf_linear_backward(const tf_input *self, const esp_linear *linear, const float *dy);
 /* From the gradient of a LayerNorm's result to that of what it read, self->dx, which may be dy. */
 void tf_norm_backward(const tf_input *self, int norm, double epsilon, const float *dy);
+/* Of x = f(up(input)), computed again, from its gradient dx. */
+void tf_activated_backward(const tf_input *self, const esp_linear *up,
+                           const esp_activation *activation, const float *dx);
 /* That of a weight, or NULL. */
 static inline float *tf_get_gradient(float *const *gradients, int weight) {
   return gradients ? gradients[weight] : NULL;

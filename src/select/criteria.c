@@ -61,3 +61,11 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
   esp_rank_by_score(evidence->units, score, order);
   return ESP_OK;
 }
+
+esp_status criteria_rank_layers(const esp_evidence *evidence, const double *values,
+                                const char *what, int64_t *order, double *score) {
+  for (int64_t l = 0; l < evidence->units; l++) score[l] = -values[l];
+  ESP_TRY(esp_check_doubles(evidence->site, what, score, evidence->units));
+  esp_rank_by_score(evidence->units, score, order);
+  return ESP_OK;
+}

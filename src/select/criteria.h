@@ -15,6 +15,10 @@ extern const esp_criterion esp_criterion_set_mi;
 extern const esp_criterion esp_criterion_set_mi_forward;
 extern const esp_criterion esp_criterion_layer_information, esp_criterion_layer_cosine;
 
+/* Of whole layers: order by -values (U), which `what` names. NUMERIC: not finite. */
+esp_status criteria_rank_layers(const esp_evidence *evidence, const double *values,
+                                const char *what, int64_t *order, double *score);
+
 /* set-mi's elimination, which other criteria run on statistics of their own. */
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);
 extern const esp_joint_rule esp_joint_backward;

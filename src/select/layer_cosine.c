@@ -1,13 +1,9 @@
 /* Men et al., "ShortGPT: layers in large language models are more redundant than you expect", 2024:
  * a layer's block influence 1 - E[cos(r_in, r_out)]; the least goes first. score = -E[cos]. */
-#include "check.h"
 #include "criteria.h"
 
 static esp_status rank(const esp_evidence *evidence, int64_t *order, double *score) {
-  for (int64_t l = 0; l < evidence->units; l++) score[l] = -evidence->layer_cosine[l];
-  ESP_TRY(esp_check_doubles(evidence->site, "cosine", score, evidence->units));
-  esp_rank_by_score(evidence->units, score, order);
-  return ESP_OK;
+  return criteria_rank_layers(evidence, evidence->layer_cosine, "cosine", order, score);
 }
 
 const esp_criterion esp_criterion_layer_cosine = {

@@ -7,12 +7,14 @@
 
 #include <math.h>
 
-struct pairwise {
+/* One reader's terms, or the sum of several readers'. */
+typedef struct pairwise {
+  const pairwise_form *form;
   int64_t units;
   double *relevance; // (U)
   double *overlap;   // (U, U)
   double *entropy;   // (U) mean over features; 0: dead
-};
+} pairwise;
 
 static double average(const float *values, int64_t count) {
   double sum = 0;
@@ -82,20 +84,22 @@ static esp_status check(const pairwise_form *form, const esp_evidence *evidence)
                               : ESP_OK;
 }
 
-static pairwise *allocate(int64_t units) {
+static pairwise *allocate(const pairwise_form *form, int64_t units) {
   pairwise *self = ESP_NEW(pairwise, 1);
-  *self = (pairwise){.units = units,
+  *self = (pairwise){.form = form,
+                     .units = units,
                      .relevance = ESP_NEW(double, units),
                      .overlap = ESP_NEW(double, units *units),
                      .entropy = ESP_NEW(double, units)};
   return self;
 }
 
-esp_status pairwise_new(const pairwise_form *form, const esp_evidence *evidence, pairwise **self) {
+static esp_status pairwise_new(const pairwise_form *form, const esp_evidence *evidence,
+                               pairwise **self) {
   const int64_t units = evidence->units;
   *self = NULL;
   ESP_TRY(check(form, evidence));
-  *self = allocate(units);
+  *self = allocate(form, units);
   const double footing = form->is_conditional ? compute_footing(evidence) : 1;
   for (int64_t i = 0; i < units; i++) {
     (*self)->relevance[i] = compute_relevance(evidence, i);
@@ -106,7 +110,7 @@ esp_status pairwise_new(const pairwise_form *form, const esp_evidence *evidence,
   return ESP_OK;
 }
 
-void pairwise_free(pairwise **self) {
+static void pairwise_free(pairwise **self) {
   if (!*self) return;
   esp_free(&(*self)->relevance);
   esp_free(&(*self)->overlap);
@@ -123,7 +127,7 @@ esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, j
   ESP_TRY(pairwise_new(form, reader, &own));
   const int64_t units = own->units;
   double total = 0;
-  if (!all) all = allocate(units);
+  if (!all) all = allocate(form, units);
   for (int64_t i = 0; i < units; i++) total += own->relevance[i];
   const double factor = total > 0 ? 1 / total : 0;
   add_scaled(units, factor, own->relevance, all->relevance);
@@ -136,7 +140,6 @@ esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, j
 
 /* A selection under way. J_i = relevance_i - penalty(overlaps with the chosen). */
 typedef struct greedy {
-  const pairwise_form *form;
   const pairwise *pairs;
   double *penalty; // (U): sum, or largest, of the overlaps with the chosen units
   bool *chosen;    // (U)
@@ -149,7 +152,7 @@ static bool is_left(const greedy *self, int64_t unit) {
 }
 
 static double compute_gain(const greedy *self, int64_t unit) {
-  const double share = self->form->is_worst ? 1 : (double)self->n_chosen;
+  const double share = self->pairs->form->is_worst ? 1 : (double)self->n_chosen;
   return self->pairs->relevance[unit] - (self->n_chosen > 0 ? self->penalty[unit] / share : 0);
 }
 
@@ -179,7 +182,7 @@ static void choose(greedy *self, int64_t unit) {
   const int64_t units = self->pairs->units;
   const double *overlap = self->pairs->overlap + unit * units;
   for (int64_t u = 0; u < units; u++)
-    if (!self->form->is_worst)
+    if (!self->pairs->form->is_worst)
       self->penalty[u] += overlap[u];
     else
       self->penalty[u] = self->n_chosen > 0 ? fmax(self->penalty[u], overlap[u]) : overlap[u];
@@ -197,10 +200,8 @@ static void append_dead(const greedy *self, double least, int64_t *order, double
   }
 }
 
-esp_status pairwise_select(const pairwise_form *form, const pairwise *self, int64_t *order,
-                           double *score) {
-  greedy state = {.form = form,
-                  .pairs = self,
+static void pairwise_select(const pairwise *self, int64_t *order, double *score) {
+  greedy state = {.pairs = self,
                   .penalty = ESP_NEW(double, self->units),
                   .chosen = ESP_NEW(bool, self->units),
                   .tie = find_tie(self)};
@@ -214,21 +215,20 @@ esp_status pairwise_select(const pairwise_form *form, const pairwise *self, int6
   append_dead(&state, least, order, score);
   esp_free(&state.penalty);
   esp_free(&state.chosen);
-  return ESP_OK;
 }
 
 esp_status pairwise_rank(const pairwise_form *form, const esp_evidence *evidence, int64_t *order,
                          double *score) {
   pairwise *pairs = NULL;
   ESP_TRY(pairwise_new(form, evidence, &pairs));
-  const esp_status status = pairwise_select(form, pairs, order, score);
+  pairwise_select(pairs, order, score);
   pairwise_free(&pairs);
-  return status;
+  return ESP_OK;
 }
 
-esp_status pairwise_rank_sum(const pairwise_form *form, joint_part **parts, int n, int64_t *order,
-                             double *score) {
-  return n == 0 ? ESP_OK : pairwise_select(form, (const pairwise *)parts[0], order, score);
+esp_status pairwise_rank_sum(joint_part **parts, int n, int64_t *order, double *score) {
+  if (n > 0) pairwise_select((const pairwise *)parts[0], order, score);
+  return ESP_OK;
 }
 
 void pairwise_free_sum(joint_part **sum) {

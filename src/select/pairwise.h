@@ -11,26 +11,27 @@ typedef struct pairwise_form {
   bool is_worst;       // the largest overlap with a chosen unit counts; else the mean
 } pairwise_form;
 
-/* One reader's, or the sum of several readers', relevance (U) and overlap (U, U). */
-typedef struct pairwise pairwise;
-
-/* Relevance, redundancy and conditional information as means over a unit's features and pairs of
- * features, so that heads and neurons are alike. NUMERIC: not finite. Local. */
-esp_status pairwise_new(const pairwise_form *form, const esp_evidence *evidence, pairwise **self);
-void pairwise_free(pairwise **self);
-/* Add a reader, all its terms divided by the sum of its relevances, to *sum, which may be NULL: a
- * joint rule's add. */
-esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, joint_part **sum);
-/* Greedy selection, O(U^2): order and score as esp_criterion.rank gives them; a score is the
- * least J so far, nats (of one reader), and may be negative. Local. */
-esp_status pairwise_select(const pairwise_form *form, const pairwise *self, int64_t *order,
-                           double *score);
-
-/* The same for a criterion's table row. */
+/* Greedy selection, O(U^2): order and score as esp_criterion.rank gives them; a score is the least
+ * J so far, nats (of one reader), and may be negative. Relevance, redundancy and conditional
+ * information are means over a unit's features and pairs of features, so that heads and neurons are
+ * alike. NUMERIC: not finite. Local. */
 esp_status pairwise_rank(const pairwise_form *form, const esp_evidence *evidence, int64_t *order,
                          double *score);
-esp_status pairwise_rank_sum(const pairwise_form *form, joint_part **parts, int n, int64_t *order,
-                             double *score);
+
+/* Of a joint rule. A reader is added with all its terms divided by the sum of its relevances. */
+esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, joint_part **sum);
+esp_status pairwise_rank_sum(joint_part **parts, int n, int64_t *order, double *score);
 void pairwise_free_sum(joint_part **sum);
+
+/* Define `rank` and `rule` of a criterion of the family, whose form is named. */
+#define PAIRWISE_DEFINE(form)                                                           \
+  static esp_status rank(const esp_evidence *evidence, int64_t *order, double *score) { \
+    return pairwise_rank(&(form), evidence, order, score);                              \
+  }                                                                                     \
+  static esp_status add_reader(const esp_evidence *reader, joint_part **sum) {          \
+    return pairwise_add(&(form), reader, sum);                                          \
+  }                                                                                     \
+  static const joint_rule rule = {                                                      \
+      .add = add_reader, .rank = pairwise_rank_sum, .free = pairwise_free_sum, .is_summed = true}
 
 #endif

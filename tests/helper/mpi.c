@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 esp_comm test_comm;
@@ -15,6 +16,20 @@ const char *test_path(const char *name) {
   static char path[128];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   return path;
+}
+
+void test_make_folder(const char *path) {
+  if (test_comm.rank == 0 && mkdir(path, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
+  MPI_Barrier(test_comm.mpi);
+}
+
+void test_write_file(const char *path, const void *bytes, size_t count) {
+  if (test_comm.rank == 0) {
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
+      MPI_Abort(MPI_COMM_WORLD, 3);
+  }
+  MPI_Barrier(test_comm.mpi);
 }
 
 static void make_folder(void) {

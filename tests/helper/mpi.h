@@ -21,6 +21,10 @@ static inline int test_all(int condition) {
 /* A scratch path of this test run, the same on all ranks, in a static buffer. Collective. */
 const char *test_path(const char *name);
 
+/* Make a folder, or write a file, from rank 0; failing ends the job. Collective. */
+void test_make_folder(const char *path);
+void test_write_file(const char *path, const void *bytes, size_t count);
+
 int test_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
 
 #define ESP_TEST_MAIN(...)                                \

@@ -1,83 +1,33 @@
-#include "espalier/collect/collect.h"
+#include "collect_bench.h"
 
 #include "espalier/io/file.h"
-#include "mpi.h"
-#include "small.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SAMPLES = 90, WIDTH = 6, UNITS = 7, MICRO_BATCH = 16, BINS = 4, OUTPUTS = 3 };
-static const int64_t sizes[] = {WIDTH, 5, UNITS, OUTPUTS};
-
-/* A network whose activations are all different, its data and their shards. */
-typedef struct bench {
-  const esp_comm *comm;
-  esp_model *model;
-  esp_dataset *data;
-  esp_shard shard;
-  int64_t micro_batch;
-} bench;
-
-static bench open_bench(const esp_comm *comm, int64_t micro_batch) {
-  bench self = {.comm = comm, .micro_batch = micro_batch};
-  self.model = small_model_new("tanh", sizes, 4, 3);
-  self.data = small_dataset_new(SAMPLES, WIDTH, 3);
-  const esp_shard_options options = {.micro_batch = micro_batch, .seed = 3};
-  esp_shard_init(&self.shard, comm, self.data, &options);
-  return self;
-}
-
-static void close_bench(bench *self) {
-  esp_shard_clear(&self->shard);
-  esp_dataset_close(&self->data);
-  esp_model_free(&self->model);
-}
-
-static esp_status collect(bench *self, int64_t pilot, bool covariance, const char *path) {
-  const esp_collect_options options = {
+static esp_collect_options options_of(int64_t pilot, bool covariance) {
+  return (esp_collect_options){
       .bins = BINS, .pilot = pilot, .covariance = covariance, .halves = true};
-  json_t *meta = json_pack("{s:I}", "micro_batch", (json_int_t)self->micro_batch);
-  return esp_collect(self->comm, self->model, &self->shard, &options, meta, path);
 }
 
-static const char *own_path(const char *name) {
-  static char path[2][160];
-  static int turn;
-  snprintf(path[turn ^= 1], sizeof path[0], "%s", test_path(name));
-  return path[turn];
-}
-
-/* True iff all ranks together write the bytes that rank 0 writes alone. */
-static bool is_same_as_alone(int64_t micro_batch, bool covariance) {
-  const char *path = own_path("dealt.h5"), *alone_path = own_path("alone.h5");
-  esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
-  bench dealt = open_bench(&test_comm, micro_batch), whole = open_bench(&alone, micro_batch);
-  bool same = collect(&dealt, 40, covariance, path) == ESP_OK;
-  if (test_comm.rank == 0) {
-    same = collect(&whole, 40, covariance, alone_path) == ESP_OK && same;
-    same = same && small_has_same_bytes(path, alone_path);
-  }
-  close_bench(&whole);
-  close_bench(&dealt);
-  esp_comm_clear(&alone);
-  return same;
+static void check_same_as_alone(int64_t micro_batch, bool covariance) {
+  const esp_collect_options options = options_of(40, covariance);
+  ASSERT_ALL(is_same_as_alone(micro_batch, &options));
 }
 
 static void collect_writes_the_same_bytes_at_any_rank_count(void **state) {
   (void)state;
-  ASSERT_ALL(is_same_as_alone(MICRO_BATCH, true));
-  ASSERT_ALL(is_same_as_alone(MICRO_BATCH, false));
-  ASSERT_ALL(is_same_as_alone(7, true));
+  check_same_as_alone(MICRO_BATCH, true);
+  check_same_as_alone(MICRO_BATCH, false);
+  check_same_as_alone(7, true);
 }
 
 static void collect_takes_fewer_micro_batches_than_ranks(void **state) {
   (void)state;
-  ASSERT_ALL(is_same_as_alone(SAMPLES, true));
-  ASSERT_ALL(is_same_as_alone(SAMPLES / 2, true));
+  check_same_as_alone(SAMPLES, true);
+  check_same_as_alone(SAMPLES / 2, true);
 }
 
 /* Statistics of one site and the naive activations behind them. */
@@ -95,7 +45,8 @@ static void load_evidence(evidence *self, int stage, bool covariance) {
   const char *path = own_path("evidence.h5");
   const unsigned what = ESP_LOAD_PLANES | (covariance && !is_logits ? ESP_LOAD_COVARIANCE : 0);
   self->features = is_logits ? OUTPUTS : self->bench.model->stages[stage].units;
-  ESP_ASSERT(collect(&self->bench, SAMPLES, covariance, path) == ESP_OK);
+  const esp_collect_options options = options_of(SAMPLES, covariance);
+  ESP_ASSERT(collect(&self->bench, &options, path) == ESP_OK);
   ESP_ASSERT(esp_stats_open(&test_comm, path, &self->stats) == ESP_OK);
   ESP_ASSERT(esp_stats_load_site(self->stats,
                                  is_logits ? "logits"
@@ -258,7 +209,8 @@ static void collect_leaves_bits_of_missing_samples_empty(void **state) {
 static bool fails_without_a_file(bench *self, const char *path, esp_status code, const char *part) {
   char partial[176];
   snprintf(partial, sizeof partial, "%s.partial", path);
-  const esp_status status = collect(self, 40, true, path);
+  const esp_collect_options options = options_of(40, true);
+  const esp_status status = collect(self, &options, path);
   MPI_Barrier(test_comm.mpi);
   const bool absent = access(path, F_OK) != 0 && access(partial, F_OK) != 0;
   MPI_Barrier(test_comm.mpi);

@@ -1,22 +1,13 @@
 #include "mpi.h"
+#include "scratch_folder.h"
 
 #include "espalier/io/dataset.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum { COUNT = 5, ROWS = 2, COLUMNS = 3, WIDTH = ROWS * COLUMNS };
-
-static char folder[128];
-
-static void make_folder(const char *name) {
-  snprintf(folder, sizeof folder, "%s", test_path(name));
-  if (test_comm.rank == 0 && mkdir(folder, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
-}
 
 static uint8_t pixel(int sample, int i) {
   return (uint8_t)(50 * sample + 7 * i);

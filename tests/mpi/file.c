@@ -6,20 +6,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum { LONG_BYTES = 200000 };
-
-static void put(const char *name, const char *bytes, size_t count) {
-  if (test_comm.rank == 0) {
-    FILE *file = fopen(name, "wb");
-    if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
-}
 
 static void put_gz(const char *name, const char *bytes, unsigned count) {
   if (test_comm.rank == 0) {
@@ -72,7 +62,7 @@ static void esp_file_read_gives_every_rank_the_bytes(void **state) {
   static char written[LONG_BYTES];
   fill_noise(written);
   set_path("long");
-  put(path, written, LONG_BYTES);
+  test_write_file(path, written, LONG_BYTES);
   check_read(written);
 }
 
@@ -90,7 +80,7 @@ static void esp_file_read_takes_an_empty_file(void **state) {
   char *data;
   int64_t bytes;
   set_path("empty");
-  put(path, "", 0);
+  test_write_file(path, "", 0);
   ASSERT_ALL(esp_file_read(&test_comm, path, &data, &bytes) == ESP_OK);
   ASSERT_ALL(bytes == 0 && data[0] == 0);
   esp_free(&data);
@@ -101,7 +91,7 @@ static void esp_file_read_fails_everywhere_when_rank_0_alone_has_a_bad_path(void
   char *data;
   int64_t bytes;
   set_path("good");
-  put(path, "x", 1);
+  test_write_file(path, "x", 1);
   const char *mine = test_comm.rank == 0 ? "/nowhere/at/all" : path;
   ASSERT_ALL(failed(esp_file_read(&test_comm, mine, &data, &bytes), ESP_IO, "/nowhere/at/all"));
   ASSERT_ALL(data == NULL && bytes == 0);
@@ -146,7 +136,7 @@ static void esp_file_read_refuses_gz_that_is_not_gzip(void **state) {
   char *data;
   int64_t bytes;
   set_path("plain.gz");
-  put(path, "plain text", 10);
+  test_write_file(path, "plain text", 10);
   ASSERT_ALL(failed(esp_file_read(&test_comm, path, &data, &bytes), ESP_IO, "not a gzip"));
 }
 
@@ -162,7 +152,7 @@ static void esp_file_write_text_writes_rank_0s_text_and_nothing_else(void **stat
 static void esp_file_write_text_replaces_a_file(void **state) {
   (void)state;
   set_path("text");
-  put(path, "a longer old text", 17);
+  test_write_file(path, "a longer old text", 17);
   ASSERT_ALL(esp_file_write_text(&test_comm, path, "new") == ESP_OK);
   ASSERT_ALL(holds(path, "new"));
 }
@@ -172,7 +162,7 @@ static void esp_file_write_text_keeps_the_old_file_when_it_fails(void **state) {
   static char text[LONG_BYTES + 1];
   memset(text, 'x', LONG_BYTES);
   set_path("text");
-  put(path, "old", 3);
+  test_write_file(path, "old", 3);
   if (test_comm.rank == 0) set_size_limit(LONG_BYTES / 2);
   const esp_status status = esp_file_write_text(&test_comm, path, text);
   set_size_limit(RLIM_INFINITY);
@@ -209,7 +199,7 @@ static void esp_file_write_text_writes_stdout_for_a_dash(void **state) {
 static void esp_file_check_writable_removes_a_stale_partial_and_leaves_no_file(void **state) {
   (void)state;
   set_path("out");
-  put(partial, "stale", 5);
+  test_write_file(partial, "stale", 5);
   ASSERT_ALL(esp_file_check_writable(&test_comm, path, 1000) == ESP_OK);
   ASSERT_ALL(!is_there(partial) && !is_there(path));
 }
@@ -217,7 +207,7 @@ static void esp_file_check_writable_removes_a_stale_partial_and_leaves_no_file(v
 static void esp_file_check_writable_keeps_the_file_in_its_place(void **state) {
   (void)state;
   set_path("out");
-  put(path, "old", 3);
+  test_write_file(path, "old", 3);
   ASSERT_ALL(esp_file_check_writable(&test_comm, path, 0) == ESP_OK);
   ASSERT_ALL(holds(path, "old"));
 }
@@ -247,7 +237,7 @@ static void esp_file_check_writable_fails_everywhere_for_one_rank_with_a_limit(v
 static void esp_file_commit_renames_the_partial_file(void **state) {
   (void)state;
   set_path("out");
-  put(partial, "done", 4);
+  test_write_file(partial, "done", 4);
   ASSERT_ALL(esp_file_commit(&test_comm, path) == ESP_OK);
   ASSERT_ALL(holds(path, "done") && !is_there(partial));
 }
@@ -262,8 +252,8 @@ static void esp_file_commit_fails_everywhere_without_a_partial_file(void **state
 static void esp_file_commit_removes_the_partial_file_when_it_fails(void **state) {
   (void)state;
   set_path("out");
-  put(partial, "done", 4);
-  if (test_comm.rank == 0 && mkdir(path, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
+  test_write_file(partial, "done", 4);
+  test_make_folder(path);
   ASSERT_ALL(failed(esp_file_commit(&test_comm, path), ESP_IO, "folder"));
   ASSERT_ALL(!is_there(partial));
   if (test_comm.rank == 0) rmdir(path);
@@ -272,7 +262,7 @@ static void esp_file_commit_removes_the_partial_file_when_it_fails(void **state)
 static void esp_file_abandon_removes_the_partial_file_and_bears_a_second_call(void **state) {
   (void)state;
   set_path("out");
-  put(partial, "half", 4);
+  test_write_file(partial, "half", 4);
   esp_file_abandon(&test_comm, path);
   esp_file_abandon(&test_comm, path);
   MPI_Barrier(test_comm.mpi);

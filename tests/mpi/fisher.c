@@ -1,83 +1,38 @@
 /* The Fisher information of each stage: its values by plain loops, and its bytes at any rank count.
  */
-#include "espalier/collect/collect.h"
+#include "collect_bench.h"
 
 #include "espalier/core/rng.h"
-#include "espalier/io/file.h"
-#include "mpi.h"
-#include "small.h"
 
 #include <math.h>
 #include <string.h>
 
-enum {
-  SAMPLES = 90,
-  WIDTH = 6,
-  UNITS = 7,
-  BINS = 4,
-  OUTPUTS = 3,
-  STREAM_LABELS = 0xf15,
-  SEED = 11
-};
-static const int64_t sizes[] = {WIDTH, 5, UNITS, OUTPUTS};
+enum { STREAM_LABELS = 0xf15, SEED = 11 };
 
-typedef struct bench {
-  const esp_comm *comm;
-  esp_model *model;
-  esp_dataset *data;
-  esp_shard shard;
-} bench;
-
-static bench open_bench(const esp_comm *comm, int64_t micro_batch) {
-  bench self = {.comm = comm, .model = small_model_new("tanh", sizes, 4, 3)};
-  self.data = small_dataset_new(SAMPLES, WIDTH, 3);
-  const esp_shard_options options = {.micro_batch = micro_batch, .seed = 3};
-  esp_shard_init(&self.shard, comm, self.data, &options);
-  return self;
+static esp_collect_options options_of(int64_t rows) {
+  return (esp_collect_options){.bins = BINS, .pilot = 40, .fisher_tokens = rows, .seed = SEED};
 }
 
-static void close_bench(bench *self) {
-  esp_shard_clear(&self->shard);
-  esp_dataset_close(&self->data);
-  esp_model_free(&self->model);
+static void check_same_as_alone(int64_t micro_batch, int64_t rows) {
+  const esp_collect_options options = options_of(rows);
+  ASSERT_ALL(is_same_as_alone(micro_batch, &options));
 }
 
-static esp_status collect(bench *self, int64_t rows, const char *path) {
-  const esp_collect_options options = {
-      .bins = BINS, .pilot = 40, .fisher_tokens = rows, .seed = SEED};
-  json_t *meta = json_pack("{s:I}", "micro_batch", (json_int_t)self->shard.micro_batch);
-  return esp_collect(self->comm, self->model, &self->shard, &options, meta, path);
-}
-
-/* True iff all ranks together write the bytes that rank 0 writes alone. */
-static bool is_same_as_alone(int64_t micro_batch, int64_t rows) {
-  char path[160], alone_path[160];
-  esp_comm alone;
-  snprintf(path, sizeof path, "%s", test_path("fisher.h5"));
-  snprintf(alone_path, sizeof alone_path, "%s", test_path("fisher_alone.h5"));
-  esp_comm_init(&alone, MPI_COMM_SELF);
-  bench dealt = open_bench(&test_comm, micro_batch), whole = open_bench(&alone, micro_batch);
-  bool same = collect(&dealt, rows, path) == ESP_OK;
-  if (test_comm.rank == 0) {
-    same = collect(&whole, rows, alone_path) == ESP_OK && same;
-    same = same && small_has_same_bytes(path, alone_path);
-  }
-  close_bench(&whole);
-  close_bench(&dealt);
-  esp_comm_clear(&alone);
-  return same;
+static esp_status collect_rows(bench *self, int64_t rows, const char *path) {
+  const esp_collect_options options = options_of(rows);
+  return collect(self, &options, path);
 }
 
 static void fisher_has_the_same_bytes_at_any_rank_count(void **state) {
   (void)state;
-  ASSERT_ALL(is_same_as_alone(16, SAMPLES));
-  ASSERT_ALL(is_same_as_alone(7, 40));
+  check_same_as_alone(16, SAMPLES);
+  check_same_as_alone(7, 40);
 }
 
 static void fisher_takes_fewer_micro_batches_than_ranks(void **state) {
   (void)state;
-  ASSERT_ALL(is_same_as_alone(16, 1));
-  ASSERT_ALL(is_same_as_alone(SAMPLES, SAMPLES));
+  check_same_as_alone(16, 1);
+  check_same_as_alone(SAMPLES, SAMPLES);
 }
 
 /* The gradient of log p(label) of the s-th calibration sample with respect to its logits. */
@@ -141,7 +96,7 @@ static void fisher_matches_plain_loops(void **state) {
   esp_stats *stats = NULL;
   bench self = open_bench(&test_comm, 16);
   const naive_fisher expected = compute_naively(&self);
-  ASSERT_ALL(collect(&self, SAMPLES, test_path("fisher.h5")) == ESP_OK);
+  ASSERT_ALL(collect_rows(&self, SAMPLES, test_path("fisher.h5")) == ESP_OK);
   ASSERT_ALL(esp_stats_open(&test_comm, test_path("fisher.h5"), &stats) == ESP_OK);
   ASSERT_ALL(esp_stats_load_matrix(stats, "hidden.1", ESP_STATS_FISHER, OUTPUTS, -1, last) ==
              ESP_OK);
@@ -160,7 +115,7 @@ static void fisher_counts_whole_micro_batches(void **state) {
   for (int i = 0; i < 3; i++) {
     esp_stats *stats = NULL;
     bench self = open_bench(&test_comm, 16);
-    ASSERT_ALL(collect(&self, asked[i], test_path("fisher.h5")) == ESP_OK);
+    ASSERT_ALL(collect_rows(&self, asked[i], test_path("fisher.h5")) == ESP_OK);
     ASSERT_ALL(esp_stats_open(&test_comm, test_path("fisher.h5"), &stats) == ESP_OK);
     ASSERT_ALL(json_integer_value(json_object_get(stats->meta, ESP_META_FISHER)) == used[i]);
     ASSERT_ALL(esp_h5_has(stats->file, "/hidden.0/fisher") == (used[i] > 0));
@@ -173,7 +128,7 @@ static void fisher_names_bad_weights_of_one_rank(void **state) {
   (void)state;
   bench self = open_bench(&test_comm, 16);
   if (test_comm.rank == test_comm.size - 1) self.model->weights[2].value[1] = NAN;
-  const esp_status status = collect(&self, SAMPLES, test_path("fisher_bad.h5"));
+  const esp_status status = collect_rows(&self, SAMPLES, test_path("fisher_bad.h5"));
   ASSERT_ALL(status == ESP_NUMERIC);
   close_bench(&self);
 }

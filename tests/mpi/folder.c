@@ -24,19 +24,13 @@ static bool is_there(const char *suffix) {
 static void make(const char *suffix) {
   char path[192];
   snprintf(path, sizeof path, "%s%s", base, suffix);
-  if (test_comm.rank == 0 && mkdir(path, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
+  test_make_folder(path);
 }
 
 static void put(const char *suffix, const char *bytes, size_t count) {
-  if (test_comm.rank == 0) {
-    char path[192];
-    snprintf(path, sizeof path, "%s%s", base, suffix);
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
+  char path[192];
+  snprintf(path, sizeof path, "%s%s", base, suffix);
+  test_write_file(path, bytes, count);
 }
 
 static bool failed(esp_status status, const char *part) {

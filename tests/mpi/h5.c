@@ -199,7 +199,7 @@ static void esp_h5_commit_replaces_a_file_only_at_the_end(void **state) {
   int64_t bytes;
   esp_h5 *file;
   set_path("replaced.h5");
-  put("old", 3);
+  test_write_file(path, "old", 3);
   ASSERT_ALL(esp_h5_create(&test_comm, path, &file) == ESP_OK);
   ASSERT_ALL(esp_h5_write_text(file, "x", "y") == ESP_OK);
   ASSERT_ALL(esp_file_read(&test_comm, path, &data, &bytes) == ESP_OK && bytes == 3);

@@ -5,7 +5,7 @@ static void esp_h5_commit_fails_everywhere_when_the_name_became_a_folder(void **
   esp_h5 *file;
   set_path("folder.h5");
   ASSERT_ALL(esp_h5_create(&test_comm, path, &file) == ESP_OK);
-  if (test_comm.rank == 0 && mkdir(path, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
+  test_make_folder(path);
   ASSERT_ALL(failed(esp_h5_commit(&file), ESP_IO, "folder") && file == NULL);
   if (test_comm.rank == 0) rmdir(path);
   MPI_Barrier(test_comm.mpi);
@@ -166,13 +166,13 @@ static void esp_h5_open_refuses_what_is_not_there_or_not_hdf5(void **state) {
   const char other[64] = "this is not an HDF5 file";
   set_path("absent.h5");
   check_open_failure(ESP_IO, "No such file");
-  put(other, sizeof other);
+  test_write_file(path, other, sizeof other);
   check_open_failure(ESP_FORMAT, "not an HDF5 file");
-  put("", 0);
+  test_write_file(path, "", 0);
   check_open_failure(ESP_FORMAT, "is empty");
-  put("\x89H", 2);
+  test_write_file(path, "\x89H", 2);
   check_open_failure(ESP_FORMAT, "not an HDF5 file");
-  put(damaged, sizeof damaged);
+  test_write_file(path, damaged, sizeof damaged);
   check_open_failure(ESP_FORMAT, "HDF5");
   strcpy(path, "/tmp");
   check_open_failure(ESP_IO, "folder");

@@ -15,15 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static inline void put(const char *bytes, size_t count) {
-  if (test_comm.rank == 0) {
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
-}
-
 static inline bool is_absent(void) {
   return access(path, F_OK) != 0 && access(partial, F_OK) != 0;
 }

@@ -62,12 +62,7 @@ static void copy_partial(const char *to) {
   int64_t bytes;
   ASSERT_ALL(esp_file_read(&test_comm, partial, &data, &bytes) == ESP_OK);
   set_path(to);
-  if (test_comm.rank == 0) {
-    FILE *file = fopen(partial, "wb");
-    if (!file || fwrite(data, 1, (size_t)bytes, file) != (size_t)bytes || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
+  test_write_file(partial, data, (size_t)bytes);
   esp_free(&data);
 }
 

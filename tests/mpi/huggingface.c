@@ -1,28 +1,15 @@
 #include "mpi.h"
+#include "scratch_folder.h"
 
 #include "espalier/io/tensors.h"
 
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[128];
-
-static void make_folder(const char *name) {
-  snprintf(folder, sizeof folder, "%s", test_path(name));
-  if (test_comm.rank == 0 && mkdir(folder, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
-}
-
 static void put(const char *name, const void *bytes, size_t count) {
-  if (test_comm.rank == 0) {
-    char path[192];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
+  char path[192];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  test_write_file(path, bytes, count);
 }
 
 static void put_text(const char *name, const char *text) {

@@ -24,12 +24,7 @@ static bool is_there(void) {
 }
 
 static void put(const char *bytes, int64_t count) {
-  if (test_comm.rank == 0) {
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, (size_t)count, file) != (size_t)count || fclose(file) != 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-  }
-  MPI_Barrier(test_comm.mpi);
+  test_write_file(path, bytes, (size_t)count);
 }
 
 static esp_status open_as(int bins, bool restart, esp_journal **journal) {

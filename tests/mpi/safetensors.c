@@ -1,4 +1,5 @@
 #include "mpi.h"
+#include "scratch_folder.h"
 
 #include "espalier/io/file.h"
 #include "espalier/io/safetensors_write.h"
@@ -7,15 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static char folder[128];
-
-static void make_folder(const char *name) {
-  snprintf(folder, sizeof folder, "%s", test_path(name));
-  if (test_comm.rank == 0 && mkdir(folder, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
-}
 
 /* More and fewer rows than ranks, an odd number of odd elements before wider ones, none, a scalar.
  */
@@ -202,8 +194,7 @@ static void esp_safetensors_commit_fails_when_a_name_is_taken(void **state) {
   make_folder("taken");
   char taken[192];
   snprintf(taken, sizeof taken, "%s/model-00003-of-00003.safetensors", folder);
-  if (test_comm.rank == 0 && mkdir(taken, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
+  test_make_folder(taken);
   ASSERT_ALL(write_all(&test_comm, 60) == ESP_IO);
   ASSERT_ALL(strstr(esp_failure_text(), "model-00003-of-00003") && count_files() == 1);
 }

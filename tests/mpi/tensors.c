@@ -101,12 +101,7 @@ static void esp_tensor_set_open_refuses_other_files(void **state) {
   (void)state;
   set_path("other");
   check_refused(ESP_IO, "No such file");
-  if (test_comm.rank == 0) {
-    FILE *file = fopen(path, "w");
-    fputs("some text", file);
-    fclose(file);
-  }
-  MPI_Barrier(test_comm.mpi);
+  test_write_file(path, "some text", 9);
   check_refused(ESP_FORMAT, "no checkpoint of a known format");
   strcpy(path, "/tmp");
   check_refused(ESP_FORMAT, "no checkpoint of a known format");

@@ -5,8 +5,6 @@
 
 #include <hdf5.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { N = 3, T = 4 };
 
@@ -251,8 +249,7 @@ static void esp_dataset_open_finds_the_file_of_a_split(void **state) {
   esp_dataset *data;
   char folder[128];
   snprintf(folder, sizeof folder, "%s", test_path("splits"));
-  if (test_comm.rank == 0 && mkdir(folder, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
+  test_make_folder(folder);
   content what = good();
   set_path("splits/calibration.h5");
   put(&what);

@@ -1,7 +1,5 @@
 /* The baselines' scores by hand, on a site with two units of two features and two outputs. */
-#include "unit.h"
-
-#include "espalier/select/criterion.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,21 +23,12 @@ static esp_evidence new_evidence(void) {
                         .ridge = 0.5};
 }
 
-static esp_status rank(const char *name, const esp_evidence *evidence, int64_t *order,
-                       double *score) {
-  const esp_criterion *criterion = NULL;
-  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
-  return criterion->rank(evidence, order, score);
-}
-
 static void check(const char *name, double first, double second) {
   const esp_evidence evidence = new_evidence();
-  int64_t order[2];
-  double score[2];
-  assert_int_equal(rank(name, &evidence, order, score), ESP_OK);
-  assert_true(fabs(score[0] - first) < 1e-12 && fabs(score[1] - second) < 1e-12);
-  assert_int_equal(order[0], second > first ? 1 : 0);
-  assert_int_equal(order[1], second > first ? 0 : 1);
+  const ranking found = must_rank(name, &evidence);
+  assert_true(fabs(found.score[0] - first) < 1e-12 && fabs(found.score[1] - second) < 1e-12);
+  assert_int_equal(found.order[0], second > first ? 1 : 0);
+  assert_int_equal(found.order[1], second > first ? 0 : 1);
 }
 
 /* (|1| + |-1|) / 2 * 1 + (|-2| + 0) / 2 * 2; (0 + 2) / 2 * 3 + (3 + 3) / 2 * 4. */
@@ -71,9 +60,8 @@ static void leverage_is_the_ridge_hat_of_the_second_moments(void **state) {
 }
 
 static void expect_numeric(const char *name, esp_evidence evidence) {
-  int64_t order[2];
-  double score[2];
-  assert_failure(rank(name, &evidence, order, score), ESP_NUMERIC, "'s'");
+  ranking result;
+  assert_failure(rank(name, &evidence, &result), ESP_NUMERIC, "'s'");
 }
 
 static void baselines_reject_nan(void **state) {

@@ -1,17 +1,9 @@
-#include "unit.h"
-
-#include "espalier/select/criterion.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <string.h>
 
 #define assert_near(value, want, tolerance) assert_true(fabs((value) - (want)) <= (tolerance))
-
-static const esp_criterion *find(const char *name) {
-  const esp_criterion *criterion = NULL;
-  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
-  return criterion;
-}
 
 static void criterion_find_gives_every_row_of_the_table(void **state) {
   (void)state;
@@ -179,7 +171,7 @@ typedef struct full_evidence {
 static const full_evidence good = {
     {.1f, .2f, .3f, .4f}, {1, 2, 3, 4}, {2, 1, 1, 2}, {1, 1}, {1, 2}, {3, 4}};
 
-static esp_status rank(const char *name, const full_evidence *full, double ridge) {
+static esp_status rank_full(const char *name, const full_evidence *full, double ridge) {
   const esp_evidence evidence = {.site = "ffn.7",
                                  .units = 2,
                                  .width = 1,
@@ -201,29 +193,29 @@ static void magnitude_rejects_nan(void **state) {
   (void)state;
   full_evidence bad = good;
   bad.consumer[1] = NAN;
-  assert_failure(rank("magnitude", &bad, 0), ESP_NUMERIC, "ffn.7");
+  assert_failure(rank_full("magnitude", &bad, 0), ESP_NUMERIC, "ffn.7");
   bad = good;
   bad.producer[0] = INFINITY;
-  assert_failure(rank("magnitude", &bad, 0), ESP_NUMERIC, "producer norm");
+  assert_failure(rank_full("magnitude", &bad, 0), ESP_NUMERIC, "producer norm");
 }
 
 static void magnitude_rejects_an_overflowing_product(void **state) {
   (void)state;
   full_evidence bad = good;
   bad.producer[0] = bad.consumer[0] = 1e200;
-  assert_failure(rank("magnitude", &bad, 0), ESP_NUMERIC, "product");
+  assert_failure(rank_full("magnitude", &bad, 0), ESP_NUMERIC, "product");
 }
 
 static void mi_rejects_nan(void **state) {
   (void)state;
   full_evidence bad = good;
   bad.information[3] = NAN;
-  assert_failure(rank("mi", &bad, 0), ESP_NUMERIC, "information");
+  assert_failure(rank_full("mi", &bad, 0), ESP_NUMERIC, "information");
 }
 
 static void assert_set_mi_rejects(const full_evidence *bad, double ridge, const char *part) {
-  assert_failure(rank("set-mi", bad, ridge), ESP_NUMERIC, part);
-  assert_failure(rank("set-mi-forward", bad, ridge), ESP_NUMERIC, part);
+  assert_failure(rank_full("set-mi", bad, ridge), ESP_NUMERIC, part);
+  assert_failure(rank_full("set-mi-forward", bad, ridge), ESP_NUMERIC, part);
 }
 
 static void set_mi_rejects_nan(void **state) {

@@ -1,24 +1,6 @@
-#include "espalier/select/joint.h"
-
 #include "set_mi_plain.h"
 
 enum { READERS = 2 };
-
-static const esp_criterion *find(const char *name) {
-  const esp_criterion *criterion = NULL;
-  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
-  return criterion;
-}
-
-static ranking rank_jointly(const char *name, const esp_evidence *readers, int n) {
-  ranking result = {{0}, {0}};
-  esp_joint *joint = NULL;
-  assert_int_equal(esp_joint_new(find(name), readers[0].units, n, &joint), ESP_OK);
-  for (int r = 0; r < n; r++) assert_int_equal(esp_joint_add(joint, &readers[r]), ESP_OK);
-  assert_int_equal(esp_joint_rank(joint, result.order, result.score), ESP_OK);
-  esp_joint_free(&joint);
-  return result;
-}
 
 /* tr(M G M^T), by which a reader's costs are divided. */
 static double compute_total(const esp_evidence *e) {

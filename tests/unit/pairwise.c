@@ -1,7 +1,5 @@
 /* mi-mrmr, mi-jmi, mi-cmim: worked examples, and a naive reference that computes every sum anew. */
-#include "unit.h"
-
-#include "espalier/select/joint.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -11,23 +9,6 @@ enum { MOST = 64, UPPER = 3, TARGETS = 2 };
 
 static const char *const names[] = {"mi-mrmr", "mi-jmi", "mi-cmim"};
 static const int64_t both_targets[TARGETS] = {0, 2};
-
-typedef struct ranking {
-  int64_t order[MOST];
-  double score[MOST];
-} ranking;
-
-static const esp_criterion *find(const char *name) {
-  const esp_criterion *criterion = NULL;
-  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
-  return criterion;
-}
-
-static ranking must_rank(const char *name, const esp_evidence *evidence) {
-  ranking result = {{0}, {0}};
-  assert_int_equal(find(name)->rank(evidence, result.order, result.score), ESP_OK);
-  return result;
-}
 
 static void assert_order(const ranking *found, const int64_t *want, int64_t n) {
   for (int64_t k = 0; k < n; k++) assert_int_equal(found->order[k], want[k]);
@@ -264,16 +245,6 @@ static void pairwise_puts_dead_units_last(void **state) {
     assert_order(&found, (const int64_t[]){1, 2, 0}, 3);
     assert_true(found.score[0] <= found.score[2]);
   }
-}
-
-static ranking rank_jointly(const char *name, const esp_evidence *readers, int n) {
-  ranking result = {{0}, {0}};
-  esp_joint *joint = NULL;
-  assert_int_equal(esp_joint_new(find(name), readers[0].units, n, &joint), ESP_OK);
-  for (int r = 0; r < n; r++) assert_int_equal(esp_joint_add(joint, &readers[r]), ESP_OK);
-  assert_int_equal(esp_joint_rank(joint, result.order, result.score), ESP_OK);
-  esp_joint_free(&joint);
-  return result;
 }
 
 static void pairwise_of_one_reader_is_its_order(void **state) {

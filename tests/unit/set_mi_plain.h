@@ -2,32 +2,11 @@
 #ifndef ESPALIER_TESTS_SET_MI_PLAIN_H
 #define ESPALIER_TESTS_SET_MI_PLAIN_H
 
-#include "unit.h"
-
-#include "espalier/select/criterion.h"
+#include "ranking.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-enum { MOST_UNITS = 256 };
-
-typedef struct ranking {
-  int64_t order[MOST_UNITS];
-  double score[MOST_UNITS];
-} ranking;
-
-static inline esp_status rank(const char *name, const esp_evidence *evidence, ranking *result) {
-  const esp_criterion *criterion = NULL;
-  assert_int_equal(esp_criterion_find(name, &criterion), ESP_OK);
-  return criterion->rank(evidence, result->order, result->score);
-}
-
-static inline ranking must_rank(const char *name, const esp_evidence *evidence) {
-  ranking result = {{0}, {0}};
-  assert_int_equal(rank(name, evidence, &result), ESP_OK);
-  return result;
-}
 
 static inline void assert_order(const int64_t *order, const int64_t *want, int64_t n) {
   for (int64_t k = 0; k < n; k++) assert_int_equal(order[k], want[k]);

@@ -17,18 +17,13 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "analysis/models"))
-from make_reference import load  # noqa: E402
+from make_reference import load, make_arguments  # noqa: E402
 
 VALUES = 8
 
 
 def run(model, data):
-    tokens = torch.from_numpy(data["tokens"].astype(np.int64))
-    lengths = data.get("lengths", np.full(len(tokens), tokens.shape[1]))
-    mask = torch.from_numpy(np.arange(tokens.shape[1]) < lengths[:, None])
-    arguments = {"input_ids": tokens, "attention_mask": mask.to(torch.int64)}
-    if "token_types" in data:
-        arguments["token_type_ids"] = torch.from_numpy(data["token_types"].astype(np.int64))
+    arguments, mask = make_arguments(data)
     output = model(**arguments)
     values = output.logits if "logits" in output else output.last_hidden_state
     d = torch.sin((torch.arange(values.numel()) % 1009).to(torch.float64)).to(torch.float32).reshape(values.shape)
