@@ -93,16 +93,15 @@ static void assert_attention(op_attention_job job) {
   sample_free(&self);
 }
 
-static void attention_gives_an_example_by_hand(void **state) {
-  (void)state;
-  const float q[2] = {0.0f, 1.0f}, k[2] = {5.0f, 5.0f}, v[2] = {1.0f, 3.0f};
-  float out[2];
+/* Two tokens, one head of size 1, values 1 and 3. */
+static void attend_two(const float q[2], const float k[2], bool is_causal, float out[2]) {
+  const float v[2] = {1.0f, 3.0f};
   op_attention(&(op_attention_job){.count = 1,
                                    .length = 2,
                                    .heads = 1,
                                    .kv_heads = 1,
                                    .head_size = 1,
-                                   .is_causal = true,
+                                   .is_causal = is_causal,
                                    .scale = 1.0f,
                                    .q = q,
                                    .k = k,
@@ -110,6 +109,13 @@ static void attention_gives_an_example_by_hand(void **state) {
                                    .q_stride = 1,
                                    .kv_stride = 1,
                                    .out = out});
+}
+
+static void attention_gives_an_example_by_hand(void **state) {
+  (void)state;
+  const float q[2] = {0.0f, 1.0f}, k[2] = {5.0f, 5.0f};
+  float out[2];
+  attend_two(q, k, true, out);
   assert_float_equal(out[0], 1.0f, 1e-7f); // sees itself alone
   assert_float_equal(out[1], 2.0f, 1e-6f); // equal scores: the mean
 }
@@ -178,20 +184,9 @@ static void attention_may_overwrite_its_queries(void **state) {
 
 static void attention_survives_large_scores(void **state) {
   (void)state;
-  const float q[2] = {1e4f, -1e4f}, k[2] = {1e4f, -1e4f}, v[2] = {1.0f, 3.0f};
+  const float q[2] = {1e4f, -1e4f}, k[2] = {1e4f, -1e4f};
   float out[2];
-  op_attention(&(op_attention_job){.count = 1,
-                                   .length = 2,
-                                   .heads = 1,
-                                   .kv_heads = 1,
-                                   .head_size = 1,
-                                   .scale = 1.0f,
-                                   .q = q,
-                                   .k = k,
-                                   .v = v,
-                                   .q_stride = 1,
-                                   .kv_stride = 1,
-                                   .out = out});
+  attend_two(q, k, false, out);
   assert_float_equal(out[0], 1.0f, 1e-6f);
   assert_float_equal(out[1], 3.0f, 1e-6f);
 }
