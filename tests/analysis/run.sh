@@ -16,7 +16,6 @@ for criterion in random set-mi; do
 done
 must eval "$model" ./*.h5 -d "$data" --repeats 1 --json eval.json
 for ranks in 1 2 3; do RANKS=$ranks must prune "$model" --stats "$stats" -o "ranks-$ranks.h5"; done
-llama=$root/tests/models/llama
 must prune "$llama" --data "$llama/calibration.h5" --samples 64 --pilot 64 --micro-batch 8 --sites ffn -o bf16.h5
 must collect "$llama" --data "$llama/calibration.h5" --samples 32 --micro-batch 4 --pilot 32 --fisher-tokens 512 -o llama.h5
 prune_llama() { must prune "$llama" --repair none "$@"; }

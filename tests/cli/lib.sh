@@ -6,6 +6,8 @@
 set -euo pipefail
 export MPIEXEC="${MPIEXEC:-mpirun}"
 
+tests=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+llama=$tests/models/llama gpt2=$tests/models/gpt2 bert=$tests/models/bert # trained, with their data
 data=$SHARED/data model=$SHARED/model.h5 stats=$SHARED/stats.h5
 rm -rf "$SCRATCH"
 mkdir -p "$SCRATCH/out"
@@ -25,6 +27,9 @@ run() {
 }
 
 espalier() { run "$RANKS" "$@"; }
+
+# get FILE KEY...: a value of a JSON file.
+get() { "$HELPERS/json_get" "$@"; }
 
 must() {
   espalier "$@" >stdout && return
@@ -83,6 +88,12 @@ patch() {
 
 # Where the values of a contiguous data set begin: offset_of FILE NAME
 offset_of() { h5dump -p -H -d "$2" "$1" | awk '$1 == "OFFSET" { print $2 }'; }
+
+# A token file of another's first sequences: cut_tokens COUNT FILE OUTPUT
+cut_tokens() {
+  h5dump -d /tokens -s 0,0 -c "$1,128" -b LE -o tokens "$2" >h5dump.log
+  h5import tokens -dims "$1,128" -path /tokens -type IN -size 32 -o "$3"
+}
 
 nan='\0\0\300\177' # float32, little-endian
 huge='\377\377\177\177'

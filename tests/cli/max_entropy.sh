@@ -2,8 +2,6 @@
 # Pruning without data: one selection at any number of ranks, samples doubled until the scores rest, and the errors.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-get() { "$HELPERS/json_get" "$@"; }
-
 for ranks in 1 3; do
   run $ranks prune "$model" --criterion max-entropy --samples 512 --micro-batch 64 --repair least-squares -o "p$ranks.h5" --quiet |
     grep checksum >"checksum$ranks"

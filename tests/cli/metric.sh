@@ -2,9 +2,6 @@
 # Fisher information as set-mi's metric: one selection at any number of ranks, another than without, and the errors.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-bert=$(dirname -- "${BASH_SOURCE[0]}")/../models/bert
-get() { "$HELPERS/json_get" "$@"; }
-
 # Padded sequences, one label each, norms behind the sub-layers.
 for ranks in 1 3; do
   run $ranks collect "$bert" -d "$bert/calibration.h5" --samples 64 --micro-batch 8 --fisher-tokens 300 --no-width -o "s$ranks.h5" --quiet >/dev/null

@@ -17,5 +17,5 @@ must "${training[@]}" -o "$model"
 must "${training[@]}" --seed 2 -o "$SHARED/model2.h5"
 must collect "$model" -d "$data" "${collection[@]}" -o "$stats"
 must eval "$model" -d "$data" --json eval.json --repeats 1
-check "the model has learnt" awk -v x="$("$HELPERS/json_get" eval.json results 0 accuracy)" 'BEGIN { exit !(x > 0.7) }'
+check "the model has learnt" awk -v x="$(get eval.json results 0 accuracy)" 'BEGIN { exit !(x > 0.7) }'
 finish

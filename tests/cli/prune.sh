@@ -15,17 +15,17 @@ for repair in none bias least-squares sequential; do
   check "repair $repair" must "${from_stats[@]}" --repair $repair -o "$repair.h5"
 done
 
-for sparsity in 0 0.25 0.5 0.75 0.99; do
+for sparsity in 0 0.75 0.99 0.5; do
   must "${from_stats[@]}" --sparsity $sparsity -o "stats-$sparsity.h5"
-  once=$(checksum)
-  must prune "$model" -d "$data" "${collection[@]}" --sparsity $sparsity -o "data-$sparsity.h5"
-  check "sparsity $sparsity: one collection selects what a run of its own does" test "$once" = "$(checksum)"
-  check "sparsity $sparsity: the same kept units" h5diff "stats-$sparsity.h5" "data-$sparsity.h5" /kept
-  check "sparsity $sparsity: the same weights" h5diff "stats-$sparsity.h5" "data-$sparsity.h5" /model
 done
+once=$(checksum)
+must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 -o data-0.5.h5
+check "one collection selects what a run of its own does" test "$once" = "$(checksum)"
+check "the same kept units" h5diff stats-0.5.h5 data-0.5.h5 /kept
+check "the same weights" h5diff stats-0.5.h5 data-0.5.h5 /model
 check "prune --data keeps what it collected" cmp "$stats" data-0.5.h5.stats.h5
 
-info() { must info "$1" --json info.json && "$HELPERS/json_get" info.json "${@:2}"; }
+info() { must info "$1" --json info.json && get info.json "${@:2}"; }
 units() { echo "$(info "$1" sites 0 units) $(info "$1" sites 1 units)"; }
 check "sparsity 0 keeps all" test "$(units stats-0.h5)" = "24 16"
 check "sparsity 0.75 keeps a quarter" test "$(units stats-0.75.h5)" = "6 4"

@@ -2,7 +2,6 @@
 # What is printed: help, JSON with its documented fields, the command line over the YAML file.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-get() { "$HELPERS/json_get" "$@"; }
 prune=(prune "$model" --stats "$stats" --repair none)
 
 no_command() {

@@ -3,8 +3,6 @@
 # where there is nothing to compare.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-llama=$(dirname -- "${BASH_SOURCE[0]}")/../models/llama
-get() { "$HELPERS/json_get" "$@"; }
 # prune_from STATISTICS OUTPUT OPTION...
 prune_from() { must prune "$model" --stats "$1" --repair none -o "$2" "${@:3}" --quiet; }
 stability() { get "$1.report.json" stability; }
@@ -46,7 +44,7 @@ must collect "$model" -d "$data" --samples 40 --micro-batch 20 -o singular.h5 --
 prune_from singular.h5 singular-out.h5 --ridge 1e-8
 check "halves too small for the criterion: why" grep -q "stability_note.*positive definite" singular-out.h5.report.json
 
-run 2 collect "$llama" -d "$llama/calibration.h5" --samples 24 -o llama.h5 --quiet >/dev/null
+run 2 collect "$llama" -d "$llama/calibration.h5" --samples 12 --micro-batch 2 --fisher-tokens 0 -o llama.h5 --quiet >/dev/null
 for ranks in 1 3; do
   run $ranks prune "$llama" --stats llama.h5 --sites ffn=0.5,attention=0.5,width=0.25 --repair none -o "p$ranks.h5" \
     --quiet >"table$ranks"
