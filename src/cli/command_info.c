@@ -21,6 +21,13 @@ static void append_width(const esp_model *model, json_t *sites) {
                                   (json_int_t)1, "parameters", (json_int_t)parameters));
 }
 
+/* Elements at one index of an axis. */
+static int64_t count_others(const esp_weight *weight, int axis) {
+  int64_t count = 1;
+  for (int a = 0; a < weight->rank; a++) count *= a == axis ? 1 : weight->shape[a];
+  return count;
+}
+
 static json_t *describe_sites(const esp_model *model) {
   json_t *sites = json_array();
   for (int i = 0; i < model->n_stages; i++) {
@@ -29,8 +36,7 @@ static json_t *describe_sites(const esp_model *model) {
     for (int s = 0; s < stage->n_producers + stage->n_consumers; s++) {
       const esp_slice *slice =
           s < stage->n_producers ? &stage->producers[s] : &stage->consumers[s - stage->n_producers];
-      const esp_weight *weight = &model->weights[slice->weight];
-      parameters += esp_weight_count(weight) / weight->shape[slice->axis] * slice->width;
+      parameters += count_others(&model->weights[slice->weight], slice->axis) * slice->width;
     }
     json_array_append_new(sites, json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", stage->name, "kind",
                                            stage->kind, "units", (json_int_t)stage->units, "width",

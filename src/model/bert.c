@@ -182,6 +182,7 @@ static void produce(const esp_model *model, int stage, const esp_batch *batch, c
   const bert_shape *shape = get_shape(model);
   const esp_linear *up = &shape->layers[stage / 2].up;
   const int64_t rows = batch->count * batch->width;
+  if (tf_is_empty(model, stage)) return;
   if (stage % 2 == 0) {
     produce_attention(model, stage, batch, state, x);
     return;
@@ -232,7 +233,8 @@ static tf_input make_input(const esp_stage_backward *self, const float *x, float
 
 static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
   const tf_input input = make_input(self, self->state, dstate);
-  memset(dstate, 0, (size_t)(input.rows * get_shape(self->model)->hidden) * sizeof *dstate);
+  tf_clear_gradient(self->model, self->stage, input.rows, dstate);
+  if (tf_is_empty(self->model, self->stage)) return;
   if (self->stage % 2 == 0)
     attention_backward(&input, self->stage, self->batch, dx);
   else

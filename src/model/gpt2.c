@@ -211,6 +211,7 @@ static void produce(const esp_model *model, int stage, const esp_batch *batch, c
   const gpt2_shape *shape = get_shape(model);
   const gpt2_layer *layer = &shape->layers[stage / 2];
   const int64_t rows = batch->count * batch->width;
+  if (tf_is_empty(model, stage)) return;
   float *normed = ESP_NEW(float, rows * shape->hidden);
   read(model, stage, batch, state, normed);
   if (stage % 2 == 0) {
@@ -268,6 +269,10 @@ static void norm_backward(const tf_input *input, int stage, const float *state, 
 static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
   const esp_batch *batch = self->batch;
   const int64_t rows = batch->count * batch->width, n = rows * get_shape(self->model)->hidden;
+  if (tf_is_empty(self->model, self->stage)) {
+    tf_clear_gradient(self->model, self->stage, rows, dstate);
+    return;
+  }
   float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
   const tf_input input = {self->model, rows, normed, dnormed, self->gradients};
   read(self->model, self->stage, batch, self->state, normed);

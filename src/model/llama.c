@@ -52,7 +52,7 @@ static void add_head_norms(esp_model *model, int stage, llama_layer *layer) {
 /* Rows of keys and values are shared by the query heads of a group. */
 static void add_key_values(esp_stage *stage, const llama_layer *layer) {
   const esp_linear *const linears[2] = {&layer->key, &layer->value};
-  stage->per_group = layer->heads / layer->kv_heads;
+  stage->per_group = layer->kv_heads > 0 ? layer->heads / layer->kv_heads : 1;
   for (int i = 0; i < 2; i++) {
     if (stage->per_group == 1) {
       tf_add_producer(stage, linears[i], 0);
@@ -231,6 +231,7 @@ static void produce(const esp_model *model, int stage, const esp_batch *batch, c
                     float *x) {
   const llama_layer *layer = &get_shape(model)->layers[stage / 2];
   const int64_t rows = esp_batch_count_rows(batch);
+  if (tf_is_empty(model, stage)) return;
   float *normed = ESP_NEW(float, rows *get_shape(model)->hidden);
   read(model, stage, batch, state, normed);
   if (stage % 2 == 0)

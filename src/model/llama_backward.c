@@ -123,6 +123,10 @@ static void release_input(tf_input *input) {
 
 void llama_produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
   const llama_layer *layer = &get_shape(self->model)->layers[self->stage / 2];
+  if (tf_is_empty(self->model, self->stage)) {
+    tf_clear_gradient(self->model, self->stage, esp_batch_count_rows(self->batch), dstate);
+    return;
+  }
   tf_input input = read_input(self->model, self->stage, self->batch, self->state, dstate);
   input.gradients = self->gradients;
   if (self->stage % 2 == 0)

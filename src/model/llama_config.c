@@ -117,7 +117,9 @@ static esp_status read_layer(const llama_variant *variant, const json_t *config,
   layer->kv_heads = !kv_heads && variant->kv_heads > 0 ? variant->kv_heads : layer->heads;
   if (kv_heads && !json_is_null(kv_heads))
     ESP_TRY(tf_get_layer_size(config, index, kv_heads_key, &layer->kv_heads));
-  if (layer->heads % layer->kv_heads == 0) return ESP_OK;
+  const bool has_none = layer->heads == 0 || layer->kv_heads == 0;
+  if (has_none ? layer->heads == layer->kv_heads : layer->heads % layer->kv_heads == 0)
+    return ESP_OK;
   return esp_fail(
       ESP_FORMAT,
       "configuration: expected %s to be a multiple of %s, found %lld and %lld in layer %d",
@@ -163,9 +165,11 @@ esp_status llama_read(esp_model *model) {
   return rope_read(model->config, shape->head_size, &shape->rope);
 }
 
-/* Units of attention are heads, or whole groups of one KV head where those have been merged. */
+/* Units of attention are heads, or whole groups of one KV head where those have been merged.
+ * Without any of them there are no KV heads either. */
 static void find_heads(const esp_model *model, int index, int64_t units, int64_t *heads_kv) {
   const llama_layer *old = &((const llama_shape *)model->shape)->layers[index];
+  if (units == 0) return;
   const bool is_merged = model->stages[2 * index].per_group == 1; // or groups of one head
   heads_kv[0] = is_merged ? units * (old->heads / old->kv_heads) : units;
   heads_kv[1] = is_merged ? units : old->kv_heads;

@@ -105,6 +105,10 @@ void tf_add_producer(esp_stage *stage, const esp_linear *linear, int64_t offset)
     stage->producers[stage->n_producers++] = (esp_slice){linear->bias, 0, offset, stage->width};
 }
 
+void tf_clear_gradient(const esp_model *model, int stage, int64_t rows, float *dstate) {
+  memset(dstate, 0, (size_t)(rows * model->stages[stage].state_in) * sizeof *dstate);
+}
+
 bool tf_ends_with(const char *text, const char *end) {
   const size_t n = strlen(text), m = strlen(end);
   return n >= m && strcmp(text + n - m, end) == 0;

@@ -7,7 +7,8 @@
 #include "espalier/model/family.h"
 
 /* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index
- * as transformers 5 writes it, where that has one, else the configuration's own. FORMAT. */
+ * as transformers 5 writes it, where that has one, else the configuration's own; only there it may
+ * be 0: the layer has no such sub-layer. FORMAT. */
 esp_status tf_get_size(const json_t *config, const char *key, int64_t *value);
 esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value);
 /* The same of heads of a size, together at most 2^24 wide. */
@@ -18,8 +19,9 @@ const json_t *tf_get_layer_member(const json_t *config, int layer, const char *k
 /* Check that "per_layer_config" names layers that exist and only members among keys (ended by
  * NULL). FORMAT. */
 esp_status tf_check_layers(const json_t *config, int n_layers, const char *const *keys);
-/* Set the size of every layer l to values[l * stride]; layer 0's is the configuration's own, the
- * others' are in "per_layer_config" where they differ from it. */
+/* Set the size of every layer l to values[l * stride]; that of the first layer that has any is the
+ * configuration's own (which stays where none has), those that differ from it are in
+ * "per_layer_config". */
 void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int64_t *values,
                         int stride);
 
@@ -73,6 +75,13 @@ void tf_add_writer(esp_model *model, const esp_linear *linear);
 esp_stage *tf_add_stage(esp_model *model, const char *kind, int layer, int64_t width,
                         const esp_linear *consumer);
 void tf_add_producer(esp_stage *stage, const esp_linear *linear, int64_t offset);
+
+/* Whether a stage has lost all its units: it produces nothing, and gradients end there. */
+static inline bool tf_is_empty(const esp_model *model, int stage) {
+  return model->stages[stage].units == 0;
+}
+/* The gradient of what an empty stage reads: 0. */
+void tf_clear_gradient(const esp_model *model, int stage, int64_t rows, float *dstate);
 
 bool tf_ends_with(const char *text, const char *end);
 

@@ -73,7 +73,9 @@ const json_t *tf_get_layer_member(const json_t *config, int layer, const char *k
 
 esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value) {
   const json_t *override = find_override(config, layer);
-  return tf_get_size(json_object_get(override, key) ? override : config, key, value);
+  if (!json_object_get(override, key)) return tf_get_size(config, key, value);
+  ESP_TRY(esp_config_get_int(override, key, 0, value));
+  return check_size(key, *value);
 }
 
 esp_status tf_get_layer_heads(const json_t *config, int layer, const char *key, int64_t head_size,
@@ -99,15 +101,23 @@ static void set_override(json_t *all, int layer, const char *key, const int64_t 
   json_decref(override);
 }
 
+/* That of the first layer that has any; 0: none has. */
+static int64_t find_common_size(int n_layers, const int64_t *values, int stride) {
+  for (int layer = 0; layer < n_layers; layer++)
+    if (values[layer * stride] > 0) return values[layer * stride];
+  return 0;
+}
+
 void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int64_t *values,
                         int stride) {
+  const int64_t common = find_common_size(n_layers, values, stride);
   json_t *all = json_object_get(config, "per_layer_config");
   all = json_is_object(all) ? json_incref(all) : json_object();
   for (int layer = 0; layer < n_layers; layer++) {
     const int64_t *value = &values[layer * stride];
-    set_override(all, layer, key, *value != values[0] ? value : NULL);
+    set_override(all, layer, key, common == 0 || *value != common ? value : NULL);
   }
-  json_object_set_new(config, key, json_integer(values[0]));
+  if (common > 0) json_object_set_new(config, key, json_integer(common));
   json_object_del(config, "per_layer_config");
   if (json_object_size(all) > 0) json_object_set(config, "per_layer_config", all);
   json_decref(all);

@@ -34,6 +34,27 @@ static int find_site(const prune_job *job, int weight, int axis, int64_t *per_un
   return -1;
 }
 
+bool can_empty_stages(const prune_job *job) {
+  return job->allocation->needs_scores && job->settings->max_sparsity >= 1.0 &&
+         job->settings->min_keep == 0;
+}
+
+/* A sub-layer that only adds to the residual stream can be done without. */
+static bool may_vanish(const prune_job *job, int stage) {
+  return job->dense->stages[stage].is_residual && job->sparsity[stage] >= 0.0 &&
+         !job->is_fixed[stage] && can_empty_stages(job);
+}
+
+/* Which stage takes an axis of a weight with its last unit, -1: none. */
+static int find_last_of(const prune_job *job, int weight, int axis) {
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *stage = &job->dense->stages[i];
+    if (may_vanish(job, i) && sum_widths(stage->shared, stage->n_shared, weight, axis) > 0)
+      return i;
+  }
+  return -1;
+}
+
 /* False where no chosen stage shrinks it, or it is no matrix. */
 static bool describe_matrix(const prune_job *job, int weight, esp_allocation_matrix *matrix) {
   const esp_weight *self = &job->dense->weights[weight];
@@ -41,7 +62,7 @@ static bool describe_matrix(const prune_job *job, int weight, esp_allocation_mat
   for (int axis = 0; axis < 2; axis++) {
     const int site = find_site(job, weight, axis, &matrix->per_unit[axis]);
     const int64_t units = site < 0 ? 0 : job->dense->stages[site].units;
-    matrix->site[axis] = site;
+    matrix->site[axis] = site < 0 ? find_last_of(job, weight, axis) : site;
     matrix->fixed[axis] = self->shape[axis] - units * matrix->per_unit[axis];
   }
   return matrix->site[0] >= 0 || matrix->site[1] >= 0;
@@ -66,9 +87,23 @@ static esp_allocation_site *list_sites(const prune_job *job) {
                                     .is_fixed = !is_chosen || job->is_fixed[i],
                                     .rule = make_rule(job, stage, is_chosen ? job->sparsity[i] : 0),
                                     .order = job->order[i],
-                                    .score = job->scores[i]};
+                                    .score = job->scores[i],
+                                    .may_vanish = may_vanish(job, i),
+                                    .whole = job->whole[i]};
   }
   return list;
+}
+
+/* Sites of which nothing is left, in the report and the log. */
+static void report_emptied(prune_job *job, const esp_allocation_job *done) {
+  json_t *names = json_array();
+  for (int i = 0; i < done->n_sites; i++) {
+    const esp_allocation_site *site = &done->sites[i];
+    if (site->n_kept > 0 || site->units == 0) continue;
+    json_array_append_new(names, json_string(site->name));
+    esp_log_info("allocation: %s goes whole", site->name);
+  }
+  json_object_set_new(job->allocated, "removed_whole", names);
 }
 
 static void report_allocation(prune_job *job, const esp_allocation_job *done) {
@@ -82,6 +117,7 @@ static void report_allocation(prune_job *job, const esp_allocation_job *done) {
   esp_log_info("allocation: %.4f of the chosen matrices' parameters go, at a price of %g %s",
                done->got, done->threshold,
                done->is_in_nats ? "nats a parameter" : "parts of a site a parameter");
+  if (can_empty_stages(job)) report_emptied(job, done);
 }
 
 static void warn_of_scale(const prune_job *job) {

@@ -27,11 +27,18 @@ static upper_site find_output(const prune_job *job, int stage) {
                       .stage = -1};
 }
 
-/* The site that reads a stage next: the stage above, or the logits. */
+static bool is_empty(const prune_job *job, int stage) {
+  return job->dense->stages[stage].units == 0 ||
+         (job->selection.kept[stage] && job->selection.n_kept[stage] == 0);
+}
+
+/* The site that reads a stage next: the next stage above with units, or the logits. */
 static upper_site find_next(const prune_job *job, int stage) {
-  const bool is_last = stage + 1 == job->dense->n_stages;
-  const esp_stage *next = is_last ? NULL : &job->dense->stages[stage + 1];
-  upper_site self = {.stage = is_last ? -1 : stage + 1};
+  int above = stage + 1;
+  while (above < job->dense->n_stages && is_empty(job, above)) above++;
+  const bool is_last = above == job->dense->n_stages;
+  const esp_stage *next = is_last ? NULL : &job->dense->stages[above];
+  upper_site self = {.stage = is_last ? -1 : above};
   snprintf(self.name.text, sizeof self.name.text, "%s", is_last ? ESP_SITE_LOGITS : next->name);
   self.features = is_last ? json_integer_value(json_object_get(job->stats->meta, ESP_META_LOGITS))
                           : esp_stage_features(next);

@@ -24,6 +24,11 @@ static size_t count_bytes(const prune_job *job, int stage) {
   return (size_t)job->dense->stages[stage].units * sizeof(int64_t);
 }
 
+/* Order, scores, and what all units cost together. */
+static size_t count_payload(const prune_job *job, int stage) {
+  return 2 * count_bytes(job, stage) + sizeof *job->whole;
+}
+
 /* A permutation of the units. */
 static esp_status check_order(const int64_t *order, int64_t units, const char *site) {
   bool *seen = ESP_NEW(bool, units);
@@ -41,7 +46,7 @@ static esp_status check_order(const int64_t *order, int64_t units, const char *s
 static esp_status take_ranking(prune_job *job, int stage, const char *payload, int64_t size) {
   const esp_stage *site = &job->dense->stages[stage];
   const size_t bytes = count_bytes(job, stage);
-  if (size != 2 * (int64_t)bytes)
+  if (size != (int64_t)count_payload(job, stage))
     return esp_fail(ESP_FORMAT, "journal: what is kept of '%s' does not fit the model; --restart",
                     site->name);
   ESP_TRY(check_order((const int64_t *)(const void *)payload, site->units, site->name));
@@ -50,6 +55,7 @@ static esp_status take_ranking(prune_job *job, int stage, const char *payload, i
   job->scores[stage] = ESP_NEW(double, site->units);
   memcpy(job->order[stage], payload, bytes);
   memcpy(job->scores[stage], payload + bytes, bytes);
+  memcpy(&job->whole[stage], payload + 2 * bytes, sizeof *job->whole);
   job->n_ranked[stage]++;
   return ESP_OK;
 }
@@ -74,12 +80,12 @@ esp_status journal_load_rankings(prune_job *job) {
 esp_status journal_save_ranking(prune_job *job, int stage) {
   if (!job->journal) return ESP_OK;
   const record_name name = name_ranking(job, stage);
-  const size_t bytes = count_bytes(job, stage);
-  char *payload = ESP_NEW(char, (int64_t)(2 * bytes));
+  const size_t bytes = count_bytes(job, stage), size = count_payload(job, stage);
+  char *payload = ESP_NEW(char, (int64_t)size);
   memcpy(payload, job->order[stage], bytes);
   memcpy(payload + bytes, job->scores[stage], bytes);
-  const esp_status status =
-      esp_journal_append(job->journal, name.text, payload, (int64_t)(2 * bytes));
+  memcpy(payload + 2 * bytes, &job->whole[stage], sizeof *job->whole);
+  const esp_status status = esp_journal_append(job->journal, name.text, payload, (int64_t)size);
   esp_free(&payload);
   if (status == ESP_OK) job->n_ranked[stage]++;
   return status;

@@ -49,6 +49,7 @@ typedef struct prune_job {
   json_t *allocated; // its report
   double **scores;   // (n_stages + 1): (U)
   int64_t **order;   // (n_stages): (U) from most to least important; NULL: not ranked yet
+  double *whole;     // (n_stages): nats that all units cost together; below 0: not priced
   int *n_ranked;     // (n_stages): how often each was ranked
   site_information information; // of one stage, while it is ranked and reported
   int information_stage;        // that stage; -1: none
@@ -89,6 +90,9 @@ esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self
 esp_status evidence_gather_covariance(prune_job *job, const esp_site_stats *site, int owner,
                                       site_evidence *self);
 void evidence_copy_moments(const esp_site_stats *site, site_evidence *self);
+/* What all units of a stage cost together, of its evidence once it is complete; below 0: that is
+ * not asked for, or has no unit. Local. */
+double evidence_price_whole_local(const prune_job *job, int stage, const esp_evidence *evidence);
 void evidence_lend(const site_evidence *self, int64_t features, esp_evidence *evidence);
 void evidence_clear(site_evidence *self);
 
@@ -185,6 +189,8 @@ esp_status journal_check_repair_data(prune_job *job);
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */
 esp_status allocate_units(prune_job *job);
+/* Whether the allocation may leave nothing of a sub-layer. Local. */
+bool can_empty_stages(const prune_job *job);
 
 /* Read --sites and --sparsity into job->sparsity and is_fixed. USAGE: a kind that the model lacks,
  * a sparsity out of range. Local. */

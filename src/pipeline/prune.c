@@ -222,6 +222,7 @@ static void clear_selection(prune_job *job) {
   for (int i = 0; job->order && i < job->dense->n_stages; i++) esp_free(&job->order[i]);
   esp_free(&job->order);
   esp_free(&job->n_ranked);
+  esp_free(&job->whole);
   information_drop_stage(job);
   esp_free(&job->n_keep);
   json_decref(job->allocated);
@@ -240,6 +241,7 @@ esp_status select_from_top(prune_job *job) {
   job->scores = ESP_NEW(double *, job->dense->n_stages + 1);
   job->order = ESP_NEW(int64_t *, job->dense->n_stages);
   job->n_ranked = ESP_NEW(int, job->dense->n_stages);
+  job->whole = ESP_NEW(double, job->dense->n_stages);
   return run_chain(job);
 }
 

@@ -48,6 +48,7 @@ static esp_status rank_mine_local(prune_job *job, const batch *self, site_eviden
   if (i >= self->n) return ESP_OK;
   const int stage = self->stages[i];
   ESP_TRY(evidence_complete_local(job, stage, mine, &evidence));
+  job->whole[stage] = evidence_price_whole_local(job, stage, &evidence);
   return job->criterion->rank(&evidence, job->order[stage], job->scores[stage]);
 }
 
@@ -57,6 +58,7 @@ static void bcast_rankings(prune_job *job, const batch *self) {
     const int64_t bytes = job->dense->stages[stage].units * (int64_t)sizeof(int64_t);
     esp_bcast(job->comm, job->order[stage], bytes, i);
     esp_bcast(job->comm, job->scores[stage], bytes, i);
+    esp_bcast(job->comm, &job->whole[stage], sizeof *job->whole, i);
   }
 }
 

@@ -87,7 +87,9 @@ static const esp_option rows[] = {
      "how many units a site keeps: the same fraction everywhere, or by one threshold on their "
      "price"},
     {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0.8", 0, 1, false, NULL, PRUNE, 0,
-     "X", "global allocation: most that one site may lose of its units"},
+     "X",
+     "global allocation: most that one site may lose of its units; 1: whole sub-layers of a "
+     "transformer may go"},
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
      "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
      "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "
@@ -122,8 +124,9 @@ static const esp_option rows[] = {
      "site"},
     {"prune.multiple_of", ESP_OPTION_INT, AT(multiple_of), "1", 1, 1 << 20, false, NULL, PRUNE, 0,
      "N", "kept counts are multiples of it"},
-    {"prune.min_keep", ESP_OPTION_INT, AT(min_keep), "1", 1, 1 << 30, false, NULL, PRUNE, 0, "N",
-     "units that stay at least"},
+    {"prune.min_keep", ESP_OPTION_INT, AT(min_keep), "0", 0, 1 << 30, false, NULL, PRUNE, 0, "N",
+     "units that stay at least; 0: one, or none of a sub-layer that may go whole "
+     "(--max-sparsity 1)"},
     {"prune.stability", ESP_OPTION_FLAG, AT(stability), "true", 1, 0, false, NULL, PRUNE, 0, NULL,
      "rank again from each half of the calibration data, and report how much of what is kept "
      "agrees; two more rankings a site"},

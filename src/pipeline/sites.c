@@ -61,7 +61,7 @@ static esp_status choose_item(prune_job *job, char *item) {
   return esp_fail_unknown("kind of site", item, names);
 }
 
-esp_status choose_sites(prune_job *job) {
+static esp_status choose_named(prune_job *job) {
   const int n = job->dense->n_stages;
   job->sparsity = ESP_NEW(double, n + 1);
   job->is_fixed = ESP_NEW(bool, n);
@@ -78,4 +78,12 @@ esp_status choose_sites(prune_job *job) {
     status = choose_item(job, item);
   esp_free(&list);
   return status == ESP_OK ? layers_check(job) : status;
+}
+
+/* Nothing can be chosen of a sub-layer that an earlier pruning has left without units. */
+esp_status choose_sites(prune_job *job) {
+  ESP_TRY(choose_named(job));
+  for (int i = 0; i < job->dense->n_stages; i++)
+    if (job->dense->stages[i].units == 0) job->sparsity[i] = -1.0;
+  return ESP_OK;
 }

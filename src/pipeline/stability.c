@@ -11,10 +11,12 @@
 
 enum { FROM_SAMPLES = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS };
 
+/* Of a site that is gone there are no kept sets to compare. */
 static bool is_cut(const prune_job *job, int site) {
   const int n = job->dense->n_stages;
   const int64_t units = site < n ? job->dense->stages[site].units : job->dense->width.units;
-  return job->sparsity[site] >= 0.0 && job->selection.n_kept[site] < units;
+  const int64_t n_kept = job->selection.n_kept[site];
+  return job->sparsity[site] >= 0.0 && n_kept > 0 && n_kept < units;
 }
 
 static bool cuts_anything(const prune_job *job) {
@@ -27,7 +29,7 @@ static bool cuts_anything(const prune_job *job) {
 static const char *find_obstacle(const prune_job *job) {
   if (!(job->criterion->needs & FROM_SAMPLES))
     return "the criterion reads no calibration data, so any half of it gives the same selection";
-  if (!cuts_anything(job)) return "every site keeps all its units";
+  if (!cuts_anything(job)) return "every site keeps all its units, or none";
   if (!json_is_true(json_object_get(job->stats->meta, ESP_META_HALVES)))
     return "the statistics have no halves; collect them again, with --halves";
   for (int half = ESP_EVEN; half <= ESP_ODD; half++)
@@ -47,6 +49,7 @@ static prune_job make_half_job(const prune_job *job, esp_stats *stats) {
   half.information_stage = -1;
   half.order = ESP_NEW(int64_t *, n + 1);
   half.n_ranked = ESP_NEW(int, n);
+  half.whole = ESP_NEW(double, n);
   half.scores = ESP_NEW(double *, n + 1);
   half.sparsity = ESP_NEW(double, n + 1);
   for (int site = 0; site <= n; site++)
@@ -65,6 +68,7 @@ static void clear_half_job(prune_job *half) {
   }
   esp_free(&half->order);
   esp_free(&half->n_ranked);
+  esp_free(&half->whole);
   esp_free(&half->scores);
   esp_free(&half->sparsity);
   esp_free(&half->selection.n_kept);

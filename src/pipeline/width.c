@@ -30,11 +30,17 @@ static esp_status add_reader(prune_job *job, int stage, const double *producer_n
   return esp_agree(job->comm, status);
 }
 
+/* What has no units left reads nothing. */
+static bool is_read(const prune_job *job, int stage) {
+  return stage == job->dense->n_stages || job->selection.n_kept[stage] > 0;
+}
+
 static esp_status add_readers(prune_job *job, esp_joint *joint) {
   double *norms = ESP_NEW(double, job->dense->width.units);
   esp_status status = esp_agree(job->comm, compute_writer_norms(job->dense, norms));
   for (int stage = job->dense->n_stages; stage >= 0 && status == ESP_OK; stage--) {
     int n;
+    if (!is_read(job, stage)) continue;
     if (esp_model_get_readers(job->dense, stage, &n)) status = add_reader(job, stage, norms, joint);
   }
   esp_free(&norms);

@@ -4,7 +4,11 @@
  * A step costs the sum of the scores of the units that go, over the parameters that go with them
  * while all else is whole. Scores in nats are taken as they are; others have no common unit, and
  * are divided by their sum at the site, so that whole sites cost the same. Within a site prices
- * never fall. */
+ * never fall.
+ *
+ * Where a site may vanish, its last step takes what is left of the whole site: the whole cost less
+ * that of the steps before it, over all parameters that are left, also those that no unit alone
+ * takes. While that is cheaper than the step before it, the two are one. */
 #include "allocations.h"
 
 #include "espalier/core/memory.h"
@@ -13,9 +17,10 @@
 #include <stdlib.h>
 
 typedef struct step {
-  double price;
+  double price; // of a parameter
   int site;
   int64_t from, to; // units kept before and after
+  double cost, parameters;
 } step;
 
 typedef struct steps {
@@ -39,15 +44,19 @@ static double find_scale(const esp_allocation_job *job, const esp_allocation_sit
   return job->is_in_nats || !(sum > 0.0) ? 1.0 : 1.0 / sum;
 }
 
-/* Parameters that a unit takes with it while all else is whole. */
-static double count_parameters_a_unit(const esp_allocation_job *job, int site) {
+/* Parameters that go with some units of a site while all else is whole. */
+static double count_parameters(const esp_allocation_job *job, int site, int64_t removed) {
   int64_t *units = ESP_NEW(int64_t, job->n_sites);
   for (int i = 0; i < job->n_sites; i++) units[i] = job->sites[i].units;
   const int64_t all = esp_allocation_count(job, units);
-  units[site]--;
+  units[site] -= removed;
   const int64_t rest = esp_allocation_count(job, units);
   esp_free(&units);
   return (double)(all - rest);
+}
+
+static bool may_vanish(const esp_allocation_job *job, const esp_allocation_site *site) {
+  return site->may_vanish && job->max_sparsity >= 1.0;
 }
 
 static int64_t find_least(const esp_allocation_job *job, const esp_allocation_site *site) {
@@ -56,6 +65,7 @@ static int64_t find_least(const esp_allocation_job *job, const esp_allocation_si
                                 .min_keep = site->rule.min_keep};
   const int64_t least = esp_budget_uniform(&rule, site->units), multiple = rule.multiple_of;
   const double cap = (double)site->units * (1.0 - job->max_sparsity) - 1e-9;
+  if (may_vanish(job, site)) return 0;
   return (double)least < cap && least + multiple <= site->units ? least + multiple : least;
 }
 
@@ -66,21 +76,48 @@ static void add_step(steps *self, step next, double price) {
   self->list[self->n++] = next;
 }
 
+/* Of the steps from first on, all of one site, the last leaves nothing. */
+static void price_last(steps *self, int64_t first, double scale) {
+  const esp_allocation_job *job = self->job;
+  step *last = &self->list[self->n - 1];
+  const esp_allocation_site *site = &job->sites[last->site];
+  double cost = scale * site->whole, parameters = count_parameters(job, last->site, site->units);
+  for (const step *taken = &self->list[first]; taken < last; taken++) {
+    cost -= taken->cost;
+    parameters -= taken->parameters;
+  }
+  if (site->whole >= 0.0) last->cost = fmax(cost, 0.0);
+  last->parameters = parameters;
+  last->price = last->cost / last->parameters;
+  for (; last > &self->list[first] && last->price < last[-1].price; last--, self->n--) {
+    last[-1].to = last->to;
+    last[-1].cost += last->cost;
+    last[-1].parameters += last->parameters;
+    last[-1].price = last[-1].cost / last[-1].parameters;
+  }
+}
+
 static void add_steps(steps *self, int index) {
   const esp_allocation_job *job = self->job;
   const esp_allocation_site *site = &job->sites[index];
   const int64_t multiple = site->rule.multiple_of > 1 ? site->rule.multiple_of : 1;
   const int64_t least = find_least(job, site);
-  const double scale = find_scale(job, site) / count_parameters_a_unit(job, index);
+  const double scale = find_scale(job, site), a_unit = count_parameters(job, index, 1);
+  const int64_t first = self->n;
   int64_t *order = ESP_NEW(int64_t, site->units);
   esp_order_by_groups(site->order, site->units, site->per_group, order);
   for (int64_t from = site->units; from > least;) {
     const int64_t to = (from - 1) / multiple * multiple;
     if (to < least) break;
-    add_step(self, (step){.site = index, .from = from, .to = to},
-             scale * compute_cost(site, order, from, to) / (double)(from - to));
+    const double cost = compute_cost(site, order, from, to), n = (double)(from - to);
+    add_step(
+        self,
+        (step){
+            .site = index, .from = from, .to = to, .cost = scale * cost, .parameters = n * a_unit},
+        scale / a_unit * cost / n);
     from = to;
   }
+  if (self->n > first && least == 0) price_last(self, first, scale);
   esp_free(&order);
 }
 

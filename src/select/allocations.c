@@ -21,15 +21,18 @@ esp_status esp_allocation_find(const char *name, const esp_allocation **allocati
   return esp_fail_unknown("allocation", name, names);
 }
 
+static int64_t count_extent(const esp_allocation_matrix *matrix, int axis, const int64_t *units) {
+  const int64_t fixed = matrix->fixed[axis], per_unit = matrix->per_unit[axis];
+  if (matrix->site[axis] < 0) return fixed;
+  const int64_t n = units[matrix->site[axis]];
+  return per_unit == 0 && n == 0 ? 0 : fixed + per_unit * n;
+}
+
 int64_t esp_allocation_count(const esp_allocation_job *job, const int64_t *units) {
   int64_t count = 0;
   for (int m = 0; m < job->n_matrices; m++) {
     const esp_allocation_matrix *matrix = &job->matrices[m];
-    int64_t extent[2];
-    for (int a = 0; a < 2; a++)
-      extent[a] = matrix->fixed[a] +
-                  (matrix->site[a] < 0 ? 0 : matrix->per_unit[a] * units[matrix->site[a]]);
-    count += extent[0] * extent[1];
+    count += count_extent(matrix, 0, units) * count_extent(matrix, 1, units);
   }
   return count;
 }

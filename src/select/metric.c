@@ -6,6 +6,8 @@
 #include <lapacke.h>
 #include <math.h>
 
+enum { PANEL = 256 };
+
 static const double SHRINKAGE = 0.1; // docs/method.md: one of three values tried
 
 static double compute_trace(const double *metric, int64_t n) {
@@ -33,4 +35,31 @@ esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t
               esp_int(features), 1.0f, root, size, map, esp_int(features));
   esp_free(&root);
   return ESP_OK;
+}
+
+static double dot(const double *a, const float *b, int64_t n) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) sum += a[i] * (double)b[i];
+  return sum;
+}
+
+/* tr(M G M^T) by panels of outputs. */
+double esp_metric_price_whole(const esp_evidence *evidence, const double *mean) {
+  const int64_t n = evidence->units * evidence->width, outputs = evidence->outputs;
+  double *rows = ESP_NEW(double, PANEL *n), *product = ESP_NEW(double, PANEL *n), price = 0.0;
+  for (int64_t first = 0; first < outputs && n > 0; first += PANEL) {
+    const int64_t count = outputs - first < PANEL ? outputs - first : PANEL;
+    const float *map = evidence->map + first * n;
+    for (int64_t i = 0; i < count * n; i++) rows[i] = (double)map[i];
+    cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, esp_int(n), esp_int(count), 1.0,
+                evidence->covariance, esp_int(n), rows, esp_int(n), 0.0, product, esp_int(n));
+    price += dot(product, map, count * n);
+    for (int64_t i = 0; i < count && mean; i++) {
+      const double shift = dot(mean, map + i * n, n);
+      price += shift * shift;
+    }
+  }
+  esp_free(&product);
+  esp_free(&rows);
+  return price;
 }

@@ -13,10 +13,10 @@ typedef struct mask {
   bool is_touched; // by some site
 } mask;
 
-static void drop_units(mask *self, const esp_slice *slice, const esp_stage *stage,
-                       const int64_t *kept, int64_t n_kept) {
+static void drop_units(mask *self, const esp_slice *slice, int64_t units, const int64_t *kept,
+                       int64_t n_kept) {
   if (!kept) return; // not chosen yet: all stay
-  for (int64_t u = 0, k = 0; u < stage->units; u++) {
+  for (int64_t u = 0, k = 0; u < units; u++) {
     const bool stays = k < n_kept && kept[k] == u;
     k += stays;
     for (int64_t i = 0; i < slice->width && !stays; i++)
@@ -37,7 +37,19 @@ static void apply_slices(mask *self, const esp_slice *slices, int n, const esp_s
   for (int s = 0; s < n; s++)
     if (slices[s].weight == self->weight && slices[s].axis == self->axis) {
       self->is_touched = true;
-      drop_units(self, &slices[s], stage, selection->kept[index], selection->n_kept[index]);
+      drop_units(self, &slices[s], stage->units, selection->kept[index], selection->n_kept[index]);
+    }
+}
+
+/* What a group's units share goes with the last unit of all. */
+static void apply_shared(mask *self, const esp_stage *stage, const esp_selection *selection,
+                         int index) {
+  if (!selection->kept[index] || selection->n_kept[index] > 0) return;
+  for (int s = 0; s < stage->n_shared; s++)
+    if (stage->shared[s].weight == self->weight && stage->shared[s].axis == self->axis) {
+      self->is_touched = true;
+      drop_units(self, &stage->shared[s], stage->units / stage->per_group, selection->kept[index],
+                 0);
     }
 }
 
@@ -63,6 +75,7 @@ int64_t *esp_selection_indices(const esp_selection *selection, const esp_model *
     const esp_stage *stage = &dense->stages[i];
     apply_slices(&self, stage->producers, stage->n_producers, stage, selection, i);
     apply_slices(&self, stage->consumers, stage->n_consumers, stage, selection, i);
+    apply_shared(&self, stage, selection, i);
   }
   if (selection->kept[width] && esp_model_has_width_axis(dense, weight, axis)) {
     self.is_touched = true;

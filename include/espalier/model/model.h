@@ -57,7 +57,7 @@ typedef enum esp_task {
 typedef struct esp_stage {
   char name[48];               // of its site: "hidden.0", "attention.3", "ffn.3"
   const char *kind;            // "hidden", "ffn", "attention"
-  int64_t units, width;        // U; features a unit: F = units * width
+  int64_t units, width;        // U, 0: nothing is left of it; features a unit: F = units * width
   int64_t state_in, state_out; // floats a row before and after
   bool is_residual;
   esp_linear consumer;
@@ -65,7 +65,8 @@ typedef struct esp_stage {
   esp_slice producers[ESP_MAX_SLICES], consumers[ESP_MAX_SLICES];
   /* Units come in `units / per_group` groups of per_group neighbours that share something (query
    * heads of one KV head); every group keeps equally many. 1 without groups. `shared` are slices of
-   * one group each: they go only when whole groups are the units (esp_stage_merge_groups). */
+   * one group each: they go only when whole groups are the units (esp_stage_merge_groups), or with
+   * the stage's last unit. */
   int64_t per_group;
   int n_shared;
   esp_slice shared[ESP_MAX_SLICES];

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* A matrix that sites shrink: its extent along an axis is fixed + per_unit * (units of site). */
+/* A matrix that sites shrink: its extent along an axis is fixed + per_unit * (units of site);
+ * per_unit 0: fixed, until the site's last unit goes, which takes all of it. */
 typedef struct esp_allocation_matrix {
   int site[2]; // -1: none
   int64_t fixed[2], per_unit[2];
@@ -21,12 +22,14 @@ typedef struct esp_allocation_site {
   bool is_fixed;        // its sparsity was asked for in person: no allocation changes it
   const int64_t *order; // (U) the criterion's, borrowed; and score (U)
   const double *score;
-  int64_t n_kept; // the result
+  bool may_vanish; // all its units may go where max_sparsity is 1, whatever the rule keeps
+  double whole;    // what all units cost together, in nats; below 0: the sum of the scores
+  int64_t n_kept;  // the result
 } esp_allocation_site;
 
 typedef struct esp_allocation_job {
   double sparsity;     // asked, of the parameters of the matrices
-  double max_sparsity; // most that a site may lose of its units
+  double max_sparsity; // most that a site may lose of its units, 1: all but what the rule keeps
   bool is_in_nats;     // scores have one unit at all sites; else they are divided by their sum
   int n_sites, n_matrices;
   esp_allocation_site *sites;

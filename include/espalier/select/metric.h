@@ -2,7 +2,7 @@
 #ifndef ESPALIER_SELECT_METRIC_H
 #define ESPALIER_SELECT_METRIC_H
 
-#include "espalier/core/status.h"
+#include "espalier/select/criterion.h"
 
 #include <stdint.h>
 
@@ -14,5 +14,10 @@
  * semi-definite. Local. */
 esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t features,
                             float *map);
+
+/* What losing all features costs in the metric that the map has been multiplied by: the sum of the
+ * outputs' variances, of their mean squares where mean (features) is given. covariance and map of
+ * the evidence are read. Local. */
+double esp_metric_price_whole(const esp_evidence *evidence, const double *mean);
 
 #endif
