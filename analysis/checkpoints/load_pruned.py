@@ -6,7 +6,8 @@
 A uniform Llama, and a GPT-2 or BERT with all its heads, need none of this: from_pretrained opens them. Otherwise
 (layers of different sizes in "per_layer_config"; GPT-2 and BERT heads whose sizes don't add up to the hidden size,
 told in "head_dim") the class is built as if it had one head, then every parameter takes the shape of its tensor and
-every attention module the number of heads that follows. In float32.
+every attention module the number of heads that follows. In float32. A sub-layer that was removed whole gives the bias of
+its last matrix; a model without some layer's attention generates without cache.
 """
 import json
 from pathlib import Path
@@ -23,6 +24,30 @@ def load_state(folder):
     for path in sorted(Path(folder).glob("*.safetensors")):
         state |= load_file(path)
     return state
+
+
+def find_writer(module):
+    """The last matrix of an attention or feed-forward module and the units it reads, or None."""
+    for name, axis in (("c_proj", 0), ("o_proj", 1), ("down_proj", 1)):
+        if hasattr(module, name):
+            writer = getattr(module, name)
+            return writer, writer.weight.shape[axis]
+    return None, module.query.weight.shape[0] if type(module).__name__ == "BertSelfAttention" else None
+
+
+def silence(module, writer):
+    """Let a module without units return what is left of it."""
+    is_attention = type(module).__name__.endswith("Attention")
+
+    def forward(hidden_states, *_, **__):
+        if writer is None:  # BERT's, whose last matrix is in a module of its own
+            result = hidden_states[..., :0]
+        else:
+            result = torch.zeros_like(hidden_states) + (0 if writer.bias is None else writer.bias)
+        return (result, None) if is_attention else result
+
+    module.forward = forward
+    return is_attention
 
 
 def set_heads(module, size):
@@ -64,7 +89,11 @@ def build(kind, folder, sizes):
     take_parameters(model, load_state(folder))
     model.tie_weights()
     for module in model.modules():
-        set_heads(module, head_size)
+        writer, units = find_writer(module)
+        if units != 0:
+            set_heads(module, head_size)
+        elif silence(module, writer):
+            model.config.use_cache = False
     return model.eval()
 
 

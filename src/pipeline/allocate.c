@@ -89,7 +89,7 @@ static esp_allocation_site *list_sites(const prune_job *job) {
                                     .order = job->order[i],
                                     .score = job->scores[i],
                                     .may_vanish = may_vanish(job, i),
-                                    .whole = job->whole[i]};
+                                    .whole = job->whole ? job->whole[i] : -1.0};
   }
   return list;
 }

@@ -16,15 +16,23 @@ int64_t plan_features(const plan_job *plan, int stage) {
                                            : plan->logits;
 }
 
+/* The next stage above with units, or n_stages: the logits. */
+static int find_above(const plan_job *plan, int stage) {
+  int above = stage + 1;
+  while (above < plan->job.dense->n_stages && plan->job.dense->stages[above].units == 0) above++;
+  return above;
+}
+
 int64_t plan_above(const plan_job *plan, int stage) {
   return uses_own_output(&plan->job) ? plan->job.dense->width.units
-                                     : plan_features(plan, stage + 1);
+                                     : plan_features(plan, find_above(plan, stage));
 }
 
 int64_t plan_upper(const plan_job *plan, int stage) {
   if (uses_own_output(&plan->job)) return plan->job.dense->width.units;
-  return stage + 1 < plan->job.dense->n_stages
-             ? plan->job.selection.n_kept[stage + 1] * plan->job.dense->stages[stage + 1].width
+  const int above = find_above(plan, stage);
+  return above < plan->job.dense->n_stages
+             ? plan->job.selection.n_kept[above] * plan->job.dense->stages[above].width
              : plan->logits;
 }
 

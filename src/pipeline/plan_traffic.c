@@ -100,7 +100,7 @@ static void add_ranking(const plan_job *plan, traffic *self, int stage, const in
     add_counts(plan, self, &sweep);
     add_marginals(plan, self, (double)plan_features(plan, stage));
   }
-  add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units);
+  add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units + 8.0);
 }
 
 /* Each half ranked anew; the odd one's moments follow from those of the whole and of the even one,

@@ -33,11 +33,17 @@ static double find_sparsity(const prune_job *job) {
 }
 
 /* Of the matrices that sites of the dense model can shrink: heads that are left alone with their KV
- * head can shrink more of them. */
+ * head can shrink more of them. Keys and values that groups share and that went with the last head
+ * count as well. */
 static double count_prunable(const prune_job *job, const esp_model *model) {
   int64_t count = 0;
-  for (int i = 0; i < model->n_weights; i++)
-    if (esp_model_is_prunable(job->dense, i)) count += esp_weight_count(&model->weights[i]);
+  for (int i = 0; i < model->n_weights; i++) {
+    const int64_t n = esp_weight_count(&model->weights[i]);
+    if (esp_model_is_prunable(job->dense, i))
+      count += n;
+    else if (n == 0 && model->weights[i].rank == 2)
+      count -= esp_weight_count(&job->dense->weights[i]);
+  }
   return (double)count;
 }
 
@@ -53,15 +59,16 @@ json_t *make_report(const prune_job *job) {
   const double dense = count_prunable(job, job->dense);
   const double pruned = count_prunable(job, job->pruned);
   const esp_settings *settings = job->settings;
-  json_t *report = json_pack(
-      "{s:s, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:O, s:O}", "family",
-      job->dense->family->name, "criterion", job->criterion->name, "repair", job->repair->name,
-      "moments", settings->moments, "sparsity_asked", find_sparsity(job), "sparsity_prunable",
-      1.0 - pruned / dense, "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
-      "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
-      (json_int_t)(job->stats ? job->stats->rows : 0), "bins",
-      (json_int_t)(job->stats ? job->stats->bins : 0), "sites", job->sites, "repair_by_site",
-      job->repairs);
+  json_t *report =
+      json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:O, s:O}", "family",
+                job->dense->family->name, "criterion", job->criterion->name, "repair",
+                job->repair->name, "moments", settings->moments, "sparsity_asked",
+                find_sparsity(job), "sparsity_prunable", dense > 0.0 ? 1.0 - pruned / dense : 0.0,
+                "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
+                "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
+                (json_int_t)(job->stats ? job->stats->rows : 0), "bins",
+                (json_int_t)(job->stats ? job->stats->bins : 0), "sites", job->sites,
+                "repair_by_site", job->repairs);
   json_object_set_new(report, "sparsity_model",
                       json_real(1.0 - (double)esp_model_count_parameters(job->pruned) /
                                           (double)esp_model_count_parameters(job->dense)));

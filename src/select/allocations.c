@@ -47,14 +47,36 @@ void esp_order_by_groups(const int64_t *order, int64_t units, int64_t per_group,
   esp_free(&taken);
 }
 
+/* Nothing of it goes before the last unit of a site does. */
+static bool goes_whole(const esp_allocation_matrix *matrix) {
+  return matrix->per_unit[0] == 0 && matrix->per_unit[1] == 0;
+}
+
+/* Parameters of the matrices that shrink unit by unit, as they are. */
+static double count_shrinking(const esp_allocation_job *job) {
+  double count = 0.0;
+  for (int m = 0; m < job->n_matrices; m++) {
+    const esp_allocation_matrix *matrix = &job->matrices[m];
+    double part = goes_whole(matrix) ? 0.0 : 1.0;
+    for (int a = 0; a < 2; a++) {
+      const int site = matrix->site[a];
+      const int64_t units = site < 0 ? 0 : job->sites[site].units;
+      part *= (double)(matrix->fixed[a] + matrix->per_unit[a] * units);
+    }
+    count += part;
+  }
+  return count;
+}
+
 void allocation_measure(esp_allocation_job *job) {
   int64_t *dense = ESP_NEW(int64_t, job->n_sites), *kept = ESP_NEW(int64_t, job->n_sites);
   for (int i = 0; i < job->n_sites; i++) {
     dense[i] = job->sites[i].units;
     kept[i] = job->sites[i].n_kept;
   }
-  const double all = (double)esp_allocation_count(job, dense);
-  job->got = all > 0.0 ? 1.0 - (double)esp_allocation_count(job, kept) / all : 0.0;
+  const int64_t gone = esp_allocation_count(job, dense) - esp_allocation_count(job, kept);
+  const double all = count_shrinking(job);
+  job->got = all > 0.0 ? 1.0 - (all - (double)gone) / all : 0.0;
   esp_free(&dense);
   esp_free(&kept);
 }

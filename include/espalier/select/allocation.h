@@ -28,14 +28,14 @@ typedef struct esp_allocation_site {
 } esp_allocation_site;
 
 typedef struct esp_allocation_job {
-  double sparsity;     // asked, of the parameters of the matrices
+  double sparsity;     // asked, as got
   double max_sparsity; // most that a site may lose of its units, 1: all but what the rule keeps
   bool is_in_nats;     // scores have one unit at all sites; else they are divided by their sum
   int n_sites, n_matrices;
   esp_allocation_site *sites;
   const esp_allocation_matrix *matrices;
   double threshold; // result of `global`: price of the last step taken
-  double got;       // result: fraction of the matrices' parameters removed
+  double got;       // result: parameters removed, by those of the matrices that shrink unit by unit
 } esp_allocation_job;
 
 typedef struct esp_allocation {
