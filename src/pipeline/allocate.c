@@ -34,9 +34,16 @@ static int find_site(const prune_job *job, int weight, int axis, int64_t *per_un
   return -1;
 }
 
+/* Prices in nats say themselves when a site has given enough; others are too crude for that
+ * (docs/results.md). */
+static double find_cap(const prune_job *job) {
+  const double crude = 0.8;
+  if (job->settings->max_sparsity > 0.0) return job->settings->max_sparsity;
+  return uses_fisher(job) ? 1.0 : crude;
+}
+
 bool can_empty_stages(const prune_job *job) {
-  return job->allocation->needs_scores && job->settings->max_sparsity >= 1.0 &&
-         job->settings->min_keep == 0;
+  return job->allocation->needs_scores && job->settings->min_keep == 0 && find_cap(job) >= 1.0;
 }
 
 /* A sub-layer that only adds to the residual stream can be done without. */
@@ -129,7 +136,7 @@ static void warn_of_scale(const prune_job *job) {
 
 esp_status allocate_units(prune_job *job) {
   esp_allocation_job self = {.sparsity = job->settings->sparsity,
-                             .max_sparsity = job->settings->max_sparsity,
+                             .max_sparsity = find_cap(job),
                              .is_in_nats = uses_fisher(job),
                              .n_sites = job->dense->n_stages,
                              .sites = list_sites(job)};

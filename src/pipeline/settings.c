@@ -86,10 +86,9 @@ static const esp_option rows[] = {
      PRUNE, 0, "NAME",
      "how many units a site keeps: the same fraction everywhere, or by one threshold on their "
      "price"},
-    {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0.8", 0, 1, false, NULL, PRUNE, 0,
-     "X",
+    {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0", 0, 1, false, NULL, PRUNE, 0, "X",
      "global allocation: most that one site may lose of its units; 1: whole sub-layers of a "
-     "transformer may go"},
+     "transformer may go; 0: 1 where prices are in nats, else 0.8"},
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
      "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
      "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "

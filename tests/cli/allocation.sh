@@ -36,6 +36,29 @@ check "sizes by layer are exported" grep -q per_layer_config exported/config.jso
 must eval exported -d "$llama/heldout.h5" --no-speed --json exported.json --quiet
 check "the export is the same model" test "$(get pruned.json results 0 perplexity)" = "$(get exported.json results 0 perplexity)"
 
+# Whole sub-layers: a layer without attention has neither query nor KV heads, here, after export and after more pruning.
+whole=(--stats s.h5 --metric fisher --allocation global --max-sparsity 1 --no-stability)
+must prune "$llama" "${whole[@]}" --sparsity 0.94 --repair least-squares -o w.h5 --quiet
+mv stdout once
+check "a whole sub-layer is gone" test "$(get w.h5.report.json allocation removed_whole 0)" = attention.1
+check "nothing of it is kept" test "$(get w.h5.report.json sites 2 kept)" = 0
+check "asked and got with whole sub-layers" is_near "$(get w.h5.report.json allocation sparsity_chosen_matrices)" 0.94
+run 3 prune "$llama" "${whole[@]}" --sparsity 0.94 --repair least-squares -o w3.h5 --quiet >again
+check "np3: the same selection checksum" cmp <(grep checksum once) <(grep checksum again)
+check "np3: the same kept units" h5diff w.h5 w3.h5 /kept
+must prune "$llama" "${whole[@]}" --sparsity 0.94 --min-keep 1 --repair none -o k.h5 --quiet
+check "--min-keep 1 leaves a unit of each" test "$(get k.h5.report.json sites 2 kept)" = 2
+must eval w.h5 -d "$llama/heldout.h5" --no-speed --json pruned.json --quiet
+must export w.h5 whole --quiet
+check "a layer without heads is exported" grep -q '"num_key_value_heads": *0' whole/config.json
+must eval whole -d "$llama/heldout.h5" --no-speed --json exported.json --quiet
+check "the export has no such sub-layer either" test "$(get pruned.json results 0 perplexity)" = "$(get exported.json results 0 perplexity)"
+must info w.h5 --json info.json
+check "info: no units" test "$(get info.json sites 2 units)" = 0
+must prune w.h5 "${calibration[@]}" --sparsity 0.3 --no-stability -o again.h5 --quiet
+must eval again.h5 -d "$llama/heldout.h5" --repeats 1 --speed-batch 128 --quiet
+must plan w.h5 "${calibration[@]}" --ranks 2 --quiet
+
 # A perceptron's order hangs on the counts above: priced whole, then selected with the counts.
 must prune "$model" --stats "$stats" --allocation global --sparsity 0.6 --max-sparsity 0.9 -o m.h5 --quiet
 check "a perceptron by one threshold" is_near "$(get m.h5.report.json allocation sparsity_chosen_matrices)" 0.6

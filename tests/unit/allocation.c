@@ -202,6 +202,74 @@ static void global_takes_groups_a_unit_of_each_at_a_time(void **state) {
   assert_true(fabs(self.job.threshold - (3 / 20.0)) < 1e-9);
 }
 
+static void let_vanish(bench *self) {
+  for (int i = 0; i < 2; i++) {
+    self->sites[i].may_vanish = true;
+    self->sites[i].whole = -1;
+  }
+}
+
+/* All four steps of a, at .1 to .8, before the first of b. */
+static void global_takes_a_whole_site_that_is_cheap(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  let_vanish(&self);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 0, 3);
+  assert_true(fabs(self.job.threshold - 0.8) < 1e-9);
+}
+
+static void global_keeps_the_last_unit_where_it_is_dear(void **state) {
+  (void)state;
+  const double dear[] = {3, 1, 80, 2};
+  bench self;
+  init(&self, 0.5);
+  let_vanish(&self);
+  self.sites[0].score = dear; // its last unit costs 8 a parameter, b's first two 1.5 and 2.5
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 2);
+}
+
+static void global_takes_no_whole_site_below_a_cap_of_1(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  let_vanish(&self);
+  self.job.max_sparsity = 0.99;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 2);
+}
+
+/* 30 more parameters go with the last unit of a, which is then cheaper, 8 / 40, than the one before
+ * it: they go together, (3 + 8) / 50. */
+static void global_prices_the_last_units_with_what_goes_with_them(void **state) {
+  (void)state;
+  const esp_allocation_matrix matrices[] = {own[0], own[1], {{0, -1}, {30, 1}, {0, 0}}};
+  bench self;
+  init(&self, 0.6);
+  let_vanish(&self);
+  self.job.matrices = matrices;
+  self.job.n_matrices = 3;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 0, 3);
+  assert_true(fabs(self.job.threshold - 0.22) < 1e-9);
+  assert_true(fabs(self.job.got - 0.7) < 1e-9); // of the 100 that shrink unit by unit
+}
+
+/* 1 + 2 + 3 are paid before the last unit, which is left with 7 - 6: with the one before it, 4 for
+ * 20 parameters. */
+static void global_prices_the_last_units_by_the_whole_site(void **state) {
+  (void)state;
+  bench self;
+  init(&self, 0.4);
+  let_vanish(&self);
+  self.sites[0].whole = 7;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 0, 3);
+  assert_true(fabs(self.job.threshold - 0.2) < 1e-9);
+}
+
 /* The best of {0, 1}, of {2, 3} and of {4, 5}, then the second best. */
 static void order_by_groups_takes_turns(void **state) {
   (void)state;
@@ -227,4 +295,9 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(global_divides_scores_without_a_unit_by_their_sum),
               cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
               cmocka_unit_test(global_takes_groups_a_unit_of_each_at_a_time),
+              cmocka_unit_test(global_takes_a_whole_site_that_is_cheap),
+              cmocka_unit_test(global_keeps_the_last_unit_where_it_is_dear),
+              cmocka_unit_test(global_takes_no_whole_site_below_a_cap_of_1),
+              cmocka_unit_test(global_prices_the_last_units_with_what_goes_with_them),
+              cmocka_unit_test(global_prices_the_last_units_by_the_whole_site),
               cmocka_unit_test(order_by_groups_takes_turns))

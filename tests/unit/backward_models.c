@@ -124,6 +124,24 @@ static void run_states(json_t *config, bool with_weights, float *dstate) {
   esp_model_free(&model);
 }
 
+static json_t *with_layers(json_t *config, json_t *layers) {
+  json_object_set_new(config, "per_layer_config", layers);
+  return config;
+}
+
+/* The first layer has no attention, the second no feed-forward part. */
+static void esp_tape_backward_matches_differences_around_empty_sub_layers(void **state) {
+  (void)state;
+  check_model(with_layers(llama_config("llama"),
+                          json_pack("{s:{s:i, s:i}, s:{s:i}}", "0", "num_attention_heads", 0,
+                                    "num_key_value_heads", 0, "1", "intermediate_size", 0)));
+  check_model(with_layers(gpt2_config(),
+                          json_pack("{s:{s:i}, s:{s:i}}", "0", "n_head", 0, "1", "n_inner", 0)));
+  check_model(with_layers(
+      bert_config("BertForSequenceClassification"),
+      json_pack("{s:{s:i}, s:{s:i}}", "0", "num_attention_heads", 0, "1", "intermediate_size", 0)));
+}
+
 static void esp_tape_backward_goes_without_gradients_of_weights(void **state) {
   (void)state;
   float with[96], without[96];
@@ -151,5 +169,6 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_tape_backward_matches_differences_of_llama),
               cmocka_unit_test(esp_tape_backward_matches_differences_of_qwen),
               cmocka_unit_test(esp_tape_backward_matches_differences_of_gpt2),
               cmocka_unit_test(esp_tape_backward_matches_differences_of_bert),
+              cmocka_unit_test(esp_tape_backward_matches_differences_around_empty_sub_layers),
               cmocka_unit_test(esp_tape_backward_goes_without_gradients_of_weights),
               cmocka_unit_test(esp_tape_backward_does_not_depend_on_threads))

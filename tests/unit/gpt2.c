@@ -131,7 +131,7 @@ static void describe_refuses_layers_that_mean_nothing(void **state) {
   check_layers_refused("{\"01\": {\"n_inner\": 3}}", "found '01'");
   check_layers_refused("{\"1\": 3}", "layer 1");
   check_layers_refused("{\"1\": {\"n_embd\": 3}}", "'n_embd' for layer 1");
-  check_layers_refused("{\"1\": {\"n_inner\": 0}}", "n_inner");
+  check_layers_refused("{\"1\": {\"n_inner\": -1}}", "n_inner");
 }
 
 /* A configuration resized and read back. */
@@ -158,6 +158,22 @@ static void resize_keeps_the_size_of_a_head(void **state) {
   transformer_check_slice(smaller, smaller->stages[2].producers[4],
                           "transformer.h.1.attn.c_attn.weight", 1, 16);
   esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
+/* The configuration's own sizes stay those of a layer that has units, or as they were. */
+static void resize_says_which_layers_have_no_units(void **state) {
+  (void)state;
+  const int64_t units[5] = {0, 0, 2, 4, 0}, none[5] = {0, 0, 0, 0, 0};
+  esp_model *model = transformer_new(config_with(NULL, NULL)), *half = resize(model, units);
+  assert_int_equal(json_integer_value(json_object_get(half->config, "n_head")), 2);
+  assert_int_equal(json_integer_value(json_object_get(half->config, "n_inner")), 4);
+  assert_int_equal(half->stages[0].consumer.inputs, 0);
+  transformer_check_weight(half, "transformer.h.0.mlp.c_proj.weight", 1, 0, 12);
+  esp_model *empty = resize(half, none);
+  assert_int_equal(json_integer_value(json_object_get(empty->config, "n_head")), 2);
+  esp_model_free(&empty);
+  esp_model_free(&half);
   esp_model_free(&model);
 }
 
@@ -323,6 +339,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(describe_refuses_sizes_that_cannot_be),
               cmocka_unit_test(describe_refuses_layers_that_mean_nothing),
               cmocka_unit_test(resize_keeps_the_size_of_a_head),
+              cmocka_unit_test(resize_says_which_layers_have_no_units),
               cmocka_unit_test(resize_says_sizes_that_differ_by_layer),
               cmocka_unit_test(init_shrinks_the_writers_of_the_stream),
               cmocka_unit_test(forward_matches_naive_loops),

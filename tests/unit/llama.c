@@ -176,6 +176,8 @@ static void describe_refuses_what_it_does_not_do(void **state) {
       {"{\"per_layer_config\": {\"1\": {\"skip\": [\"mlp\"]}}}", "'skip'"},
       {"{\"per_layer_config\": {\"2\": {}}}", "'2'"},
       {"{\"per_layer_config\": {\"1\": {\"num_attention_heads\": 5}}}", "found 5 and 2 in layer 1"},
+      {"{\"per_layer_config\": {\"1\": {\"num_attention_heads\": 0}}}", "found 0 and 2 in layer 1"},
+      {"{\"intermediate_size\": 0}", "intermediate_size"},
       {"{\"hidden_size\": 0}", "'hidden_size'"},
       {"{\"num_hidden_layers\": 1000000}", "'num_hidden_layers'"},
       {"{\"tie_word_embeddings\": 1}", "'tie_word_embeddings'"},
@@ -284,6 +286,22 @@ static void resize_writes_what_layers_differ_in(void **state) {
   esp_model_free(&model);
 }
 
+/* Without query heads a layer has no KV heads either; groups are as before elsewhere. */
+static void resize_takes_kv_heads_with_the_last_head(void **state) {
+  (void)state;
+  const int64_t units[5] = {0, 9, 4, 0};
+  esp_model *model = make_model("{}", NULL), *smaller = resized(model, units);
+  assert_shape(smaller, "model.layers.0.self_attn.q_proj.weight", 0, 12);
+  assert_shape(smaller, "model.layers.0.self_attn.k_proj.weight", 0, 12);
+  assert_shape(smaller, "model.layers.1.self_attn.k_proj.weight", 8, 12);
+  assert_int_equal(find_weight(smaller, "model.layers.1.mlp.down_proj.weight")->shape[1], 0);
+  assert_int_equal(smaller->stages[0].units, 0);
+  assert_int_equal(smaller->stages[0].per_group, 1);
+  assert_int_equal(smaller->stages[2].per_group, 2);
+  esp_model_free(&smaller);
+  esp_model_free(&model);
+}
+
 enum { COUNT = 2, LENGTH = 9 };
 
 static float *run(const esp_model *model, const int32_t *lengths) {
@@ -370,6 +388,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
               cmocka_unit_test(resize_takes_the_width_last),
               cmocka_unit_test(resize_names_what_transformers_can_load),
+              cmocka_unit_test(resize_takes_kv_heads_with_the_last_head),
               cmocka_unit_test(resize_writes_what_layers_differ_in),
               cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),
               cmocka_unit_test(forward_does_not_depend_on_threads),

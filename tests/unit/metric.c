@@ -54,7 +54,31 @@ static void esp_metric_apply_refuses_what_is_no_metric(void **state) {
   assert_failure(esp_metric_apply("ffn.3", 1, broken, 1, map), ESP_NUMERIC, "'ffn.3'");
 }
 
+/* y = x_1 + 2 x_2: 2 + 4 + 12 of variance, and 9 of its mean. */
+static void esp_metric_price_whole_gives_an_example_by_hand(void **state) {
+  (void)state;
+  const float map[] = {1, 2};
+  const double covariance[] = {2, 1, 1, 3}, mean[] = {1, 1};
+  const esp_evidence evidence = {
+      .units = 2, .width = 1, .outputs = 1, .map = map, .covariance = covariance};
+  assert_true(fabs(esp_metric_price_whole(&evidence, NULL) - 18) < 1e-9);
+  assert_true(fabs(esp_metric_price_whole(&evidence, mean) - 27) < 1e-9);
+}
+
+/* More outputs than a panel holds: each gives the same. */
+static void esp_metric_price_whole_adds_outputs(void **state) {
+  (void)state;
+  float map[600];
+  const double covariance[] = {2, 1, 1, 3};
+  for (int i = 0; i < 600; i++) map[i] = (float)(1 + i % 2);
+  const esp_evidence evidence = {
+      .units = 1, .width = 2, .outputs = 300, .map = map, .covariance = covariance};
+  assert_true(fabs(esp_metric_price_whole(&evidence, NULL) - 300 * 18) < 1e-6);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(esp_metric_apply_gives_an_example_by_hand),
               cmocka_unit_test(esp_metric_apply_gives_the_quadratic_form),
               cmocka_unit_test(esp_metric_apply_takes_a_singular_metric),
-              cmocka_unit_test(esp_metric_apply_refuses_what_is_no_metric))
+              cmocka_unit_test(esp_metric_apply_refuses_what_is_no_metric),
+              cmocka_unit_test(esp_metric_price_whole_gives_an_example_by_hand),
+              cmocka_unit_test(esp_metric_price_whole_adds_outputs))
