@@ -27,7 +27,7 @@ done
 as_nobody=()
 if ((EUID == 0)); then as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
 may_run() { HOME=/ "${as_nobody[@]}" sh -c '"$0" info "$1" && ! touch locked/x' "$ESPALIER" "$model" >/dev/null 2>&1; }
-run_restricted() { HOME=/ "${as_nobody[@]}" timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
+run_restricted() { HOME=/ "${as_nobody[@]}" timeout -k 5 120 "$ESPALIER" "$@" 2>"$ERRORS"; }
 mkdir locked && chmod 555 locked
 if may_run; then
   runner=run_restricted
@@ -41,7 +41,7 @@ fi
 run_limited() {
   : >"$ERRORS"
   # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp MPIR_CVAR_NOLOCAL=1 UCX_TLS=tcp,self timeout -k 5 60 "$MPIEXEC" -n "$RANKS" \
+  OMPI_MCA_btl=self,tcp MPIR_CVAR_NOLOCAL=1 UCX_TLS=tcp,self timeout -k 5 120 "$MPIEXEC" -n "$RANKS" \
     sh -c 'ulimit -f "$LIMIT"; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 runner=run_limited
@@ -60,7 +60,7 @@ if ((EUID != 0)); then namespace+=(--map-current-user --keep-caps); fi
 run_on_tmpfs() { # the output folder has room for SMALL kilobytes
   # shellcheck disable=SC2016
   "${namespace[@]}" sh -c 'mount -t tmpfs -o size="$0"k none out && cd . && "$@"; code=$?; ls -A out >left; exit $code' \
-    "$small" timeout -k 5 60 "$MPIEXEC" -n "$RANKS" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
+    "$small" timeout -k 5 120 "$MPIEXEC" -n "$RANKS" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 if "${namespace[@]}" sh -c 'mount -t tmpfs -o size=64k none out' 2>/dev/null; then
   for small in 16 1028; do
@@ -77,7 +77,7 @@ else
   skip "a full file system: no tmpfs may be mounted here"
 fi
 
-full_stdout() { ! timeout -k 5 60 "$ESPALIER" "$@" >/dev/full 2>"$ERRORS" && [[ $(wc -l <"$ERRORS") == 1 ]]; }
+full_stdout() { ! timeout -k 5 120 "$ESPALIER" "$@" >/dev/full 2>"$ERRORS" && [[ $(wc -l <"$ERRORS") == 1 ]]; }
 check "stdout is full: text" full_stdout info "$model"
 check "stdout is full: JSON" full_stdout info "$model" --json -
 finish

@@ -55,7 +55,7 @@ expect_failure "shards of no bytes" "max" -- export "$llama" out/x --max-shard-b
 run_limited() { # a limit on file sizes for the ranks alone, as in bad_outputs.sh
   : >"$ERRORS"
   # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp timeout -k 5 60 "$MPIEXEC" -n "$RANKS" \
+  OMPI_MCA_btl=self,tcp timeout -k 5 120 "$MPIEXEC" -n "$RANKS" \
     sh -c 'ulimit -f 2056; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
 }
 runner=run_limited

@@ -23,7 +23,7 @@ failures=0 cases=0
 run() {
   : >"$ERRORS"
   # shellcheck disable=SC2016
-  timeout -k 5 60 "$MPIEXEC" -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "${@:2}" 2>mpirun.log
+  timeout -k 5 120 "$MPIEXEC" -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "${@:2}" 2>mpirun.log
 }
 
 espalier() { run "$RANKS" "$@"; }

@@ -61,6 +61,6 @@ check "command line over YAML" test "$(get yaml.h5.report.json sparsity_asked)" 
 check "the rest of YAML stays" test "$(get yaml.h5.report.json criterion)" = mi
 check "options are stored" test "$(get yaml.h5.report.json options prune sparsity)" = 0.25
 
-alone() { timeout -k 5 60 "$ESPALIER" "$@" >stdout 2>"$ERRORS"; }
+alone() { timeout -k 5 120 "$ESPALIER" "$@" >stdout 2>"$ERRORS"; }
 check "without mpirun" alone "${prune[@]}" -o alone.h5
 finish
