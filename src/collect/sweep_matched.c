@@ -1,5 +1,6 @@
 #include "espalier/collect/sweep.h"
 
+#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 #include "espalier/information/information.h"
 
@@ -16,6 +17,7 @@ void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_plan
   int64_t *x_marginals = ESP_NEW(int64_t, n * bx), *y_marginals = ESP_NEW(int64_t, n * by);
   esp_entropy_table table;
   count_pairs(x, y, bx * by, counts);
+  esp_traffic_add(comm, ESP_ALLREDUCE, n * bx * by * (int64_t)sizeof *counts);
   MPI_Allreduce(MPI_IN_PLACE, counts, esp_int(n * bx * by), MPI_INT32_T, MPI_SUM, comm->mpi);
   esp_sweep_marginals(comm, x, x_marginals);
   esp_sweep_marginals(comm, y, y_marginals);

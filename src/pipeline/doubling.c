@@ -13,7 +13,6 @@
 #include <string.h>
 
 static const double LARGEST_CHANGE = 0.05;
-enum { MOST_DOUBLINGS = 6 };
 
 static bool is_made(const char *data) {
   return data && strcmp(data, ESP_MAXIMUM_ENTROPY) == 0;
@@ -140,9 +139,9 @@ static esp_status repeat(prune_job *job, round_scores *now, round_scores *before
   for (job->round = 0;; job->round++, settings.samples *= 2) {
     ESP_TRY(run_round(job, &settings, now, &was_done));
     if (report_round(job, now, before)) break;
-    if (job->round == MOST_DOUBLINGS) {
+    if (job->round == ESP_MOST_DOUBLINGS) {
       esp_log_warn("%s: the scores still move after %d doublings; start from more --samples",
-                   job->criterion->name, MOST_DOUBLINGS);
+                   job->criterion->name, ESP_MOST_DOUBLINGS);
       break;
     }
     memcpy(before->values, now->values, (size_t)(1 + now->n) * sizeof *now->values);

@@ -73,13 +73,20 @@ static esp_status read_fisher(prune_job *job, int stage, int owner, site_evidenc
   return esp_stats_load_matrix(job->stats, site->name, ESP_STATS_FISHER, n, owner, self->fisher);
 }
 
+static esp_status count_joint(prune_job *job, int stage) {
+  esp_phases_begin(&job->phases, "joint counts");
+  const esp_status status = information_gather_stage(job, stage);
+  esp_phases_begin(&job->phases, "select");
+  return status;
+}
+
 static esp_status read_site(prune_job *job, int stage, int owner, const esp_site_stats *site,
                             site_evidence *self) {
   const unsigned needs = job->criterion->needs;
   evidence_copy_moments(site, self);
   if (needs & ESP_NEEDS_COVARIANCE) ESP_TRY(evidence_gather_covariance(job, site, owner, self));
   if (uses_fisher(job)) ESP_TRY(read_fisher(job, stage, owner, self));
-  return needs & ESP_NEEDS_INFORMATION ? information_gather_stage(job, stage) : ESP_OK;
+  return needs & ESP_NEEDS_INFORMATION ? count_joint(job, stage) : ESP_OK;
 }
 
 esp_status evidence_read(prune_job *job, int stage, int owner, site_evidence *self) {

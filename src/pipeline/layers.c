@@ -147,7 +147,7 @@ static void report_layers(prune_job *job, const double *means) {
   esp_log_info("select block: %" PRId64 " of %" PRId64 " layers kept", job->layers.n_kept, n);
 }
 
-static void keep_layers(prune_job *job, const int64_t *order) {
+void layers_keep(prune_job *job, const int64_t *order) {
   const int64_t n = esp_model_count_layers(job->dense);
   const esp_budget_rule rule = {
       .sparsity = job->layers.sparsity, .multiple_of = 1, .min_keep = job->settings->min_keep};
@@ -174,7 +174,7 @@ esp_status layers_select(prune_job *job) {
   if (status == ESP_OK)
     status = esp_agree(job->comm, job->criterion->rank(&evidence, order, job->layers.scores));
   if (status == ESP_OK) {
-    keep_layers(job, order);
+    layers_keep(job, order);
     report_layers(job, means);
   }
   esp_free(&order);

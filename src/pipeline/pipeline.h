@@ -148,6 +148,8 @@ esp_status layers_choose_default(prune_job *job);
 esp_status layers_check(const prune_job *job);
 /* Select the layers: fills layers, sites and checksum. Collective. */
 esp_status layers_select(prune_job *job);
+/* Keep as many layers as the budget leaves, the first of order (layers). Local. */
+void layers_keep(prune_job *job, const int64_t *order);
 /* Write /kept/block and /scores/block. Collective. */
 esp_status layers_write(prune_job *job, esp_h5 *file);
 void layers_clear(prune_job *job);
@@ -223,6 +225,8 @@ esp_status select_from_top(prune_job *job);
 
 /* Collect to OUT.stats.h5 with these settings, and open it. Collective. */
 esp_status collect_first(prune_job *job, const esp_settings *settings);
+/* Whether the statistics must have the residual stream as its readers get it. Local. */
+bool reads_stream(const prune_job *job);
 /* Whether the statistics have what the job needs. FORMAT, MISMATCH, USAGE. Collective. */
 esp_status check_stats(const prune_job *job);
 /* For a criterion without data: collect from input of maximum entropy, and select, twice the
@@ -241,6 +245,16 @@ bool has_data_for_repair(const prune_job *job);
 esp_status check_structure(const prune_job *job);
 bool is_unstructured(const prune_job *job);
 bool needs_stats(const prune_job *job);
+/* A matrix that masks may be of. */
+typedef struct masked_matrix {
+  int weight;
+  double sparsity; // below 0: of no chosen site
+  bool input_major;
+  esp_site_name input; // the site that it reads; empty: not measured
+} masked_matrix;
+masked_matrix mask_describe(const prune_job *job, int weight);
+/* Whether the criterion reads its inputs' norms. Local. */
+bool mask_reads_norms(const prune_job *job, const masked_matrix *self);
 /* Keep all units, as masks want it; then mask the pruned model's weights. NUMERIC, FORMAT.
  * Collective. */
 esp_status select_whole(prune_job *job);

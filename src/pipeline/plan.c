@@ -11,29 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BISECTIONS = 20 };
+
 int64_t plan_features(const plan_job *plan, int stage) {
   return stage < plan->job.dense->n_stages ? esp_stage_features(&plan->job.dense->stages[stage])
                                            : plan->logits;
-}
-
-/* The next stage above with units, or n_stages: the logits. */
-static int find_above(const plan_job *plan, int stage) {
-  int above = stage + 1;
-  while (above < plan->job.dense->n_stages && plan->job.dense->stages[above].units == 0) above++;
-  return above;
-}
-
-int64_t plan_above(const plan_job *plan, int stage) {
-  return uses_own_output(&plan->job) ? plan->job.dense->width.units
-                                     : plan_features(plan, find_above(plan, stage));
-}
-
-int64_t plan_upper(const plan_job *plan, int stage) {
-  if (uses_own_output(&plan->job)) return plan->job.dense->width.units;
-  const int above = find_above(plan, stage);
-  return above < plan->job.dense->n_stages
-             ? plan->job.selection.n_kept[above] * plan->job.dense->stages[above].width
-             : plan->logits;
 }
 
 static bool is_mapped(const esp_weight *weight) {
@@ -56,139 +38,31 @@ double plan_loaded_bytes(const esp_model *model, int stage) {
 
 bool plan_has_stability(const plan_job *plan) {
   const unsigned needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS;
-  return plan->parts == 2 && plan->n_batches > 1 && plan->job.criterion->needs & needs;
+  return plan->parts == 2 && plan->n_batches > 1 && !plan->is_early &&
+         plan->job.criterion->needs & needs && !is_unstructured(&plan->job) &&
+         !drops_layers(&plan->job);
 }
 
 bool plan_is_selected(const plan_job *plan, int stage) {
-  return plan->job.sparsity[stage] >= 0.0;
+  return plan->job.sparsity[stage] >= 0.0 && !is_unstructured(&plan->job);
 }
 
-/* Masks leave all sizes as they are, and how much a criterion without data collects shows only as
- * it goes. */
-static esp_status check_kind(const plan_job *plan) {
-  if (!is_unstructured(&plan->job) && !plan->job.criterion->is_data_free) return ESP_OK;
-  return esp_fail(ESP_USAGE,
-                  "plan: expected a prune of whole units by calibration data, found %s '%s'; plan "
-                  "it with another",
-                  is_unstructured(&plan->job) ? "--structure" : "--criterion",
-                  is_unstructured(&plan->job) ? plan->job.settings->structure
-                                              : plan->job.criterion->name);
+bool plan_is_cut(const plan_job *plan, int stage) {
+  return plan_is_selected(plan, stage) &&
+         plan->job.selection.n_kept[stage] < plan->job.dense->stages[stage].units;
 }
 
 static esp_status open_model(plan_job *plan, const char *path) {
   prune_job *job = &plan->job;
   ESP_TRY(esp_criterion_find(job->settings->criterion, &job->criterion));
   ESP_TRY(esp_repair_find(job->settings->repair, &job->repair));
-  ESP_TRY(esp_allocation_find("uniform", &job->allocation)); // any other keeps as many in all
-  ESP_TRY(check_kind(plan));
+  ESP_TRY(esp_allocation_find(job->settings->allocation, &job->allocation));
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
-  if (!drops_layers(job)) return ESP_OK;
-  return esp_fail(ESP_USAGE, "plan: expected a prune of units, found --sites block, whole layers; "
-                             "plan it with other sites");
-}
-
-static double count_data_bytes(const esp_dataset *data) {
-  const double cells = (double)(data->count * data->width), count = (double)data->count;
-  return cells *
-             ((data->pixels ? 1.0 : 0.0) + (data->tokens ? 4.0 : 0.0) + (data->types ? 4.0 : 0.0)) +
-         count * ((data->labels ? 4.0 : 0.0) + (data->lengths ? 4.0 : 0.0));
-}
-
-static int64_t count_pilot_rows(const plan_job *plan, const esp_shard *shard) {
-  const int64_t wanted = (plan->job.settings->pilot + plan->batch_rows - 1) / plan->batch_rows;
-  const int64_t n = wanted < 1 ? 1 : wanted < shard->n_batches ? wanted : shard->n_batches;
-  int64_t rows = 0;
-  for (int64_t i = 0; i < n; i++) rows += esp_shard_count_valid(shard, i * shard->n_batches / n);
-  return rows;
-}
-
-/* The logits that are measured, as collect/logits.c counts them. */
-static int64_t count_logits(const plan_job *plan) {
-  const esp_model *model = plan->job.dense;
-  const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
-  const int64_t most = plan->job.settings->top_units;
-  return is_vocabulary && most < model->n_outputs ? most : model->n_outputs;
-}
-
-static void measure_shard(plan_job *plan, const esp_shard *shard) {
-  const esp_settings *settings = plan->job.settings;
-  plan->batch_rows = esp_shard_count_rows(shard);
-  plan->samples = shard->samples;
-  plan->n_batches = shard->n_batches;
-  plan->words = (plan->batch_rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
-  for (int64_t i = 0; i < shard->n_batches; i++) plan->rows += esp_shard_count_valid(shard, i);
-  plan->pilot_rows = count_pilot_rows(plan, shard);
-  plan->read_bytes = count_data_bytes(shard->data);
-  plan->data_bytes = plan->read_bytes + 8.0 * (double)shard->data->count +
-                     4.0 * (double)(shard->micro_batch * shard->data->width);
-  const bool has_softmax = plan->job.dense->task != ESP_TASK_EMBED;
-  const int64_t wanted = has_softmax && wants_fisher(&plan->job) ? settings->fisher_tokens : 0;
-  plan->fisher_rows = wanted < plan->rows ? wanted : plan->rows;
-}
-
-static esp_status read_data(plan_job *plan, const esp_settings *settings) {
-  const esp_comm pretended = {.mpi = plan->comm->mpi, .rank = 0, .size = plan->ranks};
-  esp_dataset *data = NULL;
-  esp_shard shard;
-  ESP_TRY(esp_job_open_data(plan->comm, settings, plan->job.dense, "train", &data));
-  const esp_status status = esp_job_open_shard(&pretended, settings, plan->job.dense, data, &shard);
-  if (status == ESP_OK) {
-    measure_shard(plan, &shard);
-    esp_shard_clear(&shard);
-  }
-  esp_dataset_close(&data);
-  return status;
-}
-
-/* Statistics tell how they were collected; the data set is there for repairs that pass over it. */
-static esp_status read_stats(plan_job *plan) {
-  esp_settings settings = *plan->job.settings;
-  esp_stats *stats = NULL;
-  ESP_TRY(esp_stats_open(plan->comm, settings.stats, &stats));
-  const json_t *meta = stats->meta;
-  settings.samples = json_integer_value(json_object_get(meta, "samples"));
-  settings.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
-  settings.seed = json_integer_value(json_object_get(meta, "seed"));
-  settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split"));
-  if (!settings.data)
-    settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
-  plan->bins = stats->bins;
-  plan->logits = json_integer_value(json_object_get(meta, ESP_META_LOGITS));
-  const esp_status status = read_data(plan, &settings);
-  esp_stats_close(&stats);
-  return status;
-}
-
-/* Micro-batch 2 k + half is the half's k-th. */
-static void count_half_words(plan_job *plan) {
-  plan->half_words = ESP_NEW(int64_t, 2 * plan->ranks);
-  for (int half = 0; half < 2; half++)
-    for (int r = 0; r < plan->ranks; r++) {
-      const int64_t begin = esp_block_begin(plan->n_batches, plan->ranks, r);
-      const int64_t end = esp_block_begin(plan->n_batches, plan->ranks, r + 1);
-      const int64_t count = (end + 1 - half) / 2 - (begin + 1 - half) / 2;
-      plan->half_words[half * plan->ranks + r] = plan->words * count;
-    }
-}
-
-static esp_status read_samples(plan_job *plan) {
-  plan->collects = !plan->job.settings->stats;
-  plan->bins = (int)plan->job.settings->bins;
-  plan->logits = count_logits(plan);
-  plan->has_covariance = plan->job.settings->covariance;
-  plan->has_width = has_width(&plan->job) || uses_own_output(&plan->job);
-  plan->parts = plan->job.settings->stability ? 2 : 1;
-  ESP_TRY(plan->collects ? read_data(plan, plan->job.settings) : read_stats(plan));
-  plan->rank_words = ESP_NEW(int64_t, plan->ranks);
-  for (int r = 0; r < plan->ranks; r++)
-    plan->rank_words[r] = plan->words * (esp_block_begin(plan->n_batches, plan->ranks, r + 1) -
-                                         esp_block_begin(plan->n_batches, plan->ranks, r));
-  plan->share = plan->rank_words[0] / plan->words;
-  count_half_words(plan);
-  return ESP_OK;
+  ESP_TRY(check_structure(job));
+  return check_data_free(job);
 }
 
 static void keep_width(prune_job *job) {
@@ -202,30 +76,90 @@ static void keep_width(prune_job *job) {
   for (int64_t i = 0; i < n; i++) job->selection.kept[at][i] = i;
 }
 
+/* Masks shrink nothing, but what has one is not read in place. */
+static void mask_all(prune_job *job) {
+  for (int w = 0; w < job->dense->n_weights; w++)
+    if (mask_describe(job, w).sparsity >= 0.0)
+      job->pruned->weights[w].mask =
+          ESP_NEW(uint8_t, esp_mask_bytes(esp_weight_count(&job->dense->weights[w])));
+}
+
+static esp_status drop_layers(prune_job *job) {
+  const int64_t n = esp_model_count_layers(job->dense);
+  int64_t *order = ESP_NEW(int64_t, n);
+  for (int64_t i = 0; i < n; i++) order[i] = i;
+  layers_keep(job, order);
+  esp_free(&order);
+  return esp_model_drop_layers(job->dense, job->layers.kept, job->layers.n_kept, &job->pruned);
+}
+
+/* With other sparsities, and what comes of them. */
+static esp_status allocate_again(prune_job *job, double sparsity) {
+  for (int s = 0; s < job->dense->n_stages; s++)
+    if (job->sparsity[s] >= 0.0 && !job->is_fixed[s]) job->sparsity[s] = sparsity;
+  esp_free(&job->n_keep);
+  json_decref(job->allocated);
+  job->allocated = NULL;
+  return allocate_units(job);
+}
+
+/* How much every site keeps under one threshold shows only when it is ranked: as if all sites lost
+ * the same fraction of their units, so that as many parameters go. */
+static esp_status allocate_evenly(prune_job *job) {
+  double low = 0.0, high = job->settings->max_sparsity;
+  ESP_TRY(allocate_units(job));
+  for (int i = 0; i < BISECTIONS; i++) {
+    const double middle = (low + high) / 2.0;
+    ESP_TRY(allocate_again(job, middle));
+    const double got = json_real_value(json_object_get(job->allocated, "sparsity_chosen_matrices"));
+    *(got < job->settings->sparsity ? &low : &high) = middle;
+  }
+  return ESP_OK;
+}
+
+static void find_dependence(plan_job *plan) {
+  plan->depends = ESP_NEW(bool, plan->job.dense->n_stages);
+  for (int s = 0; s < plan->job.dense->n_stages; s++)
+    plan->depends[s] = evidence_depends_on_selection(&plan->job, s);
+}
+
 /* Sizes do not hang on which units are kept: the first ones are. */
 static esp_status cut(plan_job *plan) {
   prune_job *job = &plan->job;
   const int n = job->dense->n_stages;
   esp_selection_init(&job->selection, n);
+  find_dependence(plan); // before anything is kept
   job->scores = ESP_NEW(double *, n + 1);
   job->order = ESP_NEW(int64_t *, n + 1);
   for (int s = 0; s < n; s++) {
     job->order[s] = ESP_NEW(int64_t, job->dense->stages[s].units);
     for (int64_t u = 0; u < job->dense->stages[s].units; u++) job->order[s][u] = u;
   }
-  ESP_TRY(allocate_units(job));
+  plan->is_priced = job->allocation->needs_scores;
+  ESP_TRY(esp_allocation_find("uniform", &job->allocation));
+  ESP_TRY(plan->is_priced ? allocate_evenly(job) : allocate_units(job));
   for (int s = 0; s < n; s++)
-    if (job->sparsity[s] >= 0.0)
+    if (plan_is_selected(plan, s))
       keep_units(job, s);
     else
       keep_all(job, s);
   if (has_width(job)) keep_width(job);
-  return esp_model_cut(job->dense, &job->selection, &job->pruned);
+  if (drops_layers(job)) return drop_layers(job);
+  const esp_status status = esp_model_cut(job->dense, &job->selection, &job->pruned);
+  if (status == ESP_OK && is_unstructured(job)) mask_all(job);
+  return status;
 }
 
 /* The largest power of two that divides what a site keeps: kernels like 8 and more. */
 static int64_t find_multiple(int64_t n) {
   return n > 0 ? n & -n : 0;
+}
+
+static json_t *describe_layers(const plan_job *plan) {
+  const int64_t layers = esp_model_count_layers(plan->job.dense), kept = plan->job.layers.n_kept;
+  return json_pack("[{s:s, s:s, s:I, s:I, s:I, s:I}]", "site", ESP_SITE_BLOCK, "kind",
+                   ESP_SITE_BLOCK, "units", (json_int_t)layers, "kept", (json_int_t)kept,
+                   "multiple", (json_int_t)find_multiple(kept), "groups", (json_int_t)1);
 }
 
 static json_t *describe_sites(const plan_job *plan) {
@@ -279,7 +213,9 @@ static json_t *describe(const plan_job *plan) {
       "micro_batches", (json_int_t)plan->n_batches, "micro_batches_a_rank", (json_int_t)plan->share,
       "parameters_dense", (json_int_t)esp_model_count_parameters(plan->job.dense), "parameters",
       (json_int_t)esp_model_count_parameters(plan->job.pruned));
-  json_object_set_new(all, "sites", describe_sites(plan));
+  json_object_set_new(all, "sites",
+                      drops_layers(&plan->job) ? describe_layers(plan) : describe_sites(plan));
+  if (plan->doublings > 0) json_object_set_new(all, "doublings", json_integer(plan->doublings));
   json_object_set_new(all, "memory", describe_memory(plan));
   json_object_set_new(all, "traffic", plan_traffic(plan));
   json_object_set_new(all, "reduce", plan_reduce(plan));
@@ -327,10 +263,11 @@ static void clear(plan_job *plan) {
   json_decref(job->allocated);
   json_decref(plan->stats.meta);
   if (job->selection.kept) esp_selection_clear(&job->selection);
+  layers_clear(job);
   esp_model_free(&job->pruned);
   esp_model_free(&job->dense);
-  esp_free(&plan->rank_words);
-  esp_free(&plan->half_words);
+  esp_free(&plan->depends);
+  plan_clear_samples(plan);
 }
 
 esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const char *path,
@@ -345,9 +282,9 @@ esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const ch
   plan.job.stats = &plan.stats; // what is asked of the statistics before there are any
   plan_calibrate(comm, &plan.machine);
   esp_status status = open_model(&plan, path);
-  if (status == ESP_OK) status = read_samples(&plan);
-  plan.machine.base_bytes = plan_measure_base(comm);
   if (status == ESP_OK) status = cut(&plan);
+  if (status == ESP_OK) status = plan_read_samples(&plan);
+  plan.machine.base_bytes = plan_measure_base(comm);
   if (status == ESP_OK) *report = describe(&plan);
   clear(&plan);
   return status;

@@ -27,20 +27,41 @@ typedef struct plan_job {
   int64_t *rank_words; // (ranks) a plane
   int64_t *half_words; // (2, ranks): of the even, of the odd micro-batches
   int64_t pilot_rows, logits, fisher_rows;
-  double read_bytes; // the data set, on every rank
-  double data_bytes; // with its order and a micro-batch
+  double read_bytes;        // the data set, on every rank
+  double data_bytes;        // with its order and a micro-batch
+  bool *depends;            // (n_stages): whether a ranking hangs on what is kept above
+  bool is_early;            // what is collected is doubled, and collected again
+  bool is_priced;           // all stages are ranked once before any is cut
+  int64_t doublings;        // of the samples, before this last collection
+  struct plan_job *earlier; // (doublings): the job with the samples of each collection before; NULL
+  struct plan_job *fit;     // with those that the repair reads; NULL: the same
   plan_machine machine;
 } plan_job;
 
+/* Read how many samples there are and how they are dealt: fills bins to data_bytes, and doublings
+ * to fit. USAGE: what the job itself would refuse of them. Collective. */
+esp_status plan_read_samples(plan_job *plan);
+void plan_clear_samples(plan_job *plan);
+/* The job with the samples that its repair reads; and whether it reads any. Local. */
+const plan_job *plan_of_repair(const plan_job *plan);
+bool plan_repair_reads(const plan_job *plan);
+
 /* Features of the statistics' sites in order: (n) of stages, then the logits. Local. */
 int64_t plan_features(const plan_job *plan, int stage);
-/* Features of the site above a stage, and those of them that are kept: of the next site, all
- * logits, or its own output. Local. */
-int64_t plan_above(const plan_job *plan, int stage);
-int64_t plan_upper(const plan_job *plan, int stage);
+/* Features of a site, of the one above it, and those of the latter that are preserved. */
+typedef struct plan_pair {
+  int64_t features, above, upper;
+} plan_pair;
+/* Of a stage, with the next site, all logits or its own output above; of the same before anything
+ * is cut; of the residual stream as a stage, or the head, reads it. Local. */
+plan_pair plan_pair_of_stage(const plan_job *plan, int stage);
+plan_pair plan_pair_uncut(const plan_job *plan, int stage);
+plan_pair plan_pair_of_reader(const plan_job *plan, int stage);
+/* Whether a stage, or the head, reads the stream. Local. */
+bool plan_has_reader(const plan_job *plan, int stage);
 /* Bytes of float32 that loading a stage of a model allocates. Local. */
 double plan_loaded_bytes(const esp_model *model, int stage);
-/* Sweeps of a stage's joint counts, from words (ranks) a plane: with the units above; then, where
+/* Sweeps of a site's joint counts, from words (ranks) a plane: with the units above; then, where
  * the criterion reads them, of its own units with each other, and the same of the samples in each
  * bin of each target. Local. */
 typedef struct plan_sweep {
@@ -52,16 +73,45 @@ typedef struct plan_sweeps {
   int n;
   int64_t *bin_words; // (ranks) that shapes of bins borrow
 } plan_sweeps;
-void plan_sweeps_init(const plan_job *plan, int stage, const int64_t *words, plan_sweeps *self);
+void plan_sweeps_init(const plan_job *plan, const plan_pair *pair, const int64_t *words,
+                      plan_sweeps *self);
 void plan_sweeps_clear(plan_sweeps *self);
-/* Of the stage's own units alone; and how many targets are conditioned on. Local. */
-esp_sweep_shape plan_own_sweep(const plan_job *plan, int stage, const int64_t *words);
-int64_t plan_targets(const plan_job *plan, int stage);
+/* Of a site's own units alone; and how many targets are conditioned on. Local. */
+esp_sweep_shape plan_own_sweep(const plan_job *plan, int64_t features, const int64_t *words);
+int64_t plan_targets(const plan_job *plan, const plan_pair *pair);
+/* Call a function with every pair whose information is computed from all samples, in order: the
+ * stages' before anything is cut, the stages', the readers'. Local. */
+typedef void (*plan_visit)(const plan_job *plan, const plan_pair *pair, void *context);
+void plan_for_each_pair(const plan_job *plan, plan_visit visit, void *context);
 bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape);
 /* Whether the selection is made again from both halves. Local. */
 bool plan_has_stability(const plan_job *plan);
 bool plan_is_selected(const plan_job *plan, int stage);
+/* Whether it loses any unit. Local. */
+bool plan_is_cut(const plan_job *plan, int stage);
 
+/* Choosing whole layers: bytes held beside the base; broadcast, and allreduced; word operations of
+ * rank 0. Local. */
+double plan_layers_bytes(const plan_job *plan);
+double plan_layers_read_bytes(const plan_job *plan);
+double plan_layers_reduced_bytes(const plan_job *plan);
+double plan_layers_words(const plan_job *plan);
+/* Masks: bytes held while they are found, and afterwards; broadcast; weights that get one. Local.
+ */
+double plan_masks_bytes(const plan_job *plan);
+double plan_masks_held_bytes(const plan_job *plan);
+double plan_masks_read_bytes(const plan_job *plan);
+double plan_masks_weights(const plan_job *plan);
+
+/* Bytes on rank 0: of the planes of some units; of the hidden states of its samples; that a stage's
+ * forward pass needs beside state and x; that MPI holds beside a buffer that it reduces. Local. */
+double plan_planes_bytes(const plan_job *plan, double units);
+double plan_states_bytes(const plan_job *plan);
+double plan_scratch_bytes(const plan_job *plan, const esp_model *model, int stage);
+double plan_reduction_bytes(const plan_job *plan, double bytes);
+/* Of a repair, or of masks; and of what it leaves until the model is written. Local. */
+double plan_mend_bytes(const plan_job *plan);
+double plan_fitted_bytes(const plan_job *plan);
 /* Peak bytes of each phase on rank 0, data and base included: {NAME: bytes}. Local. */
 json_t *plan_memory(const plan_job *plan);
 /* {NAME: {"bytes"}}, mean over ranks, as comm/traffic.h counts. Local. */

@@ -32,6 +32,7 @@ static double statistics_bytes(const plan_job *plan) {
     if (plan->fisher_rows > 0) sum += OBJECT_BYTES + 4.0 * outputs * outputs;
   }
   if (plan->has_width) sum += site_bytes(plan, width, plan->has_covariance);
+  if (plan->has_width) sum += 8.0 * (double)esp_model_count_layers(model);
   return sum + site_bytes(plan, (double)plan->logits, false) + 8.0 * (double)plan->logits;
 }
 
@@ -42,6 +43,9 @@ static double pruned_bytes(const plan_job *plan) {
     const esp_weight *weight = &pruned->weights[i];
     sum += OBJECT_BYTES + (double)esp_weight_count(weight) * (double)esp_dtype_bytes(weight->type);
   }
+  if (drops_layers(&plan->job))
+    return sum + 2.0 * OBJECT_BYTES +
+           8.0 * (double)(plan->job.layers.n_kept + esp_model_count_layers(dense));
   for (int s = 0; s < dense->n_stages; s++)
     sum += 2.0 * OBJECT_BYTES + REPORT_SITE_BYTES + 8.0 * (double)plan->job.selection.n_kept[s] +
            8.0 * (double)dense->stages[s].units;

@@ -1,13 +1,15 @@
 /* Bytes that a rank hands to each collective, phase after phase, as comm/traffic.h counts them:
- * buffers of allreduces and broadcasts, a rank's own part of gathers, what an exchange receives. */
+ * buffers of allreduces and broadcasts, a rank's own source of gathers, what an exchange receives.
+ */
 #include "plan.h"
 
 #include "espalier/comm/traffic.h"
 
 enum {
   SOLVES = 7,        // of a correction: six ridges, and the fit
-  TEXT_BYTES = 4000, // configuration, descriptions of files
-  TENSOR_BYTES = 280 // a weight in the list of what a checkpoint has
+  TEXT_BYTES = 1000, // configuration
+  META_BYTES = 3500, // description of statistics
+  TENSOR_BYTES = 130 // a weight in the list of what a checkpoint has
 };
 
 typedef struct traffic {
@@ -46,14 +48,30 @@ static void add_collection(const plan_job *plan, traffic *self) {
     add_exact(self, outputs * outputs);
   }
   if (plan->has_width) add_site(plan, self, width, plan->has_covariance);
+  if (plan->has_width) add(self, ESP_ALLREDUCE, 8.0 * (double)esp_model_count_layers(model));
   if (plan->logits < model->n_outputs) add(self, ESP_ALLREDUCE, 8.0 * (double)model->n_outputs);
   add_site(plan, self, (double)plan->logits, false);
   add(self, ESP_BCAST, plan->read_bytes);
 }
 
+/* Statistics as a whole, or a half of them: the odd one's moments follow from those of the whole
+ * and of the even one. */
+typedef struct source {
+  const int64_t *words; // (ranks) a plane
+  bool is_odd;
+} source;
+
+static source get_half(const plan_job *plan, int half) {
+  return (source){plan->half_words + half * plan->ranks, half == 1};
+}
+
+static double moments_bytes(double f) {
+  return 4.0 * 8.0 * f;
+}
+
 /* What reading a site's statistics broadcasts. */
-static void add_load(const plan_job *plan, traffic *self, double f, bool covariance) {
-  add(self, ESP_BCAST, f * (4.0 * (plan->bins - 1) + 4.0 * 8.0) + (covariance ? 4.0 * f * f : 0.0));
+static void add_load(const plan_job *plan, traffic *self, source of, double f) {
+  add(self, ESP_BCAST, f * 4.0 * (plan->bins - 1) + (of.is_odd ? 2.0 : 1.0) * moments_bytes(f));
 }
 
 static void add_marginals(const plan_job *plan, traffic *self, double units) {
@@ -68,61 +86,97 @@ static void add_counts(const plan_job *plan, traffic *self, const plan_sweep *sw
       sweep->times * (exchanges ? cost.exchanged_bytes : cost.reduced_bytes));
 }
 
-static bool needs_codes(const plan_job *plan) {
-  return plan->job.criterion->needs & ESP_NEEDS_COVARIANCE &&
-         !needs_activation_covariance(&plan->job);
-}
-
 /* Counts and marginals of all sweeps, and the matrix that each gives. Sweeps of bins reduce the
  * marginals of x alone, and once those of the targets. */
-static void add_information(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
+static void add_information(const plan_job *plan, traffic *self, source of, const plan_pair *pair) {
   plan_sweeps sweeps;
-  plan_sweeps_init(plan, stage, words, &sweeps);
-  add_load(plan, self, (double)plan_features(plan, stage), false);
-  add_load(plan, self, (double)plan_above(plan, stage), false);
+  plan_sweeps_init(plan, pair, of.words, &sweeps);
+  add_load(plan, self, of, (double)pair->above);
   for (int i = 0; i < sweeps.n; i++) {
     const esp_sweep_shape *shape = &sweeps.rows[i].shape;
     const bool is_bins = shape->words == sweeps.bin_words;
     add_counts(plan, self, &sweeps.rows[i]);
-    add_marginals(plan, self, (double)(is_bins ? plan_targets(plan, stage) : shape->y_units));
+    add_marginals(plan, self, (double)(is_bins ? plan_targets(plan, pair) : shape->y_units));
     add(self, ESP_ALLREDUCE, 4.0 * (double)(shape->x_units * shape->y_units));
   }
   plan_sweeps_clear(&sweeps);
 }
 
-/* The moments, the codes' correlation where it is asked for, and the ranking. Covariances are read
- * by their owner alone. */
-static void add_ranking(const plan_job *plan, traffic *self, int stage, const int64_t *words) {
-  plan_sweep sweep = {plan_own_sweep(plan, stage, words), 1.0};
+/* A stage's own planes are read for it once more. */
+static void add_stage_information(const plan_job *plan, traffic *self, source of, plan_pair pair) {
+  add_load(plan, self, of, (double)pair.features);
+  add_information(plan, self, of, &pair);
+}
+
+/* The codes' correlation where it is asked for; covariances are read by their owner alone, but what
+ * the odd half's follows from by all. */
+static void add_covariance(const plan_job *plan, traffic *self, source of, int64_t features) {
+  plan_sweep sweep = {plan_own_sweep(plan, features, of.words), 1.0};
   sweep.shape.visitor = 1;
-  add_load(plan, self, (double)plan_features(plan, stage), false);
-  if (needs_codes(plan)) {
-    add_counts(plan, self, &sweep);
-    add_marginals(plan, self, (double)plan_features(plan, stage));
+  if (!(plan->job.criterion->needs & ESP_NEEDS_COVARIANCE)) return;
+  if (needs_activation_covariance(&plan->job)) {
+    add(self, ESP_BCAST, of.is_odd ? 2.0 * moments_bytes((double)features) : 0.0);
+    return;
   }
+  add_counts(plan, self, &sweep);
+  add_marginals(plan, self, (double)features);
+}
+
+static void add_ranking(const plan_job *plan, traffic *self, source of, int stage) {
+  const int64_t features = plan_features(plan, stage);
+  add_load(plan, self, of, (double)features);
+  add_covariance(plan, self, of, features);
   add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units + 8.0);
 }
 
-/* Each half ranked anew; the odd one's moments follow from those of the whole and of the even one,
- * read once more for its covariance, or with each site's planes. */
-static void add_stability(const plan_job *plan, traffic *self, int stage) {
-  const bool has_covariance = needs_activation_covariance(&plan->job);
-  const bool has_information = plan->job.criterion->needs & ESP_NEEDS_INFORMATION;
-  const double f = (double)plan_features(plan, stage);
-  const double moments = 4.0 * 8.0 * f;
-  for (int half = 0; half < 2; half++) {
-    const int64_t *words = plan->half_words + half * plan->ranks;
-    add_ranking(plan, self, stage, words);
-    if (has_information) add_information(plan, self, stage, words);
+/* Information is for the report where the criterion reads none. */
+static void add_selection(const plan_job *plan, traffic *self, int stage) {
+  const source all = {plan->rank_words, false};
+  const bool reads = plan->job.criterion->needs & ESP_NEEDS_INFORMATION;
+  if (plan->is_priced) add_ranking(plan, self, all, stage);
+  if (plan->is_priced && reads)
+    add_stage_information(plan, self, all, plan_pair_uncut(plan, stage));
+  if (!plan->is_priced || plan->depends[stage]) add_ranking(plan, self, all, stage);
+  add_stage_information(plan, self, all, plan_pair_of_stage(plan, stage));
+  for (int half = 0; half < 2 && plan_has_stability(plan) && plan_is_cut(plan, stage); half++) {
+    add_ranking(plan, self, get_half(plan, half), stage);
+    if (reads)
+      add_stage_information(plan, self, get_half(plan, half), plan_pair_of_stage(plan, stage));
   }
-  add(self, ESP_BCAST, (has_covariance ? 3.0 : 1.0) * moments);
-  if (has_information) add(self, ESP_BCAST, moments + 4.0 * 8.0 * (double)plan_above(plan, stage));
 }
 
-static void add_selection(const plan_job *plan, traffic *self, int stage) {
-  add_ranking(plan, self, stage, plan->rank_words);
-  add_information(plan, self, stage, plan->rank_words);
-  if (plan_has_stability(plan)) add_stability(plan, self, stage);
+/* What a stage, or the head, reads of the stream; a vocabulary's head also which logits were
+ * measured. */
+static void add_reader(const plan_job *plan, traffic *self, source of, int stage) {
+  const int64_t d = plan->job.dense->width.units;
+  const plan_pair pair = plan_pair_of_reader(plan, stage);
+  add_load(plan, self, of, (double)d);
+  if (plan->job.criterion->needs & ESP_NEEDS_INFORMATION) add_information(plan, self, of, &pair);
+  add_covariance(plan, self, of, d);
+  if (stage == plan->job.dense->n_stages && plan->job.dense->task == ESP_TASK_LANGUAGE)
+    add(self, ESP_BCAST, 8.0 * (double)plan->logits);
+}
+
+static void add_readers(const plan_job *plan, traffic *self, source of) {
+  for (int stage = 0; stage <= plan->job.dense->n_stages; stage++)
+    if (plan_has_reader(plan, stage)) add_reader(plan, self, of, stage);
+  add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->width.units);
+}
+
+static void add_width_selection(const plan_job *plan, traffic *self) {
+  if (!has_width(&plan->job)) return;
+  add_readers(plan, self, (source){plan->rank_words, false});
+  for (int half = 0; half < 2 && plan_has_stability(plan); half++)
+    add_readers(plan, self, get_half(plan, half));
+}
+
+static void add_selections(const plan_job *plan, traffic *self) {
+  for (int s = 0; s < plan->job.dense->n_stages; s++)
+    if (plan_is_selected(plan, s)) add_selection(plan, self, s);
+  add_width_selection(plan, self);
+  if (!drops_layers(&plan->job)) return;
+  add(self, ESP_BCAST, plan_layers_read_bytes(plan));
+  add(self, ESP_ALLREDUCE, plan_layers_reduced_bytes(plan));
 }
 
 /* Sums of a fit, fitted and held out, and its corrections. */
@@ -139,48 +193,51 @@ static void add_fit(traffic *self, double n_in, double n_out) {
 static void add_repair(const plan_job *plan, traffic *self, int stage) {
   const esp_linear *cut = &plan->job.pruned->stages[stage].consumer;
   const double k = (double)cut->inputs, out = (double)cut->outputs;
-  const bool is_whole = cut->inputs == plan->job.dense->stages[stage].consumer.inputs;
+  const bool is_whole =
+      drops_layers(&plan->job) || cut->inputs == plan->job.dense->stages[stage].consumer.inputs;
   if (plan->job.repair->needs_covariance && !is_whole) {
-    add_load(plan, self, (double)plan_features(plan, stage), true);
+    const double f = (double)plan_features(plan, stage);
+    add_load(plan, self, (source){0}, f);
+    add(self, ESP_BCAST, 4.0 * f * f);
     add(self, ESP_ALLREDUCE, 8.0 * k * out);
   }
   if (plan->job.repair->needs_data) add_fit(self, k, out);
 }
 
-/* Moments of a reader of the stream; from the halves once more, as in add_stability. */
-static void add_reader(const plan_job *plan, traffic *self) {
-  const double d = (double)plan->job.dense->width.units;
-  add_load(plan, self, d, false);
-  if (!plan_has_stability(plan)) return;
-  add_load(plan, self, 2.0 * d, false);
-  add(self, ESP_BCAST, (needs_activation_covariance(&plan->job) ? 3.0 : 1.0) * 4.0 * 8.0 * d);
-}
-
-/* Readers of the width, and their fits; a tied head is the embedding, which stays. */
-static void add_width(const plan_job *plan, traffic *self) {
+/* Fits of the width's readers; a tied head is the embedding, which stays. */
+static void add_reader_fits(const plan_job *plan, traffic *self) {
   const esp_width *cut = &plan->job.pruned->width;
   const int head = plan->job.dense->n_stages;
-  const esp_repair *repair = plan->job.repair;
-  if (!has_width(&plan->job)) return;
-  for (int stage = 0; stage <= head; stage++) add_reader(plan, self);
-  add(self, ESP_BCAST,
-      (plan_has_stability(plan) ? 48.0 : 16.0) * (double)plan->job.dense->width.units);
-  for (int i = 0; i < cut->n_readers && (repair->needs_data || repair->needs_data_for_width); i++)
+  if (!has_width(&plan->job) || !plan_repair_reads(plan)) return;
+  for (int i = 0; i < cut->n_readers; i++)
     if (cut->readers[i].stage < head || !plan->job.dense->is_head_tied)
       add_fit(self, (double)cut->readers[i].linear.inputs, (double)cut->readers[i].linear.outputs);
 }
 
-json_t *plan_traffic(const plan_job *plan) {
+static void add_repairs(const plan_job *plan, traffic *self) {
+  if (plan_repair_reads(plan)) add(self, ESP_BCAST, plan_of_repair(plan)->read_bytes);
+  for (int s = 0; s < plan->job.pruned->n_stages; s++) add_repair(plan, self, s);
+  add_reader_fits(plan, self);
+  if (is_unstructured(&plan->job)) add(self, ESP_BCAST, plan_masks_read_bytes(plan));
+}
+
+static void add_step(const plan_job *plan, traffic *self) {
+  if (plan->collects) add_collection(plan, self);
+  add_selections(plan, self);
+}
+
+static traffic sum_traffic(const plan_job *plan) {
   traffic self = {0};
-  const int n = plan->ranks > 1 ? plan->job.dense->n_stages : 0;
-  if (n > 0 && plan->collects) add_collection(plan, &self);
-  if (n > 0 && plan->job.repair->needs_data) add(&self, ESP_BCAST, plan->read_bytes);
-  for (int s = 0; s < n; s++) {
-    if (plan_is_selected(plan, s)) add_selection(plan, &self, s);
-    add_repair(plan, &self, s);
-  }
-  if (n > 0) add_width(plan, &self);
-  if (n > 0) add(&self, ESP_BCAST, TEXT_BYTES + TENSOR_BYTES * plan->job.dense->n_weights);
+  for (int64_t i = 0; i < plan->doublings; i++) add_step(&plan->earlier[i], &self);
+  add_step(plan, &self);
+  add_repairs(plan, &self);
+  if (needs_stats(&plan->job)) add(&self, ESP_BCAST, META_BYTES);
+  add(&self, ESP_BCAST, TEXT_BYTES + TENSOR_BYTES * plan->job.dense->n_weights);
+  return self;
+}
+
+json_t *plan_traffic(const plan_job *plan) {
+  const traffic self = plan->ranks > 1 ? sum_traffic(plan) : (traffic){0};
   json_t *all = json_object();
   for (int i = 0; i < ESP_N_COLLECTIVES; i++)
     if (i != ESP_AGREEMENT)

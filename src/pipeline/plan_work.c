@@ -43,9 +43,10 @@ static work collect_work(const plan_job *plan) {
 }
 
 /* Logarithms by table, and differences, in the flops. */
-static void add_sweeps(const plan_job *plan, int stage, work *self) {
+static void add_sweeps(const plan_job *plan, const plan_pair *pair, void *context) {
+  work *self = context;
   plan_sweeps sweeps;
-  plan_sweeps_init(plan, stage, plan->rank_words, &sweeps);
+  plan_sweeps_init(plan, pair, plan->rank_words, &sweeps);
   for (int i = 0; i < sweeps.n; i++) {
     const double times = sweeps.rows[i].times;
     const esp_sweep_cost cost = esp_sweep_compute_cost(&sweeps.rows[i].shape);
@@ -59,8 +60,7 @@ static void add_sweeps(const plan_job *plan, int stage, work *self) {
 
 static work counts_work(const plan_job *plan) {
   work self = {0};
-  for (int s = 0; s < plan->job.dense->n_stages; s++)
-    if (plan_is_selected(plan, s)) add_sweeps(plan, s, &self);
+  plan_for_each_pair(plan, add_sweeps, &self);
   return self;
 }
 
@@ -78,7 +78,7 @@ static work select_work(const plan_job *plan) {
     sum += flops;
     most = fmax(most, flops);
   }
-  self.serial = evidence_depends_on_selection(&plan->job, 0) ? sum : fmax(most, sum / plan->ranks);
+  self.serial = plan->depends[0] ? sum : fmax(most, sum / plan->ranks);
   return self;
 }
 
@@ -148,9 +148,10 @@ typedef struct ways {
   double exchanges, sweeps;
 } ways;
 
-static void add_ways(const plan_job *plan, int stage, ways *self) {
+static void add_ways(const plan_job *plan, const plan_pair *pair, void *context) {
+  ways *self = context;
   plan_sweeps sweeps;
-  plan_sweeps_init(plan, stage, plan->rank_words, &sweeps);
+  plan_sweeps_init(plan, pair, plan->rank_words, &sweeps);
   for (int i = 0; i < sweeps.n; i++) {
     const double times = sweeps.rows[i].times;
     const esp_sweep_cost cost = esp_sweep_compute_cost(&sweeps.rows[i].shape);
@@ -166,8 +167,7 @@ static void add_ways(const plan_job *plan, int stage, ways *self) {
 
 json_t *plan_reduce(const plan_job *plan) {
   ways all = {0};
-  for (int s = 0; s < plan->job.dense->n_stages; s++)
-    if (plan_is_selected(plan, s)) add_ways(plan, s, &all);
+  plan_for_each_pair(plan, add_ways, &all);
   const double allreduce_s = seconds(plan, (work){.words = all.words[0], .reduced = all.bytes[0]});
   const double exchange_s =
       seconds(plan, (work){.words = all.words[1], .reduced = all.bytes[1] / 2.0});

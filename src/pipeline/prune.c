@@ -67,7 +67,7 @@ static esp_status open_samples(prune_job *job) {
   return ESP_OK;
 }
 
-static bool reads_stream(const prune_job *job) {
+bool reads_stream(const prune_job *job) {
   return has_width(job) || drops_layers(job) || uses_own_output(job) ||
          (is_unstructured(job) && job->dense->width.units > 0);
 }

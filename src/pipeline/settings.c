@@ -150,6 +150,9 @@ static const esp_option rows[] = {
      "ranks to plan for; 0: as many as plan itself runs on"},
     {"plan.ranks_per_node", ESP_OPTION_INT, AT(ranks_per_node), "0", 0, 1e6, false, NULL, PLAN, 0,
      "N", "ranks that share a node's memory; 0: SLURM_NTASKS_PER_NODE, else all"},
+    {"plan.doublings", ESP_OPTION_INT, AT(doublings), "1", 1, ESP_MOST_DOUBLINGS, false, NULL, PLAN,
+     0, "N",
+     "how often a criterion without data is taken to double its samples; a run may stop after one"},
     {"plan.memory", ESP_OPTION_INT, AT(memory), "0", 0, 9e18, false, NULL, PLAN, 0, "BYTES",
      "memory a rank may use; 0: what this node has (available, control group, "
      "SLURM_MEM_PER_NODE) by its ranks"},

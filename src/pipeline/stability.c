@@ -81,6 +81,7 @@ static esp_status rank_half(prune_job *half) {
   const int n = half->dense->n_stages;
   for (int stage = n - 1; stage >= 0; stage--)
     if (half->sparsity[stage] >= 0.0 && !half->order[stage]) ESP_TRY(rank_sites(half, stage));
+  information_drop_stage(half); // not to be held while the other half is ranked
   if (!has_width(half)) return ESP_OK;
   half->order[n] = ESP_NEW(int64_t, half->dense->width.units);
   half->scores[n] = ESP_NEW(double, half->dense->width.units);

@@ -12,14 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A prunable matrix of the chosen sites. */
-typedef struct matrix {
-  int weight;
-  double sparsity; // below 0: of no chosen site
-  bool input_major;
-  esp_site_name input; // the site that it reads; empty: not measured
-} matrix;
-
 bool is_unstructured(const prune_job *job) {
   return strcmp(job->settings->structure, "unstructured") == 0;
 }
@@ -78,7 +70,7 @@ static bool is_read(const esp_model *model, int stage, int weight) {
 }
 
 /* A consumer reads its own site; a producer the residual stream, where there is one. */
-static void add_stage(const prune_job *job, int stage, matrix *self) {
+static void add_stage(const prune_job *job, int stage, masked_matrix *self) {
   const esp_stage *site = &job->dense->stages[stage];
   const esp_slice *producer = find_slice(site->producers, site->n_producers, self->weight);
   const esp_slice *consumer = find_slice(site->consumers, site->n_consumers, self->weight);
@@ -91,14 +83,14 @@ static void add_stage(const prune_job *job, int stage, matrix *self) {
   snprintf(self->input.text, sizeof self->input.text, "%s", site->name);
 }
 
-static matrix describe_matrix(const prune_job *job, int weight) {
-  matrix self = {.weight = weight, .sparsity = -1.0};
+masked_matrix mask_describe(const prune_job *job, int weight) {
+  masked_matrix self = {.weight = weight, .sparsity = -1.0};
   if (job->dense->weights[weight].rank == 2)
     for (int i = 0; i < job->dense->n_stages; i++) add_stage(job, i, &self);
   return self;
 }
 
-static esp_status write_mask_local(prune_job *job, const matrix *self, const double *norm,
+static esp_status write_mask_local(prune_job *job, const masked_matrix *self, const double *norm,
                                    uint8_t *mask) {
   const esp_weight *weight = &job->dense->weights[self->weight];
   ESP_TRY(esp_model_load_local(job->dense, weight->stage));
@@ -113,12 +105,12 @@ static esp_status write_mask_local(prune_job *job, const matrix *self, const dou
   return ESP_OK;
 }
 
-/* Norms of the inputs are of no use to some rules, and of some inputs not measured. */
-static bool reads_norms(const prune_job *job, const matrix *self) {
+/* They are of no use to some rules, and of some inputs not measured. */
+bool mask_reads_norms(const prune_job *job, const masked_matrix *self) {
   return job->criterion->needs & ESP_NEEDS_MOMENTS && *self->input.text;
 }
 
-static void report_matrix(prune_job *job, const matrix *self, const uint8_t *mask) {
+static void report_matrix(prune_job *job, const masked_matrix *self, const uint8_t *mask) {
   const esp_weight *weight = &job->dense->weights[self->weight];
   const int64_t count = esp_weight_count(weight), kept = esp_mask_count(mask, count);
   job->masked += count - kept;
@@ -126,14 +118,14 @@ static void report_matrix(prune_job *job, const matrix *self, const uint8_t *mas
   json_array_append_new(job->matrices,
                         json_pack("{s:s, s:I, s:I, s:s}", "weight", weight->name, "parameters",
                                   (json_int_t)count, "kept", (json_int_t)kept, "input_norms",
-                                  reads_norms(job, self) ? self->input.text : "none"));
+                                  mask_reads_norms(job, self) ? self->input.text : "none"));
 }
 
-static esp_status make_mask(prune_job *job, const matrix *self, uint8_t *mask) {
+static esp_status make_mask(prune_job *job, const masked_matrix *self, uint8_t *mask) {
   const esp_weight *weight = &job->dense->weights[self->weight];
   const int owner = self->weight % job->comm->size;
   esp_site_stats site = {0};
-  if (reads_norms(job, self))
+  if (mask_reads_norms(job, self))
     ESP_TRY(esp_stats_load_site(job->stats, self->input.text,
                                 weight->shape[self->input_major ? 0 : 1], 0, &site));
   esp_status status = ESP_OK;
@@ -145,7 +137,7 @@ static esp_status make_mask(prune_job *job, const matrix *self, uint8_t *mask) {
 }
 
 /* Unless an interrupted run has. */
-static esp_status mask_matrix(prune_job *job, const matrix *self) {
+static esp_status mask_matrix(prune_job *job, const masked_matrix *self) {
   const int64_t bytes = esp_mask_bytes(esp_weight_count(&job->dense->weights[self->weight]));
   uint8_t *mask = ESP_NEW(uint8_t, bytes);
   char name[48];
@@ -161,7 +153,7 @@ static esp_status mask_matrix(prune_job *job, const matrix *self) {
 esp_status mask_weights(prune_job *job) {
   job->matrices = json_array();
   for (int w = 0; w < job->dense->n_weights; w++) {
-    const matrix self = describe_matrix(job, w);
+    const masked_matrix self = mask_describe(job, w);
     if (self.sparsity >= 0.0) ESP_TRY(mask_matrix(job, &self));
   }
   esp_log_info("mask: %" PRId64 " weights are zero; shapes and speed stay", job->masked);

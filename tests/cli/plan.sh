@@ -3,41 +3,63 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 models=$(dirname -- "${BASH_SOURCE[0]}")/../models
+llama=$models/llama gpt2=$models/gpt2
 get() { "$HELPERS/json_get" "$@"; }
 # near NAME PLANNED COUNTED TOLERANCE
 near() {
   check "$1: $2 of $3" awk -v a="$2" -v b="$3" -v t="$4" 'BEGIN { exit !(a >= (1 - t) * b && a <= (1 + t) * b) }'
 }
 
+count_doublings() {
+  local n=0
+  while get p.h5.report.json doublings $((n + 1)) rows >/dev/null 2>&1; do n=$((n + 1)); done
+  echo $n
+}
+
 # compare NAME MODEL OPTION...: a plan by one process of the prune by all ranks.
 compare() {
-  local name=$1 planned counted
+  local name=$1 planned counted doublings
   shift
-  run 1 plan "$@" --ranks "$RANKS" --json plan.json --quiet >table
   must prune "$@" -o p.h5 --quiet
+  doublings=$(count_doublings)
+  run 1 plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
   near "$name: peak memory" "$(get plan.json memory peak_bytes)" "$(get p.h5.report.json run peak_anonymous_bytes max)" 0.15
-  near "$name: statistics" "$(get plan.json files statistics_bytes)" "$(stat -c %s p.h5.stats.h5)" 0.01
   near "$name: pruned model" "$(get plan.json files pruned_bytes)" "$(stat -c %s p.h5)" 0.02
+  if [[ -f p.h5.stats.h5 ]]; then
+    near "$name: statistics" "$(get plan.json files statistics_bytes)" "$(stat -c %s p.h5.stats.h5)" 0.01
+    mv p.h5.stats.h5 s.h5
+  fi
   for kind in allreduce iallreduce exchange gather bcast; do
     planned=$(get plan.json traffic $kind bytes) counted=$(get p.h5.report.json run traffic $kind bytes)
     near "$name: $kind" "$planned" "$counted" "${tolerance:-0.05}"
   done
 }
 
-for model_name in llama gpt2; do
-  folder=$models/$model_name
-  compare $model_name "$folder" -d "$folder/calibration.h5" --samples 16 --micro-batch 4 --pilot 1024
-done
+few=(--samples 8 --micro-batch 2 --pilot 512)
+compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --no-stability
+compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 --sites ffn,attention,width=0.25
+reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
+compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
+compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda
+compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
+compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
+compare "whole layers, refitted" "$llama" --stats s.h5 --criterion block --sparsity 0.75
+
 images=(-d "$data" "${collection[@]}")
 must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5
 compare mlp wide.h5 "${images[@]}"
-compare "mlp, codes, allreduce" wide.h5 "${images[@]}" --moments codes --reduce allreduce --repair least-squares
-tolerance=0.1 # the samples of a bin fill their few words unevenly
-for criterion in mi-mrmr mi-jmi mi-cmim; do
-  compare "mlp, $criterion" wide.h5 "${images[@]}" --criterion $criterion --sparsity 0.25 --repair none
-done
+must collect wide.h5 "${images[@]}" -o s.h5 --quiet
+reuse=(wide.h5 --stats s.h5)
+compare "mlp, codes, allreduce" "${reuse[@]}" --moments codes --reduce allreduce --repair least-squares
+compare "mlp, codes, exchange" "${reuse[@]}" --moments codes --reduce exchange --repair none
+compare "mlp, by weights" "${reuse[@]}" --criterion magnitude --repair none
+compare "max-entropy" "$model" --criterion max-entropy --samples 512 --micro-batch 64 --repair least-squares
+tolerance=0.1 # the samples of a bin fill their few words unevenly, and sites share otherwise under one threshold
+compare "mlp, mi-mrmr" "${reuse[@]}" --criterion mi-mrmr --sparsity 0.25 --repair none
+pairs=(--targets 2 --repair none)
+compare "mlp, mi-cmim" "${reuse[@]}" --criterion mi-cmim --sparsity 0.25 "${pairs[@]}" --no-stability
+compare "mlp, mi-jmi, global" "${reuse[@]}" --criterion mi-jmi --allocation global --sparsity 0.4 "${pairs[@]}"
 unset tolerance
-compare "mlp, codes, exchange" wide.h5 "${images[@]}" --moments codes --reduce exchange --repair none
 
 must plan "$model" --stats "$stats" --ranks 2 --json plan.json
 check "from statistics" test "$(get plan.json micro_batches)" = 10
@@ -45,8 +67,9 @@ check "the table has every phase" grep -q "^joint counts" stdout
 expect_failure "more than there is" "programs and libraries" -- plan "$model" "${images[@]}" --ranks 2 --memory 1M
 expect_failure "more ranks than work" "micro-batches" -- plan "$model" "${images[@]}" --ranks 100
 expect_failure "no data" "--data" -- plan "$model" --ranks 2
-expect_failure "a criterion without data" "max-entropy" -- plan "$model" "${images[@]}" --ranks 2 --criterion max-entropy
-expect_failure "whole layers" "--sites block" -- \
-  plan "$models/llama" -d "$models/llama/calibration.h5" --ranks 2 --criterion block
+expect_failure "data that nothing reads" "leave --data out" -- \
+  plan "$model" "${images[@]}" --ranks 2 --criterion max-entropy --repair none
+expect_failure "a criterion of units" "does not rank whole layers" -- plan "$llama" --stats s.h5 --sites block
+expect_failure "masks, refitted" "give --repair none" -- plan "$llama" --structure unstructured --criterion magnitude
 expect_failure "an unknown way" "--reduce" -- plan "$model" "${images[@]}" --reduce both
 finish

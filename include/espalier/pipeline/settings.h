@@ -14,6 +14,8 @@ enum {
   ESP_COMMAND_PLAN = 128,
 };
 
+enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
+
 typedef struct esp_settings {
   char *config, *output, *json; // run
   int64_t seed;
@@ -39,7 +41,7 @@ typedef struct esp_settings {
   int64_t sequences;
   int64_t max_shard_bytes; // export
   char *source;
-  int64_t ranks, ranks_per_node, memory; // plan
+  int64_t ranks, ranks_per_node, memory, doublings; // plan
 } esp_settings;
 
 extern const esp_option_table esp_settings_table;
