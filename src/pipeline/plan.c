@@ -201,9 +201,11 @@ static json_t *describe_memory(const plan_job *plan) {
 }
 
 static json_t *describe_machine(const plan_machine *machine) {
-  return json_pack("{s:f, s:f, s:f, s:f}", "flops_per_s", machine->flops_per_s, "words_per_s",
-                   machine->words_per_s, "copy_bytes_per_s", machine->copy_bytes_per_s,
-                   "reduce_bytes_per_s", machine->reduce_bytes_per_s);
+  return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "flops_per_s", machine->flops_per_s,
+                   "words_per_s", machine->words_per_s, "copy_bytes_per_s",
+                   machine->copy_bytes_per_s, "reduce_bytes_per_s", machine->reduce_bytes_per_s,
+                   "values_per_s", machine->values_per_s, "solver_flops_per_s",
+                   machine->solver_flops_per_s, "solve_s", machine->solve_s);
 }
 
 static json_t *describe(const plan_job *plan) {

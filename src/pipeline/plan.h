@@ -9,6 +9,9 @@
 /* Speeds of this machine, one rank, and what a rank holds before any data. */
 typedef struct plan_machine {
   double flops_per_s, words_per_s, copy_bytes_per_s;
+  double values_per_s;       // of an elementwise pass with an exponential
+  double solver_flops_per_s; // double precision, in a distributed solve
+  double solve_s;            // a solve of next to nothing
   double reduce_bytes_per_s; // of an allreduced buffer; 0: measured on one rank, copies instead
   double base_bytes;
 } plan_machine;
@@ -23,6 +26,7 @@ typedef struct plan_job {
   bool collects, has_covariance, has_width;
   int parts; // of the moments: 2 where halves are kept for the stability
   int64_t samples, rows, n_batches, batch_rows, words; // rows: S; words: a micro-batch's, a plane
+  int64_t tokens;                                      // of a sample; 1: images
   int64_t share;       // micro-batches of rank 0, which has the most
   int64_t *rank_words; // (ranks) a plane
   int64_t *half_words; // (2, ranks): of the even, of the odd micro-batches

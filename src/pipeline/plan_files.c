@@ -3,12 +3,13 @@
 #include "plan.h"
 
 enum {
-  FILE_BYTES = 4100,       // superblock, root group, /meta and /valid of statistics
-  SITE_BYTES = 2432,       // a group with seven datasets
-  HALF_BYTES = 1400,       // the group of its half, with five
-  OBJECT_BYTES = 336,      // one more dataset
-  PRUNED_BYTES = 3700,     // /config, /report and /meta of a pruned model without its sites
-  REPORT_SITE_BYTES = 1480 // a site in the report, its repair included
+  FILE_BYTES = 4100,        // superblock, root group, /meta and /valid of statistics
+  SITE_BYTES = 2432,        // a group with seven datasets
+  HALF_BYTES = 1400,        // the group of its half, with five
+  OBJECT_BYTES = 336,       // one more dataset
+  PRUNED_BYTES = 3700,      // /config, /report and /meta of a pruned model without its sites
+  REPORT_SITE_BYTES = 1480, // a site in the report, its repair included
+  REPORT_STEP_BYTES = 80    // a doubling of the samples
 };
 
 /* Edges, four vectors of moments, planes, and the covariance. */
@@ -39,6 +40,7 @@ static double statistics_bytes(const plan_job *plan) {
 static double pruned_bytes(const plan_job *plan) {
   const esp_model *dense = plan->job.dense, *pruned = plan->job.pruned;
   double sum = PRUNED_BYTES;
+  if (plan->doublings > 0) sum += REPORT_STEP_BYTES * (double)(plan->doublings + 1);
   for (int i = 0; i < pruned->n_weights; i++) {
     const esp_weight *weight = &pruned->weights[i];
     sum += OBJECT_BYTES + (double)esp_weight_count(weight) * (double)esp_dtype_bytes(weight->type);

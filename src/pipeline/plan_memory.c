@@ -53,7 +53,7 @@ static double pilot_bytes(const plan_job *plan, double f) {
   const double rows = (double)plan->pilot_rows;
   const double mine = at_most(ceil(rows / (double)plan->batch_rows), (double)plan->share) *
                       (double)plan->batch_rows;
-  return mine * f * 4.0 + (rows + at_most(mine, rows)) * FEATURE_BLOCK * 4.0;
+  return mine * f * 4.0 + (rows + at_most(mine, rows)) * at_most(f, FEATURE_BLOCK) * 4.0;
 }
 
 /* collect/site_sums.c and stats_site.c: planes, sums (8 F^2), squares; then planes as the file has

@@ -54,6 +54,7 @@ static void measure_shard(plan_job *plan, const esp_shard *shard) {
   const esp_settings *settings = plan->job.settings;
   plan->batch_rows = esp_shard_count_rows(shard);
   plan->samples = shard->samples;
+  plan->tokens = plan->batch_rows / shard->micro_batch;
   plan->n_batches = shard->n_batches;
   plan->words = (plan->batch_rows + ESP_WORD_BITS - 1) / ESP_WORD_BITS;
   plan->rows = 0;
@@ -99,6 +100,7 @@ static esp_status read_meta(plan_job *plan, const json_t *meta) {
     settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
   if (is_made(settings.data)) settings.samples *= esp_job_entropy_rows(plan->job.dense);
   plan->logits = json_integer_value(json_object_get(meta, ESP_META_LOGITS));
+  if (!json_is_true(json_object_get(meta, ESP_META_HALVES))) plan->parts = 1;
   return read_data(plan, &settings);
 }
 

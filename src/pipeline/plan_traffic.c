@@ -8,7 +8,7 @@
 enum {
   SOLVES = 7,        // of a correction: six ridges, and the fit
   TEXT_BYTES = 1000, // configuration
-  META_BYTES = 3500, // description of statistics
+  META_BYTES = 5000, // description of statistics
   TENSOR_BYTES = 130 // a weight in the list of what a checkpoint has
 };
 
@@ -51,7 +51,7 @@ static void add_collection(const plan_job *plan, traffic *self) {
   if (plan->has_width) add(self, ESP_ALLREDUCE, 8.0 * (double)esp_model_count_layers(model));
   if (plan->logits < model->n_outputs) add(self, ESP_ALLREDUCE, 8.0 * (double)model->n_outputs);
   add_site(plan, self, (double)plan->logits, false);
-  add(self, ESP_BCAST, plan->read_bytes);
+  add(self, ESP_BCAST, plan->read_bytes + META_BYTES);
 }
 
 /* Statistics as a whole, or a half of them: the odd one's moments follow from those of the whole
@@ -110,9 +110,10 @@ static void add_stage_information(const plan_job *plan, traffic *self, source of
 
 /* The codes' correlation where it is asked for; covariances are read by their owner alone, but what
  * the odd half's follows from by all. */
-static void add_covariance(const plan_job *plan, traffic *self, source of, int64_t features) {
+static void add_covariance(const plan_job *plan, traffic *self, source of, int64_t features,
+                           int owner) {
   plan_sweep sweep = {plan_own_sweep(plan, features, of.words), 1.0};
-  sweep.shape.visitor = 1;
+  sweep.shape.visitor = owner + 1;
   if (!(plan->job.criterion->needs & ESP_NEEDS_COVARIANCE)) return;
   if (needs_activation_covariance(&plan->job)) {
     add(self, ESP_BCAST, of.is_odd ? 2.0 * moments_bytes((double)features) : 0.0);
@@ -122,10 +123,21 @@ static void add_covariance(const plan_job *plan, traffic *self, source of, int64
   add_marginals(plan, self, (double)features);
 }
 
+/* Stages that hang on nothing above them are ranked one a rank, from the top; of halves of the
+ * samples all are, since what is kept is known. */
+static int find_owner(const plan_job *plan, int stage, bool is_half) {
+  const bool reads = plan->job.criterion->needs & ESP_NEEDS_INFORMATION;
+  int before = 0;
+  if (reads || (plan->depends[stage] && !is_half)) return 0;
+  for (int s = stage + 1; s < plan->job.dense->n_stages; s++)
+    before += is_half ? plan_is_cut(plan, s) : plan_is_selected(plan, s) && !plan->depends[s];
+  return before % plan->ranks;
+}
+
 static void add_ranking(const plan_job *plan, traffic *self, source of, int stage) {
   const int64_t features = plan_features(plan, stage);
   add_load(plan, self, of, (double)features);
-  add_covariance(plan, self, of, features);
+  add_covariance(plan, self, of, features, find_owner(plan, stage, of.words != plan->rank_words));
   add(self, ESP_BCAST, 16.0 * (double)plan->job.dense->stages[stage].units + 8.0);
 }
 
@@ -152,7 +164,7 @@ static void add_reader(const plan_job *plan, traffic *self, source of, int stage
   const plan_pair pair = plan_pair_of_reader(plan, stage);
   add_load(plan, self, of, (double)d);
   if (plan->job.criterion->needs & ESP_NEEDS_INFORMATION) add_information(plan, self, of, &pair);
-  add_covariance(plan, self, of, d);
+  add_covariance(plan, self, of, d, 0);
   if (stage == plan->job.dense->n_stages && plan->job.dense->task == ESP_TASK_LANGUAGE)
     add(self, ESP_BCAST, 8.0 * (double)plan->logits);
 }
@@ -231,7 +243,6 @@ static traffic sum_traffic(const plan_job *plan) {
   for (int64_t i = 0; i < plan->doublings; i++) add_step(&plan->earlier[i], &self);
   add_step(plan, &self);
   add_repairs(plan, &self);
-  if (needs_stats(&plan->job)) add(&self, ESP_BCAST, META_BYTES);
   add(&self, ESP_BCAST, TEXT_BYTES + TENSOR_BYTES * plan->job.dense->n_weights);
   return self;
 }

@@ -5,10 +5,14 @@
 models=$(dirname -- "${BASH_SOURCE[0]}")/../models
 llama=$models/llama gpt2=$models/gpt2
 get() { "$HELPERS/json_get" "$@"; }
-# near NAME PLANNED COUNTED TOLERANCE
+# near NAME PLANNED COUNTED TOLERANCE [BYTES]: within a part of what was counted, and some bytes
 near() {
-  check "$1: $2 of $3" awk -v a="$2" -v b="$3" -v t="$4" 'BEGIN { exit !(a >= (1 - t) * b && a <= (1 + t) * b) }'
+  check "$1: $2 of $3" awk -v a="$2" -v b="$3" -v t="$4" -v c="${5:-0}" \
+    'BEGIN { exit !(a >= (1 - t) * b - c && a <= (1 + t) * b + c) }'
 }
+
+# Without mpirun: a plan is one process's work.
+alone() { OMPI_MCA_ess_singleton_isolated=1 timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
 
 count_doublings() {
   local n=0
@@ -22,7 +26,7 @@ compare() {
   shift
   must prune "$@" -o p.h5 --quiet
   doublings=$(count_doublings)
-  run 1 plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
+  alone plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
   near "$name: peak memory" "$(get plan.json memory peak_bytes)" "$(get p.h5.report.json run peak_anonymous_bytes max)" 0.15
   near "$name: pruned model" "$(get plan.json files pruned_bytes)" "$(stat -c %s p.h5)" 0.02
   if [[ -f p.h5.stats.h5 ]]; then
@@ -31,39 +35,41 @@ compare() {
   fi
   for kind in allreduce iallreduce exchange gather bcast; do
     planned=$(get plan.json traffic $kind bytes) counted=$(get p.h5.report.json run traffic $kind bytes)
-    near "$name: $kind" "$planned" "$counted" "${tolerance:-0.05}"
+    near "$name: $kind" "$planned" "$counted" "${tolerance:-0.05}" 1024
   done
 }
 
-few=(--samples 8 --micro-batch 2 --pilot 512)
-compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --no-stability
-compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 --sites ffn,attention,width=0.25
+few=(--samples 4 --micro-batch 1 --pilot 256)
+compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --no-stability --repair least-squares
+compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 --no-stability \
+  --sites ffn.0,attention.1,width=0.25
 reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
 compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
 compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda
-compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
 compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
 compare "whole layers, refitted" "$llama" --stats s.h5 --criterion block --sparsity 0.75
+compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
 
 images=(-d "$data" "${collection[@]}")
-must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5
+must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5 --quiet
 compare mlp wide.h5 "${images[@]}"
-must collect wide.h5 "${images[@]}" -o s.h5 --quiet
-reuse=(wide.h5 --stats s.h5)
-compare "mlp, codes, allreduce" "${reuse[@]}" --moments codes --reduce allreduce --repair least-squares
-compare "mlp, codes, exchange" "${reuse[@]}" --moments codes --reduce exchange --repair none
-compare "mlp, by weights" "${reuse[@]}" --criterion magnitude --repair none
-compare "max-entropy" "$model" --criterion max-entropy --samples 512 --micro-batch 64 --repair least-squares
-tolerance=0.1 # the samples of a bin fill their few words unevenly, and sites share otherwise under one threshold
-compare "mlp, mi-mrmr" "${reuse[@]}" --criterion mi-mrmr --sparsity 0.25 --repair none
-pairs=(--targets 2 --repair none)
-compare "mlp, mi-cmim" "${reuse[@]}" --criterion mi-cmim --sparsity 0.25 "${pairs[@]}" --no-stability
-compare "mlp, mi-jmi, global" "${reuse[@]}" --criterion mi-jmi --allocation global --sparsity 0.4 "${pairs[@]}"
+reuse=(wide.h5 --stats s.h5 --repair none)
+tolerance=0.15 # sites share otherwise under one threshold
+compare "mlp, mi-jmi, global" "${reuse[@]}" --criterion mi-jmi --targets 2 --allocation global --sparsity 0.4 --no-stability
+tolerance=0.1 # the samples of a bin fill their few words unevenly
+compare "mlp, mi-mrmr" "${reuse[@]}" --criterion mi-mrmr --sparsity 0.25
 unset tolerance
+compare "mlp, magnitude" "${reuse[@]}" --criterion magnitude
+if ((RANKS > 1)); then # one rank sends no counts
+  compare "mlp, codes, allreduce" "${reuse[@]}" --moments codes --reduce allreduce
+  compare "mlp, codes, exchange" "${reuse[@]}" --moments codes --reduce exchange --no-stability
+fi
+compare "max-entropy" "$model" --criterion max-entropy --samples 512 --micro-batch 64 --repair least-squares
 
-must plan "$model" --stats "$stats" --ranks 2 --json plan.json
+alone plan "$model" --stats "$stats" --ranks 2 --json plan.json >stdout
 check "from statistics" test "$(get plan.json micro_batches)" = 10
 check "the table has every phase" grep -q "^joint counts" stdout
+runner=alone
 expect_failure "more than there is" "programs and libraries" -- plan "$model" "${images[@]}" --ranks 2 --memory 1M
 expect_failure "more ranks than work" "micro-batches" -- plan "$model" "${images[@]}" --ranks 100
 expect_failure "no data" "--data" -- plan "$model" --ranks 2

@@ -15,9 +15,10 @@
  *   "traffic"      {NAME: {"bytes"}}, as comm/traffic.h counts it
  *   "reduce"       {"sweeps", "by_exchange", "allreduce_bytes", "exchange_bytes", "allreduce_s",
  *                  "exchange_s", "cheaper"}
- *   "work"         {PHASE: {"flops", "word_operations"}}; "time_s" {PHASE: s, "all"}
+ *   "work"         {PHASE: {"flops", "word_operations", "elementwise"}}; "time_s" {PHASE: s, "all"}
  *   "files"        {"statistics_bytes", "pruned_bytes"}
- *   "calibration"  {"flops_per_s", "words_per_s", "copy_bytes_per_s", "reduce_bytes_per_s"}
+ *   "calibration"  {"flops_per_s", "words_per_s", "copy_bytes_per_s", "reduce_bytes_per_s",
+ *                  "values_per_s", "solver_flops_per_s", "solve_s"}
  * USAGE: what the job itself would refuse. Collective. */
 esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const char *path,
                     json_t **report);
