@@ -14,6 +14,7 @@
 enum {
   FILE_BUFFERS = 1 << 20,
   SIDE = 256,
+  SYSTEM = 512,
   ROWS = 1024,
   VALUES = 1 << 16,
   LEAST_RUNS = 3,
@@ -170,11 +171,11 @@ static double time_reductions(const esp_comm *comm) {
 }
 
 void plan_calibrate(const esp_comm *comm, plan_machine *machine) {
-  const double n = SIDE;
+  const double n = SYSTEM;
   *machine = (plan_machine){
       .flops_per_s = time_gemm(), .words_per_s = time_counts(), .values_per_s = time_values()};
   machine->solve_s = time_solver(comm, 1);
-  const double rest_s = fmax(time_solver(comm, SIDE) - machine->solve_s, machine->solve_s);
+  const double rest_s = fmax(time_solver(comm, SYSTEM) - machine->solve_s, machine->solve_s);
   machine->solver_flops_per_s = n * n * n * (1.0 / 3.0 + 2.0) / rest_s / comm->size;
   machine->copy_bytes_per_s = time_copies();
   machine->reduce_bytes_per_s = time_reductions(comm);
