@@ -9,13 +9,12 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* FILE_BUFFERS: what HDF5 and MPI-IO hold once files have been written (measured). */
 enum {
   FILE_BUFFERS = 1 << 20,
-  SIDE = 256,
-  SYSTEM = 512,
-  ROWS = 1024,
+  SIDE = 512,
   VALUES = 1 << 16,
   LEAST_RUNS = 3,
   WORDS = 1024,
@@ -24,18 +23,35 @@ enum {
   REDUCE_COUNT = 1 << 18
 };
 
-static const double least_s = 0.05; // a kernel
+static const double least_s = 0.02; // a kernel
 
-/* Seconds of one run: the fastest, since others may use the machine too. */
+typedef struct stopwatch {
+  double wall_s;
+  clock_t processor;
+} stopwatch;
+
+static stopwatch start_watch(void) {
+  return (stopwatch){esp_now_s(), clock()};
+}
+
+/* Seconds since then: those of the processor, where others took turns on it; threads add up in
+ * these, but not in time as it passes. */
+static double read_watch(const stopwatch *self) {
+  const double processor_s = (double)(clock() - self->processor) / CLOCKS_PER_SEC;
+  const double wall_s = esp_now_s() - self->wall_s;
+  return fmax(fmin(processor_s, wall_s), 1e-6);
+}
+
+/* Seconds of one run, the fastest. */
 static double time_best(void (*run)(void *), void *context) {
   double best = 0.0;
   int runs = 0;
   const double end = esp_now_s() + least_s;
   run(context); // the first one touches memory, and the libraries' buffers
   do {
-    const double start = esp_now_s();
+    const stopwatch start = start_watch();
     run(context);
-    const double took = esp_now_s() - start;
+    const double took = read_watch(&start);
     if (runs == 0 || took < best) best = took;
   } while (++runs < LEAST_RUNS || esp_now_s() < end);
   return best;
@@ -47,10 +63,10 @@ static void run_gemm(void *context) {
 
 static double time_gemm(void) {
   const int64_t n = SIDE;
-  float *a = ESP_NEW(float, ROWS *n), *c = ESP_NEW(float, ROWS *n);
-  for (int64_t i = 0; i < ROWS * n; i++) a[i] = (float)esp_rng_uniform(1, 1, (uint64_t)i);
+  float *a = ESP_NEW(float, SIDE *n), *c = ESP_NEW(float, SIDE *n);
+  for (int64_t i = 0; i < SIDE * n; i++) a[i] = (float)esp_rng_uniform(1, 1, (uint64_t)i);
   esp_gemm product = {.transpose_b = true,
-                      .m = ROWS,
+                      .m = SIDE,
                       .n = n,
                       .k = n,
                       .alpha = 1.0f,
@@ -63,7 +79,7 @@ static double time_gemm(void) {
   const double took = time_best(run_gemm, &product);
   esp_free(&a);
   esp_free(&c);
-  return 2.0 * (double)(ROWS * n * n) / took;
+  return 2.0 * (double)(SIDE * n * n) / took;
 }
 
 static void run_values(void *context) {
@@ -109,9 +125,9 @@ static double time_solver(const esp_comm *comm, int64_t n) {
       comm, {.n = n, .n_rhs = n, .ridge = 4.0, .gram = get_gram, .rhs = get_right}, x};
   double best = 0.0;
   for (int i = 0; i < LEAST_RUNS; i++) {
-    const double start = esp_now_s();
+    const stopwatch start = start_watch();
     run_solver(&self);
-    const double took = esp_allreduce_max(comm, esp_now_s() - start);
+    const double took = esp_allreduce_max(comm, read_watch(&start));
     if (i == 0 || took < best) best = took;
   }
   esp_free(&x);
@@ -171,11 +187,11 @@ static double time_reductions(const esp_comm *comm) {
 }
 
 void plan_calibrate(const esp_comm *comm, plan_machine *machine) {
-  const double n = SYSTEM;
+  const double n = SIDE;
   *machine = (plan_machine){
       .flops_per_s = time_gemm(), .words_per_s = time_counts(), .values_per_s = time_values()};
   machine->solve_s = time_solver(comm, 1);
-  const double rest_s = fmax(time_solver(comm, SYSTEM) - machine->solve_s, machine->solve_s);
+  const double rest_s = fmax(time_solver(comm, SIDE) - machine->solve_s, machine->solve_s);
   machine->solver_flops_per_s = n * n * n * (1.0 / 3.0 + 2.0) / rest_s / comm->size;
   machine->copy_bytes_per_s = time_copies();
   machine->reduce_bytes_per_s = time_reductions(comm);
