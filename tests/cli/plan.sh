@@ -11,7 +11,7 @@ near() {
     'BEGIN { exit !(a >= (1 - t) * b - c && a <= (1 + t) * b + c) }'
 }
 
-# Without mpirun, whose memory plan counts where it is used, as the job has it too.
+# Without mpirun, which takes longer; its libraries hold less then, so plans to be compared go through run.
 alone() { OMPI_MCA_ess_singleton_isolated=1 timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
 
 count_doublings() {
