@@ -2,9 +2,6 @@
 # What plan tells of memory, traffic and files against what a run counts; what it refuses.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-models=$(dirname -- "${BASH_SOURCE[0]}")/../models
-llama=$models/llama gpt2=$models/gpt2
-get() { "$HELPERS/json_get" "$@"; }
 # near NAME PLANNED COUNTED TOLERANCE [BYTES]: within a part of what was counted, and some bytes
 near() {
   check "$1: $2 of $3" awk -v a="$2" -v b="$3" -v t="$4" -v c="${5:-0}" \
