@@ -106,7 +106,7 @@ static esp_status allocate_again(prune_job *job, double sparsity) {
 /* How much every site keeps under one threshold shows only when it is ranked: as if all sites lost
  * the same fraction of their units, so that as many parameters go. */
 static esp_status allocate_evenly(prune_job *job) {
-  double low = 0.0, high = job->settings->max_sparsity;
+  double low = 0.0, high = 1.0;
   ESP_TRY(allocate_units(job));
   for (int i = 0; i < BISECTIONS; i++) {
     const double middle = (low + high) / 2.0;
