@@ -6,10 +6,10 @@ BEGIN, END = '<!-- made by bench/quality: begin -->', '<!-- made by bench/qualit
 TEXT = """\
 `python3 bench/quality`: {models}; seeds {seeds}; one rank a run; machine: {machines}.
 The perceptron is that of `configs/fashion-mnist.yaml`, others those of `tests/models`. A seed is another network,
-trained anew, of {trained}; of others, another half of the same network's `calibration.h5` (`collect --seed`). The
-plus-minus is the standard deviation over the seeds. Measured on all test images, or all of `heldout.h5`. Sparsity is
-asked of every site: hidden layers; ffn and attention. Loss is cross-entropy a target in nats, *added* to that of the
-dense model."""
+trained anew, of {trained}; of others, another half of the same network's
+`calibration.h5` (`collect --seed`). The plus-minus is the standard deviation over the seeds. Measured on all
+test images, or all of `heldout.h5`. Sparsity is asked of every site: hidden layers; ffn and attention. Loss is
+cross-entropy a target in nats, *added* to that of the dense model."""
 
 
 def spread(values):
@@ -78,7 +78,8 @@ def table(heads, lines):
 def rank_section(results):
     ranks = {repair: result.mean_ranks() for repair, result in results.items()}
     named = {c for by in ranks.values() for c in by}
-    criteria = sorted(named, key=lambda c: (sum(by.get(c, len(named)) for by in ranks.values()), c))
+    most = max(ranks.values(), key=len)
+    criteria = sorted(named, key=lambda c: (most.get(c, len(named)), c))
     heads = [f'{repair} ({len(results[repair].cell_ranks())} cells)' for repair in ranks]
     lines = [[f'`{c}`', *(f'{by[c]:.2f}' if c in by else '' for by in ranks.values())] for c in criteria]
     return '### Mean rank over (model, sparsity)\n1 is least loss added; criteria that ran on every model.\n\n' + table(
