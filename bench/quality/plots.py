@@ -65,14 +65,20 @@ def draw_model(model, results, styles, path):
         draw_panel(panel, result, model, styles)
         panel.set_title(f'{model}, repair: {repair}', fontsize=10)
     axes[0][0].set_ylabel('loss added, nats')
-    handles, labels = list_handles(axes[0][-1])
+    handles, labels = list_handles(max(axes[0], key=lambda panel: len(panel.get_legend_handles_labels()[1])))
     figure.legend(handles, labels, loc='center right', frameon=False)
     figure.tight_layout(rect=(0, 0, 1 - 1.5 / figure.get_figwidth(), 1))
     figure.savefig(path, metadata={'Date': None} if path.suffix == '.svg' else None, dpi=110)
     plt.close(figure)
-    if path.suffix == '.svg':  # a tenth of a point is enough, and half the file
-        text = re.sub(r'\d+\.\d\d+', lambda number: f'{float(number[0]):.1f}', path.read_text())
-        path.write_text(re.sub(r'\n\s*', '\n', text))
+    if path.suffix == '.svg':
+        path.write_text(shorten(path.read_text()))
+
+
+def shorten(svg):
+    """Coordinates to a tenth of a point, which is enough and half the file; what is written stays."""
+    def round_all(tag):
+        return re.sub(r'\d+\.\d\d+', lambda number: f'{float(number[0]):.1f}', tag[0])
+    return re.sub(r'\n\s*', '\n', re.sub(r'<[^>]*>', round_all, svg))
 
 
 def draw(rows, folder, suffix='.svg'):
