@@ -8,6 +8,10 @@ near() {
     'BEGIN { exit !(a >= (1 - t) * b - c && a <= (1 + t) * b + c) }'
 }
 
+# MPICH and UCX hold some 1.5 MiB more once ranks have talked, which no plan knows.
+held_by_mpi=0
+if "$MPIEXEC" --version 2>/dev/null | grep -q HYDRA; then held_by_mpi=2097152; fi
+
 # Without mpirun, which takes longer; its libraries hold less then, so plans to be compared go through run.
 alone() { OMPI_MCA_ess_singleton_isolated=1 timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
 
@@ -25,7 +29,7 @@ compare() {
   doublings=$(count_doublings)
   run 1 plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
   counted=$(get p.h5.report.json run peak_anonymous_bytes max)
-  near "$name: peak memory" "$(get plan.json memory peak_bytes)" "$counted" 0.15
+  near "$name: peak memory" "$(get plan.json memory peak_bytes)" "$counted" 0.15 $held_by_mpi
   near "$name: pruned model" "$(get plan.json files pruned_bytes)" "$(stat -c %s p.h5)" 0.02
   if [[ -f p.h5.stats.h5 ]]; then
     near "$name: statistics" "$(get plan.json files statistics_bytes)" "$(stat -c %s p.h5.stats.h5)" 0.01
