@@ -37,27 +37,13 @@ else
   skip "a folder that may not be written: no user here that can run the program but not write"
 fi
 
-# A limit on file sizes (EFBIG), for the ranks alone: mpirun needs larger files. No shared memory, for the same reason; MPICH
-# starts only with it.
-run_limited() {
-  : >"$ERRORS"
-  # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp timeout -k 5 120 "$MPIEXEC" -n "$RANKS" \
-    sh -c 'ulimit -f "$LIMIT"; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
-}
-runner=run_limited
-export LIMIT
 for LIMIT in 8 2056; do # in 512 bytes; the second lets the file begin
-  if ! run_limited info >stdout; then
-    skip "a limit of $((LIMIT / 2)) KiB on files: this MPI does not start under it"
-    continue
-  fi
+  starts_limited || continue
   for kind in train collect prune; do
     declare -n command=$kind
-    expect_failure "$kind: limit of $((LIMIT / 2)) KiB on files" "out/x.h5" -- "${command[@]}" out/x.h5
+    runner=run_limited expect_failure "$kind: limit of $((LIMIT / 2)) KiB on files" "out/x.h5" -- "${command[@]}" out/x.h5
   done
 done
-unset runner
 
 # A full file system: a small tmpfs in a mount namespace of our own.
 namespace=(unshare --mount)

@@ -52,12 +52,8 @@ expect_failure "no such model" "cannot open" -- export none out/x
 expect_failure "no folder named" "found 1 arguments" -- export "$llama"
 expect_failure "shards of no bytes" "max" -- export "$llama" out/x --max-shard-bytes 0
 
-run_limited() { # a limit on file sizes for the ranks alone, as in bad_outputs.sh
-  : >"$ERRORS"
-  # shellcheck disable=SC2016
-  OMPI_MCA_btl=self,tcp timeout -k 5 120 "$MPIEXEC" -n "$RANKS" \
-    sh -c 'ulimit -f 2056; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
-}
-runner=run_limited
-expect_failure "a limit on file sizes" "limit on file sizes" -- export "$llama" out/x
+LIMIT=2056
+if starts_limited; then
+  runner=run_limited expect_failure "a limit on file sizes" "limit on file sizes" -- export "$llama" out/x
+fi
 finish

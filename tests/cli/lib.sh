@@ -26,6 +26,17 @@ run() {
   timeout -k 5 120 "$MPIEXEC" -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "${@:2}" 2>mpirun.log
 }
 
+# The same under a limit on file sizes (EFBIG), LIMIT times 512 bytes, for the ranks alone: mpirun needs larger files. No shared
+# memory, for the same reason.
+run_limited() {
+  : >"$ERRORS"
+  # shellcheck disable=SC2016
+  LIMIT=$LIMIT OMPI_MCA_btl=self,tcp timeout -k 5 120 "$MPIEXEC" -n "$RANKS" \
+    sh -c 'ulimit -f "$LIMIT"; exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "$@" 2>mpirun.log
+}
+# MPICH doesn't start so.
+starts_limited() { run_limited info >stdout || { skip "a limit of $((LIMIT / 2)) KiB on files: this MPI does not start"; false; }; }
+
 espalier() { run "$RANKS" "$@"; }
 
 # get FILE KEY...: a value of a JSON file.
