@@ -119,8 +119,8 @@ kill_at_report() {
   "$MPIEXEC" -n "$RANKS" "$ESPALIER" "${@:2}" >stdout 2>log &
   job=$!
   while [[ ! -e $1 ]] && kill -0 $job 2>/dev/null; do sleep 0.02; done
-  pkill -KILL -P $job
-  kill -KILL $job
+  # shellcheck disable=SC2046
+  kill -KILL $(list_ranks $job) $job
   wait $job 2>/dev/null || true
   let_go "$1"
   mv "$1" "whole.$1"

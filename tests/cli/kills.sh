@@ -33,14 +33,6 @@ wait_point() {
   done
 }
 
-# The ranks among the descendants of a process.
-list_ranks() {
-  local child
-  for child in $(pgrep -P "$1"); do
-    if [[ $(cat "/proc/$child/comm" 2>/dev/null) == espalier* ]]; then echo "$child"; else list_ranks "$child"; fi
-  done
-}
-
 # One signal, as from a batch system, a crash or an administrator.
 strike() { # MPIRUN
   local ranks
@@ -78,7 +70,7 @@ disturb() {
     wait_point out.h5 $job
     strike $job
     end
-    if ((code == 0)); then
+    if ((code == 0)) && [[ -e out.h5 || $struck != *mpirun ]]; then # one that is struck itself may say 0 all the same
       is_whole || return 1
       rm out.h5* && ended=$((ended + 1))
       continue

@@ -142,6 +142,14 @@ make_narrow() {
     --criterion magnitude --repair none --sites ffn=0.8,attention=0.6,width=0.6 -o "$2"
 }
 
+# The ranks among the descendants of a process.
+list_ranks() {
+  local child
+  for child in $(pgrep -P "$1"); do
+    if [[ $(cat "/proc/$child/comm" 2>/dev/null) == espalier* ]]; then echo "$child"; else list_ranks "$child"; fi
+  done
+}
+
 # hold_report FILE: writing the report of FILE waits for a reader, so that a run can be killed between the two; let go of it.
 hold_report() {
   mkfifo "$1.report.json.partial"
