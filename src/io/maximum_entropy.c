@@ -9,12 +9,18 @@
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
 
+#include <string.h>
+
 enum { STREAM_DENSITY = 0x3e01, STREAM_INPUT = 0x3e02 };
 
 static uint64_t compute_fingerprint(const esp_entropy_input *input) {
   const int64_t sizes[] = {(int64_t)input->kind, input->count, input->width, input->vocabulary,
                            (int64_t)input->seed};
   return esp_hash(esp_hash_text(0, ESP_MAXIMUM_ENTROPY), sizes, sizeof sizes);
+}
+
+bool esp_dataset_is_made(const char *name) {
+  return name && strcmp(name, ESP_MAXIMUM_ENTROPY) == 0;
 }
 
 esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input) {

@@ -14,12 +14,9 @@
 
 static const double LARGEST_CHANGE = 0.05;
 
-static bool is_made(const char *data) {
-  return data && strcmp(data, ESP_MAXIMUM_ENTROPY) == 0;
-}
-
 bool has_data_for_repair(const prune_job *job) {
-  return job->criterion->is_data_free && job->settings->data && !is_made(job->settings->data);
+  return job->criterion->is_data_free && job->settings->data &&
+         !esp_dataset_is_made(job->settings->data);
 }
 
 bool doubles_samples(const prune_job *job) {
@@ -38,7 +35,7 @@ esp_status check_data_free(const prune_job *job) {
 
 esp_status check_made(const prune_job *job) {
   const char *data = json_string_value(json_object_get(job->stats->meta, "data"));
-  if (!job->criterion->is_data_free || is_made(data)) return ESP_OK;
+  if (!job->criterion->is_data_free || esp_dataset_is_made(data)) return ESP_OK;
   return esp_fail(
       ESP_MISMATCH,
       "%s: criterion '%s' uses no data, but these statistics were made from %s; collect "

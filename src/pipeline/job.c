@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { DEFAULT_MICRO_BATCH = 256, DEFAULT_ROWS = 1024, ENTROPY_LENGTH = 128 };
 
@@ -39,7 +38,7 @@ esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                              esp_dataset **data) {
   if (!settings->data)
     return esp_fail(ESP_USAGE, "expected a data set, found none; give --data PATH");
-  if (strcmp(settings->data, ESP_MAXIMUM_ENTROPY) == 0) return make_data(settings, model, data);
+  if (esp_dataset_is_made(settings->data)) return make_data(settings, model, data);
   return esp_dataset_open(comm, settings->data, settings->split ? settings->split : default_split,
                           data);
 }

@@ -5,8 +5,6 @@
 #include "espalier/core/memory.h"
 #include "espalier/pipeline/job.h"
 
-#include <string.h>
-
 static double count_data_bytes(const esp_dataset *data) {
   const double cells = (double)(data->count * data->width), count = (double)data->count;
   return cells *
@@ -84,10 +82,6 @@ static esp_status read_data(plan_job *plan, const esp_settings *settings) {
   return status;
 }
 
-static bool is_made(const char *data) {
-  return data && strcmp(data, ESP_MAXIMUM_ENTROPY) == 0;
-}
-
 /* Statistics tell how they were collected; the data set is there for repairs that pass over it. */
 static esp_status read_meta(plan_job *plan, const json_t *meta) {
   esp_settings settings = *plan->job.settings;
@@ -98,7 +92,7 @@ static esp_status read_meta(plan_job *plan, const json_t *meta) {
   settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split"));
   if (!settings.data || has_data_for_repair(&plan->job))
     settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
-  if (is_made(settings.data)) settings.samples *= esp_job_entropy_rows(plan->job.dense);
+  if (esp_dataset_is_made(settings.data)) settings.samples *= esp_job_entropy_rows(plan->job.dense);
   plan->logits = json_integer_value(json_object_get(meta, ESP_META_LOGITS));
   if (!json_is_true(json_object_get(meta, ESP_META_HALVES))) plan->parts = 1;
   return read_data(plan, &settings);

@@ -51,8 +51,7 @@ static esp_settings settings_of_collection(const prune_job *job) {
   settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split")); // borrowed
   if (!settings.data)
     settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
-  if (settings.data && strcmp(settings.data, ESP_MAXIMUM_ENTROPY) == 0)
-    settings.samples *= esp_job_entropy_rows(job->dense);
+  if (esp_dataset_is_made(settings.data)) settings.samples *= esp_job_entropy_rows(job->dense);
   return settings;
 }
 

@@ -48,6 +48,8 @@ esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *
 void esp_dataset_close(esp_dataset **dataset);
 
 #define ESP_MAXIMUM_ENTROPY "maximum-entropy"
+/* Whether a data set of this name is made so; NULL: no. */
+bool esp_dataset_is_made(const char *name);
 
 /* What a model can read, for input of maximum entropy. */
 typedef struct esp_entropy_input {
