@@ -16,7 +16,7 @@ import pathlib
 import sys
 
 from measure import Bench
-from plan import CRITERIA, DEFAULT, MODELS, REPAIRS, RIVALS, ROOT, SPARSITIES, list_cells
+from plan import CRITERIA, DEFAULT, MODELS, REPAIRS, RIVALS, ROOT, SAME_SHAPE, SPARSITIES, list_cells
 from tables import make_section, replace_section
 
 
@@ -53,7 +53,7 @@ def main():
     rows, failures = Bench(args).measure_all(list_cells(args))
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=1))
-    section = make_section(rows, args.default, RIVALS, draw_figures(args, rows) if args.figures else [])
+    section = make_section(rows, (args.default, SAME_SHAPE), RIVALS, draw_figures(args, rows) if args.figures else [])
     print(section)
     if args.docs:
         replace_section(pathlib.Path(args.docs), section)

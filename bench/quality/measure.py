@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from plan import CRITERIA, DATA_FREE, ROOT, find_model, split
+from plan import BY_PRICE, CRITERIA, DATA_FREE, ROOT, UNIFORM, find_model, split
 
 FISHER = ['--fisher-tokens', 8192]
 
@@ -19,6 +19,13 @@ def make_key(words):
     """A checksum of options, the same in every checkout."""
     text = ' '.join(map(str, words)).replace(f'{ROOT}/', '')
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def list_options(model, cell, sparsity):
+    """What a cell's result hangs on. UNIFORM isn't among them: it goes without saying, as it did in older programs."""
+    reads_data = cell.criterion not in DATA_FREE or cell.repair == 'sequential'
+    return [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', sparsity, '--repair',
+            cell.repair, '--no-stability', *(model.prune if reads_data else []), *model.sites]
 
 
 class Missing(Exception):
@@ -124,33 +131,62 @@ class Bench:
         return self.cached(f'{model.name}.{seed}.dense', model.eval,
                            lambda: self.evaluate(model, [self.dense(model, seed)], scratch)[0])
 
-    def prune(self, model, cell, words):
-        scratch = self.folder / 'scratch' / '.'.join(map(str, cell))
-        pruned = scratch.with_name(scratch.name + '.h5')
+    def cut(self, model, cell, sparsity, pruned):
+        """Write the pruned model; its report."""
         stats = self.stats_without_data if cell.criterion in DATA_FREE else self.stats
-        self.run('prune', self.dense(model, cell.seed), '--stats', stats(model, cell.seed), *words, '-o', pruned)
-        row = self.evaluate(model, [pruned], scratch)[0]
-        report = json.loads(pathlib.Path(f'{pruned}.report.json').read_text())
-        row['calibration'] = {'samples': report['collection']['samples'], 'rows': report['samples']}
-        for path in self.folder.glob(f'scratch/{scratch.name}*'):
+        self.run('prune', self.dense(model, cell.seed), '--stats', stats(model, cell.seed),
+                 *list_options(model, cell, sparsity), *(() if cell.criterion in BY_PRICE else UNIFORM), '-o', pruned)
+        return json.loads(pathlib.Path(f'{pruned}.report.json').read_text())
+
+    def scratch(self, name):
+        return self.folder / 'scratch' / f'{name}.h5'
+
+    def clear_scratch(self, name):
+        for path in self.folder.glob(f'scratch/{name}.*'):
             path.unlink()
+
+    def cut_uniformly(self, model, cell):
+        """What the uniform cut of a cell's sparsity removes; any criterion keeps as many units."""
+        cell = cell._replace(criterion='random', repair='none')
+        name = f'{model.name}.{cell.seed}.uniform.{cell.sparsity}.cut'
+
+        def make():
+            allocation = self.cut(model, cell, cell.sparsity, self.scratch(name))['allocation']
+            self.clear_scratch(name)
+            return allocation
+        return self.cached(name, [*list_options(model, cell, cell.sparsity), *FISHER, *model.collect], make)
+
+    def choose_sparsity(self, model, cell):
+        """Nominal, or the fraction of parameters; that in nine digits always, so that no other cell has its key."""
+        if cell.criterion not in BY_PRICE:
+            return cell.sparsity
+        return f"{self.cut_uniformly(model, cell)['sparsity_chosen_matrices']:.9f}"
+
+    def prune(self, model, cell, sparsity):
+        name = '.'.join(map(str, cell))
+        pruned = self.scratch(name)
+        report = self.cut(model, cell, sparsity, pruned)
+        if sparsity != cell.sparsity and report['allocation']['name'] == 'uniform':
+            report = self.cut(model, cell, cell.sparsity, pruned)
+        row = self.evaluate(model, [pruned], pruned.with_name(f'{name}.json'))[0]
+        row['calibration'] = {'samples': report['collection']['samples'], 'rows': report['samples']}
+        row['allocation'] = report['allocation']['name']
+        self.clear_scratch(name)
         return row
 
     def measure(self, cell):
         """The cell's row: eval's figures, the loss added to dense, and where it was measured."""
         model = self.models[cell.model, cell.seed]
-        reads_data = cell.criterion not in DATA_FREE or cell.repair == 'sequential'
-        words = [*shlex.split(CRITERIA[cell.criterion]), '--seed', cell.seed, '--sparsity', cell.sparsity, '--repair',
-                 cell.repair, '--no-stability', *(model.prune if reads_data else []), *model.sites]
-        row = self.cached('.'.join(map(str, cell)), [*words, *FISHER, *model.collect],
-                          lambda: self.prune(model, cell, words))
+        sparsity = self.choose_sparsity(model, cell)
+        row = self.cached('.'.join(map(str, cell)), [*list_options(model, cell, sparsity), *FISHER, *model.collect],
+                          lambda: self.prune(model, cell, sparsity))
         dense = self.measure_dense(model, cell.seed)
         figures = {key: row[key] for key in ('loss_nats', 'parameters', 'perplexity', 'accuracy', 'selection_checksum',
                                             'samples', 'calibration') if key in row}
         return {**cell._asdict(), **figures, 'is_trained_anew': model.is_trained_anew,
                 'added_nats': row['loss_nats'] - dense['loss_nats'], 'parameters_dense': dense['parameters'],
                 'dense': dense.get('perplexity', dense.get('accuracy')), 'context': dense.get('context'),
-                'machine': row['machine'], 'program': row['program']}
+                'allocation': row.get('allocation', UNIFORM[1]), 'machine': row['machine'], 'program': row['program']}
 
     def measure_all(self, cells):
         """Rows of the cells that could be measured, and one line for each that couldn't."""

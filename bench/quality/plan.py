@@ -8,10 +8,13 @@ MODELS = 'mlp,llama,gpt2,bert'
 SPARSITIES = '0.2,0.35,0.5,0.75'
 REPAIRS = 'none,least-squares,sequential'
 DEFAULT, RIVALS = 'set-mi', ('flap', 'wanda', 'leverage')
+SAME_SHAPE = 'set-mi+uniform'  # the default, cut to the rivals' shape
 
-# A criterion, or a variant of one: its options for `prune`. A new one is one line here.
+# A criterion, or a variant of one: its options for `prune`. A new one is one line here. Where they name no allocation,
+# UNIFORM is added.
 CRITERIA = {
-    'set-mi': '--criterion set-mi --metric fisher',
+    'set-mi': '--criterion set-mi --metric fisher --allocation auto',
+    'set-mi+uniform': '--criterion set-mi --metric fisher',
     'set-mi+outputs': '--criterion set-mi --metric outputs',
     'set-mi+codes': '--criterion set-mi --metric fisher --moments codes',
     'set-mi+global': '--criterion set-mi --metric fisher --allocation global',
@@ -29,6 +32,10 @@ CRITERIA = {
     'max-entropy': '--criterion max-entropy',
     'random+no-data': '--criterion random',
 }
+UNIFORM = ('--allocation', 'uniform')
+# By price: for these --sparsity is a fraction of parameters, not of units. They are given the fraction that UNIFORM
+# removes, so that all are compared at equal parameters; where auto means uniform, the nominal sparsity again.
+BY_PRICE = tuple(name for name, options in CRITERIA.items() if '--allocation' in options)
 # These see no data: their statistics are those of max-entropy, from random input.
 DATA_FREE = ('max-entropy', 'random+no-data')
 

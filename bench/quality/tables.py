@@ -1,6 +1,7 @@
 """From rows to Markdown. A row is one pruned model: dict(model, seed, criterion, sparsity, repair, added_nats, ...)."""
 import collections
 import statistics
+import textwrap
 
 BEGIN, END = '<!-- made by bench/quality: begin -->', '<!-- made by bench/quality: end -->'
 TEXT = """\
@@ -10,6 +11,10 @@ trained anew, of {trained}; of others, another half of the same network's
 `calibration.h5` (`collect --seed`). The plus-minus is the standard deviation over the seeds. Measured on all
 test images, or all of `heldout.h5`. Sparsity is asked of every site: hidden layers; ffn and attention. Loss is
 cross-entropy a target in nats, *added* to that of the dense model."""
+BY_PRICE = """\
+Rows are cut with `--allocation uniform`, so that every site loses the given sparsity of its units; but units of
+{criteria} are shared out by price, and these rows are compared at equal parameters: `--sparsity` is the fraction of
+parameters that the uniform cut removes."""
 
 
 def spread(values):
@@ -86,6 +91,36 @@ def rank_section(results):
         ['criterion', *heads], lines)
 
 
+def find_priced(rows):
+    """Criteria whose units are shared out by price on some model."""
+    return [c for c in dict.fromkeys(row['criterion'] for row in rows)
+            if any(row['criterion'] == c and row['allocation'] != 'uniform' for row in rows)]
+
+
+def find_difference(rows, criterion):
+    """How far a criterion's parameters are from the uniform cut's at most, in percent of the dense model's."""
+    def place(row):
+        return row['model'], row['seed'], row['sparsity']
+    even = {place(row): row['parameters'] for row in rows if row['allocation'] == 'uniform'}
+    return max((100 * abs(row['parameters'] - even[place(row)]) / row['parameters_dense'] for row in rows
+                if row['criterion'] == criterion and place(row) in even), default=None)
+
+
+def describe_allocations(rows):
+    """Which rows are of another shape than the rest; where their allocation is uniform after all."""
+    priced = find_priced(rows)
+    if not priced:
+        return ''
+    text = BY_PRICE.format(criteria=' and '.join(f'`{c}`' for c in priced))
+    if most := [f'{off:.2f} % (`{c}`)' for c in priced if (off := find_difference(rows, c)) is not None]:
+        text += f" What is left differs by at most {' and '.join(most)} of the dense model's parameters."
+    for c in priced:
+        mine = [row for row in rows if row['criterion'] == c]
+        if even := dict.fromkeys(row['model'] for row in mine if row['allocation'] == 'uniform'):
+            text += f" On {', '.join(even)} `{c}` itself means uniform."
+    return textwrap.fill(text, 118, break_on_hyphens=False)
+
+
 def compare_lines(result, default, rivals):
     lines, lost = [], []
     for cell, ranks in result.cell_ranks().items():
@@ -111,16 +146,18 @@ def describe_losses(repair, lost, comparisons):
     return text + (f' Of {single} there is no spread: one seed.' if single else '')
 
 
-def rival_section(results, default, rivals):
-    parts = [f'### `{default}` against ' + ', '.join(f'`{r}`' for r in rivals), 'Its added loss, and that less the '
-             "rival's, seed by seed: above 0 (bold) it loses. Last: the criterion with the least mean of all."]
+def rival_section(results, default, rivals, equal):
+    parts = []
     for repair, result in results.items():
         present = [r for r in rivals if r in result.common]
         if default in result.common and present:
             lines, lost = compare_lines(result, default, present)
             heads = ['model', 'sparsity', f'`{default}`', *(f'less `{r}`' for r in present), 'least']
             parts += [describe_losses(repair, lost, len(lines) * len(present)), table(heads, lines)]
-    return '\n\n'.join(parts)
+    head = (f'At equal {equal}. Added loss of `{default}`, and that less the '
+            "rival's, seed by seed: above 0 (bold) it loses. Last: the criterion with the least mean of all.")
+    title = f'### `{default}` against ' + ', '.join(f'`{r}`' for r in rivals)
+    return '\n\n'.join([title, head, *parts]) if parts else ''
 
 
 def compute_ratio(rows, default, rival='flap', sparsity='0.5', repair='least-squares'):
@@ -188,7 +225,8 @@ def detail_section(rows, results, figures):
     return '\n\n'.join(parts)
 
 
-def make_section(rows, default, rivals, figures=()):
+def make_section(rows, defaults, rivals, figures=()):
+    """Markdown; each of the defaults is compared with the rivals."""
     def distinct(field):
         return ', '.join(str(value) for value in dict.fromkeys(row[field] for row in rows))
     results = {repair: Results(rows, repair) for repair in dict.fromkeys(row['repair'] for row in rows)}
@@ -196,8 +234,12 @@ def make_section(rows, default, rivals, figures=()):
     text = TEXT.format(models=distinct('model'), seeds=distinct('seed'), machines=distinct('machine'), trained=trained)
     if len(set(row['program'] for row in rows)) > 1:
         text += f"\nMeasured by more than one build of the program (SHA-256 {distinct('program')})."
-    parts = [text, rank_section(results), rival_section(results, default, rivals), ratio_section(rows, default),
-             detail_section(rows, results, figures)]
+    priced = find_priced(rows)
+    parts = [text, describe_allocations(rows), rank_section(results)]
+    for default in dict.fromkeys(defaults):
+        equal = 'parameters' if default in priced else 'shape'
+        parts += [rival_section(results, default, rivals, equal), ratio_section(rows, default)]
+    parts.append(detail_section(rows, results, figures))
     return '\n\n'.join(part for part in parts if part)
 
 
