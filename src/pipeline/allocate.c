@@ -4,6 +4,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Heads come in whole groups' shares; --multiple-of and --min-keep are for single neurons. */
@@ -43,7 +44,7 @@ static double find_cap(const prune_job *job) {
 }
 
 bool can_empty_stages(const prune_job *job) {
-  return job->allocation->needs_scores && job->settings->min_keep == 0 && find_cap(job) >= 1.0;
+  return job->allocation->is_by_price && job->settings->min_keep == 0 && find_cap(job) >= 1.0;
 }
 
 /* A sub-layer that only adds to the residual stream can be done without. */
@@ -89,6 +90,7 @@ static esp_allocation_site *list_sites(const prune_job *job) {
     const esp_stage *stage = &job->dense->stages[i];
     const bool is_chosen = job->sparsity[i] >= 0.0;
     list[i] = (esp_allocation_site){.name = stage->name,
+                                    .kind = stage->kind,
                                     .units = stage->units,
                                     .per_group = stage->per_group,
                                     .is_fixed = !is_chosen || job->is_fixed[i],
@@ -116,7 +118,7 @@ static void report_emptied(prune_job *job, const esp_allocation_job *done) {
 static void report_allocation(prune_job *job, const esp_allocation_job *done) {
   job->allocated = json_pack("{s:s, s:f, s:f}", "name", job->allocation->name, "sparsity_asked",
                              job->settings->sparsity, "sparsity_chosen_matrices", done->got);
-  if (!job->allocation->needs_scores) return;
+  if (!job->allocation->is_by_price) return;
   json_object_set_new(job->allocated, "price_threshold", json_real(done->threshold));
   json_object_set_new(
       job->allocated, "price_unit",
@@ -127,13 +129,92 @@ static void report_allocation(prune_job *job, const esp_allocation_job *done) {
   if (can_empty_stages(job)) report_emptied(job, done);
 }
 
-static void warn_of_scale(const prune_job *job) {
-  if (job->allocation->needs_scores && !uses_fisher(job))
+/* Scores without a common unit; a kind with too few units to come near, or too many that must
+ * stay. */
+static void warn_of_allocation(const prune_job *job) {
+  const double got = json_real_value(json_object_get(job->allocated, "sparsity_chosen_matrices"));
+  const double far = 0.02, asked = job->settings->sparsity;
+  if (job->allocation->is_by_price && !uses_fisher(job))
     esp_log_warn("allocation %s: without --metric fisher the scores of sites have no common unit, "
                  "and uniform is often better (docs/results.md)",
                  job->allocation->name);
+  if (job->allocation->needs_scores && fabs(got - asked) > far)
+    esp_log_warn("allocation %s: %.4f of the chosen matrices' parameters go, asked were %g; units "
+                 "go in whole steps, and at least one stays",
+                 job->allocation->name, got, asked);
 }
 
+/* Whether --sparsity is to be shared out between kinds of sites. */
+static bool has_kinds_to_share(const prune_job *job) {
+  const char *kind = NULL;
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    if (job->sparsity[i] < 0.0 || job->is_fixed[i]) continue;
+    if (kind && strcmp(kind, job->dense->stages[i].kind) != 0) return true;
+    kind = job->dense->stages[i].kind;
+  }
+  return false;
+}
+
+static bool is_auto(const prune_job *job) {
+  return strcmp(job->settings->allocation, ALLOCATION_AUTO) == 0;
+}
+
+esp_status find_allocation(prune_job *job) {
+  return esp_allocation_find(is_auto(job) ? "uniform" : job->settings->allocation,
+                             &job->allocation);
+}
+
+bool may_try_counts(const prune_job *job) {
+  if (!has_kinds_to_share(job) || job->settings->trial_tokens == 0) return false;
+  return job->allocation->needs_trial ||
+         (is_auto(job) && job->criterion->needs & ESP_NEEDS_METRIC && !drops_layers(job) &&
+          !is_unstructured(job));
+}
+
+bool wants_samples_to_try(const prune_job *job) {
+  return may_try_counts(job) && job->stats &&
+         json_is_true(json_object_get(job->stats->meta, "covariance"));
+}
+
+/* Samples whose loss can be measured. */
+static bool can_try_counts(const prune_job *job) {
+  if (!wants_samples_to_try(job) || !job->data || job->data->kind != ESP_DATA_TOKENS) return false;
+  if (job->dense->task == ESP_TASK_EMBED || job->data->is_made) return false;
+  return job->dense->task != ESP_TASK_CLASSIFY || job->data->classes > 0;
+}
+
+esp_status check_allocation(const prune_job *job) {
+  if (!job->allocation->needs_trial || may_try_counts(job)) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--allocation %s: expected at least two kinds of sites that share --sparsity, "
+                  "and --trial-tokens above 0; give them, or --allocation uniform",
+                  job->allocation->name);
+}
+
+esp_status choose_allocation(prune_job *job) {
+  const bool can_try = can_try_counts(job);
+  if (is_auto(job))
+    return esp_allocation_find(can_try ? "balanced" : "uniform", &job->allocation);
+  if (!job->allocation->needs_trial || can_try) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--allocation %s: expected calibration sequences (with labels, for a "
+                  "classifier) and their covariances, to try counts on; collect them, or choose "
+                  "--allocation uniform",
+                  job->allocation->name);
+}
+
+/* Only allocations that need trials call them. */
+static esp_status apply(prune_job *job, esp_allocation_job *self) {
+  trial_context context = {.job = job, .sites = self->sites, .report = json_array()};
+  self->trial = try_counts;
+  self->context = &context;
+  const esp_status status = job->allocation->apply(self);
+  report_allocation(job, self);
+  if (json_array_size(context.report) > 0)
+    json_object_set(job->allocated, "trials", context.report);
+  json_decref(context.report);
+  return status;
+}
 esp_status allocate_units(prune_job *job) {
   esp_allocation_job self = {.sparsity = job->settings->sparsity,
                              .max_sparsity = find_cap(job),
@@ -142,13 +223,10 @@ esp_status allocate_units(prune_job *job) {
                              .sites = list_sites(job)};
   esp_allocation_matrix *matrices = list_matrices(job, &self.n_matrices);
   self.matrices = matrices;
-  const esp_status status = job->allocation->apply(&self);
+  const esp_status status = apply(job, &self);
   job->n_keep = ESP_NEW(int64_t, self.n_sites);
   for (int i = 0; i < self.n_sites; i++) job->n_keep[i] = self.sites[i].n_kept;
-  if (status == ESP_OK) {
-    report_allocation(job, &self);
-    warn_of_scale(job);
-  }
+  if (status == ESP_OK) warn_of_allocation(job);
   esp_free(&matrices);
   esp_free(&self.sites);
   return status;

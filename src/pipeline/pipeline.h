@@ -188,6 +188,24 @@ esp_status journal_sync(prune_job *job);
  * or note which they are. MISMATCH. Collective. */
 esp_status journal_check_repair_data(prune_job *job);
 
+#define ALLOCATION_AUTO "auto"
+/* The named one, for auto until more is known uniform. USAGE. Local. */
+esp_status find_allocation(prune_job *job);
+/* Whether counts are to be tried, so far as the settings, and as the statistics say. Local. */
+bool may_try_counts(const prune_job *job);
+bool wants_samples_to_try(const prune_job *job);
+/* USAGE: what the settings name cannot be tried. Local. */
+esp_status check_allocation(const prune_job *job);
+/* What auto means: balanced where the criterion is set-mi and counts can be tried on the samples
+ * that are open, else uniform. USAGE: what was named needs others. Local, equal on all ranks. */
+esp_status choose_allocation(prune_job *job);
+/* Cut the sites to their n_kept, refit, and take the loss: an esp_allocation_trial. Collective. */
+typedef struct trial_context {
+  prune_job *job;
+  const esp_allocation_site *sites; // (n_stages)
+  json_t *report;                   // an object a trial
+} trial_context;
+esp_status try_counts(void *context, double *loss);
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */
 esp_status allocate_units(prune_job *job);

@@ -56,12 +56,13 @@ static esp_status open_model(plan_job *plan, const char *path) {
   prune_job *job = &plan->job;
   ESP_TRY(esp_criterion_find(job->settings->criterion, &job->criterion));
   ESP_TRY(esp_repair_find(job->settings->repair, &job->repair));
-  ESP_TRY(esp_allocation_find(job->settings->allocation, &job->allocation));
+  ESP_TRY(find_allocation(job));
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
   if (strcmp(job->settings->heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
   ESP_TRY(check_structure(job));
+  ESP_TRY(check_allocation(job));
   return check_data_free(job);
 }
 
@@ -135,7 +136,8 @@ static esp_status cut(plan_job *plan) {
     job->order[s] = ESP_NEW(int64_t, job->dense->stages[s].units);
     for (int64_t u = 0; u < job->dense->stages[s].units; u++) job->order[s][u] = u;
   }
-  plan->is_priced = job->allocation->needs_scores;
+  plan->tries = may_try_counts(job);
+  plan->is_priced = job->allocation->needs_scores || plan->tries;
   ESP_TRY(esp_allocation_find("uniform", &job->allocation));
   ESP_TRY(plan->is_priced ? allocate_evenly(job) : allocate_units(job));
   for (int s = 0; s < n; s++)

@@ -36,6 +36,7 @@ typedef struct plan_job {
   bool *depends;            // (n_stages): whether a ranking hangs on what is kept above
   bool is_early;            // what is collected is doubled, and collected again
   bool is_priced;           // all stages are ranked once before any is cut
+  bool tries;               // counts, by trial cuts
   int64_t doublings;        // of the samples, before this last collection
   struct plan_job *earlier; // (doublings): the job with the samples of each collection before; NULL
   struct plan_job *fit;     // with those that the repair reads; NULL: the same

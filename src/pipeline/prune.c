@@ -17,7 +17,7 @@ static esp_status check_settings(prune_job *job) {
   if (!settings->output)
     return esp_fail(ESP_USAGE, "prune: expected where to write the pruned model; give -o FILE");
   ESP_TRY(esp_criterion_find(settings->criterion, &job->criterion));
-  ESP_TRY(esp_allocation_find(settings->allocation, &job->allocation));
+  ESP_TRY(find_allocation(job));
   ESP_TRY(esp_repair_find(settings->repair, &job->repair));
   return esp_h5_check_writable(job->comm, settings->output, 0);
 }
@@ -186,6 +186,11 @@ static esp_status write_report(prune_job *job, json_t *report) {
   return status;
 }
 
+static bool needs_samples(const prune_job *job) {
+  return job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width) ||
+         wants_samples_to_try(job);
+}
+
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
   esp_sweep_set_reduce(job->settings->reduce);
@@ -196,11 +201,12 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(choose_sites(job));
   ESP_TRY(check_structure(job));
   ESP_TRY(check_data_free(job));
+  ESP_TRY(check_allocation(job));
   ESP_TRY(journal_open(job));
   if (is_unstructured(job)) ESP_TRY(select_whole(job));
   ESP_TRY(doubles_samples(job) ? collect_until_stable(job) : open_stats(job));
-  if (job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width))
-    ESP_TRY(open_samples(job));
+  if (needs_samples(job)) ESP_TRY(open_samples(job));
+  ESP_TRY(choose_allocation(job));
   if (drops_layers(job))
     ESP_TRY(layers_select(job));
   else if (!job->scores)

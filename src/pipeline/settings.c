@@ -81,11 +81,14 @@ static const esp_option rows[] = {
      "statistics from collect; without, they are collected first"},
     {"prune.sparsity", ESP_OPTION_REAL, AT(sparsity), "0.5", 0, 1, true, NULL, PRUNE, 0, "X",
      "fraction to remove: of every site's units (uniform), or of the parameters of all chosen "
-     "sites' matrices (global)"},
-    {"prune.allocation", ESP_OPTION_TEXT, AT(allocation), "uniform", 1, 0, false, "uniform|global",
-     PRUNE, 0, "NAME",
-     "how many units a site keeps: the same fraction everywhere, or by one threshold on their "
-     "price"},
+     "sites' matrices (balanced, global)"},
+    {"prune.allocation", ESP_OPTION_TEXT, AT(allocation), "auto", 1, 0, false,
+     "auto|uniform|balanced|global", PRUNE, 0, "NAME",
+     "how many units a site keeps: the same fraction everywhere; the same in every layer, as kinds "
+     "of sites share --sparsity best when tried; by one threshold on the price (auto: balanced "
+     "for set-mi where it can be tried, else uniform)"},
+    {"prune.trial_tokens", ESP_OPTION_INT, AT(trial_tokens), "16384", 0, 2e9, false, NULL, PRUNE, 0,
+     "N", "rows of calibration data on which counts are tried; 0: none are"},
     {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0", 0, 1, false, NULL, PRUNE, 0, "X",
      "global allocation: most that one site may lose of its units; 1: whole sub-layers of a "
      "transformer may go; 0: 1 where prices are in nats, else 0.8"},

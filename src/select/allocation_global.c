@@ -55,20 +55,6 @@ static double count_parameters(const esp_allocation_job *job, int site, int64_t 
   return (double)(all - rest);
 }
 
-static bool may_vanish(const esp_allocation_job *job, const esp_allocation_site *site) {
-  return site->may_vanish && job->max_sparsity >= 1.0;
-}
-
-static int64_t find_least(const esp_allocation_job *job, const esp_allocation_site *site) {
-  const esp_budget_rule rule = {.sparsity = fmin(job->max_sparsity, 1.0 - 1e-12),
-                                .multiple_of = site->rule.multiple_of,
-                                .min_keep = site->rule.min_keep};
-  const int64_t least = esp_budget_uniform(&rule, site->units), multiple = rule.multiple_of;
-  const double cap = (double)site->units * (1.0 - job->max_sparsity) - 1e-9;
-  if (may_vanish(job, site)) return 0;
-  return (double)least < cap && least + multiple <= site->units ? least + multiple : least;
-}
-
 static void add_step(steps *self, step next, double price) {
   const step *last = self->n > 0 ? &self->list[self->n - 1] : NULL;
   if (last && last->site == next.site) price = fmax(price, last->price);
@@ -100,14 +86,13 @@ static void price_last(steps *self, int64_t first, double scale) {
 static void add_steps(steps *self, int index) {
   const esp_allocation_job *job = self->job;
   const esp_allocation_site *site = &job->sites[index];
-  const int64_t multiple = site->rule.multiple_of > 1 ? site->rule.multiple_of : 1;
-  const int64_t least = find_least(job, site);
+  const int64_t least = allocation_least(job, site);
   const double scale = find_scale(job, site), a_unit = count_parameters(job, index, 1);
   const int64_t first = self->n;
   int64_t *order = ESP_NEW(int64_t, site->units);
   esp_order_by_groups(site->order, site->units, site->per_group, order);
   for (int64_t from = site->units; from > least;) {
-    const int64_t to = (from - 1) / multiple * multiple;
+    const int64_t to = allocation_next(site, from);
     if (to < least) break;
     const double cost = compute_cost(site, order, from, to), n = (double)(from - to);
     add_step(
@@ -184,4 +169,5 @@ const esp_allocation esp_allocation_global = {
     .name = "global",
     .summary = "one threshold on the price of a parameter over all sites",
     .needs_scores = true,
+    .is_by_price = true,
     .apply = apply};

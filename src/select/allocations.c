@@ -3,10 +3,11 @@
 #include "espalier/core/memory.h"
 #include "espalier/core/suggest.h"
 
+#include <math.h>
 #include <string.h>
 
-const esp_allocation *const esp_allocations[] = {&esp_allocation_uniform, &esp_allocation_global,
-                                                 NULL};
+const esp_allocation *const esp_allocations[] = {&esp_allocation_uniform, &esp_allocation_balanced,
+                                                 &esp_allocation_global, NULL};
 
 enum { N_ALLOCATIONS = sizeof esp_allocations / sizeof *esp_allocations - 1 };
 
@@ -79,4 +80,19 @@ void allocation_measure(esp_allocation_job *job) {
   job->got = all > 0.0 ? 1.0 - (all - (double)gone) / all : 0.0;
   esp_free(&dense);
   esp_free(&kept);
+}
+
+int64_t allocation_least(const esp_allocation_job *job, const esp_allocation_site *site) {
+  const esp_budget_rule rule = {.sparsity = fmin(job->max_sparsity, 1.0 - 1e-12),
+                                .multiple_of = site->rule.multiple_of,
+                                .min_keep = site->rule.min_keep};
+  const int64_t least = esp_budget_uniform(&rule, site->units), multiple = rule.multiple_of;
+  const double cap = (double)site->units * (1.0 - job->max_sparsity) - 1e-9;
+  if (site->may_vanish && job->max_sparsity >= 1.0) return 0;
+  return (double)least < cap && least + multiple <= site->units ? least + multiple : least;
+}
+
+int64_t allocation_next(const esp_allocation_site *site, int64_t units) {
+  const int64_t multiple = site->rule.multiple_of > 1 ? site->rule.multiple_of : 1;
+  return (units - 1) / multiple * multiple;
 }

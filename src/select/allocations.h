@@ -4,9 +4,13 @@
 
 #include "espalier/select/allocation.h"
 
-extern const esp_allocation esp_allocation_uniform, esp_allocation_global;
+extern const esp_allocation esp_allocation_uniform, esp_allocation_balanced, esp_allocation_global;
 
 /* Fill got from the sites' n_kept. */
 void allocation_measure(esp_allocation_job *job);
+/* The fewest units that the caps leave. */
+int64_t allocation_least(const esp_allocation_job *job, const esp_allocation_site *site);
+/* The next smaller number of units. */
+int64_t allocation_next(const esp_allocation_site *site, int64_t units);
 
 #endif

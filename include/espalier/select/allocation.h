@@ -16,6 +16,7 @@ typedef struct esp_allocation_matrix {
 
 typedef struct esp_allocation_site {
   const char *name;
+  const char *kind;     // sites of one kind and size are alike
   int64_t units;        // U
   int64_t per_group;    // units of a group; all groups keep equally many; 1: no groups
   esp_budget_rule rule; // sparsity of the units; with groups multiple_of is their number
@@ -27,6 +28,10 @@ typedef struct esp_allocation_site {
   int64_t n_kept;  // the result
 } esp_allocation_site;
 
+/* What is lost with the n_kept of all sites as they stand, nats a target, by cutting and trying;
+ * the same on all ranks. Collective. */
+typedef esp_status (*esp_allocation_trial)(void *context, double *loss);
+
 typedef struct esp_allocation_job {
   double sparsity;     // asked, as got
   double max_sparsity; // most that a site may lose of its units, 1: all but what the rule keeps
@@ -34,15 +39,20 @@ typedef struct esp_allocation_job {
   int n_sites, n_matrices;
   esp_allocation_site *sites;
   const esp_allocation_matrix *matrices;
-  double threshold; // result of `global`: price of the last step taken
-  double got;       // result: parameters removed, by those of the matrices that shrink unit by unit
+  esp_allocation_trial trial; // NULL: nothing can be tried
+  void *context;              // of the trial
+  double threshold;           // result of `global`: price of the last step taken
+  double got; // result: parameters removed, by those of the matrices that shrink unit by unit
 } esp_allocation_job;
 
 typedef struct esp_allocation {
-  const char *name; // "uniform", "global"
+  const char *name; // "uniform", "balanced", "global"
   const char *summary;
   bool needs_scores; // all sites must be ranked first
-  /* Fill n_kept of all sites, threshold and got. USAGE: what is asked cannot be reached. Local. */
+  bool needs_trial;
+  bool is_by_price; // scores are prices: in nats best; sites that may vanish do where it is cheap
+  /* Fill n_kept of all sites, threshold and got. USAGE: what is asked cannot be reached. Local, but
+   * collective where it needs trials. */
   esp_status (*apply)(esp_allocation_job *job);
 } esp_allocation;
 
