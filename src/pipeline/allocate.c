@@ -144,15 +144,29 @@ static void warn_of_allocation(const prune_job *job) {
                  job->allocation->name, got, asked);
 }
 
-/* Whether --sparsity is to be shared out between kinds of sites. */
-static bool has_kinds_to_share(const prune_job *job) {
-  const char *kind = NULL;
+/* Another free stage of the kind is of another size, as an earlier pruning may have left it. */
+static bool has_other_size(const prune_job *job, const esp_stage *stage) {
   for (int i = 0; i < job->dense->n_stages; i++) {
-    if (job->sparsity[i] < 0.0 || job->is_fixed[i]) continue;
-    if (kind && strcmp(kind, job->dense->stages[i].kind) != 0) return true;
-    kind = job->dense->stages[i].kind;
+    const esp_stage *other = &job->dense->stages[i];
+    if (job->sparsity[i] >= 0.0 && !job->is_fixed[i] && other->units != stage->units &&
+        strcmp(other->kind, stage->kind) == 0)
+      return true;
   }
   return false;
+}
+
+/* Whether --sparsity is to be shared out between kinds of sites, each of one size. */
+static bool has_kinds_to_share(const prune_job *job) {
+  const char *kind = NULL;
+  bool is_shared = false;
+  for (int i = 0; i < job->dense->n_stages; i++) {
+    const esp_stage *stage = &job->dense->stages[i];
+    if (job->sparsity[i] < 0.0 || job->is_fixed[i]) continue;
+    if (has_other_size(job, stage)) return false;
+    is_shared = is_shared || (kind && strcmp(kind, stage->kind) != 0);
+    kind = stage->kind;
+  }
+  return is_shared;
 }
 
 static bool is_auto(const prune_job *job) {
@@ -187,14 +201,14 @@ esp_status check_allocation(const prune_job *job) {
   if (!job->allocation->needs_trial || may_try_counts(job)) return ESP_OK;
   return esp_fail(ESP_USAGE,
                   "--allocation %s: expected at least two kinds of sites that share --sparsity, "
-                  "and --trial-tokens above 0; give them, or --allocation uniform",
+                  "the sites of each of one size, and --trial-tokens above 0; give them, or "
+                  "--allocation uniform",
                   job->allocation->name);
 }
 
 esp_status choose_allocation(prune_job *job) {
   const bool can_try = can_try_counts(job);
-  if (is_auto(job))
-    return esp_allocation_find(can_try ? "balanced" : "uniform", &job->allocation);
+  if (is_auto(job)) return esp_allocation_find(can_try ? "balanced" : "uniform", &job->allocation);
   if (!job->allocation->needs_trial || can_try) return ESP_OK;
   return esp_fail(ESP_USAGE,
                   "--allocation %s: expected calibration sequences (with labels, for a "

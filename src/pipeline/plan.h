@@ -50,6 +50,17 @@ void plan_clear_samples(plan_job *plan);
 /* The job with the samples that its repair reads; and whether it reads any. Local. */
 const plan_job *plan_of_repair(const plan_job *plan);
 bool plan_repair_reads(const plan_job *plan);
+/* Whether samples are open while units are selected and consumers repaired. Local. */
+bool plan_holds_samples(const plan_job *plan);
+
+/* Trials of the balanced allocation: a count of heads, and its two neighbours; more where one of
+ * them is better. */
+enum { PLAN_TRIALS = 3 };
+/* The job with a trial's refit as its repair; borrows. What a trial holds, and the rows that it
+ * measures. Local. */
+plan_job plan_of_trial(const plan_job *plan);
+double plan_trial_bytes(const plan_job *plan);
+double plan_trial_rows(const plan_job *plan);
 
 /* Features of the statistics' sites in order: (n) of stages, then the logits. Local. */
 int64_t plan_features(const plan_job *plan, int stage);

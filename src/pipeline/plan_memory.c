@@ -277,11 +277,12 @@ static void set_selection(const plan_job *plan, double held, json_t *phases) {
 json_t *plan_memory(const plan_job *plan) {
   const plan_job *fit = plan_of_repair(plan);
   const double base = plan->machine.base_bytes;
-  const double data = plan_repair_reads(plan) ? fit->data_bytes : 0.0;
+  const double data = plan_holds_samples(plan) ? fit->data_bytes : 0.0;
   const double held = base + data + blas_bytes(plan);
   json_t *phases = json_object();
   if (plan->collects) set(phases, "collect", base + plan->data_bytes + collect_bytes(plan));
   if (!is_unstructured(&plan->job)) set_selection(plan, held, phases);
+  if (plan->tries) set(phases, "trial", held + plan_trial_bytes(fit));
   set(phases, "repair", held + plan_mend_bytes(fit));
   set(phases, "write", held + write_bytes(plan));
   set(phases, "eval", base + plan->data_bytes + eval_bytes(plan));

@@ -171,3 +171,7 @@ bool plan_repair_reads(const plan_job *plan) {
   const prune_job *job = &plan->job;
   return job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width);
 }
+
+bool plan_holds_samples(const plan_job *plan) {
+  return plan_repair_reads(plan) || plan->tries;
+}

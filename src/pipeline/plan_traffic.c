@@ -227,10 +227,16 @@ static void add_reader_fits(const plan_job *plan, traffic *self) {
 }
 
 static void add_repairs(const plan_job *plan, traffic *self) {
-  if (plan_repair_reads(plan)) add(self, ESP_BCAST, plan_of_repair(plan)->read_bytes);
+  if (plan_holds_samples(plan)) add(self, ESP_BCAST, plan_of_repair(plan)->read_bytes);
   for (int s = 0; s < plan->job.pruned->n_stages; s++) add_repair(plan, self, s);
   add_reader_fits(plan, self);
   if (is_unstructured(&plan->job)) add(self, ESP_BCAST, plan_masks_read_bytes(plan));
+}
+
+static void add_trials(const plan_job *plan, traffic *self) {
+  const plan_job trial = plan_of_trial(plan);
+  for (int i = 0; plan->tries && i < PLAN_TRIALS; i++)
+    for (int s = 0; s < plan->job.pruned->n_stages; s++) add_repair(&trial, self, s);
 }
 
 static void add_step(const plan_job *plan, traffic *self) {
@@ -242,6 +248,7 @@ static traffic sum_traffic(const plan_job *plan) {
   traffic self = {0};
   for (int64_t i = 0; i < plan->doublings; i++) add_step(&plan->earlier[i], &self);
   add_step(plan, &self);
+  add_trials(plan, &self);
   add_repairs(plan, &self);
   add(&self, ESP_BCAST, TEXT_BYTES + TENSOR_BYTES * plan->job.dense->n_weights);
   return self;

@@ -218,6 +218,21 @@ static plan_cost repair_cost(const plan_job *plan) {
   return self;
 }
 
+static plan_cost trial_cost(const plan_job *plan) {
+  const esp_model *model = plan->job.pruned;
+  const double rows = plan_trial_rows(plan), outputs = (double)model->n_outputs;
+  plan_cost self = {0};
+  for (int i = 0; i < PLAN_TRIALS; i++) {
+    for (int s = 0; s < model->n_stages; s++) {
+      add_least_squares(plan, s, &self);
+      add_forward(plan, model, s, rows, &self);
+    }
+    self.flops += rows * 2.0 * outputs * fmax((double)model->width.units, 1.0);
+    self.values += LOGIT * rows * outputs;
+  }
+  return self;
+}
+
 /* Every rank loads whole stages, and writes its rows. */
 static plan_cost write_cost(const plan_job *plan) {
   const esp_model *pruned = plan->job.pruned;
@@ -259,6 +274,7 @@ int plan_list_costs(const plan_job *plan, plan_phase phases[PLAN_PHASES]) {
   if (selects) phases[n++] = (plan_phase){"joint counts", sum_steps(plan, counts_cost)};
   if (selects) phases[n++] = (plan_phase){"select", sum_steps(plan, select_cost)};
   if (plan_has_stability(plan)) phases[n++] = (plan_phase){"stability", stability_cost(plan)};
+  if (plan->tries) phases[n++] = (plan_phase){"trial", trial_cost(plan_of_repair(plan))};
   phases[n++] = (plan_phase){"repair", repair_cost(plan_of_repair(plan))};
   phases[n++] = (plan_phase){"write", write_cost(plan)};
   return n;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One threshold over all sites: one collection for all sparsities, nested sets, what was asked, layers that differ.
+# Heads against neurons by trial cuts, the default. One threshold over all sites: one collection for all sparsities, nested sets, what was asked, layers that differ.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 llama=$(dirname -- "${BASH_SOURCE[0]}")/../models/llama
@@ -58,6 +58,33 @@ check "info: no units" test "$(get info.json sites 2 units)" = 0
 must prune w.h5 "${calibration[@]}" --sparsity 0.3 --no-stability -o again.h5 --quiet
 must eval again.h5 -d "$llama/heldout.h5" --repeats 1 --speed-batch 128 --quiet
 must plan w.h5 "${calibration[@]}" --ranks 2 --quiet
+
+# Balanced, the default here: the same counts in every layer, those whose trial lost least, at any rank count.
+must prune "$llama" --stats s.h5 --sparsity 0.3 --repair none --no-stability -o b.h5 --quiet
+mv stdout once
+check "auto is balanced" test "$(get b.h5.report.json allocation name)" = balanced
+check "asked and got by balance" is_near "$(get b.h5.report.json allocation sparsity_chosen_matrices)" 0.3
+for kind in 0 1; do
+  for layer in 1 2 3; do
+    check "site $kind of layer $layer as of layer 0" \
+      test "$(get b.h5.report.json sites $((2 * layer + kind)) kept)" = "$(get b.h5.report.json sites $kind kept)"
+  done
+done
+for trial in 0 1 2 3 4 5; do
+  loss=$(get b.h5.report.json allocation trials $trial loss_nats 2>/dev/null) || break
+  echo "$loss $(get b.h5.report.json allocation trials $trial attention) $(get b.h5.report.json allocation trials $trial ffn)"
+done >trials
+check "several counts are tried" test "$(wc -l <trials)" -ge 2
+check "what lost least is kept" test "$(sort -g trials | head -1 | cut -d ' ' -f 2-)" = \
+  "$(get b.h5.report.json sites 0 kept) $(get b.h5.report.json sites 1 kept)"
+run 3 prune "$llama" --stats s.h5 --sparsity 0.3 --repair none --no-stability -o b3.h5 --quiet >again
+check "np3: the same balance" h5diff b.h5 b3.h5 /kept
+must prune "$llama" --stats s.h5 --sparsity 0.3 --trial-tokens 0 --repair none --no-stability -o u.h5 --quiet
+check "without trials auto is uniform" test "$(get u.h5.report.json allocation name)" = uniform
+must prune "$llama" --stats s.h5 --sites ffn --sparsity 0.3 --repair none --no-stability -o u.h5 --quiet
+check "one kind has nothing to share" test "$(get u.h5.report.json allocation name)" = uniform
+expect_failure "one kind balanced" "two kinds of sites" -- \
+  prune "$llama" --stats s.h5 --sites ffn --allocation balanced --repair none -o out/p.h5
 
 # A perceptron's order hangs on the counts above: priced whole, then selected with the counts.
 must prune "$model" --stats "$stats" --allocation global --sparsity 0.6 --max-sparsity 0.9 -o m.h5 --quiet

@@ -25,7 +25,7 @@ check "shards hold what one file holds" diff -r whole again
 run 1 export "$llama" alone --max-shard-bytes 1M >stdout 2>>"$ERRORS"
 check "the same bytes from one rank" diff -r shards alone
 
-must prune "$llama" -d "$llama" --samples 6 --micro-batch 2 --pilot 256 --fisher-tokens 0 --sparsity 0.25 --repair none --no-stability -o pruned.h5 --quiet
+must prune "$llama" -d "$llama" --samples 6 --micro-batch 2 --pilot 256 --fisher-tokens 0 --sparsity 0.25 --allocation uniform --repair none --no-stability -o pruned.h5 --quiet
 must export pruned.h5 pruned
 check "pruned: the tokenizer of the original" cmp "$llama/tokenizer.json" pruned/tokenizer.json
 check "pruned: intermediate size" grep -q '"intermediate_size": 384' pruned/config.json

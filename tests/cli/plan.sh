@@ -44,9 +44,13 @@ compare() {
 
 # Formulas that hang on the number of ranks as others do are compared at one number.
 few=(--samples 4 --micro-batch 1 --pilot 256 --no-stability)
-((RANKS != 2)) || compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --repair least-squares
+((RANKS != 2)) || compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --repair least-squares \
+  --allocation uniform
 compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
-  --sites ffn.0,attention.1,width=0.25
+  --sites ffn.0,attention.1,width=0.25 --allocation uniform
+tolerance=0.4 # how many trials there are, and what they keep, is not known
+((RANKS != 2)) || compare "llama, balanced" "$llama" --stats s.h5 --sites ffn.0,attention.1
+unset tolerance
 reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
 compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
 compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda

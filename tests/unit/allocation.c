@@ -175,6 +175,106 @@ static void global_divides_scores_without_a_unit_by_their_sum(void **state) {
   assert_true(fabs(self.job.threshold - 30 / 3400.0) < 1e-9);
 }
 
+/* Losses by what b keeps; how often it was asked. */
+typedef struct trials {
+  const bench *of;
+  double loss[B + 1];
+  int n;
+  esp_status status;
+} trials;
+
+static esp_status try_it(void *context, double *loss) {
+  trials *self = context;
+  self->n++;
+  *loss = self->loss[self->of->sites[1].n_kept];
+  return self->status;
+}
+
+/* Of a, whose units are half of b's, 1 or 2 more stay where b keeps one less or more. */
+static void init_balance(bench *self, trials *tried, double sparsity) {
+  init(self, sparsity);
+  *tried = (trials){.of = self, .loss = {9, 9, 9, 9}};
+  self->sites[0].kind = "fine";
+  self->sites[1].kind = "coarse";
+  self->job.trial = try_it;
+  self->job.context = tried;
+}
+
+static void balanced_starts_even_and_keeps_that_where_it_loses_least(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.3);
+  tried.loss[2] = 1;
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 3, 2);
+  assert_int_equal(tried.n, 2); // 1 of b would take more than is asked
+}
+
+static void balanced_moves_to_the_better_neighbour(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.3);
+  tried.loss[3] = 1;
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 1, 3);
+  assert_true(fabs(self.job.got - 0.3) < 1e-9);
+}
+
+/* From 2 of b by 3 to the left end: nothing is tried twice. */
+static void balanced_tries_no_count_twice(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.2);
+  tried.loss[3] = 1;
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 2, 3);
+  assert_int_equal(tried.n, 2);
+}
+
+static void balanced_of_one_kind_keeps_equally_many_without_a_trial(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.5);
+  self.sites[1] = self.sites[0];
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 2, 2);
+  assert_int_equal(tried.n, 0);
+}
+
+static void balanced_leaves_fixed_sites_at_their_own_sparsity(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.4);
+  self.sites[1].is_fixed = true;
+  self.sites[1].rule.sparsity = 1 / 3.0;
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 2, 2); // 20 of b's, and 20 of 40
+}
+
+static void balanced_ends_where_a_trial_fails(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.3);
+  tried.status = ESP_NUMERIC;
+  assert_int_equal(apply(&self, "balanced"), ESP_NUMERIC);
+  assert_int_equal(tried.n, 1);
+}
+
+static void balanced_removes_as_much_as_the_least_counts_allow(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.99);
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  check_kept(&self, 1, 1);
+}
+
 static void global_at_more_keeps_no_more_anywhere(void **state) {
   (void)state;
   int64_t last[] = {A, B};
@@ -293,6 +393,13 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(global_without_a_free_site_asks_for_nothing),
               cmocka_unit_test(global_that_cannot_be_reached_is_usage),
               cmocka_unit_test(global_divides_scores_without_a_unit_by_their_sum),
+              cmocka_unit_test(balanced_starts_even_and_keeps_that_where_it_loses_least),
+              cmocka_unit_test(balanced_moves_to_the_better_neighbour),
+              cmocka_unit_test(balanced_tries_no_count_twice),
+              cmocka_unit_test(balanced_of_one_kind_keeps_equally_many_without_a_trial),
+              cmocka_unit_test(balanced_leaves_fixed_sites_at_their_own_sparsity),
+              cmocka_unit_test(balanced_ends_where_a_trial_fails),
+              cmocka_unit_test(balanced_removes_as_much_as_the_least_counts_allow),
               cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
               cmocka_unit_test(global_takes_groups_a_unit_of_each_at_a_time),
               cmocka_unit_test(global_takes_a_whole_site_that_is_cheap),
