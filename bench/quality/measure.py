@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from plan import BY_PRICE, CRITERIA, DATA_FREE, ROOT, UNIFORM, find_model, split
+from plan import SHARED, CRITERIA, DATA_FREE, ROOT, UNIFORM, find_model, split
 
 FISHER = ['--fisher-tokens', 8192]
 
@@ -135,7 +135,7 @@ class Bench:
         """Write the pruned model; its report."""
         stats = self.stats_without_data if cell.criterion in DATA_FREE else self.stats
         self.run('prune', self.dense(model, cell.seed), '--stats', stats(model, cell.seed),
-                 *list_options(model, cell, sparsity), *(() if cell.criterion in BY_PRICE else UNIFORM), '-o', pruned)
+                 *list_options(model, cell, sparsity), *(() if cell.criterion in SHARED else UNIFORM), '-o', pruned)
         return json.loads(pathlib.Path(f'{pruned}.report.json').read_text())
 
     def scratch(self, name):
@@ -158,7 +158,7 @@ class Bench:
 
     def choose_sparsity(self, model, cell):
         """Nominal, or the fraction of parameters; that in nine digits always, so that no other cell has its key."""
-        if cell.criterion not in BY_PRICE:
+        if cell.criterion not in SHARED:
             return cell.sparsity
         return f"{self.cut_uniformly(model, cell)['sparsity_chosen_matrices']:.9f}"
 

@@ -35,7 +35,7 @@ CRITERIA = {
 UNIFORM = ('--allocation', 'uniform')
 # By price: for these --sparsity is a fraction of parameters, not of units. They are given the fraction that UNIFORM
 # removes, so that all are compared at equal parameters; where auto means uniform, the nominal sparsity again.
-BY_PRICE = tuple(name for name, options in CRITERIA.items() if '--allocation' in options)
+SHARED = tuple(name for name, options in CRITERIA.items() if '--allocation' in options)
 # These see no data: their statistics are those of max-entropy, from random input.
 DATA_FREE = ('max-entropy', 'random+no-data')
 

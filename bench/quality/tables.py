@@ -11,9 +11,9 @@ trained anew, of {trained}; of others, another half of the same network's
 `calibration.h5` (`collect --seed`). The plus-minus is the standard deviation over the seeds. Measured on all
 test images, or all of `heldout.h5`. Sparsity is asked of every site: hidden layers; ffn and attention. Loss is
 cross-entropy a target in nats, *added* to that of the dense model."""
-BY_PRICE = """\
+SHARED = """\
 Rows are cut with `--allocation uniform`, so that every site loses the given sparsity of its units; but units of
-{criteria} are shared out by price, and these rows are compared at equal parameters: `--sparsity` is the fraction of
+{criteria} are shared out between sites, and these rows are compared at equal parameters: `--sparsity` is the fraction of
 parameters that the uniform cut removes."""
 
 
@@ -91,8 +91,8 @@ def rank_section(results):
         ['criterion', *heads], lines)
 
 
-def find_priced(rows):
-    """Criteria whose units are shared out by price on some model."""
+def find_shared(rows):
+    """Criteria whose units are shared out between sites on some model."""
     return [c for c in dict.fromkeys(row['criterion'] for row in rows)
             if any(row['criterion'] == c and row['allocation'] != 'uniform' for row in rows)]
 
@@ -108,13 +108,13 @@ def find_difference(rows, criterion):
 
 def describe_allocations(rows):
     """Which rows are of another shape than the rest; where their allocation is uniform after all."""
-    priced = find_priced(rows)
-    if not priced:
+    shared = find_shared(rows)
+    if not shared:
         return ''
-    text = BY_PRICE.format(criteria=' and '.join(f'`{c}`' for c in priced))
-    if most := [f'{off:.2f} % (`{c}`)' for c in priced if (off := find_difference(rows, c)) is not None]:
+    text = SHARED.format(criteria=' and '.join(f'`{c}`' for c in shared))
+    if most := [f'{off:.2f} % (`{c}`)' for c in shared if (off := find_difference(rows, c)) is not None]:
         text += f" What is left differs by at most {' and '.join(most)} of the dense model's parameters."
-    for c in priced:
+    for c in shared:
         mine = [row for row in rows if row['criterion'] == c]
         if even := dict.fromkeys(row['model'] for row in mine if row['allocation'] == 'uniform'):
             text += f" On {', '.join(even)} `{c}` itself means uniform."
@@ -234,10 +234,10 @@ def make_section(rows, defaults, rivals, figures=()):
     text = TEXT.format(models=distinct('model'), seeds=distinct('seed'), machines=distinct('machine'), trained=trained)
     if len(set(row['program'] for row in rows)) > 1:
         text += f"\nMeasured by more than one build of the program (SHA-256 {distinct('program')})."
-    priced = find_priced(rows)
+    shared = find_shared(rows)
     parts = [text, describe_allocations(rows), rank_section(results)]
     for default in dict.fromkeys(defaults):
-        equal = 'parameters' if default in priced else 'shape'
+        equal = 'parameters' if default in shared else 'shape'
         parts += [rival_section(results, default, rivals, equal), ratio_section(rows, default)]
     parts.append(detail_section(rows, results, figures))
     return '\n\n'.join(part for part in parts if part)

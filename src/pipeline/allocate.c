@@ -40,7 +40,7 @@ static int find_site(const prune_job *job, int weight, int axis, int64_t *per_un
 static double find_cap(const prune_job *job) {
   const double crude = 0.8;
   if (job->settings->max_sparsity > 0.0) return job->settings->max_sparsity;
-  return uses_fisher(job) ? 1.0 : crude;
+  return uses_fisher(job) || !job->allocation->is_by_price ? 1.0 : crude;
 }
 
 bool can_empty_stages(const prune_job *job) {

@@ -90,8 +90,8 @@ static const esp_option rows[] = {
     {"prune.trial_tokens", ESP_OPTION_INT, AT(trial_tokens), "16384", 0, 2e9, false, NULL, PRUNE, 0,
      "N", "rows of calibration data on which counts are tried; 0: none are"},
     {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0", 0, 1, false, NULL, PRUNE, 0, "X",
-     "global allocation: most that one site may lose of its units; 1: whole sub-layers of a "
-     "transformer may go; 0: 1 where prices are in nats, else 0.8"},
+     "most that one site may lose of its units (balanced, global); 1: under global whole "
+     "sub-layers of a transformer may go; 0: 1, but 0.8 under global where prices are not in nats"},
     {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
      "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
      "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "

@@ -1,5 +1,5 @@
 /* Sites of one kind and size keep equally many units (ours), so that a pruned transformer has one
- * width of the feed-forward part and one number of heads, and opens wherever the dense one did. How
+ * width of the feed-forward part and one number of heads, and opens wherever a uniform one does. How
  * the asked part of the parameters is shared between kinds is tried: the loss is measured with as
  * many heads as the uniform allocation keeps, with some more, and with some fewer, the kind whose
  * steps are finest making up for it, and so on from the best until neither neighbour is better. */
@@ -88,7 +88,7 @@ static void find_finest(balance *self) {
 /* Let the finest kind come as near as it can to what is asked: how far off that is, beyond half a
  * step. */
 static double fill(balance *self) {
-  const double asked = self->job->sparsity;
+  const double asked = self->job->sparsity, half = self->step / 2 * (1 + 1e-6); // with ties
   const int last = self->kinds[self->finest].n_counts - 1;
   int low = 0, high = last; // the first count that is enough, or the last
   while (low < high) {
@@ -99,10 +99,10 @@ static double fill(balance *self) {
       low = middle + 1;
   }
   const double off = fabs(measure_at(self, self->finest, low) - asked);
-  if (low == 0) return fmax(0.0, off - self->step / 2);
+  if (low == 0) return fmax(0.0, off - half);
   const double before = fabs(measure_at(self, self->finest, low - 1) - asked);
   if (before > off) measure_at(self, self->finest, low);
-  return fmax(0.0, fmin(off, before) - self->step / 2);
+  return fmax(0.0, fmin(off, before) - half);
 }
 
 /* The loss with a kind at a count, where that reaches what is asked as well as the best does. */

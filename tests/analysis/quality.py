@@ -65,17 +65,17 @@ check('text: what a seed is', 'another network,\ntrained anew, of net; of others
 check('text: data', 'perplexity 30.00 at T 128 on 1,000 samples; 100 parameters; calibrated on 10 samples (1,280 rows).'
       in section)
 
-check('text: one shape needs no words', 'by price' not in section and 'At equal shape' in section)
-priced = [{**row, 'criterion': 'priced', 'allocation': 'balanced' if row['model'] == 'lm' else 'uniform',
+check('text: one shape needs no words', 'shared out' not in section and 'At equal shape' in section)
+shared = [{**row, 'criterion': 'shared', 'allocation': 'balanced' if row['model'] == 'lm' else 'uniform',
            'parameters': 59 if row['model'] == 'lm' else 60} for row in rows if row['criterion'] == 'ours']
-both = make_section(rows + priced, ['priced', 'ours'], ('flap', 'wanda'))
+both = make_section(rows + shared, ['shared', 'ours'], ('flap', 'wanda'))
 flat = both.replace('\n', ' ')
-check('text: how rows by price compare', 'units of `priced` are shared out by price' in flat and
-      "differs by at most 1.00 % (`priced`) of the dense model's parameters. On net `priced` itself means" in flat)
-check('text: at equal what', 'At equal parameters. Added loss of `priced`' in both and
+check('text: how rows of a shared sparsity compare', 'units of `shared` are shared out between sites' in flat and
+      "differs by at most 1.00 % (`shared`) of the dense model's parameters. On net `shared` itself means" in flat)
+check('text: at equal what', 'At equal parameters. Added loss of `shared`' in both and
       'At equal shape. Added loss of `ours`' in both)
 check('text: the ratio of each', all(f'`{c}` adds 60.0 % of the loss that `flap` adds' in both
-                                     for c in ('priced', 'ours')))
+                                     for c in ('shared', 'ours')))
 
 
 class MadeProgram(Bench):
@@ -109,7 +109,7 @@ def measure_made(criteria, folder, auto='balanced', cached=False):
 CUT = ('random', 'uniform', '0.5')
 with tempfile.TemporaryDirectory() as folder:
     made, asked, _ = measure_made(['flap', 'set-mi+uniform', 'set-mi', 'set-mi+global'], folder)
-    check('measure: by price at the parameters of the uniform cut', asked == [
+    check('measure: a shared sparsity is that of the uniform cut', asked == [
         ('flap', 'uniform', '0.5'), ('set-mi', 'uniform', '0.5'), CUT, ('set-mi', 'balanced', '0.470000000'),
         ('set-mi', 'global', '0.470000000')])
     check('measure: rows keep the nominal sparsity', {row['sparsity'] for row in made} == {'0.5'})
