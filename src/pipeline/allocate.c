@@ -179,10 +179,10 @@ esp_status find_allocation(prune_job *job) {
 }
 
 bool may_try_counts(const prune_job *job) {
-  if (!has_kinds_to_share(job) || job->settings->trial_tokens == 0) return false;
-  return job->allocation->needs_trial ||
-         (is_auto(job) && job->criterion->needs & ESP_NEEDS_METRIC && !drops_layers(job) &&
-          !is_unstructured(job));
+  if (job->settings->trial_tokens == 0 || drops_layers(job) || is_unstructured(job) ||
+      !has_kinds_to_share(job))
+    return false;
+  return job->allocation->needs_trial || (is_auto(job) && job->criterion->needs & ESP_NEEDS_METRIC);
 }
 
 bool wants_samples_to_try(const prune_job *job) {
@@ -200,9 +200,9 @@ static bool can_try_counts(const prune_job *job) {
 esp_status check_allocation(const prune_job *job) {
   if (!job->allocation->needs_trial || may_try_counts(job)) return ESP_OK;
   return esp_fail(ESP_USAGE,
-                  "--allocation %s: expected at least two kinds of sites that share --sparsity, "
-                  "the sites of each of one size, and --trial-tokens above 0; give them, or "
-                  "--allocation uniform",
+                  "--allocation %s: expected units to remove of at least two kinds of sites that "
+                  "share --sparsity, the sites of each of one size, and --trial-tokens above 0; "
+                  "give them, or --allocation uniform",
                   job->allocation->name);
 }
 

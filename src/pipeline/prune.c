@@ -186,9 +186,16 @@ static esp_status write_report(prune_job *job, json_t *report) {
   return status;
 }
 
-static bool needs_samples(const prune_job *job) {
-  return job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width) ||
-         wants_samples_to_try(job);
+static bool repair_reads(const prune_job *job) {
+  return job->repair->needs_data || (has_width(job) && job->repair->needs_data_for_width);
+}
+
+/* Where only trials read samples, there is a way without. */
+static esp_status open_samples_to_try(prune_job *job) {
+  const esp_status status = open_samples(job);
+  if (status == ESP_OK) return ESP_OK;
+  return esp_fail(status, "%s; counts are tried on it: give --data PATH, or --allocation uniform",
+                  esp_failure_text());
 }
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
@@ -205,7 +212,10 @@ static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(journal_open(job));
   if (is_unstructured(job)) ESP_TRY(select_whole(job));
   ESP_TRY(doubles_samples(job) ? collect_until_stable(job) : open_stats(job));
-  if (needs_samples(job)) ESP_TRY(open_samples(job));
+  if (repair_reads(job))
+    ESP_TRY(open_samples(job));
+  else if (wants_samples_to_try(job))
+    ESP_TRY(open_samples_to_try(job));
   ESP_TRY(choose_allocation(job));
   if (drops_layers(job))
     ESP_TRY(layers_select(job));

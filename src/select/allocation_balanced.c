@@ -1,8 +1,9 @@
 /* Sites of one kind and size keep equally many units (ours), so that a pruned transformer has one
- * width of the feed-forward part and one number of heads, and opens wherever a uniform one does. How
- * the asked part of the parameters is shared between kinds is tried: the loss is measured with as
- * many heads as the uniform allocation keeps, with some more, and with some fewer, the kind whose
- * steps are finest making up for it, and so on from the best until neither neighbour is better. */
+ * width of the feed-forward part and one number of heads, and opens wherever a uniform one does.
+ * How the asked part of the parameters is shared between kinds is tried: the loss is measured with
+ * as many heads as the uniform allocation keeps, with some more, and with some fewer, the kind
+ * whose steps are finest making up for it, and so on from the best until neither neighbour is
+ * better. */
 #include "allocations.h"
 
 #include "espalier/core/memory.h"
@@ -105,12 +106,17 @@ static double fill(balance *self) {
   return fmax(0.0, fmin(off, before) - half);
 }
 
-/* The loss with a kind at a count, where that reaches what is asked as well as the best does. */
+/* Whether what is asked is reached with a kind at a count as well as the best reaches it. */
+static bool reaches(balance *self, int k, int at, double off) {
+  if (at < 0 || at >= self->kinds[k].n_counts) return false;
+  self->kinds[k].at = at;
+  return fill(self) <= off;
+}
+
+/* The loss with a kind at a count; infinite where that does not reach. */
 static esp_status try_count(balance *self, int k, int at, double off, double *loss) {
   *loss = INFINITY;
-  if (at < 0 || at >= self->kinds[k].n_counts) return ESP_OK;
-  self->kinds[k].at = at;
-  if (fill(self) > off) return ESP_OK;
+  if (!reaches(self, k, at, off)) return ESP_OK;
   if (isnan(self->known[at])) ESP_TRY(self->job->trial(self->job->context, &self->known[at]));
   *loss = self->known[at];
   return ESP_OK;
@@ -123,8 +129,9 @@ static esp_status descend(balance *self, int k, int stride, bool *moved) {
   for (bool moves = true; moves;) {
     const int tried[2] = {best - stride, best + stride};
     double least;
-    ESP_TRY(try_count(self, k, best, off, &least));
     moves = false;
+    if (!reaches(self, k, tried[0], off) && !reaches(self, k, tried[1], off)) break;
+    ESP_TRY(try_count(self, k, best, off, &least));
     for (int i = 0; i < 2; i++) {
       double loss;
       ESP_TRY(try_count(self, k, tried[i], off, &loss));

@@ -83,6 +83,10 @@ must prune "$llama" --stats s.h5 --sparsity 0.3 --trial-tokens 0 --repair none -
 check "without trials auto is uniform" test "$(get u.h5.report.json allocation name)" = uniform
 must prune "$llama" --stats s.h5 --sites ffn --sparsity 0.3 --repair none --no-stability -o u.h5 --quiet
 check "one kind has nothing to share" test "$(get u.h5.report.json allocation name)" = uniform
+cp "$llama/calibration.h5" moved.h5
+must collect "$llama" -d moved.h5 --samples 4 --micro-batch 1 --pilot 256 --fisher-tokens 128 --no-width -o o.h5 --quiet
+rm moved.h5
+expect_failure "no data to try counts on" "--allocation uniform" -- prune "$llama" --stats o.h5 --repair none -o out/p.h5
 expect_failure "one kind balanced" "two kinds of sites" -- \
   prune "$llama" --stats s.h5 --sites ffn --allocation balanced --repair none -o out/p.h5
 
