@@ -28,7 +28,7 @@ typedef struct esp_settings {
   char *optimizer;
   double rate, warmup, weight_decay, momentum;
   int64_t samples, bins, pilot, top_units, fisher_tokens; // collect
-  int64_t trial_tokens; // prune
+  int64_t trial_tokens;                                   // prune
   bool covariance, width, halves;
   char *stats, *criterion, *moments, *metric, *repair, *sites, *heads, *allocation, *upper,
       *structure; // prune
