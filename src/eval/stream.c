@@ -3,7 +3,6 @@
 #include "espalier/core/memory.h"
 
 enum { IMAGES = 256, TOKENS = 1024 };
-static const int64_t default_state_bytes = 256000000;
 
 int64_t esp_eval_batch(const esp_dataset *data) {
   if (data->kind != ESP_DATA_TOKENS) return IMAGES;
@@ -11,7 +10,7 @@ int64_t esp_eval_batch(const esp_dataset *data) {
 }
 
 int64_t eval_state_bytes(const esp_eval_options *options) {
-  return options && options->state_bytes > 0 ? options->state_bytes : default_state_bytes;
+  return options && options->state_bytes > 0 ? options->state_bytes : (int64_t)ESP_EVAL_STATE_BYTES;
 }
 
 static int64_t smaller(int64_t a, int64_t b) {

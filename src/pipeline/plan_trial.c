@@ -2,9 +2,9 @@
  * each as of the model that is planned: how many units of a kind a trial keeps is not known. */
 #include "plan.h"
 
-#include <math.h>
+#include "espalier/eval/eval.h"
 
-static const double most_state_bytes = 256e6; // of esp_eval_options
+#include <math.h>
 
 plan_job plan_of_trial(const plan_job *plan) {
   static const esp_repair refit = {.name = "least-squares", .needs_covariance = true};
@@ -17,10 +17,9 @@ double plan_trial_rows(const plan_job *plan) {
   return fmin((double)plan->job.settings->trial_tokens, (double)plan->rows);
 }
 
-/* As esp_eval_batch. */
 static double count_batch_rows(const plan_job *plan) {
-  const int64_t tokens = plan->tokens, about = 1024;
-  return (double)(tokens < about ? about / tokens * tokens : tokens);
+  const esp_dataset data = {.kind = ESP_DATA_TOKENS, .width = plan->tokens};
+  return (double)(esp_eval_batch(&data) * plan->tokens);
 }
 
 /* Refitted consumers, the states of this rank's rows, what a stage makes of a micro-batch, and the
@@ -31,7 +30,7 @@ double plan_trial_bytes(const plan_job *plan) {
   const double rows = fmin(plan_trial_rows(plan), count_batch_rows(plan)), floats = 4.0 * rows;
   const double batches = ceil(plan_trial_rows(plan) / rows / plan->ranks);
   const double states =
-      fmin(floats * batches * (double)model->max_state, fmax(most_state_bytes, floats));
+      fmin(floats * batches * (double)model->max_state, fmax(ESP_EVAL_STATE_BYTES, floats));
   double most = 0.0;
   for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++) {
     const bool is_stage = s >= 0 && s < model->n_stages;
