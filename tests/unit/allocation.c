@@ -256,6 +256,35 @@ static void balanced_leaves_fixed_sites_at_their_own_sparsity(void **state) {
   check_kept(&self, 2, 2); // 20 of b's, and 20 of 40
 }
 
+static esp_status lose_least_at_20(void *context, double *loss) {
+  trials *self = context;
+  const double off = (double)self->of->sites[1].n_kept - 20;
+  self->n++;
+  *loss = off * off;
+  return ESP_OK;
+}
+
+/* 32 heads against 1,024 neurons: by fours from 16, then by twos. */
+static void balanced_of_many_counts_tries_few(void **state) {
+  (void)state;
+  enum { HEADS = 32, NEURONS = 1024 };
+  int64_t order[NEURONS];
+  const double score[NEURONS] = {0};
+  bench self;
+  trials tried;
+  init_balance(&self, &tried, 0.5);
+  for (int i = 0; i < NEURONS; i++) order[i] = i;
+  for (int s = 0; s < 2; s++) {
+    self.sites[s].units = s == 0 ? NEURONS : HEADS;
+    self.sites[s].order = order;
+    self.sites[s].score = score;
+  }
+  self.job.trial = lose_least_at_20;
+  assert_int_equal(apply(&self, "balanced"), ESP_OK);
+  assert_int_equal(self.sites[1].n_kept, 20);
+  assert_true(tried.n >= 5 && tried.n <= 8);
+}
+
 static void balanced_ends_where_a_trial_fails(void **state) {
   (void)state;
   bench self;
@@ -399,6 +428,7 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(balanced_tries_no_count_twice),
               cmocka_unit_test(balanced_of_one_kind_keeps_equally_many_without_a_trial),
               cmocka_unit_test(balanced_leaves_fixed_sites_at_their_own_sparsity),
+              cmocka_unit_test(balanced_of_many_counts_tries_few),
               cmocka_unit_test(balanced_ends_where_a_trial_fails),
               cmocka_unit_test(balanced_removes_as_much_as_the_least_counts_allow),
               cmocka_unit_test(global_at_more_keeps_no_more_anywhere),
