@@ -115,12 +115,22 @@ esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file) 
   return status;
 }
 
-/* Superblocks of version 2 and 3 tell at byte 28 where the file ends. */
+/* Where a superblock tells, in 8 bytes, where the file ends; 0: not in 8 bytes. h5py's files have
+ * version 0, ours 2 or 3 [HDF5 File Format Specification, II.A]. */
+static size_t find_end_of_file(const unsigned char *head) {
+  const bool is_old = head[8] < 2;
+  if (head[8] > 3 || head[is_old ? 13 : 9] != 8) return 0;
+  if (!is_old) return 28;
+  return head[8] == 0 ? 40 : 44;
+}
+
 static esp_status check_length(int fd, const char *path, int64_t bytes) {
-  unsigned char head[36];
+  unsigned char head[52] = {0};
   int64_t expected;
-  if (pread(fd, head, sizeof head, 0) != sizeof head || head[8] < 2 || head[9] != 8) return ESP_OK;
-  memcpy(&expected, head + 28, sizeof expected);
+  const ssize_t n = pread(fd, head, sizeof head, 0);
+  const size_t at = n < 0 ? 0 : find_end_of_file(head);
+  if (at == 0 || (size_t)n < at + sizeof expected) return ESP_OK;
+  memcpy(&expected, head + at, sizeof expected);
   if (expected <= bytes) return ESP_OK;
   return esp_fail(ESP_FORMAT,
                   "%s is truncated: %lld bytes expected, %lld found; write or copy it again", path,
@@ -140,7 +150,9 @@ static esp_status probe_library(const char *path) {
   const hid_t access_list = new_access(NULL);
   const hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access_list);
   H5Pclose(access_list);
-  if (id < 0) return esp_fail(ESP_FORMAT, "%s is a damaged HDF5 file: %s", path, esp_h5_reason());
+  if (id < 0)
+    return esp_fail(ESP_FORMAT, "%s is a damaged HDF5 file: %s; write or copy it again", path,
+                    esp_h5_reason());
   H5Fclose(id);
   return ESP_OK;
 }
