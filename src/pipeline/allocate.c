@@ -23,6 +23,11 @@ static int64_t sum_widths(const esp_slice *slices, int n, int weight, int axis) 
   return sum;
 }
 
+/* Chosen, without a sparsity of its own. */
+static bool is_free(const prune_job *job, int stage) {
+  return job->sparsity[stage] >= 0.0 && !job->is_fixed[stage];
+}
+
 /* Which chosen stage shrinks an axis of a weight, -1: none; and what a unit takes of it. */
 static int find_site(const prune_job *job, int weight, int axis, int64_t *per_unit) {
   for (int i = 0; i < job->dense->n_stages; i++) {
@@ -49,8 +54,7 @@ bool can_empty_stages(const prune_job *job) {
 
 /* A sub-layer that only adds to the residual stream can be done without. */
 static bool may_vanish(const prune_job *job, int stage) {
-  return job->dense->stages[stage].is_residual && job->sparsity[stage] >= 0.0 &&
-         !job->is_fixed[stage] && can_empty_stages(job);
+  return job->dense->stages[stage].is_residual && is_free(job, stage) && can_empty_stages(job);
 }
 
 /* Which stage takes an axis of a weight with its last unit, -1: none. */
@@ -93,7 +97,7 @@ static esp_allocation_site *list_sites(const prune_job *job) {
                                     .kind = stage->kind,
                                     .units = stage->units,
                                     .per_group = stage->per_group,
-                                    .is_fixed = !is_chosen || job->is_fixed[i],
+                                    .is_fixed = !is_free(job, i),
                                     .rule = make_rule(job, stage, is_chosen ? job->sparsity[i] : 0),
                                     .order = job->order[i],
                                     .score = job->scores[i],
@@ -148,8 +152,7 @@ static void warn_of_allocation(const prune_job *job) {
 static bool has_other_size(const prune_job *job, const esp_stage *stage) {
   for (int i = 0; i < job->dense->n_stages; i++) {
     const esp_stage *other = &job->dense->stages[i];
-    if (job->sparsity[i] >= 0.0 && !job->is_fixed[i] && other->units != stage->units &&
-        strcmp(other->kind, stage->kind) == 0)
+    if (is_free(job, i) && other->units != stage->units && strcmp(other->kind, stage->kind) == 0)
       return true;
   }
   return false;
@@ -161,7 +164,7 @@ static bool has_kinds_to_share(const prune_job *job) {
   bool is_shared = false;
   for (int i = 0; i < job->dense->n_stages; i++) {
     const esp_stage *stage = &job->dense->stages[i];
-    if (job->sparsity[i] < 0.0 || job->is_fixed[i]) continue;
+    if (!is_free(job, i)) continue;
     if (has_other_size(job, stage)) return false;
     is_shared = is_shared || (kind && strcmp(kind, stage->kind) != 0);
     kind = stage->kind;
