@@ -1,4 +1,4 @@
-foreach(name shard stats halves collect fisher sweep sweep_conditional sweep_exchange)
+foreach(name collect fisher)
   esp_mpi_test(collect ${name})
   target_link_libraries(mpi_${name} PRIVATE test_small)
 endforeach()

@@ -2,7 +2,7 @@ esp_unit_test(io dtype)
 esp_unit_test(io box)
 esp_unit_test(io safetensors)
 foreach(name box safetensors)
-  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io ${PROJECT_SOURCE_DIR}/src/io/tensors)
 endforeach()
 
 foreach(name file journal h5 h5_layout h5_failure tensors dataset token_file maximum_entropy)

@@ -1,4 +1,4 @@
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/model/forward.h"

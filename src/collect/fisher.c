@@ -3,7 +3,7 @@
  * own softmax. Micro-batches spread evenly over all go forward once more, keeping the state before
  * each stage, and back; one stage's weights are held. A label hangs on the seed and the row's
  * number among all, and sums are exact: the same at any rank count. */
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/comm/traffic.h"
 #include "espalier/core/log.h"

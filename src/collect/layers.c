@@ -1,7 +1,7 @@
 /* How far each layer turns the residual stream: the mean over all rows of the cosine between what
  * it reads and what it leaves (Men et al. 2024, whose block influence is 1 less it). A cosine is
  * summed as an integer of 2^-31, so that the sum is the same at any rank count. */
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/core/memory.h"
 

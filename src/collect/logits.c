@@ -1,7 +1,7 @@
 /* The softmax layer as a site: all classes of a classifier (repeated for every token of its
  * sequence), the final states of an encoder, or the logits of a vocabulary with the largest mean
  * probability (ours). */
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/model/forward.h"

@@ -1,6 +1,6 @@
 /* The pilot: micro-batches spread evenly over all, whose activations are gathered feature block by
  * feature block, each block on one rank in turn, which computes its edges. */
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"

@@ -2,7 +2,7 @@
  * killed run leaves a readable PATH.partial; PATH.journal names the sites whose data are on disk. A
  * resumed run computes the states again, which are the same at any rank count, and skips these
  * sites. */
-#include "collect.h"
+#include "collect_internal.h"
 
 #include "espalier/core/interrupt.h"
 #include "espalier/core/log.h"
@@ -67,9 +67,23 @@ static esp_status lay_out_all(collect_pass *pass) {
   return esp_stats_fill(pass->stats);
 }
 
+static esp_stats_rows list_rows(const collect_pass *pass) {
+  const esp_shard *shard = pass->shard;
+  int64_t *valid = ESP_NEW(int64_t, shard->n_batches);
+  for (int64_t i = 0; i < shard->n_batches; i++) valid[i] = esp_shard_count_valid(shard, i);
+  return (esp_stats_rows){shard->n_batches, esp_shard_count_rows(shard), valid};
+}
+
+static void release_rows(const esp_stats_rows *rows) {
+  esp_release((void *)(uintptr_t)rows->valid);
+}
+
 static esp_status create(collect_pass *pass, json_t *meta, const char *path) {
-  ESP_TRY(esp_stats_lay_out(pass->comm, path, json_incref(meta), pass->shard, &pass->stats));
-  return lay_out_all(pass);
+  const esp_stats_rows rows = list_rows(pass);
+  const esp_status status =
+      esp_stats_lay_out(pass->comm, path, json_incref(meta), &rows, &pass->stats);
+  release_rows(&rows);
+  return status == ESP_OK ? lay_out_all(pass) : status;
 }
 
 static bool has_file(const esp_comm *comm, const char *path) {
@@ -98,8 +112,10 @@ static esp_status resume(collect_pass *pass, json_t *meta, const char *path) {
     esp_log_info("collect: %s was complete", path);
     return ESP_OK;
   }
+  const esp_stats_rows rows = list_rows(pass);
   const esp_status status =
-      esp_stats_resume(pass->comm, path, json_incref(meta), pass->shard, &pass->stats);
+      esp_stats_resume(pass->comm, path, json_incref(meta), &rows, &pass->stats);
+  release_rows(&rows);
   if (status == ESP_OK) {
     esp_log_info("collect: resuming after %d of %d sites", esp_journal_count(pass->journal),
                  count_units(pass));

@@ -1,8 +1,8 @@
 /* What a criterion needs of a stage. */
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
 #include "espalier/core/memory.h"
+#include "espalier/sweep/sweep.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Information of a site with the units preserved above it. */
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
 #include "espalier/core/memory.h"
+#include "espalier/sweep/sweep.h"
 
 #include <stdio.h>
 #include <string.h>

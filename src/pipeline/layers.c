@@ -3,11 +3,11 @@
  * removed need no selection. */
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/family.h"
 #include "espalier/select/budget.h"
+#include "espalier/sweep/sweep.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -2,11 +2,11 @@
 #ifndef ESPALIER_SRC_PIPELINE_PIPELINE_H
 #define ESPALIER_SRC_PIPELINE_PIPELINE_H
 
-#include "espalier/collect/stats.h"
 #include "espalier/comm/phases.h"
 #include "espalier/pipeline/settings.h"
 #include "espalier/select/allocation.h"
 #include "espalier/select/criterion.h"
+#include "espalier/stats/stats.h"
 #include "espalier/surgery/repair.h"
 
 enum { NOISE_UNITS = 16 };

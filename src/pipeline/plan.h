@@ -4,7 +4,7 @@
 
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
+#include "espalier/sweep/sweep.h"
 
 /* Speeds of this machine, one rank, and what a rank holds before any data. */
 typedef struct plan_machine {

@@ -1,12 +1,12 @@
 #include "espalier/pipeline/prune.h"
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
 #include "espalier/pipeline/job.h"
+#include "espalier/sweep/sweep.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * (the targets): for criteria that select by pairs. */
 #include "pipeline.h"
 
-#include "espalier/collect/sweep.h"
 #include "espalier/core/memory.h"
+#include "espalier/sweep/sweep.h"
 
 #include <string.h>
 

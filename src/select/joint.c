@@ -1,6 +1,6 @@
 #include "espalier/select/joint.h"
 
-#include "joint.h"
+#include "joint_rule.h"
 
 #include "espalier/core/memory.h"
 

@@ -3,7 +3,7 @@
 #ifndef ESPALIER_SELECT_PAIRWISE_H
 #define ESPALIER_SELECT_PAIRWISE_H
 
-#include "joint.h"
+#include "joint_rule.h"
 
 /* What tells the criteria of the family apart. */
 typedef struct pairwise_form {

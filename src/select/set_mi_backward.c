@@ -19,7 +19,7 @@
  * evidence, 8 F (F + 1) bytes and thin panels. */
 #include "criteria.h"
 #include "elimination.h"
-#include "joint.h"
+#include "joint_rule.h"
 
 #include "espalier/core/memory.h"
 

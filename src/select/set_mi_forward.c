@@ -17,7 +17,7 @@
 #include "appraisal.h"
 #include "check.h"
 #include "criteria.h"
-#include "joint.h"
+#include "joint_rule.h"
 
 #include "espalier/core/memory.h"
 

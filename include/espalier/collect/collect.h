@@ -3,8 +3,9 @@
 #ifndef ESPALIER_COLLECT_COLLECT_H
 #define ESPALIER_COLLECT_COLLECT_H
 
-#include "espalier/collect/stats.h"
 #include "espalier/comm/phases.h"
+#include "espalier/flow/shard.h"
+#include "espalier/stats/stats.h"
 
 typedef struct esp_collect_options {
   int bins;              // B

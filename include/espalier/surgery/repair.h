@@ -3,8 +3,9 @@
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
-#include "espalier/collect/stats.h"
+#include "espalier/flow/shard.h"
 #include "espalier/io/journal.h"
+#include "espalier/stats/stats.h"
 #include "espalier/surgery/cut.h"
 
 typedef struct esp_repair_job {

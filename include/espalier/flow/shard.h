@@ -1,0 +1,40 @@
+/* Which samples a rank works on: a seeded choice of the data set, cut into micro-batches of fixed
+ * size, dealt whole and in contiguous blocks to the ranks. Micro-batches are the unit of work and
+ * of rounding, so that nothing depends on the dealing. Fewer micro-batches than ranks is legal. */
+#ifndef ESPALIER_FLOW_SHARD_H
+#define ESPALIER_FLOW_SHARD_H
+
+#include "espalier/io/dataset.h"
+
+/* Caller's struct; members are read-only outside shard.c. */
+typedef struct esp_shard {
+  const esp_dataset *data; // borrowed
+  int64_t samples, micro_batch, n_batches;
+  int64_t first, count; // this rank's micro-batches
+  int64_t *order;       // (data->count) shuffled; the first `samples` are used; owned
+  esp_batch_buffer buffer;
+} esp_shard;
+
+typedef struct esp_shard_options {
+  int64_t samples;     // 0: all
+  int64_t micro_batch; // samples
+  uint64_t seed;
+} esp_shard_options;
+
+/* Local; the same choice on all ranks. More samples than there are mean all. */
+void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
+                    const esp_shard_options *options);
+void esp_shard_clear(esp_shard *self);
+
+/* Read micro-batch i of all (not of this rank's) into the shard's buffer; valid until the next.
+ * Local. */
+void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch);
+/* Samples of micro-batch i, and its rows that are not padding. Local. */
+int64_t esp_shard_count_samples(const esp_shard *self, int64_t i);
+int64_t esp_shard_count_valid(const esp_shard *self, int64_t i);
+/* Rows of sample s of micro-batch i that are not padding. Local. */
+int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s);
+/* Rows of a full micro-batch, padding included. Local. */
+int64_t esp_shard_count_rows(const esp_shard *self);
+
+#endif

@@ -1,0 +1,125 @@
+/* What the files of the calibration pass share. */
+#ifndef ESPALIER_SRC_COLLECT_COLLECT_INTERNAL_H
+#define ESPALIER_SRC_COLLECT_COLLECT_INTERNAL_H
+
+#include "espalier/collect/collect.h"
+#include "espalier/core/log.h"
+#include "espalier/io/journal.h"
+#include "espalier/linalg/exact.h"
+
+/* A pass under way: hidden states of this rank's micro-batches, one row of floats a sample. */
+typedef struct collect_pass {
+  const esp_comm *comm;
+  esp_model *model;
+  esp_shard *shard;
+  const esp_collect_options *options;
+  esp_stats *stats;
+  esp_journal *journal;   // what is finished
+  bool is_complete;       // all of it, and the file has its name
+  esp_site_name *pending; // (n_pending): what is finished since it was saved
+  int n_pending;
+  double saved_s;
+  bool has_width;     // the residual stream is measured too
+  int64_t batch_rows; // rows of a full micro-batch
+  float **states;     // (shard->count): (batch_rows, max_state) each
+  float *x;           // (batch_rows, widest site) scratch
+  float *logits;      // (batch_rows, n_outputs) scratch
+  int64_t *units;     // (n_units): logits that are measured
+  int64_t n_units;
+  float *before;         // (shard->count, batch_rows, D): the stream before a layer
+  int64_t *cosines;      // (layers): sums in 2^-31
+  esp_progress progress; // micro-batches of this rank through a site
+  int64_t done;
+} collect_pass;
+
+/* Open the statistics (meta is taken over) and their journal: those of an interrupted run, or new
+ * ones laid out; is_complete: there is nothing left to do. On failure nothing is open. Collective.
+ */
+esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path);
+/* Whether a unit of work is finished: a site, or "fisher " and a stage. Local, equal on all ranks.
+ */
+bool collect_is_done(const collect_pass *pass, const char *unit);
+/* Whether all that a pass up to the logits makes is finished. Local, equal on all ranks. */
+bool collect_has_sites(const collect_pass *pass);
+/* Note a finished unit; bring those noted to disk and into the journal from time to time, and
+ * before stopping. IO, INTERRUPTED. Collective. */
+esp_status collect_mark_done(collect_pass *pass, const char *unit);
+/* Finish the file; after a failure remove what there is, but for INTERRUPTED. Collective. */
+esp_status collect_end(collect_pass *pass, esp_status status);
+/* Name the unit of work of a stage's Fisher information. Local. */
+esp_site_name collect_name_fisher(const esp_model *model, int stage);
+
+/* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without
+ * padding. NUMERIC. Local. */
+typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
+
+/* How many logits are measured, and which: fills units. Collective. */
+int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
+esp_status collect_choose_logits(collect_pass *pass);
+/* The source of the logits' site. */
+esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows);
+
+/* What the pilot tells of F features. */
+typedef struct collect_scale {
+  float *centre;  // (F) mean, rounded
+  double *rms;    // (F) root mean square
+  double *spread; // (F) the same about the centre, but at least 1/64 of rms
+} collect_scale;
+
+void collect_scale_init(collect_scale *self, int64_t features);
+void collect_scale_clear(collect_scale *self);
+
+/* Exact sums over some micro-batches of one site's activations, about the pilot's mean c: float32
+ * products of activations far from 0 would lose their small differences. */
+typedef struct moment_sums {
+  esp_exact first;     // sum (x - c)
+  esp_exact second;    // sum (x - c) (x - c)^T, or only its diagonal (F, 1)
+  esp_exact sequences; // (F, 1): sums over sequences of (mean |x|)^2
+} moment_sums;
+
+typedef struct site_sums {
+  int64_t features;
+  bool is_full;               // the second moments' matrix
+  const collect_scale *scale; // borrowed
+  int n_parts;                // 2: even- and odd-numbered micro-batches apart
+  moment_sums parts[2];
+  float *scratch; // (batch_rows, F)
+} site_sums;
+
+void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
+                    const collect_scale *scale, bool is_full);
+void site_sums_clear(site_sums *self);
+/* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
+/* Add the sums of all ranks. Collective. */
+esp_status site_sums_reduce(site_sums *self, const collect_pass *pass);
+/* Fill the site's moments and this rank's block of rows of the covariance from the even-numbered
+ * micro-batches, or from all: once, and last. Local. */
+void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site);
+void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stats *site);
+
+/* Rows that the Fisher information is computed from, 0 where there is none (encoders without a
+ * softmax). Local. */
+int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
+                                  const esp_collect_options *options);
+/* Compute and write it for all stages. NUMERIC, IO. Collective. */
+esp_status collect_fisher(collect_pass *pass);
+
+/* The cosine of the residual stream around each layer: call begin before a stage, end behind it,
+ * write once all stages are through. Where the stream is measured; else nothing. Local, and write
+ * collective. */
+void collect_layer_begin(collect_pass *pass, int stage);
+void collect_layer_end(collect_pass *pass, int stage);
+esp_status collect_lay_out_layers(collect_pass *pass);
+esp_status collect_write_layers(collect_pass *pass);
+void collect_clear_layers(collect_pass *pass);
+
+/* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
+esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
+
+/* Compute edges and scale of F features from the pilot micro-batches: spread evenly over all, so
+ * the same at any rank count. Collective. */
+esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
+                         const collect_scale *scale);
+
+#endif

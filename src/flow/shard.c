@@ -1,0 +1,50 @@
+#include "espalier/flow/shard.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/rng.h"
+
+enum { STREAM_CALIBRATION = 0x5eed };
+
+void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
+                    const esp_shard_options *options) {
+  const int64_t asked = options->samples;
+  *self = (esp_shard){.data = data, .micro_batch = options->micro_batch};
+  self->samples = asked > 0 && asked < data->count ? asked : data->count;
+  self->n_batches = (self->samples + self->micro_batch - 1) / self->micro_batch;
+  self->first = esp_block_begin(self->n_batches, comm->size, comm->rank);
+  self->count = esp_block_begin(self->n_batches, comm->size, comm->rank + 1) - self->first;
+  self->order = ESP_NEW(int64_t, data->count);
+  esp_rng_permutation(options->seed, STREAM_CALIBRATION, data->count, self->order);
+}
+
+void esp_shard_clear(esp_shard *self) {
+  esp_free(&self->order);
+  esp_batch_buffer_clear(&self->buffer);
+}
+
+int64_t esp_shard_count_samples(const esp_shard *self, int64_t i) {
+  const int64_t left = self->samples - i * self->micro_batch;
+  return left < self->micro_batch ? left : self->micro_batch;
+}
+
+int64_t esp_shard_count_rows(const esp_shard *self) {
+  return self->micro_batch * (self->data->kind == ESP_DATA_TOKENS ? self->data->width : 1);
+}
+
+int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s) {
+  const esp_dataset *data = self->data;
+  if (data->kind != ESP_DATA_TOKENS) return 1;
+  return data->lengths ? data->lengths[self->order[i * self->micro_batch + s]] : data->width;
+}
+
+int64_t esp_shard_count_valid(const esp_shard *self, int64_t i) {
+  int64_t rows = 0;
+  for (int64_t s = 0; s < esp_shard_count_samples(self, i); s++)
+    rows += esp_shard_count_valid_of(self, i, s);
+  return rows;
+}
+
+void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch) {
+  esp_dataset_read(self->data, self->order, i * self->micro_batch, esp_shard_count_samples(self, i),
+                   &self->buffer, batch);
+}

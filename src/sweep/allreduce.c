@@ -1,0 +1,67 @@
+/* Samples are split: two tiles in flight, one being counted, one being reduced. */
+#include "sweep_internal.h"
+
+#include "espalier/comm/traffic.h"
+#include "espalier/core/memory.h"
+
+enum { TEST_ROWS = 8 };
+
+typedef struct slot {
+  esp_tile tile;
+  int32_t *counts;
+  MPI_Request request;
+  int64_t number; // of the tile; -1: empty
+} slot;
+
+/* Count some rows at a time, and let MPI work on the other slot's reduction in between. */
+static void count_tile(slot *mine, slot *other) {
+  const int64_t cells_a_row = esp_tile_count_cells(&mine->tile) / mine->tile.nx;
+  for (int64_t row = 0; row < mine->tile.nx; row += TEST_ROWS) {
+    const int64_t left = mine->tile.nx - row;
+    esp_tile part = mine->tile;
+    part.x_begin += row;
+    part.nx = left < TEST_ROWS ? left : TEST_ROWS;
+    esp_count_joint(&part, mine->counts + row * cells_a_row);
+    int done;
+    if (other->number >= 0) MPI_Test(&other->request, &done, MPI_STATUS_IGNORE);
+  }
+}
+
+static void finish(const esp_comm *comm, const esp_sweep *sweep, slot *self) {
+  if (self->number < 0) return;
+  MPI_Wait(&self->request, MPI_STATUS_IGNORE);
+  if ((sweep->visitor > 0 ? sweep->visitor - 1 : self->number % comm->size) == comm->rank)
+    sweep->visit(sweep->context, &self->tile, self->counts);
+  self->number = -1;
+}
+
+static void count_and_reduce(const esp_comm *comm, const esp_sweep *sweep, slot *mine,
+                             slot *other) {
+  const int64_t cells = esp_tile_count_cells(&mine->tile);
+  count_tile(mine, other);
+  esp_traffic_add(comm, ESP_IALLREDUCE, cells * (int64_t)sizeof *mine->counts);
+  MPI_Iallreduce(MPI_IN_PLACE, mine->counts, esp_int(cells), MPI_INT32_T, MPI_SUM, comm->mpi,
+                 &mine->request);
+  finish(comm, sweep, other);
+}
+
+void sweep_allreduce(const esp_comm *comm, const esp_sweep *sweep) {
+  const sweep_tiles tiles = sweep_tiles_of(sweep);
+  const int64_t cells = tiles.side * tiles.side * (sweep->x->bins - 1) * (sweep->y->bins - 1);
+  slot slots[2] = {{.counts = ESP_NEW(int32_t, cells), .number = -1},
+                   {.counts = ESP_NEW(int32_t, cells), .number = -1}};
+  int64_t number = 0;
+  esp_progress progress;
+  esp_progress_init(&progress, "joint counts", "tiles", sweep_count_tiles(&tiles));
+  for (int64_t i = 0; i < tiles.down; i++)
+    for (int64_t j = sweep_first_column(&tiles, i); j < tiles.across; j++, number++) {
+      slot *mine = &slots[number % 2], *other = &slots[(number + 1) % 2];
+      mine->tile = sweep_make_tile(&tiles, sweep, i, j);
+      mine->number = number;
+      count_and_reduce(comm, sweep, mine, other);
+      esp_progress_update(&progress, number, NULL);
+    }
+  for (int64_t s = number; s < number + 2; s++) finish(comm, sweep, &slots[s % 2]);
+  for (int s = 0; s < 2; s++) esp_free(&slots[s].counts);
+  esp_progress_clear(&progress);
+}

@@ -1,0 +1,59 @@
+#include "sweep_internal.h"
+
+#include "espalier/comm/traffic.h"
+#include "espalier/core/memory.h"
+
+#include <string.h>
+
+static esp_reduce default_reduce = ESP_REDUCE_AUTO;
+
+void esp_sweep_set_reduce(const char *name) {
+  default_reduce = strcmp(name, "allreduce") == 0  ? ESP_REDUCE_ALLREDUCE
+                   : strcmp(name, "exchange") == 0 ? ESP_REDUCE_EXCHANGE
+                                                   : ESP_REDUCE_AUTO;
+}
+
+static esp_sweep_shape shape_of(const esp_comm *comm, const esp_sweep *sweep,
+                                const int64_t *words) {
+  return (esp_sweep_shape){.x_units = sweep->x->units,
+                           .y_units = sweep->y->units,
+                           .x_bins = sweep->x->bins,
+                           .y_bins = sweep->y->bins,
+                           .is_symmetric = sweep->is_symmetric,
+                           .visitor = sweep->visitor,
+                           .tile = sweep->tile,
+                           .panel_bytes = sweep->panel_bytes,
+                           .ranks = comm->size,
+                           .words = words};
+}
+
+/* A kernel counts fewer than 2^31 samples, those that do not exist included. */
+static bool fits_one_kernel(const esp_comm *comm, const int64_t *words) {
+  int64_t sum = 0;
+  for (int r = 0; r < comm->size; r++) sum += words[r];
+  return sum < INT32_MAX / ESP_WORD_BITS;
+}
+
+static esp_reduce choose(const esp_comm *comm, const esp_sweep *sweep, const int64_t *words) {
+  const esp_reduce asked = sweep->reduce == ESP_REDUCE_DEFAULT ? default_reduce : sweep->reduce;
+  if (!fits_one_kernel(comm, words)) return ESP_REDUCE_ALLREDUCE;
+  if (asked != ESP_REDUCE_AUTO) return asked;
+  const esp_sweep_shape shape = shape_of(comm, sweep, words);
+  return esp_sweep_choose(&shape);
+}
+
+void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep) {
+  int64_t *words = ESP_NEW(int64_t, comm->size);
+  esp_traffic_add(comm, ESP_GATHER, sizeof *words);
+  MPI_Allgather(&sweep->x->n_words, 1, MPI_INT64_T, words, 1, MPI_INT64_T, comm->mpi);
+  if (choose(comm, sweep, words) == ESP_REDUCE_EXCHANGE)
+    sweep_exchange(comm, sweep, words);
+  else
+    sweep_allreduce(comm, sweep);
+  esp_free(&words);
+}
+
+void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t *marginals) {
+  esp_count_marginals(planes, marginals);
+  esp_allreduce_sum_i64(comm, marginals, planes->units * (planes->bins - 1));
+}

@@ -1,0 +1,2 @@
+esp_mpi_test(flow shard)
+target_link_libraries(mpi_shard PRIVATE test_small)

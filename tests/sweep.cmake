@@ -1,0 +1,3 @@
+foreach(name sweep sweep_conditional sweep_exchange)
+  esp_mpi_test(sweep ${name})
+endforeach()
