@@ -54,11 +54,11 @@ static json_t *describe(const esp_model *model) {
 
 static esp_status measure(const command_input *input, esp_model **models, int i,
                           const esp_dataset *data, json_t *row) {
-  const esp_eval_options options = {input->settings->state_bytes};
+  const esp_eval_options options = {.state_bytes = input->settings->eval.state_bytes};
   esp_model *const both[2] = {models[0], models[i]};
   esp_quality quality;
   /* Logits alone need no labels. */
-  if (models[i]->task == ESP_TASK_CLASSIFY && data->classes == 0 && input->settings->logits)
+  if (models[i]->task == ESP_TASK_CLASSIFY && data->classes == 0 && input->settings->eval.logits)
     return ESP_OK;
   if (models[i]->task == ESP_TASK_EMBED)
     ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, &quality));
@@ -91,7 +91,8 @@ static esp_status load_for_speed(const command_input *input, esp_model **models)
 
 static esp_status measure_speed(const command_input *input, esp_model **models,
                                 const esp_dataset *data, json_t *results) {
-  const esp_speed_options options = {input->settings->speed_batch, input->settings->repeats};
+  const esp_speed_options options = {input->settings->eval.speed_batch,
+                                     input->settings->eval.repeats};
   const int n = input->n_arguments;
   ESP_TRY(load_for_speed(input, models));
   double *rates = ESP_NEW(double, n);
@@ -139,7 +140,7 @@ static void print_row(const command_input *input, const json_t *row, const figur
                shown->factor * get_real(row, shown->key), shown->unit);
   print_result(input, "%9.4f %10.0f %10.0f", get_real(row, "loss_nats"),
                get_real(row, "parameters"), get_real(row, "nonzero_parameters"));
-  if (input->settings->speed)
+  if (input->settings->eval.speed)
     print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
   print_result(input, "  %s\n", get_text(row, "model"));
 }
@@ -153,7 +154,7 @@ static void print_table(const command_input *input, const esp_model *first, cons
   const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
   print_result(input, "%-16s %8s %-14s%12s %9s %10s %10s", "criterion", "sparsity", "repair",
                shown.title, "loss", "parameters", "nonzero");
-  if (input->settings->speed)
+  if (input->settings->eval.speed)
     print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
   print_result(input, "  model\n");
   json_array_foreach(results, i, row) print_row(input, row, &shown, rate);
@@ -165,9 +166,9 @@ static void print_table(const command_input *input, const esp_model *first, cons
 static esp_status write_logits(const command_input *input, esp_model *model,
                                const esp_dataset *data) {
   const esp_settings *settings = input->settings;
-  const esp_eval_options options = {settings->state_bytes};
-  return esp_eval_write_logits(input->comm, model, data, settings->sequences, &options,
-                               settings->logits);
+  const esp_eval_options options = {.state_bytes = settings->eval.state_bytes};
+  return esp_eval_write_logits(input->comm, model, data, settings->eval.sequences, &options,
+                               settings->eval.logits);
 }
 
 static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
@@ -180,10 +181,11 @@ static esp_status evaluate(const command_input *input, esp_model **models, esp_p
   esp_phases_begin(phases, "quality");
   esp_status status = measure_quality(input, models, data, results);
   esp_phases_begin(phases, "speed");
-  if (status == ESP_OK && input->settings->speed)
+  if (status == ESP_OK && input->settings->eval.speed)
     status = measure_speed(input, models, data, results);
   if (status == ESP_OK) print_table(input, models[0], data, results);
-  if (status == ESP_OK && input->settings->logits) status = write_logits(input, models[0], data);
+  if (status == ESP_OK && input->settings->eval.logits)
+    status = write_logits(input, models[0], data);
   esp_dataset_close(&data);
   return status;
 }
@@ -206,7 +208,7 @@ const command command_eval = {
     .name = "eval",
     .usage = "eval MODEL [MODEL...] --data PATH",
     .summary = "accuracy, perplexity or cosine, and measured speed, side by side",
-    .bit = ESP_COMMAND_EVAL,
+    .bit = ESP_FOR_EVAL,
     .least = 1,
     .most = 1 << 20,
     .run = run};

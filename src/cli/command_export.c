@@ -26,7 +26,7 @@ const command command_export = {.name = "export",
                                 .usage = "export MODEL FOLDER",
                                 .summary =
                                     "Hugging Face folder: configuration, safetensors, tokenizer",
-                                .bit = ESP_COMMAND_EXPORT,
+                                .bit = ESP_FOR_EXPORT,
                                 .least = 2,
                                 .most = 2,
                                 .run = run};

@@ -110,8 +110,8 @@ static void print_pruning(const command_input *input, const json_t *report) {
 
 /* The choices of an option that has no table of its own. */
 static void print_choices(const command_input *input, const char *title, const char *key) {
-  for (int i = 0; i < esp_settings_table.count; i++) {
-    const esp_option *row = &esp_settings_table.rows[i];
+  for (int i = 0; i < esp_settings_table()->count; i++) {
+    const esp_option *row = esp_settings_table().rows[i];
     if (strcmp(row->key, key) == 0)
       print_result(input, "%s:\n  %-18s %s\n", title, row->choices, row->help);
   }
@@ -158,6 +158,6 @@ const command command_info = {.name = "info",
                               .usage = "info [MODEL]",
                               .summary = "sites, sizes and what was kept; alone: families, "
                                          "criteria, metrics, uppers, allocations, repairs",
-                              .bit = ESP_COMMAND_INFO,
+                              .bit = ESP_FOR_INFO,
                               .most = 1,
                               .run = run};

@@ -94,7 +94,7 @@ const command command_plan = {.name = "plan",
                               .usage = "plan MODEL --ranks N (--data PATH | --stats FILE)",
                               .summary =
                                   "memory, traffic, time and files of a prune, before it runs",
-                              .bit = ESP_COMMAND_PLAN,
+                              .bit = ESP_FOR_PLAN,
                               .least = 1,
                               .most = 1,
                               .run = run};

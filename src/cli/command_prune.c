@@ -51,7 +51,7 @@ static esp_status run(const command_input *input, json_t **result) {
 const command command_prune = {.name = "prune",
                                .usage = "prune MODEL (--stats FILE | --data PATH) -o OUT.h5",
                                .summary = "select from the top, cut, repair, write",
-                               .bit = ESP_COMMAND_PRUNE,
+                               .bit = ESP_FOR_PRUNE,
                                .least = 1,
                                .most = 1,
                                .run = run};

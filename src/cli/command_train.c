@@ -42,11 +42,12 @@ static esp_status make_config(const esp_settings *settings, const esp_dataset *d
   double mean, std;
   json_t *sizes = json_array();
   json_array_append_new(sizes, json_integer(data->width));
-  const esp_status status = add_hidden_sizes(settings->hidden, sizes);
+  const esp_status status = add_hidden_sizes(settings->network.hidden, sizes);
   json_array_append_new(sizes, json_integer(data->classes));
   measure_input(data, &mean, &std);
-  *config = json_pack("{s:s, s:o, s:s, s:f, s:f}", "model_type", "mlp", "layer_sizes", sizes,
-                      "activation", settings->activation, "input_mean", mean, "input_std", std);
+  *config =
+      json_pack("{s:s, s:o, s:s, s:f, s:f}", "model_type", "mlp", "layer_sizes", sizes,
+                "activation", settings->network.activation, "input_mean", mean, "input_std", std);
   return status;
 }
 
@@ -58,13 +59,13 @@ static esp_status make_model(const esp_settings *settings, const esp_dataset *da
   json_decref(config);
   if (status != ESP_OK) return status;
   esp_model_own_all(*model);
-  (*model)->family->init(*model, (uint64_t)settings->seed);
+  (*model)->family->init(*model, (uint64_t)settings->run.seed);
   return ESP_OK;
 }
 
 /* All but how the run was conducted: a training that was interrupted gives the same bytes. */
 static json_t *dump_options(const esp_settings *settings) {
-  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_TRAIN);
+  json_t *options = esp_options_dump(esp_settings_table(), settings, ESP_FOR_TRAIN);
   json_object_del(json_object_get(options, "run"), "resume");
   return options;
 }
@@ -74,7 +75,7 @@ static esp_status write_model(const command_input *input, esp_model *model, cons
   json_t *extra = json_pack("{s:s, s:o, s:O}", "program", "espalier " ESPALIER_VERSION, "options",
                             dump_options(input->settings), "training", report);
   char *text = json_dumps(extra, JSON_COMPACT | JSON_SORT_KEYS);
-  esp_status status = esp_h5_create(input->comm, input->settings->output, &file);
+  esp_status status = esp_h5_create(input->comm, input->settings->run.output, &file);
   if (status == ESP_OK) status = esp_meta_write(file, "espalier-model", text);
   if (status == ESP_OK) status = esp_model_write(input->comm, model, file);
   if (status == ESP_OK) status = esp_h5_commit(&file);
@@ -87,19 +88,20 @@ static esp_status write_model(const command_input *input, esp_model *model, cons
 static esp_status train(const command_input *input, esp_model *model, const esp_dataset *data,
                         json_t *report) {
   const esp_settings *settings = input->settings;
-  char *checkpoint = esp_format("%s.checkpoint.h5", settings->output);
-  esp_train_options options = {.epochs = settings->epochs,
-                               .batch = settings->batch,
-                               .micro_batch = settings->micro_batch > 0 ? settings->micro_batch
-                                                                        : DEFAULT_TRAIN_MICRO_BATCH,
-                               .optimizer = settings->optimizer,
-                               .rate = settings->rate,
-                               .warmup = settings->warmup,
-                               .weight_decay = settings->weight_decay,
-                               .momentum = settings->momentum,
-                               .seed = (uint64_t)settings->seed,
+  char *checkpoint = esp_format("%s.checkpoint.h5", settings->run.output);
+  esp_train_options options = {.epochs = settings->train.epochs,
+                               .batch = settings->train.batch,
+                               .micro_batch = settings->data.micro_batch > 0
+                                                  ? settings->data.micro_batch
+                                                  : DEFAULT_TRAIN_MICRO_BATCH,
+                               .optimizer = settings->train.optimizer,
+                               .rate = settings->train.rate,
+                               .warmup = settings->train.warmup,
+                               .weight_decay = settings->train.weight_decay,
+                               .momentum = settings->train.momentum,
+                               .seed = (uint64_t)settings->run.seed,
                                .checkpoint = checkpoint,
-                               .resume = settings->resume};
+                               .resume = settings->run.resume};
   const int64_t n = (options.batch + options.micro_batch - 1) / options.micro_batch;
   esp_status status = esp_job_check_ranks(input->comm, settings, n);
   if (status == ESP_OK) status = esp_train(input->comm, model, data, &options, report);
@@ -111,9 +113,9 @@ static esp_status train(const command_input *input, esp_model *model, const esp_
 
 static esp_status run(const command_input *input, json_t **result) {
   const esp_settings *settings = input->settings;
-  if (!settings->output)
+  if (!settings->run.output)
     return esp_fail(ESP_USAGE, "train: expected where to write the model; give -o FILE");
-  ESP_TRY(esp_h5_check_writable(input->comm, settings->output, 0));
+  ESP_TRY(esp_h5_check_writable(input->comm, settings->run.output, 0));
   esp_dataset *data = NULL;
   esp_model *model = NULL;
   esp_phases phases = {0};
@@ -130,7 +132,7 @@ static esp_status run(const command_input *input, json_t **result) {
     json_object_set_new(*result, "run", run_report);
   }
   if (status == ESP_OK)
-    print_result(input, "%s: loss %.4f nats, training accuracy %.2f %%\n", settings->output,
+    print_result(input, "%s: loss %.4f nats, training accuracy %.2f %%\n", settings->run.output,
                  json_real_value(json_object_get(*result, "training_loss_nats")),
                  100.0 * json_real_value(json_object_get(*result, "training_accuracy")));
   esp_model_free(&model);
@@ -141,7 +143,7 @@ static esp_status run(const command_input *input, json_t **result) {
 const command command_train = {.name = "train",
                                .usage = "train CONFIG [--data PATH] -o MODEL.h5",
                                .summary = "data-parallel training of small models",
-                               .bit = ESP_COMMAND_TRAIN,
+                               .bit = ESP_FOR_TRAIN,
                                .least = 0,
                                .most = 1,
                                .config_is_argument = true,

@@ -15,7 +15,7 @@ const command *const commands[] = {&command_info,  &command_plan, &command_train
                                    &command_prune, &command_eval, &command_export, NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
-  const char *json = input->settings->json;
+  const char *json = input->settings->run.json;
   if (input->comm->rank != 0 || (json && strcmp(json, "-") == 0)) return;
   va_list arguments;
   va_start(arguments, format);
@@ -54,7 +54,7 @@ static esp_status read_config(const esp_comm *comm, const char *path, esp_settin
   ESP_TRY(esp_file_read(comm, path, &text, &bytes));
   const esp_status status =
       strlen(text) == (size_t)bytes
-          ? esp_options_read_yaml(&esp_settings_table, settings, text, path)
+          ? esp_options_read_yaml(esp_settings_table(), settings, text, path)
           : esp_fail(ESP_FORMAT,
                      "%s: expected YAML text, found a zero byte at %zu; give a text file", path,
                      strlen(text));
@@ -71,25 +71,25 @@ static esp_status check_arguments(const command *self, int n) {
 /* Twice over the command line: to know the configuration file, and to win over it. */
 static esp_status read_settings(const esp_comm *comm, const command *self, esp_arguments *line,
                                 esp_settings *settings) {
-  ESP_TRY(esp_options_read_arguments(&esp_settings_table, settings, line));
+  ESP_TRY(esp_options_read_arguments(esp_settings_table(), settings, line));
   ESP_TRY(check_arguments(self, line->n_positional));
-  const char *config = settings->config;
+  const char *config = settings->run.config;
   if (!config && self->config_is_argument && line->n_positional > 0) config = line->positional[0];
   if (!config) return ESP_OK;
   char *path = esp_strdup(config);
-  esp_options_clear(&esp_settings_table, settings);
-  esp_options_init(&esp_settings_table, settings);
+  esp_options_clear(esp_settings_table(), settings);
+  esp_options_init(esp_settings_table(), settings);
   esp_status status = read_config(comm, path, settings);
-  if (status == ESP_OK) status = esp_options_read_arguments(&esp_settings_table, settings, line);
+  if (status == ESP_OK) status = esp_options_read_arguments(esp_settings_table(), settings, line);
   esp_free(&path);
   return status;
 }
 
 static esp_status write_json(const esp_comm *comm, const esp_settings *settings, json_t *result) {
-  if (!settings->json || !result) return ESP_OK;
+  if (!settings->run.json || !result) return ESP_OK;
   char *text = json_dumps(result, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *line = esp_format("%s\n", text);
-  const esp_status status = esp_file_write_text(comm, settings->json, line);
+  const esp_status status = esp_file_write_text(comm, settings->run.json, line);
   free(text);
   esp_free(&line);
   return status;
@@ -99,16 +99,16 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   esp_settings settings;
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
-  esp_options_init(&esp_settings_table, &settings);
+  esp_options_init(esp_settings_table(), &settings);
   esp_status status = esp_agree(comm, read_settings(comm, self, &line, &settings));
   const command_input input = {comm, &settings, line.positional, line.n_positional};
-  if (comm->rank == 0) esp_log_set_level(settings.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
-  if (status == ESP_OK && settings.json && strcmp(settings.json, "-") != 0)
-    status = esp_file_check_writable(comm, settings.json, 0);
+  if (comm->rank == 0) esp_log_set_level(settings.run.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
+  if (status == ESP_OK && settings.run.json && strcmp(settings.run.json, "-") != 0)
+    status = esp_file_check_writable(comm, settings.run.json, 0);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);
-  esp_options_clear(&esp_settings_table, &settings);
+  esp_options_clear(esp_settings_table(), &settings);
   esp_free(&line.positional);
   return status;
 }
@@ -119,7 +119,7 @@ static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
   if (!asks_help(argc - 2, argv + 2)) return run_command(comm, self, argc - 2, argv + 2);
   if (comm->rank == 0) {
     printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
-    esp_options_print_help(&esp_settings_table, self->bit);
+    esp_options_print_help(esp_settings_table(), self->bit);
   }
   return ESP_OK;
 }

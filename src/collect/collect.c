@@ -62,7 +62,7 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
 static esp_status write_half(collect_pass *pass, const site_sums *sums, const char *name) {
   if (!pass->options->halves) return ESP_OK;
   esp_site_stats even;
-  esp_site_stats_init(&even, name, sums->features, pass->options->bins);
+  esp_site_stats_init(&even, name, sums->features, pass->stats->bins);
   site_sums_give_even(sums, pass, &even);
   const esp_status status = esp_stats_write_half(pass->stats, &even);
   esp_site_stats_clear(&even);
@@ -92,7 +92,7 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
   esp_status status = collect_pilot(pass, sources.look, stage, site, &scale);
   if (status == ESP_OK) {
     site_sums_init(&sums, pass, site->features, &scale, covariance);
-    esp_planes_init(&site->planes, site->features, pass->options->bins,
+    esp_planes_init(&site->planes, site->features, pass->stats->bins,
                     pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
   }
@@ -123,7 +123,7 @@ static esp_status collect_stream(collect_pass *pass, int stage) {
   if (!pass->has_width) return ESP_OK;
   esp_site_stats site;
   const esp_site_name name = esp_stats_name_reader(pass->model, stage);
-  esp_site_stats_init(&site, name.text, pass->model->width.units, pass->options->bins);
+  esp_site_stats_init(&site, name.text, pass->model->width.units, pass->stats->bins);
   const esp_status status = collect_site(pass, sources, stage, &site, pass->options->covariance);
   esp_site_stats_clear(&site);
   return status;
@@ -133,7 +133,7 @@ static esp_status collect_stage(collect_pass *pass, int stage) {
   const esp_stage *self = &pass->model->stages[stage];
   const site_sources sources = {produce, produce_and_advance};
   esp_site_stats site;
-  esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->options->bins);
+  esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->stats->bins);
   esp_status status = esp_agree(pass->comm, esp_model_load_local(pass->model, stage));
   if (status == ESP_OK) status = collect_stream(pass, stage);
   if (status == ESP_OK)
@@ -151,7 +151,7 @@ static esp_status collect_logits(collect_pass *pass) {
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
   ESP_TRY(esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units));
   esp_site_stats site;
-  esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->options->bins);
+  esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->stats->bins);
   esp_status status = collect_stream(pass, head);
   if (status == ESP_OK) status = collect_site(pass, sources, head, &site, false);
   esp_model_unload(pass->model, head);

@@ -138,7 +138,7 @@ esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, e
   const esp_status status = esp_agree(pass->comm, run_local(pass, source, stage, &self));
   if (status == ESP_OK) {
     count_rows(pass->comm, &self);
-    compute_blocks(pass->comm, &self, site, pass->options->bins, scale);
+    compute_blocks(pass->comm, &self, site, pass->stats->bins, scale);
   }
   esp_free(&self.x);
   esp_free(&self.counts);

@@ -76,6 +76,18 @@ static void check_row(const esp_option_table *table, int index) {
   }
 }
 
+esp_option_table esp_options_join(const esp_option_part *parts, int n_parts, esp_option *rows,
+                                  int most) {
+  int count = 0;
+  for (int p = 0; p < n_parts; p++)
+    for (int i = 0; i < parts[p].group->count; i++) {
+      ESP_ASSERT(count < most);
+      rows[count] = parts[p].group->rows[i];
+      rows[count++].offset += parts[p].offset;
+    }
+  return (esp_option_table){rows, count};
+}
+
 void esp_options_init(const esp_option_table *table, void *settings) {
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];

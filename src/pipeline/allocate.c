@@ -12,8 +12,9 @@ static esp_budget_rule make_rule(const prune_job *job, const esp_stage *stage, d
   const int64_t n_groups = stage->per_group > 1 ? stage->units / stage->per_group : 1;
   const bool is_neuron = stage->width == 1;
   return (esp_budget_rule){.sparsity = sparsity,
-                           .multiple_of = is_neuron ? job->settings->multiple_of : n_groups,
-                           .min_keep = is_neuron ? job->settings->min_keep : n_groups};
+                           .multiple_of =
+                               is_neuron ? job->settings->allocation.multiple_of : n_groups,
+                           .min_keep = is_neuron ? job->settings->allocation.min_keep : n_groups};
 }
 
 static int64_t sum_widths(const esp_slice *slices, int n, int weight, int axis) {
@@ -44,12 +45,13 @@ static int find_site(const prune_job *job, int weight, int axis, int64_t *per_un
  * (docs/results.md). */
 static double find_cap(const prune_job *job) {
   const double crude = 0.8;
-  if (job->settings->max_sparsity > 0.0) return job->settings->max_sparsity;
+  if (job->settings->allocation.max_sparsity > 0.0) return job->settings->allocation.max_sparsity;
   return uses_fisher(job) || !job->allocation->is_by_price ? 1.0 : crude;
 }
 
 bool can_empty_stages(const prune_job *job) {
-  return job->allocation->is_by_price && job->settings->min_keep == 0 && find_cap(job) >= 1.0;
+  return job->allocation->is_by_price && job->settings->allocation.min_keep == 0 &&
+         find_cap(job) >= 1.0;
 }
 
 /* A sub-layer that only adds to the residual stream can be done without. */
@@ -120,8 +122,9 @@ static void report_emptied(prune_job *job, const esp_allocation_job *done) {
 }
 
 static void report_allocation(prune_job *job, const esp_allocation_job *done) {
-  job->allocated = json_pack("{s:s, s:f, s:f}", "name", job->allocation->name, "sparsity_asked",
-                             job->settings->sparsity, "sparsity_chosen_matrices", done->got);
+  job->allocated =
+      json_pack("{s:s, s:f, s:f}", "name", job->allocation->name, "sparsity_asked",
+                job->settings->allocation.sparsity, "sparsity_chosen_matrices", done->got);
   if (!job->allocation->is_by_price) return;
   json_object_set_new(job->allocated, "price_threshold", json_real(done->threshold));
   json_object_set_new(
@@ -137,7 +140,7 @@ static void report_allocation(prune_job *job, const esp_allocation_job *done) {
  * stay. */
 static void warn_of_allocation(const prune_job *job) {
   const double got = json_real_value(json_object_get(job->allocated, "sparsity_chosen_matrices"));
-  const double far = 0.02, asked = job->settings->sparsity;
+  const double far = 0.02, asked = job->settings->allocation.sparsity;
   if (job->allocation->is_by_price && !uses_fisher(job))
     esp_log_warn("allocation %s: without --metric fisher the scores of sites have no common unit, "
                  "and uniform is often better (docs/results.md)",
@@ -173,16 +176,16 @@ static bool has_kinds_to_share(const prune_job *job) {
 }
 
 static bool is_auto(const prune_job *job) {
-  return strcmp(job->settings->allocation, ALLOCATION_AUTO) == 0;
+  return strcmp(job->settings->allocation.name, ALLOCATION_AUTO) == 0;
 }
 
 esp_status find_allocation(prune_job *job) {
-  return esp_allocation_find(is_auto(job) ? "uniform" : job->settings->allocation,
+  return esp_allocation_find(is_auto(job) ? "uniform" : job->settings->allocation.name,
                              &job->allocation);
 }
 
 bool may_try_counts(const prune_job *job) {
-  if (job->settings->trial_tokens == 0 || drops_layers(job) || is_unstructured(job) ||
+  if (job->settings->allocation.trial_tokens == 0 || drops_layers(job) || is_unstructured(job) ||
       !has_kinds_to_share(job))
     return false;
   return job->allocation->needs_trial || (is_auto(job) && job->criterion->needs & ESP_NEEDS_METRIC);
@@ -233,7 +236,7 @@ static esp_status apply(prune_job *job, esp_allocation_job *self) {
   return status;
 }
 esp_status allocate_units(prune_job *job) {
-  esp_allocation_job self = {.sparsity = job->settings->sparsity,
+  esp_allocation_job self = {.sparsity = job->settings->allocation.sparsity,
                              .max_sparsity = find_cap(job),
                              .is_in_nats = uses_fisher(job),
                              .n_sites = job->dense->n_stages,

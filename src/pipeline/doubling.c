@@ -15,12 +15,12 @@
 static const double LARGEST_CHANGE = 0.05;
 
 bool has_data_for_repair(const prune_job *job) {
-  return job->criterion->is_data_free && job->settings->data &&
-         !esp_dataset_is_made(job->settings->data);
+  return job->criterion->is_data_free && job->settings->data.data &&
+         !esp_dataset_is_made(job->settings->data.data);
 }
 
 bool doubles_samples(const prune_job *job) {
-  return job->criterion->is_data_free && !job->settings->stats;
+  return job->criterion->is_data_free && !job->settings->prune.stats;
 }
 
 esp_status check_data_free(const prune_job *job) {
@@ -30,7 +30,7 @@ esp_status check_data_free(const prune_job *job) {
   return esp_fail(ESP_USAGE,
                   "criterion '%s' uses no data, and repair '%s' would not read %s; leave --data "
                   "out, or choose another of the two",
-                  job->criterion->name, job->repair->name, job->settings->data);
+                  job->criterion->name, job->repair->name, job->settings->data.data);
 }
 
 esp_status check_made(const prune_job *job) {
@@ -132,8 +132,8 @@ static bool report_round(prune_job *job, const round_scores *now, const round_sc
 static esp_status repeat(prune_job *job, round_scores *now, round_scores *before) {
   esp_settings settings = *job->settings;
   bool was_done;
-  settings.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
-  for (job->round = 0;; job->round++, settings.samples *= 2) {
+  settings.data.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
+  for (job->round = 0;; job->round++, settings.data.samples *= 2) {
     ESP_TRY(run_round(job, &settings, now, &was_done));
     if (report_round(job, now, before)) break;
     if (job->round == ESP_MOST_DOUBLINGS) {

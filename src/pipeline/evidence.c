@@ -10,7 +10,7 @@
 bool needs_activation_covariance(const prune_job *job) {
   const unsigned needs = job->criterion->needs;
   return needs & ESP_NEEDS_COVARIANCE && !(needs & ESP_NEEDS_CODES) &&
-         strcmp(job->settings->moments, "activations") == 0;
+         strcmp(job->settings->prune.moments, "activations") == 0;
 }
 
 static esp_status read_covariance(prune_job *job, const esp_site_stats *site, int owner,
@@ -139,8 +139,8 @@ esp_status evidence_complete_local(prune_job *job, int stage, site_evidence *sel
   *evidence = (esp_evidence){.site = stage_of->name,
                              .units = stage_of->units,
                              .width = stage_of->width,
-                             .ridge = job->settings->ridge,
-                             .seed = (uint64_t)job->settings->seed,
+                             .ridge = job->settings->prune.ridge,
+                             .seed = (uint64_t)job->settings->run.seed,
                              .stream = (uint64_t)stage};
   ESP_TRY(gather_map(job, stage, self, &evidence->outputs));
   ESP_TRY(evidence_apply_metric_local(job, stage, self));

@@ -17,7 +17,7 @@ typedef struct upper_site {
 } upper_site;
 
 bool uses_own_output(const prune_job *job) {
-  return strcmp(job->settings->upper, "output") == 0 && job->dense->width.units > 0;
+  return strcmp(job->settings->prune.upper, "output") == 0 && job->dense->width.units > 0;
 }
 
 /* The residual stream after the stage, as its next reader gets it. */
@@ -70,7 +70,7 @@ static void add_noise(const prune_job *job, int stream, const esp_planes *site, 
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
-    esp_fill_noise((uint64_t)job->settings->seed,
+    esp_fill_noise((uint64_t)job->settings->run.seed,
                    (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
                    job->stats->first * job->stats->words, valid, site->units + i, both);
   esp_free(&valid);

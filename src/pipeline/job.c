@@ -20,32 +20,32 @@ static esp_status make_data(const esp_settings *settings, const esp_model *model
     return esp_fail(ESP_USAGE,
                     "--data " ESP_MAXIMUM_ENTROPY " is for collect and prune: there is nothing to "
                     "learn or predict in it; give real data");
-  if (settings->samples == 0)
+  if (settings->data.samples == 0)
     return esp_fail(ESP_USAGE, "--data " ESP_MAXIMUM_ENTROPY " has no end; give --samples N");
   const int64_t rows = esp_job_entropy_rows(model);
   const bool is_text = model->family->input == ESP_DATA_TOKENS;
   *data = esp_dataset_new_maximum_entropy(
       &(esp_entropy_input){.kind = model->family->input,
-                           .count = (settings->samples + rows - 1) / rows,
+                           .count = (settings->data.samples + rows - 1) / rows,
                            .width = is_text ? rows : model->n_inputs,
                            .vocabulary = model->vocabulary,
-                           .seed = (uint64_t)settings->seed});
+                           .seed = (uint64_t)settings->run.seed});
   return ESP_OK;
 }
 
 esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                              const esp_model *model, const char *default_split,
                              esp_dataset **data) {
-  if (!settings->data)
+  if (!settings->data.data)
     return esp_fail(ESP_USAGE, "expected a data set, found none; give --data PATH");
-  if (esp_dataset_is_made(settings->data)) return make_data(settings, model, data);
-  return esp_dataset_open(comm, settings->data, settings->split ? settings->split : default_split,
-                          data);
+  if (esp_dataset_is_made(settings->data.data)) return make_data(settings, model, data);
+  return esp_dataset_open(comm, settings->data.data,
+                          settings->data.split ? settings->data.split : default_split, data);
 }
 
 esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches) {
-  if (comm->size <= micro_batches || settings->allow_idle) return ESP_OK;
+  if (comm->size <= micro_batches || settings->run.allow_idle) return ESP_OK;
   return esp_fail(ESP_USAGE,
                   "%d ranks, but only %" PRId64 " micro-batches: %" PRId64
                   " ranks would idle; use at "
@@ -55,7 +55,7 @@ esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *setting
 
 /* About a thousand rows of tokens. */
 static int64_t choose_micro_batch(const esp_settings *settings, const esp_dataset *data) {
-  if (settings->micro_batch > 0) return settings->micro_batch;
+  if (settings->data.micro_batch > 0) return settings->data.micro_batch;
   if (data->kind != ESP_DATA_TOKENS) return DEFAULT_MICRO_BATCH;
   return data->width < DEFAULT_ROWS ? DEFAULT_ROWS / data->width : 1;
 }
@@ -63,9 +63,9 @@ static int64_t choose_micro_batch(const esp_settings *settings, const esp_datase
 esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings,
                               const esp_model *model, const esp_dataset *data, esp_shard *shard) {
   ESP_TRY(esp_model_check_data(model, data));
-  const esp_shard_options options = {.samples = settings->samples,
+  const esp_shard_options options = {.samples = settings->data.samples,
                                      .micro_batch = choose_micro_batch(settings, data),
-                                     .seed = (uint64_t)settings->seed};
+                                     .seed = (uint64_t)settings->run.seed};
   esp_shard_init(shard, comm, data, &options);
   const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
   if (status != ESP_OK) esp_shard_clear(shard);
@@ -83,10 +83,10 @@ json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *se
   json_t *meta =
       json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "family", model->family->name, "samples",
                 (json_int_t)shard->samples, "micro_batch", (json_int_t)shard->micro_batch, "seed",
-                (json_int_t)settings->seed, "data", shard->data->path, "split", shard->data->split,
-                "program", ESPALIER_VERSION);
-  json_object_set_new(meta, "pilot", json_integer(settings->pilot));
-  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_COLLECT);
+                (json_int_t)settings->run.seed, "data", shard->data->path, "split",
+                shard->data->split, "program", ESPALIER_VERSION);
+  json_object_set_new(meta, "pilot", json_integer(settings->collect.pilot));
+  json_t *options = esp_options_dump(esp_settings_table(), settings, ESP_FOR_COLLECT);
   json_object_del(options, "run"); // names of files: the same job has the same bytes under any
   json_object_set_new(meta, "options", options);
   set_hash(meta, "model_fingerprint", esp_model_fingerprint(comm, model));

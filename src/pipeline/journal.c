@@ -34,15 +34,15 @@ static record_name name_statistics(const prune_job *job, const char *state) {
  * open. Names of files may change. */
 static json_t *describe(const prune_job *job) {
   char fingerprint[24];
-  json_t *options = esp_options_dump(&esp_settings_table, job->settings, ESP_COMMAND_PRUNE);
+  json_t *options = esp_options_dump(esp_settings_table(), job->settings, ESP_FOR_PRUNE);
   json_object_del(options, "run");
   json_object_del(json_object_get(options, "data"), "data");
   json_object_del(json_object_get(options, "prune"), "stats");
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
            esp_model_fingerprint(job->comm, job->dense));
   json_t *description = json_pack("{s:s, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "seed",
-                                  (json_int_t)job->settings->seed, "model_fingerprint", fingerprint,
-                                  "options", options);
+                                  (json_int_t)job->settings->run.seed, "model_fingerprint",
+                                  fingerprint, "options", options);
   if (doubles_samples(job)) // else --stats could take over what hangs on these
     json_object_set_new(description, "statistics", json_string("collected by the pruning itself"));
   return description;
@@ -76,8 +76,8 @@ static void tell_resumed(const prune_job *job) {
 
 esp_status journal_open(prune_job *job) {
   json_t *description = describe(job);
-  const esp_status status = esp_journal_open(job->comm, job->settings->output, description,
-                                             job->settings->restart, &job->journal);
+  const esp_status status = esp_journal_open(job->comm, job->settings->run.output, description,
+                                             job->settings->run.restart, &job->journal);
   json_decref(description);
   if (status == ESP_OK && esp_journal_is_resumed(job->journal)) tell_resumed(job);
   return status;

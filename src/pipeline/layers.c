@@ -34,7 +34,7 @@ esp_status layers_choose(prune_job *job, double sparsity) {
 esp_status layers_choose_default(prune_job *job) {
   if (!(job->criterion->needs & NEEDS_LAYERS)) return ESP_OK;
   for (int i = 0; i < job->dense->n_stages; i++) job->sparsity[i] = -1.0;
-  return layers_choose(job, job->settings->sparsity);
+  return layers_choose(job, job->settings->allocation.sparsity);
 }
 
 esp_status layers_check(const prune_job *job) {
@@ -149,8 +149,9 @@ static void report_layers(prune_job *job, const double *means) {
 
 void layers_keep(prune_job *job, const int64_t *order) {
   const int64_t n = esp_model_count_layers(job->dense);
-  const esp_budget_rule rule = {
-      .sparsity = job->layers.sparsity, .multiple_of = 1, .min_keep = job->settings->min_keep};
+  const esp_budget_rule rule = {.sparsity = job->layers.sparsity,
+                                .multiple_of = 1,
+                                .min_keep = job->settings->allocation.min_keep};
   job->layers.n_kept = esp_budget_uniform(&rule, n);
   job->layers.kept = ESP_NEW(int64_t, job->layers.n_kept);
   esp_keep_first(order, job->layers.n_kept, job->layers.kept);

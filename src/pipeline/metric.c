@@ -8,7 +8,8 @@
 #include <string.h>
 
 bool wants_fisher(const prune_job *job) {
-  return job->criterion->needs & ESP_NEEDS_METRIC && strcmp(job->settings->metric, "outputs") != 0;
+  return job->criterion->needs & ESP_NEEDS_METRIC &&
+         strcmp(job->settings->prune.metric, "outputs") != 0;
 }
 
 bool uses_fisher(const prune_job *job) {
@@ -17,7 +18,7 @@ bool uses_fisher(const prune_job *job) {
 }
 
 esp_status check_metric(const prune_job *job) {
-  if (strcmp(job->settings->metric, "fisher") != 0 || uses_fisher(job)) return ESP_OK;
+  if (strcmp(job->settings->prune.metric, "fisher") != 0 || uses_fisher(job)) return ESP_OK;
   if (!(job->criterion->needs & ESP_NEEDS_METRIC))
     return esp_fail(ESP_USAGE, "--metric fisher is for criterion 'set-mi', not '%s'",
                     job->criterion->name);

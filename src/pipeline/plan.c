@@ -54,11 +54,11 @@ bool plan_is_cut(const plan_job *plan, int stage) {
 
 static esp_status open_model(plan_job *plan, const char *path) {
   prune_job *job = &plan->job;
-  ESP_TRY(esp_criterion_find(job->settings->criterion, &job->criterion));
-  ESP_TRY(esp_repair_find(job->settings->repair, &job->repair));
+  ESP_TRY(esp_criterion_find(job->settings->prune.criterion, &job->criterion));
+  ESP_TRY(esp_repair_find(job->settings->repair.name, &job->repair));
   ESP_TRY(find_allocation(job));
   ESP_TRY(esp_model_open(plan->comm, path, &job->dense));
-  if (strcmp(job->settings->heads, "group") == 0)
+  if (strcmp(job->settings->prune.heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
   ESP_TRY(check_structure(job));
@@ -69,8 +69,8 @@ static esp_status open_model(plan_job *plan, const char *path) {
 static void keep_width(prune_job *job) {
   const int at = job->dense->n_stages;
   const esp_budget_rule rule = {.sparsity = job->sparsity[at],
-                                .multiple_of = job->settings->multiple_of,
-                                .min_keep = job->settings->min_keep};
+                                .multiple_of = job->settings->allocation.multiple_of,
+                                .min_keep = job->settings->allocation.min_keep};
   const int64_t n = esp_budget_uniform(&rule, job->dense->width.units);
   job->selection.n_kept[at] = n;
   job->selection.kept[at] = ESP_NEW(int64_t, n);
@@ -113,7 +113,7 @@ static esp_status allocate_evenly(prune_job *job) {
     const double middle = (low + high) / 2.0;
     ESP_TRY(allocate_again(job, middle));
     const double got = json_real_value(json_object_get(job->allocated, "sparsity_chosen_matrices"));
-    *(got < job->settings->sparsity ? &low : &high) = middle;
+    *(got < job->settings->allocation.sparsity ? &low : &high) = middle;
   }
   return ESP_OK;
 }
@@ -251,7 +251,7 @@ esp_status esp_plan_check(const json_t *report) {
 static int count_ranks_per_node(const esp_settings *settings, int ranks) {
   const char *slurm = getenv("SLURM_NTASKS_PER_NODE");
   const int64_t told = slurm ? strtol(slurm, NULL, 10) : 0;
-  const int64_t asked = settings->ranks_per_node > 0 ? settings->ranks_per_node : told;
+  const int64_t asked = settings->plan.ranks_per_node > 0 ? settings->plan.ranks_per_node : told;
   return asked > 0 && asked < ranks ? (int)asked : ranks;
 }
 
@@ -276,7 +276,7 @@ static void clear(plan_job *plan) {
 
 esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const char *path,
                     json_t **report) {
-  const int ranks = settings->ranks > 0 ? (int)settings->ranks : comm->size;
+  const int ranks = settings->plan.ranks > 0 ? (int)settings->plan.ranks : comm->size;
   plan_job plan = {.job.settings = settings,
                    .comm = comm,
                    .ranks = ranks,

@@ -39,9 +39,9 @@ static double node_bytes(const char **from) {
 
 double plan_memory_limit(const plan_job *plan, char *from, size_t size) {
   const char *source;
-  if (plan->job.settings->memory > 0) {
+  if (plan->job.settings->plan.memory > 0) {
     snprintf(from, size, "--memory");
-    return (double)plan->job.settings->memory;
+    return (double)plan->job.settings->plan.memory;
   }
   const double node = node_bytes(&source);
   snprintf(from, size, "%s %.0f MiB / %d ranks a node", source, node / 0x1p20,

@@ -13,7 +13,8 @@ static double count_data_bytes(const esp_dataset *data) {
 }
 
 static int64_t count_pilot_rows(const plan_job *plan, const esp_shard *shard) {
-  const int64_t wanted = (plan->job.settings->pilot + plan->batch_rows - 1) / plan->batch_rows;
+  const int64_t wanted =
+      (plan->job.settings->collect.pilot + plan->batch_rows - 1) / plan->batch_rows;
   const int64_t n = wanted < 1 ? 1 : wanted < shard->n_batches ? wanted : shard->n_batches;
   int64_t rows = 0;
   for (int64_t i = 0; i < n; i++) rows += esp_shard_count_valid(shard, i * shard->n_batches / n);
@@ -24,7 +25,7 @@ static int64_t count_pilot_rows(const plan_job *plan, const esp_shard *shard) {
 static int64_t count_logits(const plan_job *plan) {
   const esp_model *model = plan->job.dense;
   const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
-  const int64_t most = plan->job.settings->top_units;
+  const int64_t most = plan->job.settings->collect.top_units;
   return is_vocabulary && most < model->n_outputs ? most : model->n_outputs;
 }
 
@@ -62,7 +63,8 @@ static void measure_shard(plan_job *plan, const esp_shard *shard) {
   plan->data_bytes = plan->read_bytes + 8.0 * (double)shard->data->count +
                      4.0 * (double)(shard->micro_batch * shard->data->width);
   const bool has_softmax = plan->job.dense->task != ESP_TASK_EMBED;
-  const int64_t wanted = has_softmax && wants_fisher(&plan->job) ? settings->fisher_tokens : 0;
+  const int64_t wanted =
+      has_softmax && wants_fisher(&plan->job) ? settings->collect.fisher_tokens : 0;
   plan->fisher_rows = wanted < plan->rows ? wanted : plan->rows;
   deal_words(plan);
   deal_half_words(plan);
@@ -86,13 +88,14 @@ static esp_status read_data(plan_job *plan, const esp_settings *settings) {
 static esp_status read_meta(plan_job *plan, const json_t *meta) {
   esp_settings settings = *plan->job.settings;
   ESP_TRY(check_made(&plan->job));
-  settings.samples = json_integer_value(json_object_get(meta, "samples"));
-  settings.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
-  settings.seed = json_integer_value(json_object_get(meta, "seed"));
-  settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split"));
-  if (!settings.data || has_data_for_repair(&plan->job))
-    settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
-  if (esp_dataset_is_made(settings.data)) settings.samples *= esp_job_entropy_rows(plan->job.dense);
+  settings.data.samples = json_integer_value(json_object_get(meta, "samples"));
+  settings.data.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
+  settings.run.seed = json_integer_value(json_object_get(meta, "seed"));
+  settings.data.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split"));
+  if (!settings.data.data || has_data_for_repair(&plan->job))
+    settings.data.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
+  if (esp_dataset_is_made(settings.data.data))
+    settings.data.samples *= esp_job_entropy_rows(plan->job.dense);
   plan->logits = json_integer_value(json_object_get(meta, ESP_META_LOGITS));
   if (!json_is_true(json_object_get(meta, ESP_META_HALVES))) plan->parts = 1;
   return read_data(plan, &settings);
@@ -100,7 +103,7 @@ static esp_status read_meta(plan_job *plan, const json_t *meta) {
 
 static esp_status read_stats(plan_job *plan) {
   esp_stats *stats = NULL, *stand_in = plan->job.stats;
-  ESP_TRY(esp_stats_open(plan->comm, plan->job.settings->stats, &stats));
+  ESP_TRY(esp_stats_open(plan->comm, plan->job.settings->prune.stats, &stats));
   plan->bins = stats->bins;
   plan->job.stats = stats;
   const esp_status status = read_meta(plan, stats->meta);
@@ -113,10 +116,10 @@ static esp_status read_stats(plan_job *plan) {
  * collection goes to plan->earlier. */
 static esp_status read_doublings(plan_job *plan) {
   esp_settings settings = *plan->job.settings;
-  settings.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
-  plan->doublings = settings.doublings;
+  settings.data.data = (char *)(uintptr_t)ESP_MAXIMUM_ENTROPY; // borrowed
+  plan->doublings = settings.plan.doublings;
   plan->earlier = ESP_NEW(plan_job, plan->doublings);
-  for (int64_t step = 0; step < plan->doublings; step++, settings.samples *= 2) {
+  for (int64_t step = 0; step < plan->doublings; step++, settings.data.samples *= 2) {
     plan->earlier[step] = *plan;
     plan->earlier[step].earlier = NULL;
     plan->earlier[step].is_early = true;
@@ -126,7 +129,7 @@ static esp_status read_doublings(plan_job *plan) {
 }
 
 static esp_status read_calibration(plan_job *plan) {
-  if (!plan->collects) return plan->job.settings->stats ? read_stats(plan) : ESP_OK;
+  if (!plan->collects) return plan->job.settings->prune.stats ? read_stats(plan) : ESP_OK;
   return plan->job.criterion->is_data_free ? read_doublings(plan)
                                            : read_data(plan, plan->job.settings);
 }
@@ -135,12 +138,12 @@ static esp_status read_calibration(plan_job *plan) {
 esp_status plan_read_samples(plan_job *plan) {
   const prune_job *job = &plan->job;
   const bool has_stats = needs_stats(job);
-  plan->collects = has_stats && !job->settings->stats;
-  plan->bins = (int)job->settings->bins;
+  plan->collects = has_stats && !job->settings->prune.stats;
+  plan->bins = (int)job->settings->collect.bins;
   plan->logits = count_logits(plan);
-  plan->has_covariance = job->settings->covariance;
+  plan->has_covariance = job->settings->collect.covariance;
   plan->has_width = reads_stream(job);
-  plan->parts = job->settings->stability ? 2 : 1;
+  plan->parts = job->settings->prune.stability ? 2 : 1;
   if (has_stats) ESP_TRY(read_calibration(plan));
   if (!has_data_for_repair(job)) return ESP_OK;
   plan->fit = ESP_NEW(plan_job, 1);

@@ -75,7 +75,7 @@ esp_sweep_shape plan_own_sweep(const plan_job *plan, int64_t features, const int
 }
 
 int64_t plan_targets(const plan_job *plan, const plan_pair *pair) {
-  const int64_t wanted = plan->job.settings->targets;
+  const int64_t wanted = plan->job.settings->prune.targets;
   return wanted < pair->upper ? wanted : pair->upper;
 }
 
@@ -106,7 +106,7 @@ void plan_sweeps_clear(plan_sweeps *self) {
 }
 
 bool plan_uses_exchange(const plan_job *plan, const esp_sweep_shape *shape) {
-  const char *asked = plan->job.settings->reduce;
+  const char *asked = plan->job.settings->sweep.reduce;
   if (strcmp(asked, "auto") != 0) return strcmp(asked, "exchange") == 0;
   return esp_sweep_choose(shape) == ESP_REDUCE_EXCHANGE;
 }

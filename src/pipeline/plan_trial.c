@@ -14,7 +14,7 @@ plan_job plan_of_trial(const plan_job *plan) {
 }
 
 double plan_trial_rows(const plan_job *plan) {
-  return fmin((double)plan->job.settings->trial_tokens, (double)plan->rows);
+  return fmin((double)plan->job.settings->allocation.trial_tokens, (double)plan->rows);
 }
 
 static double count_batch_rows(const plan_job *plan) {

@@ -14,26 +14,26 @@
 
 static esp_status check_settings(prune_job *job) {
   const esp_settings *settings = job->settings;
-  if (!settings->output)
+  if (!settings->run.output)
     return esp_fail(ESP_USAGE, "prune: expected where to write the pruned model; give -o FILE");
-  ESP_TRY(esp_criterion_find(settings->criterion, &job->criterion));
+  ESP_TRY(esp_criterion_find(settings->prune.criterion, &job->criterion));
   ESP_TRY(find_allocation(job));
-  ESP_TRY(esp_repair_find(settings->repair, &job->repair));
-  return esp_h5_check_writable(job->comm, settings->output, 0);
+  ESP_TRY(esp_repair_find(settings->repair.name, &job->repair));
+  return esp_h5_check_writable(job->comm, settings->run.output, 0);
 }
 
 static esp_status collect_to(const esp_comm *comm, const esp_settings *settings, esp_model *model,
                              esp_shard *shard, bool width, const char *path) {
-  const esp_collect_options options = {.bins = (int)settings->bins,
-                                       .pilot = settings->pilot,
-                                       .covariance = settings->covariance,
+  const esp_collect_options options = {.bins = (int)settings->collect.bins,
+                                       .pilot = settings->collect.pilot,
+                                       .covariance = settings->collect.covariance,
                                        .width = width,
-                                       .halves = settings->halves,
-                                       .fisher_tokens = settings->fisher_tokens,
-                                       .seed = (uint64_t)settings->seed,
-                                       .top_units = settings->top_units,
-                                       .save_every_s = settings->save_every,
-                                       .restart = settings->restart};
+                                       .halves = settings->collect.halves,
+                                       .fisher_tokens = settings->collect.fisher_tokens,
+                                       .seed = (uint64_t)settings->run.seed,
+                                       .top_units = settings->collect.top_units,
+                                       .save_every_s = settings->run.save_every,
+                                       .restart = settings->run.restart};
   esp_log_info("collect: %" PRId64 " samples in %" PRId64 " micro-batches over %d ranks",
                shard->samples, shard->n_batches, comm->size);
   return esp_collect(comm, model, shard, &options,
@@ -45,13 +45,15 @@ static esp_status collect_to(const esp_comm *comm, const esp_settings *settings,
 static esp_settings settings_of_collection(const prune_job *job) {
   const json_t *meta = job->stats->meta;
   esp_settings settings = *job->settings;
-  settings.samples = json_integer_value(json_object_get(meta, "samples"));
-  settings.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
-  settings.seed = json_integer_value(json_object_get(meta, "seed"));
-  settings.split = (char *)(uintptr_t)json_string_value(json_object_get(meta, "split")); // borrowed
-  if (!settings.data)
-    settings.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
-  if (esp_dataset_is_made(settings.data)) settings.samples *= esp_job_entropy_rows(job->dense);
+  settings.data.samples = json_integer_value(json_object_get(meta, "samples"));
+  settings.data.micro_batch = json_integer_value(json_object_get(meta, "micro_batch"));
+  settings.run.seed = json_integer_value(json_object_get(meta, "seed"));
+  settings.data.split =
+      (char *)(uintptr_t)json_string_value(json_object_get(meta, "split")); // borrowed
+  if (!settings.data.data)
+    settings.data.data = (char *)(uintptr_t)json_string_value(json_object_get(meta, "data"));
+  if (esp_dataset_is_made(settings.data.data))
+    settings.data.samples *= esp_job_entropy_rows(job->dense);
   return settings;
 }
 
@@ -84,9 +86,9 @@ static esp_status collect_unless_done(prune_job *job, const esp_settings *settin
 
 esp_status collect_first(prune_job *job, const esp_settings *asked) {
   esp_settings settings = *asked;
-  settings.halves = settings.stability;
-  if (!wants_fisher(job)) settings.fisher_tokens = 0;
-  char *path = esp_format("%s.stats.h5", job->settings->output);
+  settings.collect.halves = settings.prune.stability;
+  if (!wants_fisher(job)) settings.collect.fisher_tokens = 0;
+  char *path = esp_format("%s.stats.h5", job->settings->run.output);
   esp_dataset *data = NULL;
   esp_shard shard;
   esp_phases_begin(&job->phases, "collect");
@@ -123,8 +125,8 @@ static esp_status check_width(const prune_job *job) {
 static esp_status open_stats(prune_job *job) {
   if (!needs_stats(job)) return ESP_OK;
   esp_phases_begin(&job->phases, "read");
-  if (job->settings->stats)
-    ESP_TRY(esp_stats_open(job->comm, job->settings->stats, &job->stats));
+  if (job->settings->prune.stats)
+    ESP_TRY(esp_stats_open(job->comm, job->settings->prune.stats, &job->stats));
   else
     ESP_TRY(collect_first(job, job->settings));
   return check_stats(job);
@@ -162,7 +164,7 @@ static esp_status cut_and_repair(prune_job *job) {
                            .selection = &job->selection,
                            .stats = job->stats,
                            .shard = job->has_shard ? &job->shard : NULL,
-                           .ridge = job->settings->repair_ridge,
+                           .ridge = job->settings->repair.ridge,
                            .journal = job->journal,
                            .report = job->repairs};
   if (drops_layers(job)) return job->repair->apply_to_layers(&repair, job->layers.kept);
@@ -177,8 +179,8 @@ static esp_status write_report(prune_job *job, json_t *report) {
   esp_phases_log(run);
   json_object_set_new(report, "run", run);
   json_object_set_new(report, "ranks", json_integer(job->comm->size));
-  json_object_set_new(report, "output", json_string(job->settings->output));
-  char *path = esp_format("%s.report.json", job->settings->output);
+  json_object_set_new(report, "output", json_string(job->settings->run.output));
+  char *path = esp_format("%s.report.json", job->settings->run.output);
   char *text = json_dumps(report, JSON_INDENT(2) | JSON_SORT_KEYS);
   const esp_status status = esp_file_write_text(job->comm, path, text);
   free(text);
@@ -200,10 +202,10 @@ static esp_status open_samples_to_try(prune_job *job) {
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
-  esp_sweep_set_reduce(job->settings->reduce);
+  esp_sweep_set_reduce(job->settings->sweep.reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
-  if (strcmp(job->settings->heads, "group") == 0)
+  if (strcmp(job->settings->prune.heads, "group") == 0)
     for (int i = 0; i < job->dense->n_stages; i++) esp_stage_merge_groups(&job->dense->stages[i]);
   ESP_TRY(choose_sites(job));
   ESP_TRY(check_structure(job));
@@ -293,27 +295,28 @@ esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const c
 
 esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
                                json_t **report) {
-  if (!settings->output)
+  if (!settings->run.output)
     return esp_fail(ESP_USAGE, "collect: expected where to write the statistics; give -o FILE");
   esp_model *model = NULL;
   esp_dataset *data = NULL;
   esp_shard shard = {0};
   esp_phases phases = {0};
   esp_phases_begin(&phases, "read");
-  esp_status status = esp_h5_check_writable(comm, settings->output, 0);
+  esp_status status = esp_h5_check_writable(comm, settings->run.output, 0);
   if (status == ESP_OK) status = esp_model_open(comm, path, &model);
   if (status == ESP_OK) status = esp_job_open_data(comm, settings, model, "train", &data);
   if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
   esp_phases_begin(&phases, "collect");
   if (status == ESP_OK)
-    status = collect_to(comm, settings, model, &shard, settings->width, settings->output);
+    status =
+        collect_to(comm, settings, model, &shard, settings->collect.width, settings->run.output);
   esp_phases_end(&phases);
   if (status == ESP_OK) {
     json_t *run = esp_phases_gather(comm, &phases);
     esp_phases_log(run);
-    *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->output, "samples",
-                        (json_int_t)shard.samples, "bins", (json_int_t)settings->bins, "ranks",
-                        comm->size, "run", run);
+    *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->run.output, "samples",
+                        (json_int_t)shard.samples, "bins", (json_int_t)settings->collect.bins,
+                        "ranks", comm->size, "run", run);
   }
   esp_shard_clear(&shard);
   esp_dataset_close(&data);

@@ -27,7 +27,7 @@ static json_t *describe_path(const char *path) {
 static double find_sparsity(const prune_job *job) {
   double largest = 0.0;
   if (drops_layers(job)) return job->layers.sparsity;
-  if (job->allocation->needs_scores) return job->settings->sparsity;
+  if (job->allocation->needs_scores) return job->settings->allocation.sparsity;
   for (int i = 0; i <= job->dense->n_stages; i++) largest = fmax(largest, job->sparsity[i]);
   return largest;
 }
@@ -62,7 +62,7 @@ json_t *make_report(const prune_job *job) {
   json_t *report =
       json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:I, s:I, s:O, s:O}", "family",
                 job->dense->family->name, "criterion", job->criterion->name, "repair",
-                job->repair->name, "moments", settings->moments, "sparsity_asked",
+                job->repair->name, "moments", settings->prune.moments, "sparsity_asked",
                 find_sparsity(job), "sparsity_prunable", dense > 0.0 ? 1.0 - pruned / dense : 0.0,
                 "parameters_dense", (json_int_t)esp_model_count_parameters(job->dense),
                 "parameters", (json_int_t)esp_model_count_parameters(job->pruned), "samples",
@@ -75,12 +75,12 @@ json_t *make_report(const prune_job *job) {
   json_object_set(report, "allocation", job->allocated);
   json_object_set_new(report, "metric", json_string(uses_fisher(job) ? "fisher" : "outputs"));
   json_object_update(report, job->stability);
-  json_object_set_new(report, "structure", json_string(settings->structure));
+  json_object_set_new(report, "structure", json_string(settings->prune.structure));
   if (is_unstructured(job)) report_masks(job, dense, report);
   if (job->doublings) json_object_set(report, "doublings", job->doublings);
   json_object_set_new(report, "warnings", make_warnings(job));
   set_hash(report, "selection_checksum", job->checksum);
-  json_t *options = esp_options_dump(&esp_settings_table, settings, ESP_COMMAND_PRUNE);
+  json_t *options = esp_options_dump(esp_settings_table(), settings, ESP_FOR_PRUNE);
   json_object_del(json_object_get(options, "run"), "restart"); // how, not what
   json_object_del(json_object_get(options, "run"), "save_every");
   json_object_set_new(report, "options", options);
@@ -122,7 +122,7 @@ static esp_status write_all(prune_job *job, const json_t *report, esp_h5 *file) 
 
 esp_status write_pruned(prune_job *job, const json_t *report) {
   esp_h5 *file = NULL;
-  ESP_TRY(esp_h5_create(job->comm, job->settings->output, &file));
+  ESP_TRY(esp_h5_create(job->comm, job->settings->run.output, &file));
   const esp_status status = write_all(job, report, file);
   if (status == ESP_OK) return esp_h5_commit(&file);
   esp_h5_close(&file);

@@ -108,8 +108,8 @@ esp_status evidence_gather_reader(prune_job *job, int stage, site_evidence *self
   *evidence = (esp_evidence){.site = ESP_SITE_WIDTH,
                              .units = units,
                              .width = 1,
-                             .ridge = job->settings->ridge,
-                             .seed = (uint64_t)job->settings->seed,
+                             .ridge = job->settings->prune.ridge,
+                             .seed = (uint64_t)job->settings->run.seed,
                              .stream = (uint64_t)job->dense->n_stages};
   const esp_site_name name = esp_stats_name_reader(job->dense, stage);
   ESP_TRY(esp_stats_load_site(job->stats, name.text, units, choose_loads(job), &site));

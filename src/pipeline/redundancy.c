@@ -18,7 +18,7 @@ static double *sum_columns(const site_information *self) {
 /* The preserved units above that tell most about the site; ties by lowest index. */
 static void choose_targets(const prune_job *job, site_information *self) {
   double *sum = sum_columns(self);
-  const int64_t wanted = job->settings->targets;
+  const int64_t wanted = job->settings->prune.targets;
   self->n_targets = wanted < self->n_upper ? wanted : self->n_upper;
   self->targets = ESP_NEW(int64_t, self->n_targets);
   for (int64_t t = 0; t < self->n_targets; t++) {

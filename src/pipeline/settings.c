@@ -1,168 +1,27 @@
 #include "espalier/pipeline/settings.h"
 
-#define AT(member) offsetof(esp_settings, member)
+#define PART(member, group) \
+  { &(group), offsetof(esp_settings, member) }
 
-enum {
-  INFO = ESP_COMMAND_INFO,
-  TRAIN = ESP_COMMAND_TRAIN,
-  PLAN = ESP_COMMAND_PLAN,
-  COLLECT = ESP_COMMAND_COLLECT | PLAN, // a plan takes what it plans
-  PRUNE = ESP_COMMAND_PRUNE | PLAN,
-  EVAL = ESP_COMMAND_EVAL,
-  EXPORT = ESP_COMMAND_EXPORT,
-  ALL = INFO | TRAIN | COLLECT | PRUNE | EVAL | EXPORT
+static const esp_option_part parts[] = {
+    PART(run, esp_run_option_group),
+    PART(data, esp_data_option_group),
+    PART(network, esp_network_option_group),
+    PART(train, esp_train_option_group),
+    PART(collect, esp_collect_option_group),
+    PART(prune, esp_prune_option_group),
+    PART(allocation, esp_allocation_option_group),
+    PART(sweep, esp_sweep_option_group),
+    PART(repair, esp_repair_option_group),
+    PART(eval, esp_eval_option_group),
+    PART(plan, esp_plan_option_group),
+    PART(export, esp_export_option_group),
 };
 
-static const esp_option rows[] = {
-    {"run.config", ESP_OPTION_TEXT, AT(config), NULL, 1, 0, false, NULL, ALL, 'c', "FILE",
-     "YAML file with any of these options; the command line wins"},
-    {"run.output", ESP_OPTION_TEXT, AT(output), NULL, 1, 0, false, NULL, TRAIN | COLLECT | PRUNE,
-     'o', "FILE", "where the result goes"},
-    {"run.json", ESP_OPTION_TEXT, AT(json), NULL, 1, 0, false, NULL, ALL, 0, "FILE",
-     "write the result as JSON, - for stdout"},
-    {"run.seed", ESP_OPTION_INT, AT(seed), "1", 0, 9e15, false, NULL, ALL, 0, "N",
-     "seed of every random choice"},
-    {"run.quiet", ESP_OPTION_FLAG, AT(quiet), "false", 1, 0, false, NULL, ALL, 'q', NULL,
-     "no log but warnings"},
-    {"run.allow_idle", ESP_OPTION_FLAG, AT(allow_idle), "false", 1, 0, false, NULL,
-     TRAIN | COLLECT | PRUNE, 0, NULL, "accept more ranks than micro-batches"},
-    {"run.restart", ESP_OPTION_FLAG, AT(restart), "false", 1, 0, false, NULL, COLLECT | PRUNE, 0,
-     NULL, "begin again where an interrupted run of the same output would be gone on with"},
-    {"run.save_every", ESP_OPTION_REAL, AT(save_every), "5", 0, 1e6, false, NULL, COLLECT | PRUNE,
-     0, "SECONDS", "collecting: least time between savings of the sites that are finished"},
-    {"run.resume", ESP_OPTION_FLAG, AT(resume), "false", 1, 0, false, NULL, TRAIN, 0, NULL,
-     "go on from the checkpoint of an interrupted training"},
-    {"data.data", ESP_OPTION_TEXT, AT(data), NULL, 1, 0, false, NULL,
-     TRAIN | COLLECT | PRUNE | EVAL, 'd', "PATH",
-     "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and prune "
-     "also maximum-entropy: made on the fly, --samples tokens or images"},
-    {"data.split", ESP_OPTION_TEXT, AT(split), NULL, 1, 0, false, "train|test",
-     TRAIN | COLLECT | PRUNE | EVAL, 0, "NAME",
-     "part of the data set; if not given test for eval, else train"},
-    {"data.micro_batch", ESP_OPTION_INT, AT(micro_batch), "0", 0, 1 << 20, false, NULL,
-     TRAIN | COLLECT | PRUNE, 0, "N", "samples a unit of work; 0: 64 for train, 256 otherwise"},
-    {"model.hidden", ESP_OPTION_TEXT, AT(hidden), "512,256", 1, 0, false, NULL, TRAIN, 0, "SIZES",
-     "hidden layer sizes of an mlp, comma-separated"},
-    {"model.activation", ESP_OPTION_TEXT, AT(activation), "relu", 1, 0, false,
-     "relu|gelu|tanh|sigmoid", TRAIN, 0, "NAME", "non-linearity of an mlp"},
-    {"train.epochs", ESP_OPTION_INT, AT(epochs), "12", 1, 1e6, false, NULL, TRAIN, 0, "N",
-     "passes over the training data"},
-    {"train.batch", ESP_OPTION_INT, AT(batch), "256", 1, 1 << 24, false, NULL, TRAIN, 0, "N",
-     "samples a step, over all ranks"},
-    {"train.optimizer", ESP_OPTION_TEXT, AT(optimizer), "adamw", 1, 0, false, "adamw|sgd", TRAIN, 0,
-     "NAME", "how weights follow gradients"},
-    {"train.rate", ESP_OPTION_REAL, AT(rate), "0.002", 0, 100, false, NULL, TRAIN, 0, "X",
-     "peak learning rate; cosine to 0"},
-    {"train.warmup", ESP_OPTION_REAL, AT(warmup), "0.05", 0, 1, true, NULL, TRAIN, 0, "X",
-     "fraction of the steps with linear warm-up"},
-    {"train.weight_decay", ESP_OPTION_REAL, AT(weight_decay), "0.01", 0, 10, false, NULL, TRAIN, 0,
-     "X", "decoupled weight decay of matrices"},
-    {"train.momentum", ESP_OPTION_REAL, AT(momentum), "0.9", 0, 1, true, NULL, TRAIN, 0, "X",
-     "momentum (sgd), first-moment decay (adamw)"},
-    {"collect.samples", ESP_OPTION_INT, AT(samples), "8192", 0, 2e9, false, NULL, COLLECT | PRUNE,
-     0, "N", "calibration samples; 0: all there are"},
-    {"collect.bins", ESP_OPTION_INT, AT(bins), "4", 2, 16, false, NULL, COLLECT | PRUNE, 0, "B",
-     "equal-frequency bins a unit"},
-    {"collect.pilot", ESP_OPTION_INT, AT(pilot), "4096", 1, 1e9, false, NULL, COLLECT | PRUNE, 0,
-     "N", "samples that bin edges are computed from"},
-    {"collect.top_units", ESP_OPTION_INT, AT(top_units), "256", 1, 1e6, false, NULL,
-     COLLECT | PRUNE, 0, "N",
-     "logits of a vocabulary that are measured: those with most probability mass"},
-    {"collect.fisher_tokens", ESP_OPTION_INT, AT(fisher_tokens), "8192", 0, 2e9, false, NULL,
-     COLLECT | PRUNE, 0, "N",
-     "rows for the softmax layer's Fisher information, set-mi's metric; 0: none"},
-    {"collect.covariance", ESP_OPTION_FLAG, AT(covariance), "true", 1, 0, false, NULL, COLLECT, 0,
-     NULL, "store second moments, for set-mi and least squares"},
-    {"collect.width", ESP_OPTION_FLAG, AT(width), "true", 1, 0, false, NULL, COLLECT, 0, NULL,
-     "transformers: also measure the residual stream before every sub-layer, for --sites width"},
-    {"collect.halves", ESP_OPTION_FLAG, AT(halves), "true", 1, 0, false, NULL, COLLECT, 0, NULL,
-     "also store the moments of every other micro-batch, for prune --stability"},
-    {"prune.stats", ESP_OPTION_TEXT, AT(stats), NULL, 1, 0, false, NULL, PRUNE, 's', "FILE",
-     "statistics from collect; without, they are collected first"},
-    {"prune.sparsity", ESP_OPTION_REAL, AT(sparsity), "0.5", 0, 1, true, NULL, PRUNE, 0, "X",
-     "fraction to remove: of every site's units (uniform), or of the parameters of all chosen "
-     "sites' matrices (balanced, global)"},
-    {"prune.allocation", ESP_OPTION_TEXT, AT(allocation), "auto", 1, 0, false,
-     "auto|uniform|balanced|global", PRUNE, 0, "NAME",
-     "how many units a site keeps: the same fraction everywhere; the same in every layer, as kinds "
-     "of sites share --sparsity best when tried; by one threshold on the price (auto: balanced "
-     "for set-mi where it can be tried, else uniform)"},
-    {"prune.trial_tokens", ESP_OPTION_INT, AT(trial_tokens), "16384", 0, 2e9, false, NULL, PRUNE, 0,
-     "N", "rows of calibration data on which counts are tried; 0: none are"},
-    {"prune.max_sparsity", ESP_OPTION_REAL, AT(max_sparsity), "0", 0, 1, false, NULL, PRUNE, 0, "X",
-     "most that one site may lose of its units (balanced, global); 1: under global whole "
-     "sub-layers of a transformer may go; 0: 1, but 0.8 under global where prices are not in nats"},
-    {"prune.sites", ESP_OPTION_TEXT, AT(sites), NULL, 1, 0, false, NULL, PRUNE, 0, "KINDS",
-     "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
-     "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "
-     "layers (default: all but width and block)"},
-    {"prune.heads", ESP_OPTION_TEXT, AT(heads), "query", 1, 0, false, "query|group", PRUNE, 0,
-     "NAME",
-     "under grouped queries remove equally many query heads of every KV group, or whole groups"},
-    {"prune.structure", ESP_OPTION_TEXT, AT(structure), "structured", 1, 0, false,
-     "structured|unstructured", PRUNE, 0, "NAME",
-     "remove units, or, for comparison, set single weights to zero (criteria magnitude and wanda, "
-     "--repair none), which shrinks nothing"},
-    {"prune.criterion", ESP_OPTION_TEXT, AT(criterion), "set-mi", 1, 0, false, NULL, PRUNE, 0,
-     "NAME", "what a unit is worth; espalier info lists them"},
-    {"prune.moments", ESP_OPTION_TEXT, AT(moments), "activations", 1, 0, false, "activations|codes",
-     PRUNE, 0, "NAME", "covariance behind set-mi: of activations, or from joint counts"},
-    {"prune.metric", ESP_OPTION_TEXT, AT(metric), "auto", 1, 0, false, "auto|outputs|fisher", PRUNE,
-     0, "NAME",
-     "in which set-mi compares outputs of a site: as they are, or by the softmax layer's Fisher "
-     "information (auto: where it was collected)"},
-    {"prune.upper", ESP_OPTION_TEXT, AT(upper), "next", 1, 0, false, "next|output", PRUNE, 0,
-     "NAME",
-     "units preserved above a site, whose information counts: those of the next site, or the "
-     "site's own output"},
-    {"prune.reduce", ESP_OPTION_TEXT, AT(reduce), "auto", 1, 0, false, "allreduce|exchange|auto",
-     PRUNE, 0, "NAME",
-     "joint counts: every rank counts its samples and counts are added, or codes are exchanged and "
-     "every rank counts its pairs; the same counts, auto: the cheaper"},
-    {"prune.ridge", ESP_OPTION_REAL, AT(ridge), "1e-3", 1e-12, 1e3, false, NULL, PRUNE, 0, "X",
-     "ridge of set-mi, relative to the mean variance"},
-    {"prune.targets", ESP_OPTION_INT, AT(targets), "4", 1, 1 << 20, false, NULL, PRUNE, 0, "N",
-     "preserved units above that mi-jmi and mi-cmim condition on: those that tell most about the "
-     "site"},
-    {"prune.multiple_of", ESP_OPTION_INT, AT(multiple_of), "1", 1, 1 << 20, false, NULL, PRUNE, 0,
-     "N", "kept counts are multiples of it"},
-    {"prune.min_keep", ESP_OPTION_INT, AT(min_keep), "0", 0, 1 << 30, false, NULL, PRUNE, 0, "N",
-     "units that stay at least; 0: one, or none of a sub-layer that may go whole "
-     "(--max-sparsity 1)"},
-    {"prune.stability", ESP_OPTION_FLAG, AT(stability), "true", 1, 0, false, NULL, PRUNE, 0, NULL,
-     "rank again from each half of the calibration data, and report how much of what is kept "
-     "agrees; two more rankings a site"},
-    {"prune.repair", ESP_OPTION_TEXT, AT(repair), "sequential", 1, 0, false, NULL, PRUNE, 0, "NAME",
-     "how consumers are refitted after the cut; espalier info lists them"},
-    {"prune.repair_ridge", ESP_OPTION_REAL, AT(repair_ridge), "1e-4", 1e-12, 1e3, false, NULL,
-     PRUNE, 0, "X", "ridge of least squares, relative to the mean variance"},
-    {"eval.state_bytes", ESP_OPTION_INT, AT(state_bytes), "256M", 1, 9e18, false, NULL, EVAL, 0,
-     "N",
-     "bytes of hidden states a rank that advance together; fewer mean more loading of weights"},
-    {"eval.speed", ESP_OPTION_FLAG, AT(speed), "true", 1, 0, false, NULL, EVAL, 0, NULL,
-     "time the models, all weights in memory"},
-    {"eval.speed_batch", ESP_OPTION_INT, AT(speed_batch), "256", 1, 1 << 24, false, NULL, EVAL, 0,
-     "N", "images, or tokens, a timed forward pass"},
-    {"eval.logits", ESP_OPTION_TEXT, AT(logits), NULL, 1, 0, false, NULL, EVAL, 0, "FILE",
-     "write the first model's logits or embeddings to an HDF5 file"},
-    {"eval.sequences", ESP_OPTION_INT, AT(sequences), "0", 0, 1e9, false, NULL, EVAL, 0, "N",
-     "sequences (or images) in --logits; 0: all"},
-    {"eval.repeats", ESP_OPTION_INT, AT(repeats), "11", 1, 1e6, false, NULL, EVAL, 0, "N",
-     "timings a model, alternately; the median counts"},
-    {"plan.ranks", ESP_OPTION_INT, AT(ranks), "0", 0, 1e6, false, NULL, PLAN, 'n', "N",
-     "ranks to plan for; 0: as many as plan itself runs on"},
-    {"plan.ranks_per_node", ESP_OPTION_INT, AT(ranks_per_node), "0", 0, 1e6, false, NULL, PLAN, 0,
-     "N", "ranks that share a node's memory; 0: SLURM_NTASKS_PER_NODE, else all"},
-    {"plan.doublings", ESP_OPTION_INT, AT(doublings), "1", 1, ESP_MOST_DOUBLINGS, false, NULL, PLAN,
-     0, "N",
-     "how often a criterion without data is taken to double its samples; a run may stop after one"},
-    {"plan.memory", ESP_OPTION_INT, AT(memory), "0", 0, 9e18, false, NULL, PLAN, 0, "BYTES",
-     "memory a rank may use; 0: what this node has (available, control group, "
-     "SLURM_MEM_PER_NODE) by its ranks"},
-    {"export.max_shard_bytes", ESP_OPTION_INT, AT(max_shard_bytes), "5G", 1, 9e18, false, NULL,
-     EXPORT, 0, "N", "bytes of tensors a safetensors file, at most"},
-    {"export.source", ESP_OPTION_TEXT, AT(source), NULL, 1, 0, false, NULL, EXPORT, 0, "FOLDER",
-     "original checkpoint, for its tokenizer (default: the one that was pruned)"},
-};
-
-const esp_option_table esp_settings_table = {rows, sizeof rows / sizeof *rows};
+const esp_option_table *esp_settings_table(void) {
+  enum { MOST_ROWS = 128 };
+  static esp_option rows[MOST_ROWS];
+  static esp_option_table table;
+  if (!table.rows) table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST_ROWS);
+  return &table;
+}

@@ -44,7 +44,7 @@ static esp_status choose_item(prune_job *job, char *item) {
   if (value) *value++ = '\0';
   double sparsity;
   bool found = false;
-  ESP_TRY(read_sparsity(value, job->settings->sparsity, &sparsity));
+  ESP_TRY(read_sparsity(value, job->settings->allocation.sparsity, &sparsity));
   if (strcmp(item, ESP_SITE_BLOCK) == 0) return layers_choose(job, sparsity);
   for (int i = 0; i < job->dense->n_stages; i++)
     if (is_named(&job->dense->stages[i], item)) {
@@ -67,12 +67,12 @@ static esp_status choose_named(prune_job *job) {
   job->is_fixed = ESP_NEW(bool, n);
   job->sparsity[n] = -1.0; // the width is cut only when it is named
   for (int i = 0; i < n; i++)
-    job->sparsity[i] = job->settings->sites ? -1.0 : job->settings->sparsity;
-  if (!job->settings->sites) {
+    job->sparsity[i] = job->settings->prune.sites ? -1.0 : job->settings->allocation.sparsity;
+  if (!job->settings->prune.sites) {
     ESP_TRY(layers_choose_default(job));
     return layers_check(job);
   }
-  char *list = esp_strdup(job->settings->sites), *rest = list;
+  char *list = esp_strdup(job->settings->prune.sites), *rest = list;
   esp_status status = ESP_OK;
   for (char *item; status == ESP_OK && (item = strtok_r(rest, ", ", &rest));)
     status = choose_item(job, item);

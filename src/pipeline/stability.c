@@ -165,7 +165,7 @@ static void note(prune_job *job, const char *why) {
 }
 
 esp_status measure_stability(prune_job *job) {
-  if (!job->settings->stability) return ESP_OK;
+  if (!job->settings->prune.stability) return ESP_OK;
   const char *obstacle = find_obstacle(job);
   if (obstacle) {
     note(job, obstacle);

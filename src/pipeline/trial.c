@@ -15,7 +15,8 @@
 
 /* Some of the calibration sequences as a data set of their own; the arrays are the buffer's. */
 static esp_dataset take_samples(const prune_job *job, esp_batch_buffer *buffer) {
-  const int64_t wanted = (job->settings->trial_tokens + job->data->width - 1) / job->data->width;
+  const int64_t wanted =
+      (job->settings->allocation.trial_tokens + job->data->width - 1) / job->data->width;
   const int64_t count = wanted < job->shard.samples ? wanted : job->shard.samples;
   esp_dataset taken = *job->data;
   esp_batch batch;
@@ -51,7 +52,7 @@ static esp_status refit(const prune_job *job, const esp_selection *selection, es
                         .pruned = pruned,
                         .selection = selection,
                         .stats = job->stats,
-                        .ridge = job->settings->repair_ridge,
+                        .ridge = job->settings->repair.ridge,
                         .report = json_object()};
   const esp_status status = repair->apply(&fit);
   json_decref(fit.report);

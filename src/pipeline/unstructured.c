@@ -13,7 +13,7 @@
 #include <string.h>
 
 bool is_unstructured(const prune_job *job) {
-  return strcmp(job->settings->structure, "unstructured") == 0;
+  return strcmp(job->settings->prune.structure, "unstructured") == 0;
 }
 
 static esp_status fail_criterion(const prune_job *job) {

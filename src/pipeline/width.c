@@ -68,8 +68,8 @@ static void keep_dimensions(prune_job *job, const int64_t *order) {
   const int at = job->dense->n_stages;
   const int64_t units = job->dense->width.units;
   const esp_budget_rule rule = {.sparsity = job->sparsity[at],
-                                .multiple_of = job->settings->multiple_of,
-                                .min_keep = job->settings->min_keep};
+                                .multiple_of = job->settings->allocation.multiple_of,
+                                .min_keep = job->settings->allocation.min_keep};
   const int64_t n = esp_budget_uniform(&rule, units);
   job->selection.n_kept[at] = n;
   job->selection.kept[at] = ESP_NEW(int64_t, n);

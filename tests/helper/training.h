@@ -18,7 +18,7 @@ static inline esp_train_options new_options(const char *optimizer) {
   return (esp_train_options){.epochs = 4,
                              .batch = 16,
                              .micro_batch = 3,
-                             .optimizer = optimizer,
+                             .optimizer = (char *)(uintptr_t)optimizer,
                              .rate = strcmp(optimizer, "sgd") == 0 ? 0.1 : 0.02,
                              .warmup = 0.1,
                              .weight_decay = 0.01,

@@ -4,11 +4,12 @@
 #define ESPALIER_COLLECT_COLLECT_H
 
 #include "espalier/comm/phases.h"
+#include "espalier/core/options.h"
 #include "espalier/flow/shard.h"
 #include "espalier/stats/stats.h"
 
 typedef struct esp_collect_options {
-  int bins;              // B
+  int64_t bins;          // B
   int64_t pilot;         // samples that the edges are computed from
   bool covariance;       // second moments (F, F) of each site
   bool width;            // also what each sub-layer and the head read of the residual stream
@@ -20,6 +21,8 @@ typedef struct esp_collect_options {
   double save_every_s;   // least time between savings of what is finished
   bool restart;          // begin again whatever an interrupted collection has left
 } esp_collect_options;
+/* The options of the command line: all but seed, save_every_s and restart, which are the run's. */
+extern const esp_option_group esp_collect_option_group;
 
 /* Run the shards through the model and write STATS.h5 to path. meta (taken over) is stored with it.
  * What is finished of each site is kept in path.partial and path.journal, and an interrupted run

@@ -14,6 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Commands that take an option. */
+enum {
+  ESP_FOR_INFO = 1,
+  ESP_FOR_TRAIN = 2,
+  ESP_FOR_COLLECT = 4,
+  ESP_FOR_PRUNE = 8,
+  ESP_FOR_EVAL = 16,
+  ESP_FOR_EXPORT = 64,
+  ESP_FOR_PLAN = 128, // takes what it plans
+  ESP_FOR_ALL = 255
+};
+
 /* Kind of a value and the type of the member it is stored in. */
 typedef enum esp_option_kind {
   ESP_OPTION_FLAG, // bool; --name, --name=false, --no-name
@@ -41,6 +53,23 @@ typedef struct esp_option_table {
   const esp_option *rows;
   int count;
 } esp_option_table;
+
+/* The options of one module, declared where they belong: offsets are in the module's own struct. */
+typedef struct esp_option_group {
+  const esp_option *rows;
+  int count;
+} esp_option_group;
+
+/* A group, and where its struct lies in the settings of the program. */
+typedef struct esp_option_part {
+  const esp_option_group *group;
+  size_t offset;
+} esp_option_part;
+
+/* Join groups into one table: their rows are copied to rows (most), the caller's, which must
+ * outlive the table, and their offsets moved. Panics where most is too few. Local. */
+esp_option_table esp_options_join(const esp_option_part *parts, int n_parts, esp_option *rows,
+                                  int most);
 
 /* Set every member to its default: initial, else 0, false, NULL. Panics on a table with two options
  * of one name or a default that its own row refuses. Local. */

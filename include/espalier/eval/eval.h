@@ -2,6 +2,7 @@
 #ifndef ESPALIER_EVAL_EVAL_H
 #define ESPALIER_EVAL_EVAL_H
 
+#include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
 
@@ -22,8 +23,13 @@ typedef struct esp_quality {
  * same bits. */
 #define ESP_EVAL_STATE_BYTES 256000000
 typedef struct esp_eval_options {
-  int64_t state_bytes; // of hidden states a rank, one micro-batch at least; 0: that many
+  int64_t state_bytes;          // of hidden states a rank, one micro-batch at least; 0: that many
+  bool speed;                   // time the models too
+  int64_t speed_batch, repeats; // images or tokens a timed pass; timings a model
+  char *logits;                 // file for the first model's outputs; NULL: none
+  int64_t sequences;            // of them (or images); 0: all
 } esp_eval_options;
+extern const esp_option_group esp_eval_option_group;
 
 /* Evaluate on all samples, micro-batches dealt to the ranks; options may be NULL. MISMATCH: the
  * data does not fit the model; NUMERIC: a weight or a logit is not finite. Collective. */

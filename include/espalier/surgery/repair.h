@@ -3,10 +3,17 @@
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
+#include "espalier/core/options.h"
 #include "espalier/flow/shard.h"
 #include "espalier/io/journal.h"
 #include "espalier/stats/stats.h"
 #include "espalier/surgery/cut.h"
+
+typedef struct esp_repair_options {
+  char *name;   // of the repair
+  double ridge; // of least squares, relative to the mean variance
+} esp_repair_options;
+extern const esp_option_group esp_repair_option_group;
 
 typedef struct esp_repair_job {
   const esp_comm *comm;

@@ -7,6 +7,7 @@
 #define ESPALIER_SWEEP_SWEEP_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/options.h"
 #include "espalier/information/joint.h"
 
 typedef enum esp_reduce {
@@ -29,6 +30,11 @@ typedef struct esp_sweep {
   int visitor; // 0, or the number + 1 of the rank that visits all tiles
   esp_reduce reduce;
 } esp_sweep;
+
+typedef struct esp_sweep_options {
+  char *reduce; // "auto", "allreduce" or "exchange"
+} esp_sweep_options;
+extern const esp_option_group esp_sweep_option_group;
 
 /* Set how this process's sweeps reduce unless they say so themselves: "auto" (also before the first
  * call), "allreduce" or "exchange"; the same on all ranks. Local. */

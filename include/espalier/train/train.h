@@ -4,12 +4,13 @@
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 
+#include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
 
 typedef struct esp_train_options {
   int64_t epochs, batch, micro_batch; // batch and micro_batch in samples
-  const char *optimizer;              // "adamw" or "sgd"
+  char *optimizer;                    // "adamw" or "sgd"
   double rate;                        // peak learning rate
   double warmup;       // fraction of all steps with linear warm-up; cosine to 0 after
   double weight_decay; // decoupled, on matrices only
@@ -19,6 +20,15 @@ typedef struct esp_train_options {
   bool resume;            // go on from the checkpoint if it is there
   int64_t stop_after;     // epochs in all, then checkpoint and INTERRUPTED; 0: run to the end
 } esp_train_options;
+/* The options of the command line: epochs, batch, optimizer, rate, warmup, weight_decay, momentum;
+ * the others are the run's. */
+extern const esp_option_group esp_train_option_group;
+
+/* The network that is made and trained. */
+typedef struct esp_network_options {
+  char *hidden, *activation; // sizes of the hidden layers, comma-separated; non-linearity
+} esp_network_options;
+extern const esp_option_group esp_network_option_group;
 
 /* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last
  * epoch. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint

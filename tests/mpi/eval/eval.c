@@ -143,7 +143,7 @@ static void esp_eval_quality_is_the_same_for_any_chunk_and_leaves_no_weights(voi
   esp_quality first = {0}, quality = {0};
   ASSERT_ALL(esp_eval_quality(&test_comm, model, data, NULL, &first) == ESP_OK);
   for (unsigned i = 0; i < ESP_COUNT(bytes); i++) {
-    const esp_eval_options options = {bytes[i]};
+    const esp_eval_options options = {.state_bytes = bytes[i]};
     ASSERT_ALL(esp_eval_quality(&test_comm, model, data, &options, &quality) == ESP_OK);
     ASSERT_ALL(quality.correct == first.correct && quality.loss_nats == first.loss_nats);
     ASSERT_ALL(!holds_weights(model));
@@ -173,7 +173,7 @@ static void esp_eval_quality_refuses_a_stored_nan(void **state) {
 
 static void write_logits(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                          int64_t state_bytes, const char *path) {
-  const esp_eval_options options = {state_bytes};
+  const esp_eval_options options = {.state_bytes = state_bytes};
   ESP_ASSERT(esp_eval_write_logits(comm, model, data, 700, &options, path) == ESP_OK);
 }
 

@@ -1,0 +1,18 @@
+/* Options of the run itself, which every command takes: where its result goes, its seed, how it is
+ * gone on with. */
+#ifndef ESPALIER_CORE_RUN_OPTIONS_H
+#define ESPALIER_CORE_RUN_OPTIONS_H
+
+#include "espalier/core/options.h"
+
+typedef struct esp_run_options {
+  char *config, *output, *json; // paths; NULL: not given
+  int64_t seed;
+  bool quiet, allow_idle; // allow_idle: more ranks than micro-batches are accepted
+  bool restart;           // begin again whatever an interrupted run has left
+  bool resume;            // training: go on from the checkpoint
+  double save_every;      // s, least time between savings of what is finished
+} esp_run_options;
+extern const esp_option_group esp_run_option_group;
+
+#endif

@@ -1,0 +1,14 @@
+/* Options of the samples that a command reads. */
+#ifndef ESPALIER_FLOW_DATA_OPTIONS_H
+#define ESPALIER_FLOW_DATA_OPTIONS_H
+
+#include "espalier/core/options.h"
+
+typedef struct esp_data_options {
+  char *data, *split;  // path, or ESP_MAXIMUM_ENTROPY; "train" or "test"; NULL: not given
+  int64_t micro_batch; // sequences or images; 0: chosen
+  int64_t samples;     // sequences or images (of maximum entropy: tokens or images); 0: all
+} esp_data_options;
+extern const esp_option_group esp_data_option_group;
+
+#endif

@@ -1,0 +1,13 @@
+/* Options of an export. */
+#ifndef ESPALIER_MODEL_EXPORT_OPTIONS_H
+#define ESPALIER_MODEL_EXPORT_OPTIONS_H
+
+#include "espalier/core/options.h"
+
+typedef struct esp_export_options {
+  int64_t max_shard_bytes; // of tensors a safetensors file
+  char *source;            // folder of the original checkpoint; NULL: the one that was pruned
+} esp_export_options;
+extern const esp_option_group esp_export_option_group;
+
+#endif

@@ -1,0 +1,14 @@
+/* Options of a plan. */
+#ifndef ESPALIER_PIPELINE_PLAN_OPTIONS_H
+#define ESPALIER_PIPELINE_PLAN_OPTIONS_H
+
+#include "espalier/core/options.h"
+
+typedef struct esp_plan_options {
+  int64_t ranks, ranks_per_node; // 0: as many as plan runs on; as Slurm says, else all
+  int64_t doublings;             // of the samples of a criterion without data
+  int64_t memory;                // bytes a rank; 0: what this node has by its ranks
+} esp_plan_options;
+extern const esp_option_group esp_plan_option_group;
+
+#endif

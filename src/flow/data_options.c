@@ -1,0 +1,40 @@
+#include "espalier/flow/data_options.h"
+
+static const esp_option rows[] = {
+    {.key = "data.data",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_data_options, data),
+     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL | ESP_FOR_PLAN,
+     .short_name = 'd',
+     .value_name = "PATH",
+     .help = "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and "
+             "prune "
+             "also maximum-entropy: made on the fly, --samples tokens or images"},
+    {.key = "data.split",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_data_options, split),
+     .choices = "train|test",
+     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL | ESP_FOR_PLAN,
+     .value_name = "NAME",
+     .help = "part of the data set; if not given test for eval, else train"},
+    {.key = "data.micro_batch",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_data_options, micro_batch),
+     .initial = "0",
+     .low = 0,
+     .high = 1 << 20,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "samples a unit of work; 0: 64 for train, 256 otherwise"},
+    {.key = "collect.samples",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_data_options, samples),
+     .initial = "8192",
+     .low = 0,
+     .high = 2e9,
+     .commands = ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "calibration samples; 0: all there are"},
+};
+
+const esp_option_group esp_data_option_group = {rows, sizeof rows / sizeof *rows};
