@@ -111,7 +111,7 @@ static void print_pruning(const command_input *input, const json_t *report) {
 /* The choices of an option that has no table of its own. */
 static void print_choices(const command_input *input, const char *title, const char *key) {
   for (int i = 0; i < esp_settings_table()->count; i++) {
-    const esp_option *row = esp_settings_table()->rows[i];
+    const esp_option *row = &esp_settings_table()->rows[i];
     if (strcmp(row->key, key) == 0)
       print_result(input, "%s:\n  %-18s %s\n", title, row->choices, row->help);
   }
