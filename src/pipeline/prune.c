@@ -293,33 +293,3 @@ esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const c
   return status;
 }
 
-esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
-                               json_t **report) {
-  if (!settings->run.output)
-    return esp_fail(ESP_USAGE, "collect: expected where to write the statistics; give -o FILE");
-  esp_model *model = NULL;
-  esp_dataset *data = NULL;
-  esp_shard shard = {0};
-  esp_phases phases = {0};
-  esp_phases_begin(&phases, "read");
-  esp_status status = esp_h5_check_writable(comm, settings->run.output, 0);
-  if (status == ESP_OK) status = esp_model_open(comm, path, &model);
-  if (status == ESP_OK) status = esp_job_open_data(comm, settings, model, "train", &data);
-  if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
-  esp_phases_begin(&phases, "collect");
-  if (status == ESP_OK)
-    status =
-        collect_to(comm, settings, model, &shard, settings->collect.width, settings->run.output);
-  esp_phases_end(&phases);
-  if (status == ESP_OK) {
-    json_t *run = esp_phases_gather(comm, &phases);
-    esp_phases_log(run);
-    *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->run.output, "samples",
-                        (json_int_t)shard.samples, "bins", (json_int_t)settings->collect.bins,
-                        "ranks", comm->size, "run", run);
-  }
-  esp_shard_clear(&shard);
-  esp_dataset_close(&data);
-  esp_model_free(&model);
-  return status;
-}

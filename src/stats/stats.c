@@ -17,6 +17,27 @@ static esp_stats *new_stats(const esp_comm *comm, const char *path, json_t *meta
   return stats;
 }
 
+static int64_t get_int(const json_t *meta, const char *key) {
+  return json_integer_value(json_object_get(meta, key));
+}
+
+static bool is_set(const json_t *meta, const char *key) {
+  return json_is_true(json_object_get(meta, key));
+}
+
+static esp_stats_about read_about(const json_t *meta) {
+  return (esp_stats_about){.samples = get_int(meta, "samples"),
+                           .micro_batch = get_int(meta, "micro_batch"),
+                           .seed = get_int(meta, "seed"),
+                           .data = json_string_value(json_object_get(meta, "data")),
+                           .split = json_string_value(json_object_get(meta, "split")),
+                           .logits = get_int(meta, ESP_META_LOGITS),
+                           .fisher_rows = get_int(meta, ESP_META_FISHER),
+                           .has_covariance = is_set(meta, ESP_META_COVARIANCE),
+                           .has_width = is_set(meta, ESP_META_WIDTH),
+                           .has_halves = is_set(meta, ESP_META_HALVES)};
+}
+
 static void deal_batches(esp_stats *stats, int64_t n_batches) {
   stats->n_batches = n_batches;
   stats->first = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank);
@@ -70,6 +91,7 @@ static esp_status make(const esp_comm *comm, const char *path, json_t *meta,
   deal_batches(self, rows->n_batches);
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t i = 0; i < self->n_batches; i++) self->valid[i] = rows->valid[i];
+  self->about = read_about(meta);
   int64_t batch_rows;
   esp_status status = read_layout(self, &batch_rows);
   if (status == ESP_OK) status = count_rows(self);
@@ -153,6 +175,7 @@ static esp_status read_head(esp_stats *stats) {
   esp_free(&text);
   if (!stats->meta)
     return esp_fail(ESP_FORMAT, "%s: expected JSON in /meta; collect again", stats->path);
+  stats->about = read_about(stats->meta);
   int64_t batch_rows;
   ESP_TRY(read_layout(stats, &batch_rows));
   return read_valid(stats, batch_rows);

@@ -23,7 +23,7 @@ int64_t esp_stats_count_rows(const esp_stats *whole, esp_half half) {
 }
 
 static esp_status check(const esp_stats *whole, esp_half half) {
-  if (!json_is_true(json_object_get(whole->meta, ESP_META_HALVES)))
+  if (!whole->about.has_halves)
     return esp_fail(ESP_FORMAT,
                     "%s: expected the moments of half the micro-batches, found none; collect "
                     "again, with --halves",

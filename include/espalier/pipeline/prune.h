@@ -12,9 +12,4 @@
 esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const char *path,
                      json_t **report);
 
-/* Run the calibration pass alone and write settings->output. *report: sites, samples, times.
- * Collective. */
-esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
-                               json_t **report);
-
 #endif

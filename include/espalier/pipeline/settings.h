@@ -8,12 +8,12 @@
 #include "espalier/flow/data_options.h"
 #include "espalier/model/export_options.h"
 #include "espalier/pipeline/plan_options.h"
-#include "espalier/pipeline/prune_options.h"
+#include "espalier/prune/request.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
 #include "espalier/train/train.h"
 
-enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
+
 
 typedef struct esp_settings {
   esp_run_options run;

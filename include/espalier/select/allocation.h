@@ -30,9 +30,11 @@ typedef struct esp_allocation_site {
 
 /* What is lost with the n_kept of all sites as they stand, nats a target, by cutting and trying;
  * the same on all ranks. Collective. */
-typedef esp_status (*esp_allocation_trial)(void *context, double *loss);
+typedef struct esp_allocation_job esp_allocation_job;
+typedef esp_status (*esp_allocation_trial)(void *context, const esp_allocation_job *job,
+                                           double *loss);
 
-typedef struct esp_allocation_job {
+struct esp_allocation_job {
   double sparsity;     // asked, as got
   double max_sparsity; // most that a site may lose of its units, 1: all but what the rule keeps
   bool is_in_nats;     // scores have one unit at all sites; else they are divided by their sum
@@ -43,7 +45,7 @@ typedef struct esp_allocation_job {
   void *context;              // of the trial
   double threshold;           // result of `global`: price of the last step taken
   double got; // result: parameters removed, by those of the matrices that shrink unit by unit
-} esp_allocation_job;
+};
 
 typedef struct esp_allocation {
   const char *name; // "uniform", "balanced", "global"

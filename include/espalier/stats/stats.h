@@ -30,20 +30,24 @@
 
 #define ESP_SITE_LOGITS "logits"
 
-/* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary.
- */
-#define ESP_META_LOGITS "logit_units"
-/* Whether the residual stream's sites are there. */
-#define ESP_META_WIDTH "width"
-
-/* Whether the even-numbered micro-batches' moments are there. */
-#define ESP_META_HALVES "halves"
-
-/* Rows that the Fisher information was computed from; 0: there is none. */
-#define ESP_META_FISHER "fisher_rows"
+/* Keys of /meta. */
+#define ESP_META_LOGITS "logit_units"    // features of the logits: all classes, or the top units
+#define ESP_META_COVARIANCE "covariance" // whether second moments are there
+#define ESP_META_WIDTH "width"           // whether the residual stream's sites are
+#define ESP_META_HALVES "halves"         // whether the even-numbered micro-batches' moments are
+#define ESP_META_FISHER "fisher_rows"    // rows behind the Fisher information; 0: there is none
 
 /* Which micro-batches: all, those numbered 0, 2, ..., or 1, 3, ... */
 typedef enum esp_half { ESP_WHOLE, ESP_EVEN, ESP_ODD } esp_half;
+
+/* What /meta says of the collection, read once when the file is opened or made. */
+typedef struct esp_stats_about {
+  int64_t samples, micro_batch, seed; // sequences or images; of the shard
+  const char *data, *split;           // where the samples were; NULL: not told; borrowed from meta
+  int64_t logits;                     // features of the logits' site
+  int64_t fisher_rows;                // behind the Fisher information; 0: there is none
+  bool has_covariance, has_width, has_halves;
+} esp_stats_about;
 
 /* An open statistics file, read or written, or a view of a half of it. Members are read-only
  * outside stats.c. */
@@ -51,7 +55,8 @@ typedef struct esp_stats {
   const esp_comm *comm;
   esp_h5 *file;
   char *path;
-  json_t *meta;
+  json_t *meta;             // as stored: to be written and compared, not to be asked
+  esp_stats_about about;    // what it says
   int bins;                 // B
   int64_t n_batches, words; // M, W
   int64_t rows;             // valid rows in all: S

@@ -1,6 +1,6 @@
-/* Options of a pruning: what a unit is worth, and how many of which go. */
-#ifndef ESPALIER_PIPELINE_PRUNE_OPTIONS_H
-#define ESPALIER_PIPELINE_PRUNE_OPTIONS_H
+/* Options of a pruning: what can go, what it is worth, and how much of it goes. */
+#ifndef ESPALIER_PRUNE_OPTIONS_H
+#define ESPALIER_PRUNE_OPTIONS_H
 
 #include "espalier/core/options.h"
 
@@ -10,7 +10,7 @@ typedef struct esp_prune_options {
   char *criterion, *moments, *metric, *upper; // what it is worth
   double ridge;                               // of set-mi, relative to the mean variance
   int64_t targets;                            // that mi-jmi and mi-cmim condition on
-  bool stability;
+  bool stability;                             // rank from each half of the samples too
 } esp_prune_options;
 extern const esp_option_group esp_prune_option_group;
 

@@ -1,0 +1,27 @@
+/* All that a pruning is told: the options of its modules. */
+#ifndef ESPALIER_PRUNE_SETTINGS_H
+#define ESPALIER_PRUNE_SETTINGS_H
+
+#include "espalier/collect/command.h"
+#include "espalier/prune/options.h"
+#include "espalier/surgery/repair.h"
+#include "espalier/sweep/sweep.h"
+
+typedef struct esp_prune_settings {
+  esp_run_options run;
+  esp_data_options data;
+  esp_collect_options collect;
+  esp_prune_options prune;
+  esp_allocation_options allocation;
+  esp_sweep_options sweep;
+  esp_repair_options repair;
+} esp_prune_settings;
+
+/* All of them, resolved, as they are stored with the result: {"section": {"name": value}}. A new
+ * reference. Local. */
+json_t *esp_prune_settings_dump(const esp_prune_settings *settings);
+
+/* Those of a collection. Local. */
+esp_collect_settings esp_prune_settings_of_collection(const esp_prune_settings *settings);
+
+#endif
