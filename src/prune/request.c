@@ -98,25 +98,36 @@ static esp_status resolve_names(esp_prune_request *request) {
   return esp_repair_find(settings->repair.name, &request->repair);
 }
 
-static esp_status resolve(const esp_comm *comm, const char *path, esp_prune_request *request) {
-  ESP_TRY(resolve_names(request));
-  ESP_TRY(esp_model_open(comm, path, &request->dense));
+static esp_status resolve(esp_prune_request *request) {
   if (strcmp(request->settings->prune.heads, "group") == 0)
     for (int i = 0; i < request->dense->n_stages; i++)
       esp_stage_merge_groups(&request->dense->stages[i]);
+  ESP_TRY(resolve_names(request));
   ESP_TRY(choose_sites(request));
   ESP_TRY(choose_structures(request));
   ESP_TRY(check_data_free(request));
   return allocation_check(request);
 }
 
-esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
-                                  const char *path, esp_prune_request **request) {
+esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *dense,
+                                 esp_prune_request **request) {
   *request = ESP_NEW(esp_prune_request, 1);
   (*request)->settings = settings;
-  const esp_status status = resolve(comm, path, *request);
+  (*request)->dense = dense;
+  const esp_status status = resolve(*request);
   if (status != ESP_OK) esp_prune_request_free(request);
   return status;
+}
+
+/* Names are looked up first: a slip should not cost the reading of a large model. */
+esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
+                                  const char *path, esp_prune_request **request) {
+  esp_prune_request names = {.settings = settings};
+  esp_model *dense = NULL;
+  *request = NULL;
+  ESP_TRY(resolve_names(&names));
+  ESP_TRY(esp_model_open(comm, path, &dense));
+  return esp_prune_request_new(settings, dense, request);
 }
 
 void esp_prune_request_free(esp_prune_request **request) {

@@ -13,11 +13,29 @@ static const esp_option_part parts[] = {
     PART(repair, esp_repair_option_group),
 };
 
-json_t *esp_prune_settings_dump(const esp_prune_settings *settings) {
+static const esp_option_table *join_all(void) {
   enum { MOST = 64 };
-  esp_option rows[MOST];
-  const esp_option_table table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST);
-  return esp_options_dump(&table, settings, ESP_FOR_PRUNE);
+  static esp_option rows[MOST];
+  static esp_option_table table;
+  if (!table.rows) table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST);
+  return &table;
+}
+
+void esp_prune_settings_init(esp_prune_settings *settings) {
+  esp_options_init(join_all(), settings);
+}
+
+esp_status esp_prune_settings_set(esp_prune_settings *settings, const char *name,
+                                  const char *value) {
+  return esp_options_set(join_all(), settings, name, value);
+}
+
+void esp_prune_settings_clear(esp_prune_settings *settings) {
+  esp_options_clear(join_all(), settings);
+}
+
+json_t *esp_prune_settings_dump(const esp_prune_settings *settings) {
+  return esp_options_dump(join_all(), settings, ESP_FOR_PRUNE);
 }
 
 esp_collect_settings esp_prune_settings_of_collection(const esp_prune_settings *settings) {

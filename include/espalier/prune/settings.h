@@ -17,6 +17,13 @@ typedef struct esp_prune_settings {
   esp_repair_options repair;
 } esp_prune_settings;
 
+/* Set every option to its default; set one by key or name from text; free the texts. USAGE as
+ * esp_options_set. Local. */
+void esp_prune_settings_init(esp_prune_settings *settings);
+esp_status esp_prune_settings_set(esp_prune_settings *settings, const char *name,
+                                  const char *value);
+void esp_prune_settings_clear(esp_prune_settings *settings);
+
 /* All of them, resolved, as they are stored with the result: {"section": {"name": value}}. A new
  * reference. Local. */
 json_t *esp_prune_settings_dump(const esp_prune_settings *settings);
