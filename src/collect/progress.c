@@ -160,13 +160,13 @@ static esp_status save_pending(collect_pass *pass) {
 esp_status collect_mark_done(collect_pass *pass, const char *unit) {
   char done[96];
   const bool is_time = esp_now_s() - pass->saved_s >= pass->options->save_every_s;
-  int ask[2] = {esp_interrupt_seen(), pass->comm->rank == 0 && is_time};
+  const bool saves = pass->comm->rank == 0 && is_time;
   snprintf(pass->pending[pass->n_pending].text, sizeof pass->pending->text, "%s", unit);
   pass->n_pending++;
-  MPI_Allreduce(MPI_IN_PLACE, ask, 2, MPI_INT, MPI_MAX, pass->comm->mpi);
-  if (!ask[0] && !ask[1]) return ESP_OK;
+  const int64_t asked = esp_agree_max_i64(pass->comm, esp_interrupt_seen() ? 2 : saves ? 1 : 0);
+  if (asked == 0) return ESP_OK;
   ESP_TRY(save_pending(pass));
-  if (!ask[0]) return ESP_OK;
+  if (asked < 2) return ESP_OK;
   snprintf(done, sizeof done, "after %d of %d sites", esp_journal_count(pass->journal),
            count_units(pass));
   return esp_journal_check_interrupt(pass->journal, done);

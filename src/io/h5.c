@@ -23,17 +23,6 @@ static esp_h5 *new_file(const esp_comm *comm, const char *path) {
   return self;
 }
 
-/* Locking is off: output goes to a name of its own, and many parallel file systems have no locks.
- */
-static hid_t new_access(const esp_comm *comm) {
-  const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-  if (comm) H5Pset_fapl_mpio(access_list, comm->mpi, MPI_INFO_NULL);
-#if H5_VERSION_GE(1, 12, 1) || (H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7)
-  H5Pset_file_locking(access_list, false, true);
-#endif
-  return access_list;
-}
-
 /* A full disk must show before the library writes: once it holds structures that it cannot write,
  * it can neither close the file nor keep the ranks together. So space is set aside ahead of every
  * call. */
@@ -68,7 +57,8 @@ static esp_status see_partial_local(const esp_h5 *file, const char *partial) {
 }
 
 static esp_status create_library_file(esp_h5 *file, const char *partial) {
-  const hid_t creation = H5Pcreate(H5P_FILE_CREATE), access_list = new_access(file->comm);
+  const hid_t creation = H5Pcreate(H5P_FILE_CREATE),
+              access_list = esp_h5_access_new_local(file->comm);
   H5Pset_obj_track_times(creation, false);
   H5Pset_libver_bounds(access_list, H5F_LIBVER_V18,
                        H5F_LIBVER_V18); // the same bytes from any version
@@ -147,7 +137,7 @@ static esp_status check_signature(int fd, const char *path, int64_t bytes) {
 }
 
 static esp_status probe_library(const char *path) {
-  const hid_t access_list = new_access(NULL);
+  const hid_t access_list = esp_h5_access_new_local(NULL);
   const hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access_list);
   H5Pclose(access_list);
   if (id < 0)
@@ -191,7 +181,7 @@ static esp_status see_same_local(const esp_h5 *file, const char *path, int64_t b
 }
 
 static esp_status open_library_file(esp_h5 *file, const char *path, unsigned flags) {
-  const hid_t access_list = new_access(file->comm);
+  const hid_t access_list = esp_h5_access_new_local(file->comm);
   file->id = H5Fopen(path, flags, access_list);
   H5Pclose(access_list);
   esp_status status = ESP_OK;
@@ -294,7 +284,7 @@ esp_status esp_h5_commit(esp_h5 **file) {
 static void drop_contents(const esp_h5 *file) {
   const bool dropped = file->fd < 0 || ftruncate(file->fd, 0) == 0;
   (void)dropped; // if it failed, closing may fail as well: there is nothing better to try
-  MPI_Barrier(file->comm->mpi);
+  esp_barrier(file->comm);
 }
 
 void esp_h5_close(esp_h5 **file) {

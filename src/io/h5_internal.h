@@ -27,6 +27,10 @@ void esp_h5_init_library(void);
 /* Why the last HDF5 call failed, in its words; a static buffer. Local. */
 const char *esp_h5_reason(void);
 
+/* Make the list of how a file is opened: by all ranks, or with comm NULL by this process alone;
+ * closed by the caller. Local. */
+hid_t esp_h5_access_new_local(const esp_comm *comm);
+
 /* The file and memory type of elements; closed by the caller. Local. */
 hid_t esp_h5_type_new(esp_dtype type);
 /* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */

@@ -64,8 +64,7 @@ static esp_status check_same(const esp_h5 *file, const char *name, uint64_t mine
 }
 
 static esp_status check_cover(const esp_h5 *file, const char *name, int64_t size, int64_t mine) {
-  int64_t sum = mine;
-  MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_INT64_T, MPI_SUM, file->comm->mpi);
+  const int64_t sum = esp_agree_sum_i64(file->comm, mine);
   if (sum == size) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: the ranks' slabs have %lld of %lld along the axis of dataset %s", file->path,

@@ -116,8 +116,7 @@ static bool move_piece(const esp_h5_move *move, const esp_box_cut *cut, int64_t 
 
 esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *move) {
   const esp_box_cut cut = esp_box_cut_into(&move->box, move->element_bytes, file->call_bytes);
-  int64_t calls = cut.pieces;
-  MPI_Allreduce(MPI_IN_PLACE, &calls, 1, MPI_INT64_T, MPI_MAX, file->comm->mpi);
+  const int64_t calls = esp_agree_max_i64(file->comm, cut.pieces);
   const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
   H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
   esp_status status = ESP_OK;

@@ -205,9 +205,7 @@ esp_status esp_journal_sync(esp_journal *journal) {
 }
 
 esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done) {
-  int seen = esp_interrupt_seen();
-  MPI_Allreduce(MPI_IN_PLACE, &seen, 1, MPI_INT, MPI_MAX, journal->comm->mpi);
-  if (!seen) return ESP_OK;
+  if (!esp_agree_max_i64(journal->comm, esp_interrupt_seen())) return ESP_OK;
   return esp_fail(ESP_INTERRUPTED,
                   "%s: asked to stop by a signal, %s; give the same command again and it goes on "
                   "from there",

@@ -1,5 +1,6 @@
 #include "espalier/linalg/solve.h"
 
+#include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
 #include "scalapack.h"
 
@@ -39,7 +40,7 @@ static int choose_block(int64_t n, int grid_cols) {
 
 static void open_grid(grid *self, const esp_comm *comm, int64_t n) {
   const int rows = choose_grid_rows(comm->size);
-  self->handle = Csys2blacs_handle(comm->mpi);
+  self->handle = Csys2blacs_handle(esp_comm_get_handle_local(comm));
   self->context = self->handle;
   Cblacs_gridinit(&self->context, "Row", rows, comm->size / rows);
   Cblacs_gridinfo(self->context, &self->rows, &self->cols, &self->row, &self->col);

@@ -106,7 +106,8 @@ static esp_status gather(prune_job *job, const upper_site *above, int stream,
   self->n_upper = upper.units;
   add_noise(job, stream, planes, &both);
   self->values = ESP_NEW(float, both.units * self->n_upper);
-  esp_sweep_information(job->comm, &both, &upper, job->stats->rows, self->values);
+  esp_sweep_information(job->comm, &both, &upper, job->stats->rows,
+                        esp_sweep_find_reduce(job->settings->sweep.reduce), self->values);
   average_noise(self);
   information_add_pairs(job, planes, &upper, self);
   esp_planes_clear(&both);

@@ -6,7 +6,6 @@
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
 #include "espalier/pipeline/job.h"
-#include "espalier/sweep/sweep.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -202,7 +201,6 @@ static esp_status open_samples_to_try(prune_job *job) {
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
-  esp_sweep_set_reduce(job->settings->sweep.reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
   if (strcmp(job->settings->prune.heads, "group") == 0)

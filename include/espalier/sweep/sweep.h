@@ -1,6 +1,6 @@
 /* Joint counts of all pairs of two sets of units over all ranks, in one of two ways that give the
  * same integers. allreduce splits the samples: every rank counts every tile of pairs over its own
- * samples, and MPI_Iallreduce adds them, the next tile being counted while the last is reduced.
+ * samples, and a non-blocking allreduce adds them while the next tile is counted.
  * exchange splits the pairs: every rank gets the codes of all samples for the units that its own
  * tiles need, by panels of bounded size, and counts those tiles alone. */
 #ifndef ESPALIER_SWEEP_SWEEP_H
@@ -11,8 +11,7 @@
 #include "espalier/information/joint.h"
 
 typedef enum esp_reduce {
-  ESP_REDUCE_DEFAULT, // as esp_sweep_set_reduce has it
-  ESP_REDUCE_AUTO,    // what esp_sweep_choose names
+  ESP_REDUCE_AUTO, // what esp_sweep_choose names
   ESP_REDUCE_ALLREDUCE,
   ESP_REDUCE_EXCHANGE
 } esp_reduce;
@@ -36,9 +35,8 @@ typedef struct esp_sweep_options {
 } esp_sweep_options;
 extern const esp_option_group esp_sweep_option_group;
 
-/* Set how this process's sweeps reduce unless they say so themselves: "auto" (also before the first
- * call), "allreduce" or "exchange"; the same on all ranks. Local. */
-void esp_sweep_set_reduce(const char *name);
+/* Find a way by its name, one of those above. Local. */
+esp_reduce esp_sweep_find_reduce(const char *name);
 
 /* The size of a sweep, for its cost. */
 typedef struct esp_sweep_shape {
@@ -75,7 +73,7 @@ void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t
 /* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. x may be y:
  * half the work, a symmetric matrix, entropies on its diagonal. Collective. */
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
-                           int64_t samples, float *information);
+                           int64_t samples, esp_reduce reduce, float *information);
 
 /* Mean over the targets y_t of I(x_i; x_s | y_t) = sum_c (S_c / S) I_c(x_i; x_s), c the bins of y_t
  * and I_c from the exact counts of the S_c samples in it, corrected: conditional (U, U), on every
@@ -83,7 +81,7 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
  * symmetric sweep, B times its reductions and logarithms, and a copy of a bin's samples. samples:
  * over all ranks, > 0. Collective. */
 void esp_sweep_conditional(const esp_comm *comm, const esp_planes *x, const esp_planes *targets,
-                           int64_t samples, float *conditional);
+                           int64_t samples, esp_reduce reduce, float *conditional);
 /* I(x_i; y_i), nats, corrected, of matched units: information (U), on every rank. Collective. */
 void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                        int64_t samples, double *information);
@@ -91,7 +89,7 @@ void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_plan
 /* Correlation matrix of the codes of one set of units: (U, U), on one rank, the owner (others pass
  * NULL); rows of constant units are 0 off the diagonal, the diagonal is 1 (0 for constant units).
  * Collective. */
-void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples, int owner,
-                           double *correlation);
+void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
+                           esp_reduce reduce, int owner, double *correlation);
 
 #endif

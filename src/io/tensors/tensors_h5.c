@@ -57,7 +57,7 @@ static esp_status read_file(esp_h5 *file, esp_tensor_set *set) {
 static esp_status open_set(const char *path, esp_tensor_set *set) {
   esp_comm self;
   esp_h5 *file;
-  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_comm_init_alone(&self);
   esp_status status = esp_h5_open(&self, path, &file);
   if (status == ESP_OK) {
     status = read_file(file, set);

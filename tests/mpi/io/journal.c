@@ -13,13 +13,13 @@ static char output[128], path[160];
 static void set_path(const char *name) {
   snprintf(output, sizeof output, "%s", test_path(name));
   snprintf(path, sizeof path, "%s.journal", output);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0) unlink(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static bool is_there(void) {
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   return access(path, F_OK) == 0;
 }
 

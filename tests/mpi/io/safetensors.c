@@ -139,7 +139,7 @@ static void esp_safetensors_write_gives_the_bytes_of_one_rank(void **state) {
   (void)state;
   esp_comm alone;
   char first[128];
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_alone(&alone);
   make_folder("together");
   strcpy(first, folder);
   ASSERT_ALL(write_all(&test_comm, 60) == ESP_OK);

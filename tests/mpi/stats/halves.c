@@ -227,7 +227,7 @@ static void sweep_of_a_half_counts_its_rows_alone(void **state) {
   float information[UNITS * UNITS];
   esp_sweep_marginals(&test_comm, &odd.site.planes, marginals);
   esp_sweep_information(&test_comm, &odd.site.planes, &odd.site.planes, odd.half->rows,
-                        information);
+                        ESP_REDUCE_AUTO, information);
   for (int64_t i = 0; i < odd.half->n_batches; i++) rows += odd.half->valid[i];
   ASSERT_ALL(rows == odd.half->rows && marginals[0] > 0 && marginals[0] < rows);
   ASSERT_ALL(information[0] > 1 && information[1] < information[0]);

@@ -1,5 +1,5 @@
 /* reduce: exchange beside allreduce: the same counts, on the same ranks; and what it costs. */
-#include "espalier/comm/traffic.h"
+#include "espalier/comm/phases.h"
 #include "espalier/core/hash.h"
 #include "espalier/sweep/sweep.h"
 
@@ -102,7 +102,7 @@ static esp_sweep_shape make_shape(int64_t units, int64_t *words, int64_t words_a
 }
 
 static double count_bytes(const char *collective) {
-  json_t *all = esp_traffic_gather(&test_comm);
+  json_t *all = esp_phases_gather_traffic(&test_comm);
   const double bytes =
       json_number_value(json_object_get(json_object_get(all, collective), "bytes"));
   json_decref(all);
