@@ -10,7 +10,7 @@ void esp_comm_init(esp_comm *self, MPI_Comm parent) {
   MPI_Comm_size(self->state->mpi, &self->size);
 }
 
-void esp_comm_init_alone(esp_comm *self) {
+void esp_comm_init_local(esp_comm *self) {
   esp_comm_init(self, MPI_COMM_SELF);
 }
 

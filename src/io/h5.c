@@ -16,7 +16,7 @@ enum {
   SLACK_BYTES = 1 << 20 // what the library's own structures may grow by in one call
 };
 
-static esp_h5 *new_file(const esp_comm *comm, const char *path) {
+static esp_h5 *new_file_local(const esp_comm *comm, const char *path) {
   esp_h5 *self = ESP_NEW(esp_h5, 1);
   *self = (esp_h5){
       .comm = comm, .path = esp_strdup(path), .id = -1, .fd = -1, .call_bytes = CALL_BYTES};
@@ -97,7 +97,7 @@ static esp_status create(esp_h5 *file, const char *partial) {
 
 esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   char *partial = esp_output_partial(path);
   const esp_status status = create(*file, partial);
   esp_free(&partial);
@@ -201,7 +201,7 @@ static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
 
 esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   const esp_status status = open_file(*file, path, H5F_ACC_RDONLY);
   if (status != ESP_OK) esp_h5_close(file);
   return status;
@@ -246,7 +246,7 @@ esp_status esp_h5_fill(esp_h5 *file) {
 
 esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   char *partial = esp_output_partial(path);
   esp_status status = open_file(*file, partial, H5F_ACC_RDWR);
   if (status == ESP_OK && comm->rank == 0) (*file)->fd = open(partial, O_RDWR);

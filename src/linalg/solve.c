@@ -173,7 +173,7 @@ static esp_status solve_on_grid(const esp_comm *comm, const esp_spd_problem *pro
 }
 
 /* ScaLAPACK counts a rank's elements in int. */
-static esp_status check_size(const esp_comm *comm, const esp_spd_problem *problem) {
+static esp_status check_size_local(const esp_comm *comm, const esp_spd_problem *problem) {
   const int grid_rows = choose_grid_rows(comm->size), grid_cols = comm->size / grid_rows;
   const double wider = fmax((double)problem->n, (double)problem->n_rhs);
   const double rows = (double)problem->n / grid_rows + BLOCK, cols = wider / grid_cols + BLOCK;
@@ -186,7 +186,7 @@ static esp_status check_size(const esp_comm *comm, const esp_spd_problem *proble
 
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x) {
   if (problem->n == 0 || problem->n_rhs == 0) return ESP_OK;
-  ESP_TRY(check_size(comm, problem));
+  ESP_TRY(check_size_local(comm, problem));
   grid on;
   open_grid(&on, comm, problem->n);
   const esp_status status = solve_on_grid(comm, problem, &on, x);

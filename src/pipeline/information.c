@@ -66,7 +66,7 @@ static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t
 
 /* The site's own planes with noise units behind them, whose information gives the null level. */
 static void add_noise(const prune_job *job, int stream, const esp_planes *site, esp_planes *both) {
-  uint8_t *valid = esp_stats_count_valid(job->stats);
+  uint8_t *valid = esp_stats_count_valid_local(job->stats);
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)

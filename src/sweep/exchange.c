@@ -23,7 +23,7 @@ typedef struct exchange {
   int64_t passed; // tiles of all ranks
 } exchange;
 
-static int64_t whole_words(const exchange *self) {
+static int64_t whole_words_local(const exchange *self) {
   return self->offsets[self->comm->size];
 }
 
@@ -67,7 +67,7 @@ static void panel_fetch(panel *self, const exchange *in, const esp_planes *from)
   const int64_t units = place_tiles(self, in, from);
   esp_row_range *ranges = ESP_NEW(esp_row_range, n * self->needs.count);
   int64_t *first_range = ESP_NEW(int64_t, n + 1);
-  esp_planes_init(&self->planes, units, from->bins, whole_words(in));
+  esp_planes_init(&self->planes, units, from->bins, whole_words_local(in));
   for (int r = 0; r < n; r++)
     first_range[r + 1] = first_range[r] + list_ranges(self, in, from, r, ranges + first_range[r]);
   esp_exchange_rows(in->comm, &(esp_row_exchange){.from = from->words,
@@ -82,7 +82,8 @@ static void panel_fetch(panel *self, const exchange *in, const esp_planes *from)
   esp_free(&ranges);
 }
 
-static void count_tile(const exchange *self, const panel *x, const panel *y, int64_t i, int64_t j) {
+static void count_tile_local(const exchange *self, const panel *x, const panel *y, int64_t i,
+                             int64_t j) {
   esp_tile mine = sweep_make_tile(&self->tiles, self->sweep, i, j);
   mine.x = &x->planes;
   mine.x_begin = x->places[i - x->needs.begin];
@@ -95,7 +96,7 @@ static void take_tile(exchange *self, const panel *x, const panel *y, int64_t i,
   const esp_tile tile = sweep_make_tile(&self->tiles, self->sweep, i, j);
   const int owner = (int)(sweep_tile_number(&self->tiles, i, j) % self->comm->size);
   const int visitor = self->tiles.visitor > 0 ? self->tiles.visitor - 1 : owner;
-  if (owner == self->comm->rank) count_tile(self, x, y, i, j);
+  if (owner == self->comm->rank) count_tile_local(self, x, y, i, j);
   esp_transfer_i32(self->comm, self->counts, esp_tile_count_cells(&tile), owner, visitor);
   if (visitor == self->comm->rank) self->sweep->visit(self->sweep->context, &tile, self->counts);
 }
@@ -119,7 +120,7 @@ static sweep_part part_of(const sweep_tiles *tiles, const panel *x, const panel 
 /* All rows of tiles against the columns of a panel. Collective. */
 static void pass_rows(exchange *self, const panel *y) {
   const esp_planes *from = self->sweep->x;
-  const int64_t most = sweep_panel_tiles(&self->tiles, from->bins, whole_words(self));
+  const int64_t most = sweep_panel_tiles(&self->tiles, from->bins, whole_words_local(self));
   for (int64_t begin = 0; begin < self->tiles.down; begin += most) {
     const int64_t left = self->tiles.down - begin;
     panel x;
@@ -134,7 +135,7 @@ static void pass_rows(exchange *self, const panel *y) {
 /* A set of units against itself that fits one panel is fetched once. Collective. */
 static void pass_columns(exchange *self) {
   const esp_planes *from = self->sweep->y;
-  const int64_t most = sweep_panel_tiles(&self->tiles, from->bins, whole_words(self));
+  const int64_t most = sweep_panel_tiles(&self->tiles, from->bins, whole_words_local(self));
   const bool is_shared = self->tiles.is_symmetric && most >= self->tiles.across;
   for (int64_t begin = 0; begin < self->tiles.across; begin += most) {
     const int64_t left = self->tiles.across - begin;

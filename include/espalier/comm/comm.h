@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_alone or esp_comm_pretend;
+/* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_local or esp_comm_pretend;
  * members are read-only outside comm. */
 typedef struct esp_comm {
   int rank, size;
@@ -20,7 +20,7 @@ typedef struct esp_comm {
 } esp_comm;
 
 /* Make a communicator of this process alone: collective functions then serve it alone. Local. */
-void esp_comm_init_alone(esp_comm *self);
+void esp_comm_init_local(esp_comm *self);
 /* Give the communicator that a rank of `size` would have, to ask what it would be dealt: ranges,
  * shards, sizes. It needs no clearing; collective functions refuse it (ESP_ASSERT). Local. */
 esp_comm esp_comm_pretend(int rank, int size);

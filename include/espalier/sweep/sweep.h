@@ -58,20 +58,23 @@ typedef struct esp_sweep_cost {
   double panel_bytes;                     // memory for codes of others, at most
 } esp_sweep_cost;
 
+/* Local. */
 esp_sweep_cost esp_sweep_compute_cost(const esp_sweep_shape *shape);
 
 /* The cheaper way: bytes on the wire (an allreduce moves its buffer twice), and word operations in
  * bytes that take as long. Local, the same on all ranks. */
 esp_reduce esp_sweep_choose(const esp_sweep_shape *shape);
 
-/* Visit all tiles. Samples over all ranks must be fewer than 2^31. Collective. */
+/* Visit all tiles. Samples over all ranks must be fewer than 2^31. Collective on comm; equal on all
+ * ranks: all of sweep but planes' words, visit and context. */
 void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep);
 
-/* Marginals of all ranks: (U, B-1). Collective. */
+/* Marginals of all ranks: (U, B-1). Collective on comm, as are the others below; equal on all
+ * ranks: units and bins, here and there also samples (over all ranks), reduce and owner. */
 void esp_sweep_marginals(const esp_comm *comm, const esp_planes *planes, int64_t *marginals);
 
 /* I(x_i; y_j), nats, corrected, for all pairs: information (Ux, Uy), on every rank. x may be y:
- * half the work, a symmetric matrix, entropies on its diagonal. Collective. */
+ * half the work, a symmetric matrix, entropies on its diagonal. Collective on comm. */
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                            int64_t samples, esp_reduce reduce, float *information);
 
@@ -79,16 +82,17 @@ void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_
  * and I_c from the exact counts of the S_c samples in it, corrected: conditional (U, U), on every
  * rank, symmetric, clipped at 0 once all is added up. A target costs as many bit operations as a
  * symmetric sweep, B times its reductions and logarithms, and a copy of a bin's samples. samples:
- * over all ranks, > 0. Collective. */
+ * over all ranks, > 0. Collective on comm. */
 void esp_sweep_conditional(const esp_comm *comm, const esp_planes *x, const esp_planes *targets,
                            int64_t samples, esp_reduce reduce, float *conditional);
-/* I(x_i; y_i), nats, corrected, of matched units: information (U), on every rank. Collective. */
+/* I(x_i; y_i), nats, corrected, of matched units: information (U), on every rank. Collective on
+ * comm. */
 void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
                        int64_t samples, double *information);
 
 /* Correlation matrix of the codes of one set of units: (U, U), on one rank, the owner (others pass
  * NULL); rows of constant units are 0 off the diagonal, the diagonal is 1 (0 for constant units).
- * Collective. */
+ * Collective on comm. */
 void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
                            esp_reduce reduce, int owner, double *correlation);
 

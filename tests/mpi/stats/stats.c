@@ -64,7 +64,7 @@ static void stats_count_valid_tells_each_word_s_samples(void **state) {
   (void)state;
   static const uint8_t all[] = {64, 6, 64, 6, 10, 0};
   bench self = open_bench(true);
-  uint8_t *valid = esp_stats_count_valid(self.stats);
+  uint8_t *valid = esp_stats_count_valid_local(self.stats);
   const size_t bytes = (size_t)(self.stats->count * WORDS);
   ASSERT_ALL(memcmp(valid, all + self.stats->first * WORDS, bytes) == 0);
   esp_free(&valid);

@@ -120,7 +120,7 @@ static void sweep_information_has_the_same_bits_at_any_rank_count(void **state) 
   (void)state;
   float dealt[X_UNITS * Y_UNITS], whole[X_UNITS * Y_UNITS], idle[X_UNITS * Y_UNITS];
   esp_comm alone;
-  esp_comm_init_alone(&alone);
+  esp_comm_init_local(&alone);
   sweep_information(&test_comm, false, dealt);
   sweep_information(&test_comm, true, idle); // ranks without a sample take part
   sweep_information(&alone, false, whole);
@@ -146,7 +146,7 @@ static void sweep_correlation_has_the_same_bits_at_any_rank_count(void **state) 
   (void)state;
   double dealt[X_UNITS * X_UNITS], whole[X_UNITS * X_UNITS], idle[X_UNITS * X_UNITS];
   esp_comm alone;
-  esp_comm_init_alone(&alone);
+  esp_comm_init_local(&alone);
   sweep_correlation(&test_comm, false, dealt);
   sweep_correlation(&test_comm, true, idle);
   sweep_correlation(&alone, false, whole);
