@@ -103,7 +103,7 @@ static esp_status train(const command_input *input, esp_model *model, const esp_
                                .checkpoint = checkpoint,
                                .resume = settings->run.resume};
   const int64_t n = (options.batch + options.micro_batch - 1) / options.micro_batch;
-  esp_status status = esp_job_check_ranks(input->comm, settings, n);
+  esp_status status = esp_job_check_ranks_local(input->comm, settings, n);
   if (status == ESP_OK) status = esp_train(input->comm, model, data, &options, report);
   if (status == ESP_OK) status = write_model(input, model, report);
   if (status == ESP_OK) esp_train_remove_checkpoint(input->comm, &options);

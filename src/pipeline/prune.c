@@ -134,7 +134,7 @@ static esp_status open_stats(prune_job *job) {
 esp_status check_stats(const prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(journal_check_statistics(job));
-  ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
+  ESP_TRY(esp_job_check_ranks_local(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
   ESP_TRY(check_made(job));
   ESP_TRY(check_metric(job));
