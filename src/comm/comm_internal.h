@@ -11,8 +11,8 @@ struct esp_comm_state {
   esp_traffic traffic;
 };
 
-/* Count one call with this rank's bytes, and give the handle to make it on: no file of comm gets
- * that in another way. Local. */
+/* Count one call with this rank's bytes, and give the handle to make it on, so that none is made
+ * uncounted. Local. */
 MPI_Comm comm_count_local(const esp_comm *comm, esp_collective kind, int64_t bytes);
 
 /* Elements (or bytes) a call of those that take any size: bounds what MPI allocates by the way. */

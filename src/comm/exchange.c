@@ -1,6 +1,7 @@
 #include "espalier/comm/exchange.h"
 
 #include "comm_internal.h"
+#include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
 
 /* Arguments of MPI_Alltoallw, (size) each; send_at stays 0, since the types have the offsets. */
@@ -80,11 +81,11 @@ void esp_exchange_rows(const esp_comm *comm, const esp_row_exchange *job) {
 
 void esp_transfer_i32(const esp_comm *comm, int32_t *values, int64_t count, int from, int to) {
   const int n = esp_int(count);
-  if (from == to || (comm->rank != from && comm->rank != to)) return;
-  const int64_t bytes = comm->rank == to ? count * (int64_t)sizeof *values : 0;
-  const MPI_Comm handle = comm_count_local(comm, ESP_EXCHANGE, bytes);
-  if (comm->rank == from)
-    MPI_Send(values, n, MPI_INT32_T, to, 0, handle);
-  else
-    MPI_Recv(values, n, MPI_INT32_T, from, 0, handle, MPI_STATUS_IGNORE);
+  if (from == to) return;
+  if (comm->rank == from) // counted where it arrives
+    MPI_Send(values, n, MPI_INT32_T, to, 0, esp_comm_get_handle_local(comm));
+  if (comm->rank == to)
+    MPI_Recv(values, n, MPI_INT32_T, from, 0,
+             comm_count_local(comm, ESP_EXCHANGE, count * (int64_t)sizeof *values),
+             MPI_STATUS_IGNORE);
 }
