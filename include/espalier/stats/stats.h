@@ -23,10 +23,10 @@
 #define ESPALIER_STATS_STATS_H
 
 #include "espalier/comm/comm.h"
-#include "espalier/information/planes.h"
 #include "espalier/io/dataset.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/model.h"
+#include "espalier/stats/site_stats.h"
 
 #define ESP_SITE_LOGITS "logits"
 
@@ -60,15 +60,6 @@ typedef struct esp_stats {
   esp_half half;
   const struct esp_stats *whole; // what a half is a view of, borrowed; NULL of the file itself
 } esp_stats;
-
-typedef struct esp_site_stats {
-  char name[64];
-  int64_t features;                            // F
-  float *edges;                                // (F, B-1)
-  double *mean, *variance, *norm, *activation; // (F)
-  float *covariance;                           // (F, F) or NULL
-  esp_planes planes;                           // this rank's micro-batches, W words each
-} esp_site_stats;
 
 /* The rows of a collection, by micro-batches. */
 typedef struct esp_stats_rows {
@@ -137,15 +128,6 @@ esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t featu
 #define ESP_STATS_FISHER "fisher"
 esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char *what, int64_t n,
                                  int owner, float *matrix);
-/* Allocate edges and moments, zeroed; the rest is NULL. Local. */
-void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
-void esp_site_stats_clear(esp_site_stats *site);
-
-/* Name the site of the residual stream as a stage reads it. Local. */
-typedef struct esp_site_name {
-  char text[64];
-} esp_site_name;
-esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
 uint8_t *esp_stats_count_valid_local(const esp_stats *stats);

@@ -1,8 +1,8 @@
 /* Joint counts of all pairs of two sets of units over all ranks, in one of two ways that give the
  * same integers. allreduce splits the samples: every rank counts every tile of pairs over its own
- * samples, and a non-blocking allreduce adds them while the next tile is counted.
- * exchange splits the pairs: every rank gets the codes of all samples for the units that its own
- * tiles need, by panels of bounded size, and counts those tiles alone. */
+ * samples, and a non-blocking allreduce adds them while the next tile is counted. exchange splits
+ * the pairs: every rank gets the codes of all samples for the units that its own tiles need, by
+ * panels of bounded size, and counts those tiles alone. */
 #ifndef ESPALIER_SWEEP_SWEEP_H
 #define ESPALIER_SWEEP_SWEEP_H
 
@@ -22,8 +22,7 @@ typedef struct esp_sweep {
   int64_t tile;            // units a side, 0: 64
   int64_t panel_bytes;     // codes of rows, or columns, that exchange holds at a time, 0: 128 MiB
   /* Called with reduced counts (nx, ny, Bx-1, By-1), each tile on one rank only (tile number modulo
-   * the number of ranks), so that the work behind is divided too; in any
-   * order. */
+   * the number of ranks), so that the work behind is divided too; in any order. */
   void (*visit)(void *context, const esp_tile *tile, const int32_t *counts);
   void *context;
   int visitor; // 0, or the number + 1 of the rank that visits all tiles
