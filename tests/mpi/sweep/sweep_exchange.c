@@ -113,7 +113,7 @@ static bool sweeps_as_asked(esp_reduce reduce, const char *kind, const char *oth
   enum { UNITS = 7, CELLS = UNITS * UNITS };
   float information[2][CELLS], conditional[2][CELLS];
   double correlation[2][CELLS] = {{0}};
-  esp_planes x = make_planes(3, UNITS, 3, WORDS, 0);
+  esp_planes x = make_planes(3, UNITS, 2, WORDS, 0); // any bits are codes of two bins
   sweep_all(&x, ESP_REDUCE_AUTO, information[0], conditional[0], correlation[0]);
   const double before = count_bytes(kind), before_other = count_bytes(other);
   sweep_all(&x, reduce, information[1], conditional[1], correlation[1]);
