@@ -27,6 +27,10 @@ void esp_h5_init_library(void);
 /* Why the last HDF5 call failed, in its words; a static buffer. Local. */
 const char *esp_h5_reason(void);
 
+/* Make the list of how a file is opened: by all ranks, or with comm NULL by this process alone;
+ * closed by the caller. Local. */
+hid_t esp_h5_access_new_local(const esp_comm *comm);
+
 /* The file and memory type of elements; closed by the caller. Local. */
 hid_t esp_h5_type_new(esp_dtype type);
 /* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */
@@ -41,7 +45,7 @@ esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected);
 /* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
 esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
-/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_free.
+/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_clear.
  * Local. */
 typedef struct esp_h5_names {
   char **name;
@@ -50,14 +54,16 @@ typedef struct esp_h5_names {
 esp_status esp_h5_list_local(const esp_h5 *file, const char *group, esp_h5_names *names);
 void esp_h5_names_clear(esp_h5_names *names);
 
-/* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective. */
+/* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective on
+ * file; equal on all ranks: bytes. */
 esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes);
-/* Create a dataset and the groups on the way; space (rank, dims). IO. Collective. */
+/* Create a dataset of a box's size and the groups on the way; *dataset is the caller's to close
+ * unless this fails. IO. Collective on file; equal on all ranks: name, type, whole. */
 esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, const esp_box *whole,
                                  hid_t *dataset);
 
 /* Move this rank's box between memory and a dataset; an empty box takes part without data. IO.
- * Collective. */
+ * Collective on file; equal on all ranks: name, and what of move is not the box and its data. */
 typedef struct esp_h5_move {
   hid_t dataset, type;
   int64_t element_bytes;

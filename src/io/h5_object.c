@@ -31,8 +31,8 @@ bool esp_h5_has(esp_h5 *file, const char *name) {
   return there != 0;
 }
 
-static esp_status read_extent(const esp_h5 *file, const char *name, hid_t space,
-                              esp_h5_shape *shape) {
+static esp_status read_extent_local(const esp_h5 *file, const char *name, hid_t space,
+                                    esp_h5_shape *shape) {
   hsize_t dims[H5S_MAX_RANK];
   const int rank = H5Sget_simple_extent_dims(space, dims, NULL);
   if (rank < 0 || rank > ESP_MAX_RANK || H5Sget_simple_extent_type(space) == H5S_NULL)
@@ -43,10 +43,10 @@ static esp_status read_extent(const esp_h5 *file, const char *name, hid_t space,
   return ESP_OK;
 }
 
-static esp_status read_shape(const esp_h5 *file, const char *name, hid_t dataset,
-                             esp_h5_shape *shape) {
+static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                   esp_h5_shape *shape) {
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-  esp_status status = read_extent(file, name, space, shape);
+  esp_status status = read_extent_local(file, name, space, shape);
   shape->type = esp_h5_type_find(type);
   if (status == ESP_OK && shape->type == ESP_DTYPE_COUNT)
     status =
@@ -65,7 +65,7 @@ esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_s
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a dataset: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_shape(file, name, dataset, shape);
+  const esp_status status = read_shape_local(file, name, dataset, shape);
   H5Dclose(dataset);
   return status;
 }
@@ -92,8 +92,8 @@ static bool is_same(const esp_h5_shape *a, const esp_h5_shape *b) {
   return same;
 }
 
-static esp_status compare_shapes(const esp_h5 *file, const char *name, const esp_h5_shape *expected,
-                                 const esp_h5_shape *found) {
+static esp_status compare_shapes_local(const esp_h5 *file, const char *name,
+                                       const esp_h5_shape *expected, const esp_h5_shape *found) {
   char wanted_text[128], found_text[128];
   if (is_same(expected, found)) return ESP_OK;
   print_shape(expected, wanted_text, sizeof wanted_text);
@@ -105,18 +105,18 @@ static esp_status compare_shapes(const esp_h5 *file, const char *name, const esp
 esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected) {
   esp_h5_shape found;
   ESP_TRY(esp_h5_get_shape(file, name, &found));
-  return esp_agree(file->comm, compare_shapes(file, name, expected, &found));
+  return esp_agree(file->comm, compare_shapes_local(file, name, expected, &found));
 }
 
 esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected) {
   esp_h5_shape found;
   ESP_TRY(esp_h5_get_shape_local(file, name, &found));
-  return compare_shapes(file, name, expected, &found);
+  return compare_shapes_local(file, name, expected, &found);
 }
 
-static esp_status read_offset(const esp_h5 *file, const char *name, hid_t dataset,
-                              int64_t *offset) {
+static esp_status read_offset_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                    int64_t *offset) {
   const hid_t creation = H5Dget_create_plist(dataset);
   const bool contiguous =
       H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0;
@@ -143,7 +143,7 @@ esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a dataset: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_offset(file, name, dataset, offset);
+  const esp_status status = read_offset_local(file, name, dataset, offset);
   H5Dclose(dataset);
   return status;
 }

@@ -38,7 +38,8 @@ esp_status esp_h5_write_text(esp_h5 *file, const char *name, const char *text) {
   return write_scalar(file, name, text, bytes);
 }
 
-static esp_status read_dataset(const esp_h5 *file, const char *name, hid_t dataset, char **text) {
+static esp_status read_dataset_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                     char **text) {
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   esp_status status = ESP_OK;
   if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 ||
@@ -60,7 +61,7 @@ static esp_status read_text_local(const esp_h5 *file, const char *name, char **t
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a text: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_dataset(file, name, dataset, text);
+  const esp_status status = read_dataset_local(file, name, dataset, text);
   H5Dclose(dataset);
   return status;
 }

@@ -6,7 +6,6 @@
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
 #include "espalier/pipeline/job.h"
-#include "espalier/sweep/sweep.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -135,7 +134,7 @@ static esp_status open_stats(prune_job *job) {
 esp_status check_stats(const prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(journal_check_statistics(job));
-  ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
+  ESP_TRY(esp_job_check_ranks_local(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
   ESP_TRY(check_made(job));
   ESP_TRY(check_metric(job));
@@ -202,7 +201,6 @@ static esp_status open_samples_to_try(prune_job *job) {
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
-  esp_sweep_set_reduce(job->settings->sweep.reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
   if (strcmp(job->settings->prune.heads, "group") == 0)

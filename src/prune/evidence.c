@@ -39,7 +39,8 @@ static esp_status gather_centred(ranker *self, const esp_site_stats *stats, int 
   if (is_mine) site->covariance = ESP_NEW(double, stats->features * stats->features);
   if (reads_activation_covariance(self->request))
     return read_covariance(self, stats, owner, site->covariance);
-  esp_sweep_correlation(self->comm, &stats->planes, self->stats->rows, owner, site->covariance);
+  esp_sweep_correlation(self->comm, &stats->planes, self->stats->rows, self->request->reduce, owner,
+                        site->covariance);
   if (is_mine) scale_correlation(stats, site->covariance);
   return ESP_OK;
 }

@@ -61,7 +61,7 @@ static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t
 
 /* The site's own planes with noise units behind them, whose information gives the null level. */
 static void add_noise(const ranker *self, int stream, const esp_planes *site, esp_planes *both) {
-  uint8_t *valid = esp_stats_count_valid(self->stats);
+  uint8_t *valid = esp_stats_count_valid_local(self->stats);
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
@@ -101,7 +101,8 @@ static esp_status gather(ranker *self, const upper_site *above, int stream,
   information->n_upper = upper.units;
   add_noise(self, stream, planes, &both);
   information->values = ESP_NEW(float, both.units * information->n_upper);
-  esp_sweep_information(self->comm, &both, &upper, self->stats->rows, information->values);
+  esp_sweep_information(self->comm, &both, &upper, self->stats->rows, self->request->reduce,
+                        information->values);
   average_noise(information);
   information_add_pairs(self, planes, &upper, information);
   esp_planes_clear(&both);

@@ -33,8 +33,8 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
 
 static int count_records(const prune_journal *self, const char *prefix) {
   int n = 0;
-  for (int i = 0; i < esp_journal_count(self->file); i++)
-    n += strncmp(esp_journal_name(self->file, i), prefix, strlen(prefix)) == 0;
+  for (int i = 0; i < esp_journal_count_local(self->file); i++)
+    n += strncmp(esp_journal_name_local(self->file, i), prefix, strlen(prefix)) == 0;
   return n;
 }
 
@@ -65,6 +65,6 @@ esp_status journal_open(prune_journal *self, const esp_comm *comm,
   const esp_status status =
       esp_journal_open(comm, run->output, description, run->restart, &self->file);
   json_decref(description);
-  if (status == ESP_OK && esp_journal_is_resumed(self->file)) tell_resumed(self);
+  if (status == ESP_OK && esp_journal_is_resumed_local(self->file)) tell_resumed(self);
   return status;
 }

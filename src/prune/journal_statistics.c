@@ -11,7 +11,7 @@ static const char complete[] = "statistics";
 static const char collecting[] = "collecting"; // they are, or were, under way
 
 static int64_t find(const prune_journal *self, const char *state) {
-  return esp_journal_find(self->file, journal_name_unit_local(self, "%s", state).text);
+  return esp_journal_find_local(self->file, journal_name_unit_local(self, "%s", state).text);
 }
 
 static bool has_file(const esp_comm *comm, const char *path) {
@@ -33,7 +33,7 @@ static bool may_be_complete(const prune_journal *self, const char *path) {
 static void take_complete(prune_journal *self, const json_t *collection, const char *path,
                           esp_stats **stats) {
   if (!may_be_complete(self, path) || esp_stats_open(self->comm, path, stats) != ESP_OK) return;
-  if (!esp_stats_is_of(*stats, collection)) esp_stats_close(stats);
+  if (!esp_stats_is_of_local(*stats, collection)) esp_stats_close(stats);
 }
 
 esp_status journal_open_statistics(prune_journal *self, const json_t *collection, const char *path,
@@ -47,7 +47,7 @@ esp_status journal_open_statistics(prune_journal *self, const json_t *collection
     return journal_append(self, journal_name_unit_local(self, "%s", collecting).text, 0, "");
   }
   ESP_TRY(esp_stats_open(self->comm, path, stats));
-  if (esp_stats_is_of(*stats, collection)) return ESP_OK;
+  if (esp_stats_is_of_local(*stats, collection)) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: the interrupted run collected these statistics from other data; give the "
                   "old data to go on with it, or --restart to begin again",

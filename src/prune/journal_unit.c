@@ -24,7 +24,7 @@ unit_name journal_name_unit_local(const prune_journal *self, const char *format,
 
 esp_status journal_load_unit(prune_journal *self, const char *name, int64_t bytes, void *data,
                              bool *found) {
-  const int64_t size = self->file ? esp_journal_find(self->file, name) : -1;
+  const int64_t size = self->file ? esp_journal_find_local(self->file, name) : -1;
   *found = size >= 0;
   if (!*found) return ESP_OK;
   if (size != bytes)
@@ -53,7 +53,7 @@ esp_status journal_save_unit(prune_journal *self, const char *name, int64_t byte
 
 esp_status journal_load_any(prune_journal *self, const char *name, char **payload, int64_t *bytes) {
   *payload = NULL;
-  *bytes = self->file ? esp_journal_find(self->file, name) : -1;
+  *bytes = self->file ? esp_journal_find_local(self->file, name) : -1;
   if (*bytes < 0) return ESP_OK;
   *payload = ESP_NEW(char, *bytes);
   const esp_status status = esp_journal_read(self->file, name, *payload);

@@ -49,13 +49,14 @@ void information_add_pairs(const ranker *self, const esp_planes *planes, const e
   const int64_t n = planes->units;
   if (needs & ESP_NEEDS_REDUNDANCY) {
     information->redundancy = ESP_NEW(float, n *n);
-    esp_sweep_information(self->comm, planes, planes, self->stats->rows, information->redundancy);
+    esp_sweep_information(self->comm, planes, planes, self->stats->rows, self->request->reduce,
+                          information->redundancy);
   }
   if (needs & ESP_NEEDS_CONDITIONAL) {
     choose_targets(self, information);
     esp_planes targets = copy_targets(information, upper);
     information->conditional = ESP_NEW(float, n *n);
-    esp_sweep_conditional(self->comm, planes, &targets, self->stats->rows,
+    esp_sweep_conditional(self->comm, planes, &targets, self->stats->rows, self->request->reduce,
                           information->conditional);
     esp_planes_clear(&targets);
   }

@@ -8,7 +8,6 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
-#include "espalier/sweep/sweep.h"
 
 static esp_status open_inputs(prune_job *job) {
   if (request_has_rounds(job->request)) {
@@ -78,7 +77,6 @@ static esp_status open_request(prune_job *job, const esp_prune_settings *setting
   if (!settings->run.output)
     return esp_fail(ESP_USAGE, "prune: expected where to write the pruned model; give -o FILE");
   ESP_TRY(esp_h5_check_writable(job->comm, settings->run.output, 0));
-  esp_sweep_set_reduce(settings->sweep.reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_prune_request_open(job->comm, settings, path, &job->report.request));
   job->request = job->report.request;

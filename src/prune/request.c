@@ -95,6 +95,7 @@ static esp_status resolve_names(esp_prune_request *request) {
   const bool is_auto = strcmp(allocation, ESP_ALLOCATION_AUTO) == 0;
   ESP_TRY(esp_criterion_find(settings->prune.criterion, &request->criterion));
   ESP_TRY(esp_allocation_find(is_auto ? "uniform" : allocation, &request->allocation));
+  request->reduce = esp_sweep_find_reduce(settings->sweep.reduce);
   return esp_repair_find(settings->repair.name, &request->repair);
 }
 

@@ -33,7 +33,7 @@ static const char *find_obstacle(const prune_job *job) {
   if (!job->stats->about.has_halves)
     return "the statistics have no halves; collect them again, with --halves";
   for (int half = ESP_EVEN; half <= ESP_ODD; half++)
-    if (esp_stats_count_rows(job->stats, (esp_half)half) == 0)
+    if (esp_stats_count_rows_local(job->stats, (esp_half)half) == 0)
       return "one half of the calibration data is empty; collect more samples, or with a smaller "
              "--micro-batch";
   return NULL;
@@ -48,7 +48,7 @@ typedef struct half_ranking {
 
 static esp_status open_half(prune_job *job, esp_half half, half_ranking *self) {
   const int n = job->request->dense->n_stages;
-  ESP_TRY(esp_stats_open_half(job->stats, half, &self->stats));
+  ESP_TRY(esp_stats_open_half_local(job->stats, half, &self->stats));
   self->above = (esp_selection){
       .n_stages = n, .n_kept = ESP_NEW(int64_t, n + 1), .kept = ESP_NEW(int64_t *, n + 1)};
   memcpy(self->above.n_kept, job->selection.n_kept, (size_t)n * sizeof(int64_t));

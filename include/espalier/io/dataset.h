@@ -1,4 +1,4 @@
-/* Samples to calibrate, train and evaluate on. Formats are a table in dataset.c. */
+/* Samples to calibrate, train and evaluate on. Formats are a table in src/io/data/dataset.c. */
 #ifndef ESPALIER_IO_DATASET_H
 #define ESPALIER_IO_DATASET_H
 
@@ -6,7 +6,7 @@
 
 typedef enum esp_data_kind { ESP_DATA_IMAGES, ESP_DATA_TOKENS } esp_data_kind;
 
-/* Some consecutive samples; borrowed from the dataset or the caller's buffer. */
+/* Some samples; the arrays are those of the buffer that they were read into. */
 typedef struct esp_batch {
   esp_data_kind kind;
   int64_t count;          // samples
@@ -38,17 +38,18 @@ typedef struct esp_dataset {
 /* Open a data set:
  * - idx: a folder with IDX files (train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] for
  *   split "train", t10k-... for "test");
- * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1 to
- * T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with such
- *   files, calibration.h5 for "train" and heldout.h5 for "test".
+ * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1
+ *   to T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with
+ * such files, calibration.h5 for "train" and heldout.h5 for "test". Rank 0 reads and broadcasts.
  * IO: missing; FORMAT: wrong magic, truncated, trailing bytes, shapes that do not fit, values out
- * of range; USAGE: unknown split. Collective. */
+ * of range; USAGE: unknown split. Collective on comm; equal on all ranks: path, split. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
+/* Free; NULL inside is fine. Local. */
 void esp_dataset_close(esp_dataset **dataset);
 
 #define ESP_MAXIMUM_ENTROPY "maximum-entropy"
-/* Whether a data set of this name is made so; NULL: no. */
+/* Whether a data set of this name is made so; NULL: no. Local. */
 bool esp_dataset_is_made(const char *name);
 
 /* What a model can read, for input of maximum entropy. */

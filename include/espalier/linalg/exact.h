@@ -37,8 +37,8 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
                                const float *b, int64_t ldb);
 
 /* Add the sums of all ranks, equal on all ranks afterwards. Call it once, after the last addition;
- * ranks without one take part. NUMERIC on all ranks if the total could have overflowed. Collective.
- */
+ * ranks without one take part. NUMERIC on all ranks if the total could have overflowed. Collective
+ * on comm; equal on all ranks: self's sizes and scales. */
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self);
 
 /* Add another's sums, of the same shape and scale, both reduced: exact. Local. */

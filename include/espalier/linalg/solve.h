@@ -17,7 +17,8 @@ typedef struct esp_spd_problem {
 
 /* Solve; x (n, n_rhs) row-major is written on every rank, equal on all of them. n or n_rhs 0 is
  * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
- * or not finite. Rounding may differ between rank counts in the last bits of double. Collective. */
+ * or not finite. Rounding may differ between rank counts in the last bits of double. Collective on
+ * comm; equal on all ranks: problem. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
 
 #endif

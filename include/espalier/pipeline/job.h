@@ -25,7 +25,7 @@ json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *se
 
 /* Fail with USAGE unless there are at least as many units of work as ranks, or --allow-idle. Local.
  */
-esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
+esp_status esp_job_check_ranks_local(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct esp_prune_request {
   const esp_criterion *criterion;
   const esp_allocation *allocation; // the one named; for auto uniform, until more is known
   const esp_repair *repair;
+  esp_reduce reduce;     // how joint counts are added over ranks
   double *sparsity;      // (n_stages + 1) of units, the width's last; below 0: not pruned
   bool *is_fixed;        // (n_stages) the sparsity was given to the site or its kind itself
   double layer_sparsity; // of whole layers; below 0: none goes

@@ -23,10 +23,10 @@
 #define ESPALIER_STATS_STATS_H
 
 #include "espalier/comm/comm.h"
-#include "espalier/information/planes.h"
 #include "espalier/io/dataset.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/model.h"
+#include "espalier/stats/site_stats.h"
 
 #define ESP_SITE_LOGITS "logits"
 
@@ -66,15 +66,6 @@ typedef struct esp_stats {
   const struct esp_stats *whole; // what a half is a view of, borrowed; NULL of the file itself
 } esp_stats;
 
-typedef struct esp_site_stats {
-  char name[64];
-  int64_t features;                            // F
-  float *edges;                                // (F, B-1)
-  double *mean, *variance, *norm, *activation; // (F)
-  float *covariance;                           // (F, F) or NULL
-  esp_planes planes;                           // this rank's micro-batches, W words each
-} esp_site_stats;
-
 /* The rows of a collection, by micro-batches. */
 typedef struct esp_stats_rows {
   int64_t n_batches, batch_rows; // M; rows of a full micro-batch
@@ -84,35 +75,39 @@ typedef struct esp_stats_rows {
 /* Make a file in two steps, so that a killed run can be gone on with (io/h5.h): after lay_out,
  * esp_stats_write_... only make room, whatever the data; after fill they write. resume opens what
  * such a run has left under PATH.partial; FORMAT where that is damaged. meta must have "bins",
- * "micro_batch" and the two fingerprints; it is taken over also on failure. Collective; equal on
- * all ranks: path, meta, rows. */
+ * "micro_batch" and the two fingerprints; it is taken over also on failure. Collective on comm, or
+ * on stats; equal on all ranks: path, meta, rows. */
 esp_status esp_stats_lay_out(const esp_comm *comm, const char *path, json_t *meta,
                              const esp_stats_rows *rows, esp_stats **stats);
 esp_status esp_stats_resume(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_stats_rows *rows, esp_stats **stats);
 esp_status esp_stats_fill(esp_stats *stats);
 /* Whether open statistics are of this collection: all that describes it stands in their meta.
- * Local.
- */
-bool esp_stats_is_of(const esp_stats *stats, const json_t *collection);
-/* Close and leave PATH.partial, to be resumed. Collective. */
+ * Local. */
+bool esp_stats_is_of_local(const esp_stats *stats, const json_t *collection);
+/* Close and leave PATH.partial, to be resumed. NULL inside is fine. Collective on *stats. */
 void esp_stats_keep(esp_stats **stats);
-/* Write one site; covariance here is this rank's block of rows only. Collective. */
+/* Write one site; covariance here is this rank's block of rows only. Collective on stats; equal on
+ * all ranks: site, but for planes and covariance. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
-/* Write a stage's Fisher information: this rank's block of the n rows. Collective. */
+/* Write a stage's Fisher information: this rank's block of the n rows. Collective on stats; equal
+ * on all ranks: stage, n. */
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows);
 /* Write the moments, and this rank's block of rows of the covariance, of the even-numbered
- * micro-batches of a site. Collective. */
+ * micro-batches of a site. Collective on stats; equal on all ranks: even, but for covariance. */
 esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even);
-/* The mean cosines of the n layers. Loading: MISMATCH where they were not collected. Collective. */
+/* The mean cosines of the n layers. Loading: MISMATCH where they were not collected. Collective on
+ * stats; equal on all ranks: n, and cosines written. */
 esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines);
 esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines);
+/* Finish a file (esp_h5_commit); *stats becomes NULL. Collective on *stats. */
 esp_status esp_stats_commit(esp_stats **stats);
 
-/* Open; FORMAT: not statistics, or damaged. Collective. */
+/* Open; FORMAT: not statistics, or damaged. Collective on comm; equal on all ranks: path. */
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats);
-/* MISMATCH unless it was made with this model (and this data, if not NULL). Collective. */
+/* MISMATCH unless it was made with this model (and this data, if not NULL). Collective on stats;
+ * equal on all ranks: model, data. */
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
 /* A half as statistics of its own: rows, valid, micro-batches (renumbered), and what is loaded of a
  * site are those of the half; Fisher information and all else are the whole's. The odd half's
@@ -120,33 +115,26 @@ esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const
  * 2^-24 (S + S_even) / S_odd of a standard deviation's product each, and so may have eigenvalues
  * that far below 0. FORMAT: the file has no halves, or this one has no rows. Close it before the
  * whole. Local. */
-esp_status esp_stats_open_half(const esp_stats *whole, esp_half half, esp_stats **stats);
+esp_status esp_stats_open_half_local(const esp_stats *whole, esp_half half, esp_stats **stats);
 /* Rows of all micro-batches, or of a half's. Local. */
-int64_t esp_stats_count_rows(const esp_stats *whole, esp_half half);
+int64_t esp_stats_count_rows_local(const esp_stats *whole, esp_half half);
+/* Close; a half alone sends nothing. NULL inside is fine. Collective on *stats. */
 void esp_stats_close(esp_stats **stats);
 
 /* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the
  * whole covariance and its own micro-batches' planes. FORMAT: missing or of another shape.
- * Collective. */
+ * Collective on stats; equal on all ranks: name, features, what. */
 enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site);
 /* Load a site's (n, n) matrix on one rank, the owner (-1: on all); others pass NULL. FORMAT as
- * above; NUMERIC: not finite. Collective. */
+ * above; NUMERIC: not finite. Collective on stats; equal on all ranks: site, what, n, owner. */
 #define ESP_STATS_COVARIANCE "covariance"
 #define ESP_STATS_FISHER "fisher"
 esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char *what, int64_t n,
                                  int owner, float *matrix);
-void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
-void esp_site_stats_clear(esp_site_stats *site);
-
-/* Name the site of the residual stream as a stage reads it. Local. */
-typedef struct esp_site_name {
-  char text[64];
-} esp_site_name;
-esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
-uint8_t *esp_stats_count_valid(const esp_stats *stats);
+uint8_t *esp_stats_count_valid_local(const esp_stats *stats);
 
 #endif

@@ -194,7 +194,7 @@ static esp_status open_file(const char *path, esp_dataset *dataset) {
   if (stat(path, &about) != 0)
     return esp_fail(ESP_IO, "cannot open %s: %s; check the path", path, strerror(errno));
   from.bytes = about.st_size;
-  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_comm_init_local(&self);
   esp_status status = esp_h5_open(&self, path, &from.file);
   if (status == ESP_OK) {
     status = read_file(&from, dataset);

@@ -8,7 +8,7 @@ static void esp_h5_commit_fails_everywhere_when_the_name_became_a_folder(void **
   test_make_folder(path);
   ASSERT_ALL(failed(esp_h5_commit(&file), ESP_IO, "folder") && file == NULL);
   if (test_comm.rank == 0) rmdir(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -26,7 +26,7 @@ static void esp_h5_create_fails_everywhere_when_one_rank_sees_another_path(void 
   const bool bad = test_comm.rank == test_comm.size - 1;
   const esp_status status = esp_h5_create(&test_comm, bad ? "/no/such/x.h5" : path, &file);
   ASSERT_ALL(failed(status, ESP_IO, "/no/such/x.h5") && !file);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -100,7 +100,7 @@ static void check_write_under_limit(bool limited) {
   esp_h5_close(&file);
   set_size_limit(RLIM_INFINITY);
   ASSERT_ALL(failed(status, ESP_IO, "ulimit -f"));
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -137,7 +137,7 @@ static void esp_h5_create_fails_everywhere_under_a_file_size_limit(void **state)
   const esp_status status = esp_h5_create(&test_comm, path, &file);
   set_size_limit(RLIM_INFINITY);
   ASSERT_ALL(failed(status, ESP_IO, "ulimit -f") && !file);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -184,10 +184,10 @@ static void esp_h5_open_refuses_every_truncation(void **state) {
   esp_h5 *file;
   set_path("cut.h5");
   ASSERT_ALL(write_sample_file(&test_comm) == ESP_OK && stat(path, &about) == 0);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   for (int64_t bytes = about.st_size - 1; bytes > 0; bytes /= 2) {
     if (test_comm.rank == 0 && truncate(path, bytes) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-    MPI_Barrier(test_comm.mpi);
+    esp_barrier(&test_comm);
     ASSERT_ALL(failed(esp_h5_open(&test_comm, path, &file), ESP_FORMAT, path));
     if (bytes > 48) ASSERT_ALL(strstr(esp_failure_text(), "truncated") != NULL);
   }

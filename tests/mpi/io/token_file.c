@@ -209,7 +209,7 @@ static void esp_dataset_open_refuses_more_tokens_than_a_file_can_hold(void **sta
     H5Sclose(space);
     H5Fclose(file);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   check_shape_refused("claims 1073741824 x 1048576 tokens");
 }
 
@@ -231,7 +231,7 @@ static void esp_dataset_open_reads_compressed_tokens(void **state) {
     H5Sclose(space);
     H5Fclose(file);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(esp_dataset_open(&test_comm, path, "test", &data) == ESP_OK);
   ASSERT_ALL(same(data->tokens, tokens, N * T));
   esp_dataset_close(&data);

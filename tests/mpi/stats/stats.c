@@ -64,7 +64,7 @@ static void stats_count_valid_tells_each_word_s_samples(void **state) {
   (void)state;
   static const uint8_t all[] = {64, 6, 64, 6, 10, 0};
   bench self = open_bench(true);
-  uint8_t *valid = esp_stats_count_valid(self.stats);
+  uint8_t *valid = esp_stats_count_valid_local(self.stats);
   const size_t bytes = (size_t)(self.stats->count * WORDS);
   ASSERT_ALL(memcmp(valid, all + self.stats->first * WORDS, bytes) == 0);
   esp_free(&valid);
@@ -188,7 +188,7 @@ static void stats_check_of_other_data_is_mismatch(void **state) {
 
 static bool open_fails(esp_status code, const char *part) {
   esp_stats *stats;
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   return failed(esp_stats_open(&test_comm, path, &stats), code, part) && !stats;
 }
 
@@ -217,7 +217,7 @@ static void stats_open_of_a_truncated_file_is_format(void **state) {
   (void)state;
   bench self = open_bench(true);
   esp_stats_close(&self.stats);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   const int cut = test_comm.rank == 0 ? truncate(path, 3000) : 0;
   ASSERT_ALL(cut == 0 && open_fails(ESP_FORMAT, "stats.h5"));
   close_bench(&self);

@@ -30,7 +30,7 @@ static void check_resume(const char *optimizer, int64_t k) {
   ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
   ASSERT_ALL(exists()); // until the caller has the model safe
   esp_train_remove_checkpoint(&test_comm, &options);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(!exists());
 }
 
