@@ -64,7 +64,7 @@ struct esp_family {
   bool (*ignores)(const esp_model *model, const char *tensor);
 };
 
-/* Find by name; USAGE or FORMAT text names the known ones. */
+/* Find by the model_type of a configuration; FORMAT names the known ones. Local. */
 esp_status esp_family_find(const char *name, const esp_family **family);
 /* The table, ended by NULL. */
 extern const esp_family *const esp_families[];
