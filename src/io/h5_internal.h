@@ -17,6 +17,7 @@ struct esp_h5 {
   int fd;               // of a created file on rank 0, to set space aside; else -1
   bool created;
   h5_phase phase;
+  int64_t bytes;      // of an opened file; 0: of one in the making
   int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
   int64_t call_bytes; // most that a rank moves in one collective call
@@ -32,6 +33,8 @@ hid_t esp_h5_type_new(esp_dtype type);
 /* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */
 esp_dtype esp_h5_type_find(hid_t type);
 
+/* Whether a file of its size can hold so many bytes of data, packed or not. Local. */
+bool esp_h5_can_hold(const esp_h5 *file, int64_t bytes);
 /* Say whether every part of a path exists. Local. */
 bool esp_h5_has_local(const esp_h5 *file, const char *name);
 /* Read a dataset's shape; FORMAT. Local. */
