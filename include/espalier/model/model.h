@@ -24,10 +24,11 @@ typedef struct esp_weight {
   const void *stored; // mapped, of the whole tensor; NULL for a model made in memory
   int64_t stored_shape[ESP_MAX_RANK];
   int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all
-  uint8_t *mask; // owned: bit i (byte i / 8) is 0 where element i is loaded as zero; NULL: none
-  float *value;  // float32, C order, while loaded
-  bool is_owned; // value belongs to this weight, not to the mapping
-  bool is_final; // value is the truth (trained, repaired): never unloaded
+  uint8_t *mask;  // owned: bit i (byte i / 8) is 0 where element i is loaded as zero; NULL: none
+  float *value;   // float32, C order, while loaded
+  bool is_owned;  // value belongs to this weight, not to the mapping
+  bool is_final;  // value is the truth (trained, repaired): never unloaded
+  unsigned users; // bits: its own stage, a tied head; it is unloaded with the last
 } esp_weight;
 
 enum { ESP_STAGE_EMBED = -1, ESP_MAX_SLICES = 8 };
@@ -133,7 +134,8 @@ void esp_model_own_all(esp_model *model);
 void esp_model_free(esp_model **model);
 
 /* Load (convert to float32) / unload the weights of a stage, of the embedding or of the head.
- * Loading twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
+ * Loading twice is fine, and one unloading ends it. A tied head loads the embedding too, which goes
+ * when neither needs it. NUMERIC: a weight is NaN or infinite, named. Local. */
 esp_status esp_model_load_local(esp_model *model, int stage);
 void esp_model_unload(esp_model *model, int stage);
 /* The same of all. Local. */
