@@ -43,7 +43,7 @@ void esp_set_panic_hook(void (*end_job)(int exit_code)) {
   panic_hook = end_job;
 }
 
-_Noreturn void esp_panic(const char *file, int line, const char *format, ...) {
+void esp_panic(const char *file, int line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fprintf(stderr, "espalier: %s:%d: ", file, line);

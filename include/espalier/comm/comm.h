@@ -4,12 +4,22 @@
 #ifndef ESPALIER_COMM_COMM_H
 #define ESPALIER_COMM_COMM_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
+/* Not MPI's own bindings for C++, which the standard has dropped; HDF5 leaves them out likewise. */
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#ifndef MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Caller's struct; members are read-only outside comm. */
 typedef struct esp_comm {
@@ -51,5 +61,7 @@ typedef struct esp_spread {
   int max_rank; // lowest rank that has the maximum
 } esp_spread;
 esp_spread esp_compute_spread(const esp_comm *comm, double value);
+
+ESP_C_END
 
 #endif

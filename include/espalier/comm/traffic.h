@@ -4,8 +4,11 @@
 #define ESPALIER_COMM_TRAFFIC_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 
 #include <jansson.h>
+
+ESP_C_BEGIN
 
 typedef enum esp_collective {
   ESP_ALLREDUCE,  // blocking reductions
@@ -27,5 +30,7 @@ void esp_traffic_add(const esp_comm *comm, esp_collective kind, int64_t bytes);
 /* Gather {NAME: {"calls":, "bytes":, "bytes_max":}}: calls of this rank, bytes as mean and largest
  * over ranks. A new reference. Collective. */
 json_t *esp_traffic_gather(const esp_comm *comm);
+
+ESP_C_END
 
 #endif

@@ -3,9 +3,12 @@
 #ifndef ESPALIER_CORE_NAMED_H
 #define ESPALIER_CORE_NAMED_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
 #include <stddef.h>
+
+ESP_C_BEGIN
 
 /* Find a row among pointers to rows, which end with NULL; *index is its place. USAGE names the
  * nearest and the known ones: "unknown <what> '<name>'; ...". */
@@ -15,5 +18,7 @@ esp_status esp_find_pointer(const char *what, const char *name, const void *poin
  * such a table too. */
 esp_status esp_find_row(const char *what, const char *name, const void *rows, size_t row_bytes,
                         int *index);
+
+ESP_C_END
 
 #endif

@@ -7,12 +7,15 @@
 #ifndef ESPALIER_CORE_OPTIONS_H
 #define ESPALIER_CORE_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Commands that take an option. */
 enum {
@@ -113,5 +116,7 @@ void esp_options_print_help(const esp_option_table *table, unsigned command);
 
 /* Dump all options of a command, resolved: {"section": {"name": value}}. A new reference. Local. */
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command);
+
+ESP_C_END
 
 #endif

@@ -3,6 +3,9 @@
 #define ESPALIER_IO_DATASET_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 typedef enum esp_data_kind { ESP_DATA_IMAGES, ESP_DATA_TOKENS } esp_data_kind;
 
@@ -76,5 +79,7 @@ typedef struct esp_batch_buffer {
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
                       int64_t count, esp_batch_buffer *buffer, esp_batch *batch);
 void esp_batch_buffer_clear(esp_batch_buffer *buffer);
+
+ESP_C_END
 
 #endif

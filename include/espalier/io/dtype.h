@@ -2,8 +2,12 @@
 #ifndef ESPALIER_IO_DTYPE_H
 #define ESPALIER_IO_DTYPE_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 typedef enum esp_dtype {
   ESP_F32,
@@ -28,5 +32,7 @@ void esp_dtype_from_f32(esp_dtype type, const float *from, int64_t count, void *
 
 /* "(2, 3)", for messages; owned by the caller. Local. */
 char *esp_dims_format(int rank, const int64_t *dims);
+
+ESP_C_END
 
 #endif

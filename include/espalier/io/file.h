@@ -3,6 +3,9 @@
 #define ESPALIER_IO_FILE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Read a whole file, gunzipped if its name ends in .gz, with a 0 byte behind it. *data is owned by
  * the caller. IO. Local. */
@@ -27,5 +30,7 @@ esp_status esp_file_commit(const esp_comm *comm, const char *path);
 
 /* Remove PATH.partial if it is there. Collective (rank 0 acts). */
 void esp_file_abandon(const esp_comm *comm, const char *path);
+
+ESP_C_END
 
 #endif

@@ -4,6 +4,9 @@
 #define ESPALIER_LINALG_SOLVE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* (G + ridge I) X = R. The callbacks return single elements and must give the same values on all
  * ranks; each rank asks only for its own tiles. */
@@ -19,5 +22,7 @@ typedef struct esp_spd_problem {
  * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
  * or not finite. Rounding may differ between rank counts in the last bits of double. Collective. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
+
+ESP_C_END
 
 #endif

@@ -9,9 +9,12 @@
 #define ESPALIER_MODEL_MODEL_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/tensors.h"
 
 #include <jansson.h>
+
+ESP_C_BEGIN
 
 /* One weight tensor. A cut model's weights are views: `keep` picks indices of the stored tensor,
  * and loading gathers and converts them; a repaired weight has its values in memory for good. */
@@ -202,5 +205,7 @@ esp_status esp_model_write_safetensors(const esp_comm *comm, esp_model *model, c
 esp_status esp_config_get_int(const json_t *config, const char *key, int64_t low, int64_t *value);
 esp_status esp_config_get_real(const json_t *config, const char *key, double *value);
 esp_status esp_config_get_text(const json_t *config, const char *key, const char **value);
+
+ESP_C_END
 
 #endif

@@ -3,11 +3,14 @@
 #ifndef ESPALIER_SELECT_CRITERION_H
 #define ESPALIER_SELECT_CRITERION_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 #include "espalier/select/mask.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* What a criterion reads; the pipeline computes only that. */
 enum {
@@ -94,5 +97,7 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
 
 /* Order units by score, highest first, ties by lowest index. For criteria that only score. */
 void esp_rank_by_score(int64_t units, const double *score, int64_t *order);
+
+ESP_C_END
 
 #endif

@@ -23,10 +23,13 @@
 #define ESPALIER_STATS_STATS_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/information/planes.h"
 #include "espalier/io/dataset.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 #define ESP_SITE_LOGITS "logits"
 
@@ -143,5 +146,7 @@ esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
 uint8_t *esp_stats_count_valid(const esp_stats *stats);
+
+ESP_C_END
 
 #endif

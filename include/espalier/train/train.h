@@ -4,9 +4,12 @@
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_train_options {
   int64_t epochs, batch, micro_batch; // batch and micro_batch in samples
@@ -39,5 +42,7 @@ esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *
 
 /* Remove the checkpoint, once the trained model is safely written. Collective (rank 0 acts). */
 void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options);
+
+ESP_C_END
 
 #endif
