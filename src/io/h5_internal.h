@@ -44,7 +44,7 @@ esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected);
 /* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
 esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
-/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_free.
+/* List the names of a group's links; what is listed is owned by the caller: esp_h5_names_clear.
  * Local. */
 typedef struct esp_h5_names {
   char **name;
@@ -55,7 +55,8 @@ void esp_h5_names_clear(esp_h5_names *names);
 
 /* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective. */
 esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes);
-/* Create a dataset and the groups on the way; space (rank, dims). IO. Collective. */
+/* Create a dataset of the shape of whole, and the groups on the way; *dataset is closed by the
+ * caller. IO. Collective. */
 esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, const esp_box *whole,
                                  hid_t *dataset);
 

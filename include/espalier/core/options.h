@@ -93,9 +93,6 @@ esp_status esp_options_set(const esp_option_table *table, void *settings, const 
 esp_status esp_options_read_yaml(const esp_option_table *table, void *settings, const char *text,
                                  const char *source);
 
-/* Find the value of --config (or NULL) among the arguments, without setting anything. Local. */
-const char *esp_options_find_config(int argc, char **argv);
-
 /* The command line of a command. */
 typedef struct esp_arguments {
   unsigned command; // its bit

@@ -44,8 +44,8 @@ typedef struct esp_dataset {
  * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1 to
  * T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with such
  *   files, calibration.h5 for "train" and heldout.h5 for "test".
- * IO: missing; FORMAT: wrong magic, truncated, trailing bytes, shapes that do not fit, values out
- * of range; USAGE: unknown split. Collective. */
+ * IO: missing; FORMAT: neither of the two, wrong magic, truncated, trailing bytes, shapes that do
+ * not fit, values out of range; USAGE: unknown split. Collective. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
 void esp_dataset_close(esp_dataset **dataset);
@@ -63,8 +63,9 @@ typedef struct esp_entropy_input {
 } esp_entropy_input;
 
 /* Make a data set without data: every token uniform over the vocabulary; every pixel uniform in [0,
- * c), the contrast c of its image uniform in [0, 1): all independent and functions of (seed,
- * sample, position) alone. No labels, no padding. path and format are "maximum-entropy". Local. */
+ * 1) with probability p, else 0, the density p of its image uniform in [0, 1): all independent and
+ * functions of (seed, sample, position) alone. No labels, no padding. path and format are
+ * "maximum-entropy". Local. */
 esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input);
 
 /* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the

@@ -18,10 +18,10 @@ esp_status esp_file_read(const esp_comm *comm, const char *path, char **data, in
  * IO on all ranks, and then nothing stands under PATH that did not before. Collective. */
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text);
 
-/* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is a folder,
- * or the file system has fewer than bytes free (0: not asked). Removes a stale PATH.partial,
- * unless there is a PATH.journal to go on with it by (io/journal.h). IO on
- * all ranks. Collective. */
+/* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is there and
+ * no plain file, or the file system has fewer than bytes free (0: not asked). Removes a stale
+ * PATH.partial, unless there is a PATH.journal to go on with it by (io/journal.h). IO on all ranks.
+ * Collective. */
 esp_status esp_file_check_writable(const esp_comm *comm, const char *path, int64_t bytes);
 
 /* Rename PATH.partial to PATH after flushing it to disk; on IO the partial file is removed.

@@ -84,8 +84,8 @@ esp_status esp_h5_read_text(esp_h5 *file, const char *name, char **text);
 
 /* Return whether a dataset or group exists, as rank 0 sees it. Collective. */
 bool esp_h5_has(esp_h5 *file, const char *name);
-/* Get a dataset's shape. FORMAT: missing, or of a type or rank that esp_dtype does not have.
- * Collective. */
+/* Get a dataset's shape, whose bytes fit an int64_t. FORMAT: missing, of a type that esp_dtype does
+ * not have, of more than ESP_MAX_RANK axes, or larger than the file could hold. Collective. */
 esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape);
 /* Fail with FORMAT, naming file, dataset, expected and found, unless the shape is as expected. */
 esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected);

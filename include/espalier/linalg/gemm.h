@@ -27,7 +27,8 @@ typedef struct esp_gemm {
 /* Local. */
 void esp_gemm_compute(const esp_gemm *product);
 
-/* Keep the BLAS to one thread a call; main and every test runner call it once. Local. */
+/* Keep OpenBLAS to one thread a call (another BLAS: by its environment); main calls it once. Local.
+ */
 void esp_blas_use_one_thread(void);
 
 ESP_C_END

@@ -20,7 +20,8 @@ typedef struct esp_spd_problem {
 
 /* Solve; x (n, n_rhs) row-major is written on every rank, equal on all of them. n or n_rhs 0 is
  * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
- * or not finite. Rounding may differ between rank counts in the last bits of double. Collective. */
+ * or not finite; USAGE: 2^31 elements a rank or more. Rounding may differ between rank counts in
+ * the last bits of double. Collective. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
 
 ESP_C_END

@@ -108,7 +108,7 @@ esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cos
 esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines);
 esp_status esp_stats_commit(esp_stats **stats);
 
-/* Open; FORMAT: not statistics, or damaged. Collective. */
+/* Open; IO; FORMAT: not statistics, or damaged. Collective. */
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats);
 /* MISMATCH unless it was made with this model (and this data, if not NULL). Collective. */
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
@@ -124,8 +124,8 @@ int64_t esp_stats_count_rows(const esp_stats *whole, esp_half half);
 void esp_stats_close(esp_stats **stats);
 
 /* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the
- * whole covariance and its own micro-batches' planes. FORMAT: missing or of another shape.
- * Collective. */
+ * whole covariance and its own micro-batches' planes. FORMAT: missing or of another shape;
+ * NUMERIC: not finite. Nothing is left to clear on failure. Collective. */
 enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site);
