@@ -70,11 +70,11 @@ typedef struct esp_criterion {
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
    * criteria pay or gain at the step when the unit goes or comes, made monotone by a running
    * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0; mi-mrmr,
-   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by the lowest unit index; greedy costs
-   * within 1e-7 of each other are ties, so that equal units tie in spite of rounding. Criteria that
-   * read variances put dead units (of none) last. NUMERIC: the evidence is not finite, a variance is
-   * negative, or (set-mi) the covariance is singular and the ridge too small. Local; BLAS must run
-   * on one thread for the same bits everywhere. */
+   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by the lowest unit index; greedy
+   * costs within 1e-7 of each other are ties, so that equal units tie in spite of rounding.
+   * Criteria that read variances put dead units (of none) last. NUMERIC: the evidence is not
+   * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
+   * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
 } esp_criterion;
 
