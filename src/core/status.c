@@ -48,7 +48,7 @@ void esp_set_panic_rank(int rank) {
   panic_rank = rank;
 }
 
-_Noreturn void esp_panic(const char *file, int line, const char *format, ...) {
+void esp_panic(const char *file, int line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fputs("espalier: ", stderr);

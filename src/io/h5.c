@@ -190,12 +190,11 @@ static esp_status open_library_file(esp_h5 *file, const char *path, unsigned fla
 }
 
 static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
-  int64_t bytes = 0;
   ESP_TRY(check_name(path));
-  esp_status status = file->comm->rank == 0 ? probe_local(path, &bytes) : ESP_OK;
+  esp_status status = file->comm->rank == 0 ? probe_local(path, &file->bytes) : ESP_OK;
   ESP_TRY(esp_agree(file->comm, status));
-  esp_bcast(file->comm, &bytes, sizeof bytes, 0);
-  ESP_TRY(esp_agree(file->comm, see_same_local(file, path, bytes)));
+  esp_bcast(file->comm, &file->bytes, sizeof file->bytes, 0);
+  ESP_TRY(esp_agree(file->comm, see_same_local(file, path, file->bytes)));
   return open_library_file(file, path, flags);
 }
 

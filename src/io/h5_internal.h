@@ -17,6 +17,7 @@ struct esp_h5 {
   int fd;               // of a created file on rank 0, to set space aside; else -1
   bool created;
   h5_phase phase;
+  int64_t bytes;      // of an opened file; 0: of one in the making
   int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
   int64_t call_bytes; // most that a rank moves in one collective call
@@ -36,6 +37,8 @@ hid_t esp_h5_type_new(esp_dtype type);
 /* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */
 esp_dtype esp_h5_type_find(hid_t type);
 
+/* Whether a file of its size can hold so many bytes of data, packed or not. Local. */
+bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes);
 /* Say whether every part of a path exists. Local. */
 bool esp_h5_has_local(const esp_h5 *file, const char *name);
 /* Read a dataset's shape; FORMAT. Local. */
@@ -45,7 +48,7 @@ esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected);
 /* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
 esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
-/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_clear.
+/* List the names of a group's links; what is listed is owned by the caller: esp_h5_names_clear.
  * Local. */
 typedef struct esp_h5_names {
   char **name;
@@ -57,8 +60,8 @@ void esp_h5_names_clear(esp_h5_names *names);
 /* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective on
  * file; equal on all ranks: bytes. */
 esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes);
-/* Create a dataset of a box's size and the groups on the way; *dataset is the caller's to close
- * unless this fails. IO. Collective on file; equal on all ranks: name, type, whole. */
+/* Create a dataset of the shape of whole, and the groups on the way; *dataset is closed by the
+ * caller. IO. Collective. */
 esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, const esp_box *whole,
                                  hid_t *dataset);
 

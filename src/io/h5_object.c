@@ -2,8 +2,6 @@
 
 #include "espalier/core/memory.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Asking for a path whose parent is missing is an error to the library. */
@@ -31,6 +29,30 @@ bool esp_h5_has(esp_h5 *file, const char *name) {
   return there != 0;
 }
 
+/* Deflate packs 1032 bytes into one at best: a file that claims more is damaged, or lies. */
+enum { MOST_RATIO = 1032 };
+
+bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes) {
+  return file->bytes == 0 || bytes / MOST_RATIO <= file->bytes;
+}
+
+/* Once, here, so that whoever gets a shape can multiply it, and ask for the memory. */
+static esp_status check_claim(const esp_h5 *file, const char *name, const esp_h5_shape *shape) {
+  int64_t bytes = (int64_t)esp_dtype_bytes(shape->type);
+  bool good = true;
+  for (int d = 0; d < shape->rank && good; d++)
+    good = shape->dims[d] >= 0 && !__builtin_mul_overflow(bytes, shape->dims[d], &bytes);
+  if (good && esp_h5_can_hold_local(file, bytes)) return ESP_OK;
+  char *dims = esp_dims_format(shape->rank, shape->dims);
+  const esp_status status =
+      esp_fail(ESP_FORMAT,
+               "%s: dataset %s claims to be %s %s, more than %lld bytes of file can hold; write or "
+               "copy it again",
+               file->path, name, esp_dtype_name(shape->type), dims, (long long)file->bytes);
+  esp_free(&dims);
+  return status;
+}
+
 static esp_status read_extent_local(const esp_h5 *file, const char *name, hid_t space,
                                     esp_h5_shape *shape) {
   hsize_t dims[H5S_MAX_RANK];
@@ -54,6 +76,7 @@ static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t d
                  "%s: dataset %s has an element type that is not one of F32, F16, BF16, F64, I32, "
                  "I64, U64, U8 (little endian)",
                  file->path, name);
+  if (status == ESP_OK) status = check_claim(file, name, shape);
   H5Sclose(space);
   H5Tclose(type);
   return status;
@@ -78,14 +101,6 @@ esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape)
   return ESP_OK;
 }
 
-static void print_shape(const esp_h5_shape *shape, char *text, size_t bytes) {
-  int used = snprintf(text, bytes, "%s (", esp_dtype_name(shape->type));
-  for (int d = 0; d < shape->rank; d++)
-    used += snprintf(text + used, bytes - (size_t)used, "%s%lld", d ? ", " : "",
-                     (long long)shape->dims[d]);
-  snprintf(text + used, bytes - (size_t)used, ")");
-}
-
 static bool is_same(const esp_h5_shape *a, const esp_h5_shape *b) {
   bool same = a->type == b->type && a->rank == b->rank;
   for (int d = 0; same && d < a->rank; d++) same = a->dims[d] == b->dims[d];
@@ -94,12 +109,15 @@ static bool is_same(const esp_h5_shape *a, const esp_h5_shape *b) {
 
 static esp_status compare_shapes_local(const esp_h5 *file, const char *name,
                                        const esp_h5_shape *expected, const esp_h5_shape *found) {
-  char wanted_text[128], found_text[128];
   if (is_same(expected, found)) return ESP_OK;
-  print_shape(expected, wanted_text, sizeof wanted_text);
-  print_shape(found, found_text, sizeof found_text);
-  return esp_fail(ESP_FORMAT, "%s: dataset %s is %s, %s expected", file->path, name, found_text,
-                  wanted_text);
+  char *wanted = esp_dims_format(expected->rank, expected->dims);
+  char *there = esp_dims_format(found->rank, found->dims);
+  const esp_status status =
+      esp_fail(ESP_FORMAT, "%s: dataset %s is %s %s, %s %s expected", file->path, name,
+               esp_dtype_name(found->type), there, esp_dtype_name(expected->type), wanted);
+  esp_free(&there);
+  esp_free(&wanted);
+  return status;
 }
 
 esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected) {

@@ -63,6 +63,10 @@ static esp_h5_shape planes_shape_local(const esp_stats *stats, int64_t features)
   return (esp_h5_shape){ESP_U64, 4, {stats->n_batches, features, stats->bins - 1, stats->words}};
 }
 
+static esp_h5_shape edges_shape(const esp_stats *stats, int64_t features) {
+  return (esp_h5_shape){ESP_F32, 2, {features, stats->bins - 1}};
+}
+
 static esp_status write_planes(esp_stats *stats, const char *name, const esp_site_stats *site) {
   char path[96];
   name_dataset(path, sizeof path, name, "planes");
@@ -125,18 +129,29 @@ esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even) {
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   char path[96];
   name_dataset(path, sizeof path, site->name, "edges");
-  const esp_h5_shape edges = {ESP_F32, 2, {site->features, stats->bins - 1}};
+  const esp_h5_shape edges = edges_shape(stats, site->features);
   ESP_TRY(esp_h5_write_root(stats->file, path, &edges, site->edges));
   ESP_TRY(write_planes(stats, site->name, site));
   return write_moments(stats, site->name, site);
 }
 
-static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
-                             const esp_h5_shape *shape, void *data) {
+static esp_status expect(esp_stats *stats, const char *site, const char *what,
+                         const esp_h5_shape *shape) {
   char path[96];
   name_dataset(path, sizeof path, site, what);
-  ESP_TRY(esp_h5_expect_shape(stats->file, path, shape));
+  return esp_h5_expect_shape(stats->file, path, shape);
+}
+
+static esp_status read_expected(esp_stats *stats, const char *site, const char *what, void *data) {
+  char path[96];
+  name_dataset(path, sizeof path, site, what);
   return esp_h5_read_all(stats->file, path, data);
+}
+
+static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
+                             const esp_h5_shape *shape, void *data) {
+  ESP_TRY(expect(stats, site, what, shape));
+  return read_expected(stats, site, what, data);
 }
 
 esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines) {
@@ -152,11 +167,6 @@ esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines) {
                   "%s: expected the cosines of the layers, found none; collect the statistics "
                   "again, with --width",
                   stats->path);
-}
-
-static esp_status read_edges(esp_stats *stats, esp_site_stats *site) {
-  const esp_h5_shape shape = {ESP_F32, 2, {site->features, stats->bins - 1}};
-  return read_whole(stats, site->name, "edges", &shape, site->edges);
 }
 
 static esp_status read_planes(esp_stats *stats, esp_site_stats *site) {
@@ -177,8 +187,9 @@ static esp_status read_planes(esp_stats *stats, esp_site_stats *site) {
 
 static esp_status read_covariance(esp_stats *stats, const char *name, esp_site_stats *site) {
   const esp_h5_shape shape = {ESP_F32, 2, {site->features, site->features}};
+  ESP_TRY(expect(stats, name, ESP_STATS_COVARIANCE, &shape));
   site->covariance = ESP_NEW(float, site->features * site->features);
-  return read_whole(stats, name, ESP_STATS_COVARIANCE, &shape, site->covariance);
+  return read_expected(stats, name, ESP_STATS_COVARIANCE, site->covariance);
 }
 
 /* Moments, and covariance where asked for, from under a name. */
@@ -222,8 +233,12 @@ static esp_status check_finite_local(const esp_stats *stats, const esp_site_stat
 
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site) {
+  /* features may come from /meta alone: nothing is allocated before the file has as many. */
+  const esp_h5_shape edges = edges_shape(stats, features);
+  *site = (esp_site_stats){0};
+  ESP_TRY(expect(stats, name, "edges", &edges));
   esp_site_stats_init(site, name, features, stats->bins);
-  esp_status status = read_edges(stats, site);
+  esp_status status = read_expected(stats, name, "edges", site->edges);
   if (status == ESP_OK && what & ESP_LOAD_PLANES) status = read_planes(stats, site);
   if (status == ESP_OK)
     status = stats->whole ? read_half(stats, what, site) : read_moments(stats, name, what, site);

@@ -108,7 +108,8 @@ static esp_status unpack(esp_repair_job *job, int stage, const char *from, int64
     const int64_t index = head[2 + 2 * i], count = head[3 + 2 * i];
     if (index < 0 || index >= job->pruned->n_weights) return fail_record(stage);
     esp_weight *weight = &job->pruned->weights[index];
-    if (count != esp_weight_count(weight) || count * (int64_t)sizeof(float) > bytes - at)
+    if (weight->stage != stage || count != esp_weight_count(weight) ||
+        count * (int64_t)sizeof(float) > bytes - at)
       return fail_record(stage);
     memcpy(esp_weight_own(weight), from + at, (size_t)count * sizeof(float));
     at += count * (int64_t)sizeof(float);

@@ -3,8 +3,11 @@
 #define ESPALIER_COLLECT_COMMAND_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/run_options.h"
 #include "espalier/flow/samples.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_collect_settings {
   esp_run_options run;
@@ -33,5 +36,7 @@ typedef struct esp_collect_result {
  * and esp_collect can say. Collective on comm; equal on all ranks: settings, path. */
 esp_status esp_collect_command(const esp_comm *comm, const esp_collect_settings *settings,
                                const char *path, esp_collect_result *result);
+
+ESP_C_END
 
 #endif

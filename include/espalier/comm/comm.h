@@ -6,11 +6,14 @@
 #define ESPALIER_COMM_COMM_H
 
 #include "espalier/comm/traffic.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_local or esp_comm_pretend;
  * members are read-only outside comm. */
@@ -85,5 +88,7 @@ void esp_allgather_i64(const esp_comm *comm, esp_collective kind, int64_t value,
  *   all     out  (sum of counts, width) on root; others may pass NULL */
 void esp_gather_rows_f32(const esp_comm *comm, const float *rows, int64_t width,
                          const int64_t *counts, int root, float *all);
+
+ESP_C_END
 
 #endif

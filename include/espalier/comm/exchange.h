@@ -3,6 +3,9 @@
 #define ESPALIER_COMM_EXCHANGE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_row_range {
   int64_t begin, count;
@@ -27,5 +30,7 @@ void esp_exchange_rows(const esp_comm *comm, const esp_row_exchange *job);
 /* Take an array from one rank to another; nothing where they are the same. Only these two wait.
  * Collective on comm; equal on all ranks: count (below 2^31), from, to. */
 void esp_transfer_i32(const esp_comm *comm, int32_t *values, int64_t count, int from, int to);
+
+ESP_C_END
 
 #endif

@@ -3,8 +3,11 @@
 #define ESPALIER_COMM_PHASES_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 
 #include <jansson.h>
+
+ESP_C_BEGIN
 
 enum { ESP_MAX_PHASES = 32 };
 
@@ -33,5 +36,7 @@ json_t *esp_phases_gather(const esp_comm *comm, const esp_phases *self);
 /* Print one line of what was gathered to the log: times, slowest rank and its host, largest peak.
  * Local. */
 void esp_phases_log(const json_t *run);
+
+ESP_C_END
 
 #endif

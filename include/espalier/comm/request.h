@@ -3,6 +3,9 @@
 #define ESPALIER_COMM_REQUEST_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_request esp_request;
 
@@ -16,5 +19,7 @@ void esp_request_test(esp_request *self);
 /* Wait until it is complete, and free it; NULL inside is fine. It ends once all ranks have begun
  * it. Local. */
 void esp_request_wait(esp_request **self);
+
+ESP_C_END
 
 #endif

@@ -8,7 +8,11 @@
 #ifndef ESPALIER_COMM_TRAFFIC_H
 #define ESPALIER_COMM_TRAFFIC_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* The first five carry data, and a plan knows their bytes. The last two steer the run: their bytes
  * are few, and how often they are called shows only as it goes. */
@@ -30,5 +34,7 @@ typedef struct esp_traffic {
 
 /* Name of a collective in reports. Local. */
 const char *esp_collective_name(esp_collective kind);
+
+ESP_C_END
 
 #endif

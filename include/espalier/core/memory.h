@@ -4,8 +4,12 @@
 #ifndef ESPALIER_CORE_MEMORY_H
 #define ESPALIER_CORE_MEMORY_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Allocate count x size bytes, 64-byte aligned, zeroed. Never NULL; count 0 gives a valid pointer.
  * Owned by the caller, freed with esp_free. Local. */
@@ -33,5 +37,7 @@ int64_t esp_peak_rss_bytes(void);
 int64_t esp_peak_anonymous_bytes(void);
 /* The same since the last call of this function: what a phase needed. Local. */
 int64_t esp_take_peak_anonymous_bytes(void);
+
+ESP_C_END
 
 #endif

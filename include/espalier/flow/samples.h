@@ -3,10 +3,13 @@
 #ifndef ESPALIER_FLOW_SAMPLES_H
 #define ESPALIER_FLOW_SAMPLES_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/run_options.h"
 #include "espalier/flow/data_options.h"
 #include "espalier/flow/shard.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 /* What is asked of them. Texts are borrowed. */
 typedef struct esp_samples {
@@ -37,5 +40,7 @@ esp_status esp_samples_open_shard_local(const esp_comm *comm, const esp_samples 
 int64_t esp_samples_count_entropy_rows(const esp_model *model);
 /* USAGE unless there are at least as many units of work as ranks, or that is accepted. Local. */
 esp_status esp_samples_check_ranks(int ranks, int64_t micro_batches, bool allow_idle);
+
+ESP_C_END
 
 #endif

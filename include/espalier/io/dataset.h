@@ -3,6 +3,9 @@
 #define ESPALIER_IO_DATASET_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 typedef enum esp_data_kind { ESP_DATA_IMAGES, ESP_DATA_TOKENS } esp_data_kind;
 
@@ -41,8 +44,9 @@ typedef struct esp_dataset {
  * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1
  *   to T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with
  * such files, calibration.h5 for "train" and heldout.h5 for "test". Rank 0 reads and broadcasts.
- * IO: missing; FORMAT: wrong magic, truncated, trailing bytes, shapes that do not fit, values out
- * of range; USAGE: unknown split. Collective on comm; equal on all ranks: path, split. */
+ * IO: missing; FORMAT: neither of the two, wrong magic, truncated, trailing bytes, shapes that do
+ * not fit, values out of range; USAGE: unknown split. Collective on comm; equal on all ranks: path,
+ * split. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
 /* Free; NULL inside is fine. Local. */
@@ -61,8 +65,9 @@ typedef struct esp_entropy_input {
 } esp_entropy_input;
 
 /* Make a data set without data: every token uniform over the vocabulary; every pixel uniform in [0,
- * c), the contrast c of its image uniform in [0, 1): all independent and functions of (seed,
- * sample, position) alone. No labels, no padding. path and format are "maximum-entropy". Local. */
+ * 1) with probability p, else 0, the density p of its image uniform in [0, 1): all independent and
+ * functions of (seed, sample, position) alone. No labels, no padding. path and format are
+ * "maximum-entropy". Local. */
 esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input);
 
 /* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the
@@ -77,5 +82,7 @@ typedef struct esp_batch_buffer {
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
                       int64_t count, esp_batch_buffer *buffer, esp_batch *batch);
 void esp_batch_buffer_clear(esp_batch_buffer *buffer);
+
+ESP_C_END
 
 #endif

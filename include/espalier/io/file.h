@@ -3,6 +3,9 @@
 #define ESPALIER_IO_FILE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Read a whole file, gunzipped if its name ends in .gz, with a 0 byte behind it. *data is owned by
  * the caller. IO. Local. */
@@ -17,7 +20,8 @@ esp_status esp_file_read(const esp_comm *comm, const char *path, char **data, in
  * equal on all ranks: path. */
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text);
 
-/* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is a folder,
+/* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is there and
+ * no plain file,
  * or the file system has fewer than bytes free (0: not asked). Removes a stale PATH.partial,
  * unless there is a PATH.journal to go on with it by (io/journal.h). IO on all ranks. Collective on
  * comm; equal on all ranks: path, bytes. */
@@ -30,5 +34,7 @@ esp_status esp_file_commit(const esp_comm *comm, const char *path);
 /* Remove PATH.partial if it is there. Collective on comm (rank 0 acts); equal on all ranks: path.
  */
 void esp_file_abandon(const esp_comm *comm, const char *path);
+
+ESP_C_END
 
 #endif

@@ -3,6 +3,9 @@
 #define ESPALIER_IO_FOLDER_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Make PATH.partial and give its name, owned by the caller; one that an earlier run left is removed
  * first. IO: PATH is a file or a folder that is not empty, its parent is missing or not writable, a
@@ -23,5 +26,7 @@ void esp_folder_abandon(const esp_comm *comm, const char *path);
  * Collective on comm; equal on all ranks: all that goes in. */
 esp_status esp_folder_copy(const esp_comm *comm, const char *from, const char *to,
                            const char *const *patterns, int *copied);
+
+ESP_C_END
 
 #endif

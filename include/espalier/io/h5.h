@@ -7,7 +7,10 @@
 #define ESPALIER_IO_H5_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dtype.h"
+
+ESP_C_BEGIN
 
 enum { ESP_MAX_RANK = 4 };
 
@@ -98,5 +101,7 @@ esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, 
 /* Read a whole dataset into every rank's data (rank 0 reads, then broadcast). Collective on file;
  * equal on all ranks: name. */
 esp_status esp_h5_read_all(esp_h5 *file, const char *name, void *data);
+
+ESP_C_END
 
 #endif

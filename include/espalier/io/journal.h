@@ -9,8 +9,11 @@
 #define ESPALIER_IO_JOURNAL_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 
 #include <jansson.h>
+
+ESP_C_BEGIN
 
 typedef struct esp_journal esp_journal;
 
@@ -52,5 +55,7 @@ esp_status esp_journal_sync(esp_journal *journal);
 /* Fail with INTERRUPTED if a rank was asked to stop (core/interrupt.h); what was done and what it
  * was done for go into the message. Collective on journal. */
 esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done);
+
+ESP_C_END
 
 #endif

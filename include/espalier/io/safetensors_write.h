@@ -4,7 +4,10 @@
 #define ESPALIER_IO_SAFETENSORS_WRITE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/h5.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_safetensors_entry {
   const char *name; // borrowed
@@ -54,5 +57,7 @@ int64_t esp_safetensors_count_bytes_local(const esp_safetensors_writer *writer);
 esp_status esp_safetensors_commit(esp_safetensors_writer **writer);
 /* Close; files that were not committed are removed. NULL inside is fine. Collective on *writer. */
 void esp_safetensors_close(esp_safetensors_writer **writer);
+
+ESP_C_END
 
 #endif

@@ -5,7 +5,10 @@
 #define ESPALIER_IO_TENSORS_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/h5.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_tensor {
   char *name; // as in the checkpoint
@@ -51,5 +54,7 @@ enum { ESP_FILE_VERSION = 1 };
  * another kind, a newer version. Collective on file; equal on all ranks: kind. */
 esp_status esp_meta_write(esp_h5 *file, const char *kind, const char *extra_json);
 esp_status esp_meta_read(esp_h5 *file, const char *kind, char **json);
+
+ESP_C_END
 
 #endif

@@ -10,6 +10,9 @@
 #define ESPALIER_LINALG_EXACT_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Caller's struct; members are read-only outside exact.c. */
 typedef struct esp_exact {
@@ -46,5 +49,7 @@ void esp_exact_merge(esp_exact *self, const esp_exact *other);
 
 /* Return sum(i, j) as a double. Local. */
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j);
+
+ESP_C_END
 
 #endif

@@ -9,12 +9,15 @@
 #define ESPALIER_MODEL_MODEL_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/tensors.h"
 #include "espalier/model/config.h"
 #include "espalier/model/stage.h"
 #include "espalier/model/weight.h"
 
 #include <jansson.h>
+
+ESP_C_BEGIN
 
 /* What a model is evaluated by. */
 typedef enum esp_task {
@@ -65,7 +68,8 @@ void esp_model_own_all(esp_model *model);
 void esp_model_free(esp_model **model);
 
 /* Load (convert to float32) / unload the weights of a stage, of the embedding or of the head.
- * Loading twice is fine. NUMERIC: a weight is NaN or infinite, named. Local. */
+ * Loading twice is fine, and one unloading ends it. A tied head loads the embedding too, which goes
+ * when neither needs it. NUMERIC: a weight is NaN or infinite, named. Local. */
 esp_status esp_model_load_local(esp_model *model, int stage);
 void esp_model_unload(esp_model *model, int stage);
 /* The same of all. Local. */
@@ -123,5 +127,7 @@ typedef struct esp_model_files {
 } esp_model_files;
 esp_status esp_model_write_safetensors(const esp_comm *comm, esp_model *model, const char *folder,
                                        int64_t max_shard_bytes, esp_model_files *files);
+
+ESP_C_END
 
 #endif

@@ -2,8 +2,12 @@
 #ifndef ESPALIER_MODEL_STAGE_H
 #define ESPALIER_MODEL_STAGE_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 enum { ESP_MAX_SLICES = 8 };
 
@@ -64,5 +68,7 @@ void esp_stage_merge_groups(esp_stage *stage);
 static inline int64_t esp_stage_features(const esp_stage *stage) {
   return stage->units * stage->width;
 }
+
+ESP_C_END
 
 #endif

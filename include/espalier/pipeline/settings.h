@@ -3,6 +3,7 @@
 #define ESPALIER_PIPELINE_SETTINGS_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/run_options.h"
 #include "espalier/eval/eval.h"
 #include "espalier/flow/data_options.h"
@@ -13,7 +14,7 @@
 #include "espalier/sweep/sweep.h"
 #include "espalier/train/train.h"
 
-
+ESP_C_BEGIN
 
 typedef struct esp_settings {
   esp_run_options run;
@@ -27,10 +28,12 @@ typedef struct esp_settings {
   esp_repair_options repair;
   esp_eval_options eval;
   esp_plan_options plan;
-  esp_export_options export;
+  esp_export_options exporting; // not "export", which C++ keeps for itself
 } esp_settings;
 
 /* The joined table. Local. */
 const esp_option_table *esp_settings_table(void);
+
+ESP_C_END
 
 #endif

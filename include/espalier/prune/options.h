@@ -2,7 +2,10 @@
 #ifndef ESPALIER_PRUNE_OPTIONS_H
 #define ESPALIER_PRUNE_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_prune_options {
   char *stats;                                // STATS.h5; NULL: collected first
@@ -21,5 +24,7 @@ typedef struct esp_allocation_options {
   int64_t multiple_of, min_keep; // units
 } esp_allocation_options;
 extern const esp_option_group esp_allocation_option_group;
+
+ESP_C_END
 
 #endif

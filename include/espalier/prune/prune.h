@@ -3,7 +3,10 @@
 #ifndef ESPALIER_PRUNE_PRUNE_H
 #define ESPALIER_PRUNE_PRUNE_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/prune/report.h"
+
+ESP_C_BEGIN
 
 /* Prune the model at path as settings (borrowed, also by the report) ask. PRUNED.h5 holds /model,
  * /config, /kept/<site>, /scores/<site>, /report (no times) and /meta. *report is the caller's to
@@ -12,5 +15,7 @@
  * equal on all ranks: settings, path. */
 esp_status esp_prune(const esp_comm *comm, const esp_prune_settings *settings, const char *path,
                      esp_prune_report *report);
+
+ESP_C_END
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef ESPALIER_PRUNE_REPORT_H
 #define ESPALIER_PRUNE_REPORT_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/prune/request.h"
+
+ESP_C_BEGIN
 
 /* Information of a site's units with those above, means over the units, nats. */
 typedef struct esp_site_information {
@@ -99,5 +102,7 @@ double esp_prune_report_get_asked(const esp_prune_report *self);
  * NAME.report.json and --json have it. New references. Local. */
 json_t *esp_prune_report_dump(const esp_prune_report *self);
 json_t *esp_prune_report_dump_run(const esp_prune_report *self);
+
+ESP_C_END
 
 #endif

@@ -3,9 +3,12 @@
 #ifndef ESPALIER_PRUNE_REQUEST_H
 #define ESPALIER_PRUNE_REQUEST_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/prune/settings.h"
 #include "espalier/select/allocation.h"
 #include "espalier/select/criterion.h"
+
+ESP_C_BEGIN
 
 /* What can go: units, hidden dimensions, whole layers, single weights (src/prune/structure.h). */
 typedef struct esp_prune_structure esp_prune_structure;
@@ -45,5 +48,7 @@ typedef struct esp_prune_site {
   int64_t units, width; // features a unit
 } esp_prune_site;
 esp_prune_site esp_prune_site_of(const esp_model *dense, int site);
+
+ESP_C_END
 
 #endif

@@ -3,9 +3,12 @@
 #define ESPALIER_PRUNE_SETTINGS_H
 
 #include "espalier/collect/command.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/prune/options.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_prune_settings {
   esp_run_options run;
@@ -30,5 +33,7 @@ json_t *esp_prune_settings_dump(const esp_prune_settings *settings);
 
 /* Those of a collection. Local. */
 esp_collect_settings esp_prune_settings_of_collection(const esp_prune_settings *settings);
+
+ESP_C_END
 
 #endif

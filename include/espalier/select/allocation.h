@@ -3,9 +3,12 @@
 #ifndef ESPALIER_SELECT_ALLOCATION_H
 #define ESPALIER_SELECT_ALLOCATION_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/select/budget.h"
 
 #include <stdbool.h>
+
+ESP_C_BEGIN
 
 /* A matrix that sites shrink: its extent along an axis is fixed + per_unit * (units of site);
  * per_unit 0: fixed, until the site's last unit goes, which takes all of it. */
@@ -68,5 +71,7 @@ int64_t esp_allocation_count(const esp_allocation_job *job, const int64_t *units
 /* Reorder so that the first K units are the kept ones for every K that is a multiple of the number
  * of groups: the best of every group, then the second best, and so on. per_group 1 copies. */
 void esp_order_by_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t *grouped);
+
+ESP_C_END
 
 #endif

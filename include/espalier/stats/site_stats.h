@@ -2,8 +2,11 @@
 #ifndef ESPALIER_STATS_SITE_STATS_H
 #define ESPALIER_STATS_SITE_STATS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/information/planes.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_site_stats {
   char name[64];
@@ -24,5 +27,7 @@ typedef struct esp_site_name {
   char text[64];
 } esp_site_name;
 esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
+
+ESP_C_END
 
 #endif

@@ -23,10 +23,13 @@
 #define ESPALIER_STATS_STATS_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/model.h"
 #include "espalier/stats/site_stats.h"
+
+ESP_C_BEGIN
 
 #define ESP_SITE_LOGITS "logits"
 
@@ -136,5 +139,7 @@ esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char 
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
 uint8_t *esp_stats_count_valid_local(const esp_stats *stats);
+
+ESP_C_END
 
 #endif

@@ -7,8 +7,11 @@
 #define ESPALIER_SWEEP_SWEEP_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/information/joint.h"
+
+ESP_C_BEGIN
 
 typedef enum esp_reduce {
   ESP_REDUCE_AUTO, // what esp_sweep_choose names
@@ -94,5 +97,7 @@ void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_plan
  * Collective on comm. */
 void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
                            esp_reduce reduce, int owner, double *correlation);
+
+ESP_C_END
 
 #endif

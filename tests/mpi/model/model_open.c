@@ -180,7 +180,9 @@ static void esp_model_open_refuses_a_configuration_that_is_no_json_object(void *
   check_parts("{\"model_type\": ", -1, ESP_FORMAT, "expected a JSON object");
   check_parts("[1, 2]", -1, ESP_FORMAT, "expected a JSON object");
   check_parts("{}", -1, ESP_FORMAT, "'model_type'");
-  check_parts("{\"model_type\": \"perceptron\"}", -1, ESP_FORMAT, "known families: ");
+  check_parts(
+      "{\"model_type\": \"perceptron\"}", -1, ESP_FORMAT,
+      "unknown model_type 'perceptron'; known: mlp, gpt2, bert, llama, mistral, qwen2, qwen3");
 }
 
 static void esp_model_open_fails_everywhere_when_one_rank_cannot(void **state) {

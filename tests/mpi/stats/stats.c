@@ -1,5 +1,6 @@
 #include "espalier/collect/collect.h"
 
+#include "claim.h"
 #include "espalier/io/tensors.h"
 #include "mpi.h"
 #include "small.h"
@@ -265,7 +266,25 @@ static void stats_open_of_a_damaged_head_is_format(void **state) {
   }
 }
 
+/* Sizes are not multiplied, and nothing is allocated, before they are seen to fit the file. */
+static void stats_open_of_more_micro_batches_than_a_file_can_hold_is_format(void **state) {
+  (void)state;
+  write_head("{\"bins\": 4, \"batch_rows\": 65}", "/other", 65);
+  test_claim(path, "/valid", H5T_STD_I64LE, (const hsize_t[]){(hsize_t)1 << 60}, 1);
+  ASSERT_ALL(open_fails(ESP_FORMAT, "/valid claims to be I64 (1152921504606846976)"));
+}
+
+static void stats_load_site_of_more_features_than_any_file_has_is_format(void **state) {
+  (void)state;
+  bench self = open_bench(false);
+  ASSERT_ALL(load_fails(&self, "hidden.0", INT64_MAX / 2, "/hidden.0/edges"));
+  ASSERT_ALL(load_fails(&self, "hidden.0", -1, "/hidden.0/edges"));
+  close_bench(&self);
+}
+
 ESP_TEST_MAIN(
+    cmocka_unit_test(stats_open_of_more_micro_batches_than_a_file_can_hold_is_format),
+    cmocka_unit_test(stats_load_site_of_more_features_than_any_file_has_is_format),
     cmocka_unit_test(stats_open_gives_layout_and_meta),
     cmocka_unit_test(stats_count_valid_tells_each_word_s_samples),
     cmocka_unit_test(stats_load_site_gives_every_rank_its_planes_and_the_whole_covariance),
