@@ -2,8 +2,10 @@
 install(DIRECTORY include/espalier DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY slurm analysis DESTINATION ${CMAKE_INSTALL_DATADIR}/espalier
         PATTERN "__pycache__" EXCLUDE)
-install(FILES README.md CHANGELOG.md LICENSE docs/design.md docs/method.md docs/report.md docs/cluster.md
+install(FILES README.md CHANGELOG.md LICENSE docs/design.md docs/guide.md docs/options.md docs/report.md docs/cluster.md
+        docs/results.md docs/experiments.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/method DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The archive is static, so whoever links it links these too; mpicc brings MPI.
 set(PC_LIBRARIES ${ScaLAPACK_LIBRARY} ${HDF5_C_LIBRARIES} ${BLAS_LIBRARIES})
