@@ -77,8 +77,27 @@ run_document() {
   done 3<"$root/$1"
 }
 
+# Options that the text names are the program's, or those of other programs that it shows.
+check_options() {
+  local foreign='array|bind-to|build|dependency|eval|exclusive|first|help|install|kill-on-invalid-dep|length|limit|networks'
+  foreign+='|ntasks|ntasks-per-node|port|prefix|preset|requeue|signal'
+  for command in info plan train collect prune eval export; do espalier "$command" --help; done |
+    grep -oE -- '--(\[no-\])?[a-z-]+' | sed 's/\[no-\]//' | sort -u >"$SCRATCH/options"
+  [[ -s $SCRATCH/options ]]
+  # shellcheck disable=SC2016
+  grep -oE -- '(^|[ `(])--[a-z][a-z-]*' "${documents[@]}" | sed '/-$/d; s/:.*--no-/:--/; s/:[^-]*--/:--/' | sort -u |
+    while IFS=: read -r document option; do
+      grep -qxF -e "$option" "$SCRATCH/options" || [[ ${option#--} =~ ^($foreign)$ ]] || echo "$document names $option, which is no option"
+    done
+}
+
 cd "$root"
 documents=(README.md docs/*.md docs/*/*.md)
+unknown=$(check_options)
+if [[ -n $unknown ]]; then
+  echo "$unknown"
+  failures=1
+fi
 for document in "${documents[@]}"; do run_document "$document"; done
 echo "$commands commands, $failures failed"
 exit $((failures > 0 || commands == 0))
