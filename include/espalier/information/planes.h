@@ -1,5 +1,6 @@
 /* Bit-planes of quantised activations. A unit with edges e_1 <= ... <= e_(B-1) has plane a = 1..B-1
- * with bit s set iff x_s > e_a. All functions are local and pure. Letters: docs/method/README.md. */
+ * with bit s set iff x_s > e_a. All functions are local and pure. Letters: docs/method/README.md.
+ */
 #ifndef ESPALIER_INFORMATION_PLANES_H
 #define ESPALIER_INFORMATION_PLANES_H
 
