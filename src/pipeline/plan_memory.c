@@ -1,6 +1,6 @@
 /* Memory of rank 0, which has the most, by phase: what is held throughout, and the largest sum of
  * arrays that stand together. Every term is an allocation of the phase's source, in bytes; arrays
- * that do not grow with the model or the data are in the base. Letters: docs/method.md. */
+ * that do not grow with the model or the data are in the base. Letters: docs/method/README.md. */
 #include "plan.h"
 
 #include "espalier/eval/eval.h"

@@ -1,5 +1,5 @@
 /* Memory of a repair: what is held throughout, and the largest sum of arrays that stand together.
- * Every term is an allocation of the repair's source. Letters: docs/method.md. */
+ * Every term is an allocation of the repair's source. Letters: docs/method/README.md. */
 #include "plan.h"
 
 #include <math.h>

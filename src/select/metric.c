@@ -8,7 +8,7 @@
 
 enum { PANEL = 256 };
 
-static const double SHRINKAGE = 0.1; // docs/method.md: one of three values tried
+static const double SHRINKAGE = 0.1; // one of three values tried: docs/experiments.md
 
 static double compute_trace(const double *metric, int64_t n) {
   double trace = 0.0;

@@ -1,7 +1,7 @@
 /* The correction dW of a consumer's weights W0: with moments XX, XT (about the mean where there is
  * a bias) (XX + ridge mean(diag XX) I) dW^T = XT - XX W0^T, and W = W0 + step dW. Ridge and step
  * are those with the least error on held-out sums, for which, with R = XT - XX W0^T of the held-out
- * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. docs/method.md, section 6
+ * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. docs/method/repair.md
  * (ours). */
 #include "surgery.h"
 

@@ -1,6 +1,6 @@
 /* Least squares on the dense model's statistics: with centred second moments G,
  *   (G_KK + ridge mean(diag G_KK) I) W'^T = G_K: W^T,  b' = b + W E[x] - W' E[x_K].
- * Without a bias the moments are taken about 0. docs/method.md, section 6. */
+ * Without a bias the moments are taken about 0. docs/method/repair.md. */
 #include "streams.h"
 
 #include "espalier/core/memory.h"

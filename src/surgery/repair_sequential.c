@@ -2,7 +2,7 @@
  * model as cut and repaired so far. Every consumer is fitted to what is missing from the dense
  * stream, so that errors are corrected, not piled up. It starts from plain least squares; ridge and
  * step of the correction are those that do best on every eighth micro-batch, held out.
- * docs/method.md, section 6. */
+ * docs/method/repair.md. */
 #include "streams.h"
 
 #include "espalier/collect/collect.h"

@@ -1,5 +1,5 @@
 /* Repair: consumers are fitted again so that the outputs move least. One file each, one row in
- * repairs.c. docs/method.md, section 6. */
+ * repairs.c. docs/method/repair.md. */
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
