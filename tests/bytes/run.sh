@@ -42,22 +42,6 @@ skip_unless_comparable() {
     { echo "skipped: recorded with other $(head -n 1 "$here/expected.txt"); here $(print_libraries)" && exit 77; }
 }
 
-# Integers in rows: numbers ROWS COLUMNS BELOW SEED
-numbers() {
-  awk -v rows="$1" -v columns="$2" -v below="$3" -v seed="$4" 'BEGIN {
-    for (i = 0; i < rows; i++) for (j = 0; j < columns; j++) {
-      seed = (seed * 16807) % 2147483647
-      printf "%d%s", seed % below, j + 1 < columns ? " " : "\n"
-    }
-  }'
-}
-
-# add_column FILE NAME DIMS <numbers
-add_column() {
-  cat >column.txt
-  h5import column.txt -dims "$3" -path "$2" -type TEXTIN -size 32 -o "$1"
-}
-
 # The first sequences of a token file, all of its columns: cut_sequences COUNT FILE OUTPUT
 cut_sequences() {
   local name columns
