@@ -1,13 +1,13 @@
 #include "espalier/comm/comm.h"
 
+#include "chunk.h"
+
 #include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { CHUNK = 1 << 24 }; // elements (or bytes) a call: bounds what MPI allocates by the way
 
 void esp_comm_init(esp_comm *self, MPI_Comm parent) {
   MPI_Comm_dup(parent, &self->mpi);

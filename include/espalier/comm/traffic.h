@@ -4,18 +4,9 @@
 #define ESPALIER_COMM_TRAFFIC_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/cost.h"
 
 #include <jansson.h>
-
-typedef enum esp_collective {
-  ESP_ALLREDUCE,  // blocking reductions
-  ESP_IALLREDUCE, // reductions of joint counts, overlapped with counting
-  ESP_BCAST,
-  ESP_GATHER,
-  ESP_EXCHANGE,  // codes, received from other ranks
-  ESP_AGREEMENT, // four bytes a call
-  ESP_N_COLLECTIVES
-} esp_collective;
 
 /* Name of a collective in reports. Local. */
 const char *esp_collective_name(esp_collective kind);
