@@ -36,6 +36,8 @@ typedef struct esp_sweep_options {
 } esp_sweep_options;
 extern const esp_option_group esp_sweep_option_group;
 
+/* "allreduce", "exchange"; any other: auto. Local. */
+esp_reduce esp_sweep_find_reduce(const char *name);
 /* Set how this process's sweeps reduce unless they say so themselves: "auto" (also before the first
  * call), "allreduce" or "exchange"; the same on all ranks. Local. */
 void esp_sweep_set_reduce(const char *name);
@@ -47,6 +49,8 @@ typedef struct esp_sweep_shape {
   bool is_symmetric;
   int64_t tile, panel_bytes; // 0: as above
   int visitor;               // likewise
+  esp_reduce reduce;         // DEFAULT, AUTO: the cheaper way
+  int64_t samples;           // of all ranks
   int ranks;
   const int64_t *words; // (ranks) a plane, of each rank
 } esp_sweep_shape;
@@ -62,8 +66,9 @@ typedef struct esp_sweep_cost {
 
 esp_sweep_cost esp_sweep_compute_cost(const esp_sweep_shape *shape);
 
-/* The cheaper way: bytes on the wire (an allreduce moves its buffer twice), and word operations in
- * bytes that take as long. Local, the same on all ranks. */
+/* The way that is asked for where a kernel can count all samples, or the cheaper one: bytes on the
+ * wire (an allreduce moves its buffer twice), and word operations in bytes that take as long.
+ * Local, the same on all ranks. */
 esp_reduce esp_sweep_choose(const esp_sweep_shape *shape);
 
 /* Visit all tiles. Samples over all ranks must be fewer than 2^31. Collective. */
