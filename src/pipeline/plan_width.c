@@ -52,12 +52,14 @@ static esp_cost gather(const plan_job *plan, const esp_stats_shape *stats, int s
 
 void plan_add_width_cost(const plan_job *plan, const esp_stats_shape *stats, plan_selection *self) {
   esp_cost counts = {0}, select = {0};
+  bool is_first = true;
   for (int s = 0; s <= plan->job.dense->n_stages && has_width(&plan->job); s++) {
     if (!plan_has_reader(plan, s)) continue;
     const esp_criterion_shape shape = shape_of(plan, s);
     const esp_cost reader = gather(plan, stats, s);
     esp_cost joint = {0};
-    esp_joint_add_cost(plan->job.criterion, &shape, s == 0, &joint);
+    esp_joint_add_cost(plan->job.criterion, &shape, is_first, &joint);
+    is_first = false;
     esp_cost_add(&counts, &reader);
     esp_cost_hold(&counts, joint.kept_bytes - reader.kept_bytes);
     esp_cost_hold(&select, reader.kept_bytes);

@@ -107,10 +107,10 @@ static void a_reader_that_is_not_refitted_is_smaller(void **state) {
   (void)state;
   esp_criterion_shape fixed = small;
   fixed.is_fixed = true;
-  esp_cost tied = {0}, free = {0};
+  esp_cost tied = {0}, refitted = {0};
   esp_joint_add_cost(find("set-mi"), &fixed, true, &tied);
-  esp_joint_add_cost(find("set-mi"), &small, true, &free);
-  assert_true(tied.kept_bytes == 8.0 * 16.0 + 8.0 * 12.0 && tied.kept_bytes < free.kept_bytes);
+  esp_joint_add_cost(find("set-mi"), &small, true, &refitted);
+  assert_true(tied.kept_bytes == 8.0 * 16.0 + 8.0 * 12.0 && tied.kept_bytes < refitted.kept_bytes);
 }
 
 static void esp_mask_add_cost_is_of_a_row(void **state) {
