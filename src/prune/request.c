@@ -107,6 +107,7 @@ static esp_status resolve(esp_prune_request *request) {
   ESP_TRY(choose_sites(request));
   ESP_TRY(choose_structures(request));
   ESP_TRY(check_data_free(request));
+  ESP_TRY(metric_check_request(request));
   return allocation_check(request);
 }
 

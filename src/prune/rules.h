@@ -18,7 +18,9 @@ bool request_is_free(const esp_prune_request *request, int stage);
  * whether they are: where it was collected. */
 bool metric_is_wanted(const esp_prune_request *request);
 bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats);
-/* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected. */
+/* USAGE: --metric fisher, but the criterion does not use it, or nothing will be predicted. */
+esp_status metric_check_request(const esp_prune_request *request);
+/* MISMATCH: --metric fisher, but the information was not collected. */
 esp_status metric_check(const esp_prune_request *request, const esp_stats *stats);
 /* Whether the criterion reads the activations' covariance, not the codes'. */
 bool reads_activation_covariance(const esp_prune_request *request);

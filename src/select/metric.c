@@ -37,6 +37,12 @@ esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t
   return ESP_OK;
 }
 
+void esp_metric_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double n = (double)shape->outputs, f = (double)(shape->units * shape->width);
+  esp_cost_touch(cost, (sizeof(double) + sizeof(float)) * n * n);
+  cost->work.serial += n * n * (n / 3.0 + f);
+}
+
 static double dot(const double *a, const float *b, int64_t n) {
   double sum = 0.0;
   for (int64_t i = 0; i < n; i++) sum += a[i] * (double)b[i];
