@@ -1,4 +1,4 @@
-#include "stream.h"
+#include "eval_internal.h"
 
 #include "espalier/core/memory.h"
 
@@ -22,61 +22,54 @@ static double compute_cosine(const double *a, const double *b, int64_t n) {
   return aa > 0.0 && bb > 0.0 ? ab / sqrt(aa * bb) : 0.0;
 }
 
-/* The reference goes first through a chunk and leaves its means. */
+/* Of one micro-batch's final states, those of a reference and of a model. */
 typedef struct comparison {
-  int64_t n;            // D
-  double *means, *mean; // (samples of a chunk, D) of the reference; (D) scratch
-  int64_t done;         // samples of the chunk
-  int64_t sum;          // of cosines in 2^-40
+  int64_t n;        // D
+  double *means[2]; // (D) scratch
+  int64_t sum;      // of cosines in 2^-40
 } comparison;
 
-static int64_t count_tokens(const esp_batch *batch, int64_t s) {
-  return batch->lengths ? batch->lengths[s] : batch->width;
-}
-
-static esp_status keep_means(void *context, const esp_batch *batch, const float *states) {
-  comparison *self = context;
-  for (int64_t s = 0; s < batch->count; s++)
-    average(states + s * batch->width * self->n, count_tokens(batch, s), self->n,
-            self->means + self->done++ * self->n);
-  return ESP_OK;
-}
-
-static esp_status compare(void *context, const esp_batch *batch, const float *states) {
-  comparison *self = context;
+static void compare(comparison *self, const esp_batch *batch, const float *const states[2]) {
   for (int64_t s = 0; s < batch->count; s++) {
-    average(states + s * batch->width * self->n, count_tokens(batch, s), self->n, self->mean);
-    self->sum +=
-        llrint(compute_cosine(self->means + self->done++ * self->n, self->mean, self->n) * 0x1p40);
+    const int64_t rows = batch->lengths ? batch->lengths[s] : batch->width;
+    for (int m = 0; m < 2; m++)
+      average(states[m] + s * batch->width * self->n, rows, self->n, self->means[m]);
+    self->sum += llrint(compute_cosine(self->means[0], self->means[1], self->n) * 0x1p40);
   }
-  return ESP_OK;
 }
 
-static esp_status run_chunk(eval_stream *stream, esp_model *const models[2], int64_t i,
-                            comparison *self) {
-  self->done = 0;
-  ESP_TRY(eval_stream_visit_local(stream, models[0], i, keep_means, self));
-  self->done = 0;
-  return eval_stream_visit_local(stream, models[1], i, compare, self);
+static esp_status compare_chunk(esp_model *const models[2], esp_shard *shard, int64_t begin,
+                                int64_t most, comparison *self) {
+  eval_chunk chunks[2];
+  esp_status status = ESP_OK;
+  for (int m = 0; m < 2; m++) {
+    const esp_status opened = eval_chunk_open(&chunks[m], models[m], shard, begin, most);
+    if (status == ESP_OK) status = opened;
+  }
+  for (int64_t k = 0; k < chunks[0].stream.count && status == ESP_OK; k++) {
+    eval_chunk_read(&chunks[0], k);
+    const esp_batch batch = eval_chunk_read(&chunks[1], k);
+    compare(self, &batch, (const float *const[2]){chunks[0].logits, chunks[1].logits});
+  }
+  for (int m = 1; m >= 0; m--) eval_chunk_close(&chunks[m]);
+  return status;
 }
 
 static esp_status run_local(const esp_comm *comm, esp_model *const models[2],
                             const esp_dataset *data, const esp_eval_options *options,
                             int64_t *sum) {
-  const eval_samples mine = eval_deal(comm, data);
   const esp_model *const both[2] = {models[0], models[1]};
-  eval_stream stream;
-  eval_stream_init(&stream, &mine, both, 2, eval_state_bytes(options));
-  comparison self = {.n = models[0]->n_outputs};
-  self.means = ESP_NEW(double, stream.chunk *stream.size *self.n);
-  self.mean = ESP_NEW(double, self.n);
+  const int64_t n = models[0]->n_outputs;
+  comparison self = {.n = n, .means = {ESP_NEW(double, n), ESP_NEW(double, n)}};
+  esp_shard shard;
+  eval_shard_init(&shard, data, eval_deal_local(comm, data));
+  const int64_t most = eval_choose_chunk(&shard, both, 2, options);
   esp_status status = ESP_OK;
-  for (int64_t i = 0; i < stream.n_batches && status == ESP_OK; i += stream.chunk)
-    status = run_chunk(&stream, models, i, &self);
+  for (int64_t i = 0; i < shard.count && status == ESP_OK; i += most)
+    status = compare_chunk(models, &shard, i, most, &self);
   *sum = self.sum;
-  esp_free(&self.means);
-  esp_free(&self.mean);
-  eval_stream_clear(&stream);
+  for (int m = 0; m < 2; m++) esp_free(&self.means[m]);
+  esp_shard_clear(&shard);
   return status;
 }
 

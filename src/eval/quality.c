@@ -1,4 +1,4 @@
-#include "stream.h"
+#include "eval_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -38,8 +38,7 @@ typedef struct scoring {
   tally sums;
 } scoring;
 
-static esp_status score(void *context, const esp_batch *batch, const float *logits) {
-  scoring *self = context;
+static esp_status score(scoring *self, const esp_batch *batch, const float *logits) {
   if (self->model->task == ESP_TASK_CLASSIFY)
     add_rows(self->model, logits, batch->labels, batch->count, &self->sums);
   else
@@ -60,16 +59,28 @@ static esp_status check(const esp_model *model, const esp_dataset *data) {
                   "first, then the pruned ones");
 }
 
+static esp_status score_chunk(esp_model *model, esp_shard *shard, int64_t begin, int64_t most,
+                              scoring *self) {
+  eval_chunk chunk;
+  esp_status status = eval_chunk_open(&chunk, model, shard, begin, most);
+  for (int64_t k = 0; k < chunk.stream.count && status == ESP_OK; k++) {
+    const esp_batch batch = eval_chunk_read(&chunk, k);
+    status = score(self, &batch, chunk.logits);
+  }
+  eval_chunk_close(&chunk);
+  return status;
+}
+
 static esp_status run_local(const esp_comm *comm, esp_model *model, const esp_eval_options *options,
                             scoring *self) {
-  const eval_samples mine = eval_deal(comm, self->data);
   const esp_model *const models[1] = {model};
-  eval_stream stream;
-  eval_stream_init(&stream, &mine, models, 1, eval_state_bytes(options));
+  esp_shard shard;
+  eval_shard_init(&shard, self->data, eval_deal_local(comm, self->data));
+  const int64_t most = eval_choose_chunk(&shard, models, 1, options);
   esp_status status = ESP_OK;
-  for (int64_t i = 0; i < stream.n_batches && status == ESP_OK; i += stream.chunk)
-    status = eval_stream_visit_local(&stream, model, i, score, self);
-  eval_stream_clear(&stream);
+  for (int64_t i = 0; i < shard.count && status == ESP_OK; i += most)
+    status = score_chunk(model, &shard, i, most, self);
+  esp_shard_clear(&shard);
   return status;
 }
 

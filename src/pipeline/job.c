@@ -66,7 +66,7 @@ esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings
   const esp_shard_options options = {.samples = settings->data.samples,
                                      .micro_batch = choose_micro_batch(settings, data),
                                      .seed = (uint64_t)settings->run.seed};
-  esp_shard_init(shard, comm, data, &options);
+  esp_shard_init_local(shard, comm, data, &options);
   const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
   if (status != ESP_OK) esp_shard_clear(shard);
   return status;

@@ -1,5 +1,5 @@
 /* Bias: b' = b + W_removed E[x_removed]. */
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/memory.h"
 

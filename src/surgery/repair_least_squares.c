@@ -104,7 +104,7 @@ esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, jso
  * samples. */
 static esp_status apply(esp_repair_job *job) {
   ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
-  return readers_are_cut(job) ? readers_fit_all(job) : ESP_OK;
+  return selection_cuts_width(job->selection) ? readers_fit_all(job) : ESP_OK;
 }
 
 const esp_repair repair_least_squares = {

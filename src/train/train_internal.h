@@ -2,7 +2,7 @@
 #ifndef ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 #define ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 
-#include "espalier/model/forward.h"
+#include "espalier/flow/tape.h"
 #include "espalier/train/train.h"
 
 /* One update of n parameters: slots are the optimiser's own arrays (n each). */

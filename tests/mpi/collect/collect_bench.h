@@ -21,7 +21,7 @@ static inline bench open_bench(const esp_comm *comm, int64_t micro_batch) {
   bench self = {.comm = comm, .model = small_model_new("tanh", sizes, 4, 3)};
   self.data = small_dataset_new(SAMPLES, WIDTH, 3);
   const esp_shard_options options = {.micro_batch = micro_batch, .seed = 3};
-  esp_shard_init(&self.shard, comm, self.data, &options);
+  esp_shard_init_local(&self.shard, comm, self.data, &options);
   return self;
 }
 

@@ -24,7 +24,7 @@ static bench new_bench(int64_t samples, int64_t micro_batch) {
   bench self = {.model = small_model_new("tanh", sizes, 4, 3),
                 .data = small_dataset_new(SAMPLES, WIDTH, 3)};
   const esp_shard_options options = {.samples = samples, .micro_batch = micro_batch, .seed = 3};
-  esp_shard_init(&self.shard, &test_comm, self.data, &options);
+  esp_shard_init_local(&self.shard, &test_comm, self.data, &options);
   return self;
 }
 

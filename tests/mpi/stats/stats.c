@@ -23,7 +23,7 @@ static void write_stats(const bench *self, bool covariance) {
   const esp_shard_options shard_options = {.micro_batch = MICRO_BATCH, .seed = 3};
   const esp_collect_options options = {.bins = 4, .pilot = 70, .covariance = covariance};
   esp_shard shard;
-  esp_shard_init(&shard, &test_comm, self->data, &shard_options);
+  esp_shard_init_local(&shard, &test_comm, self->data, &shard_options);
   json_t *meta = small_meta_new(&test_comm, self->model, self->data, MICRO_BATCH);
   ESP_ASSERT(esp_collect(&test_comm, self->model, &shard, &options, meta, path) == ESP_OK);
   esp_shard_clear(&shard);
