@@ -1,6 +1,7 @@
-foreach(name tape tape_models)
+foreach(name tape tape_models cross_entropy objectives)
   esp_unit_test(flow ${name})
 endforeach()
+target_include_directories(unit_cross_entropy PRIVATE ${PROJECT_SOURCE_DIR}/src/flow)
 target_link_libraries(unit_tape_models PRIVATE OpenMP::OpenMP_C)
 
 foreach(name shard stream)
@@ -8,6 +9,7 @@ foreach(name shard stream)
   target_link_libraries(mpi_${name} PRIVATE test_small)
 endforeach()
 
+esp_mpi_test(flow tally)
 esp_mpi_test(flow gradients 1)
 target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
 set_tests_properties(mpi.gradients.np1 PROPERTIES LABELS golden)

@@ -9,6 +9,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/flow/objective.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,29 +59,28 @@ static int32_t sample_label(const float *logits, int64_t n, double uniform) {
   return (int32_t)n - 1;
 }
 
-/* Rows of padding have no label, hence no gradient. */
-static void clear_padding(const esp_model *model, const esp_batch *batch, float *dlogits) {
-  if (model->task == ESP_TASK_CLASSIFY || !batch->lengths) return;
-  for (int64_t i = 0; i < batch->count; i++) {
-    const int64_t valid = batch->lengths[i], n = (batch->width - valid) * model->n_outputs;
-    memset(dlogits + (i * batch->width + valid) * model->n_outputs, 0, (size_t)n * sizeof *dlogits);
-  }
-}
-
 /* Logits become gradients of -log p(label): the sign does not matter to F. */
-static void differentiate(const fisher_pass *self, int64_t i, const esp_batch *batch) {
+static void differentiate(fisher_pass *self, int64_t i, const esp_batch *batch) {
   const esp_model *model = self->pass->model;
   const int64_t rows = esp_batch_count_outputs(model, batch), n = model->n_outputs;
   const int64_t first = self->stream.numbers[i] * self->pass->batch_rows;
+  esp_workspace *workspace = self->stream.workspace;
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  int32_t *labels = ESP_TAKE(workspace, int32_t, rows);
   float *logits = self->pass->logits;
-  int32_t *labels = ESP_NEW(int32_t, rows);
   for (int64_t r = 0; r < rows; r++)
     labels[r] = sample_label(
         logits + r * n, n,
         esp_rng_uniform(self->pass->options->seed, STREAM_LABELS, (uint64_t)(first + r)));
-  esp_softmax_loss(logits, labels, rows, n, logits);
-  clear_padding(model, batch, logits);
-  esp_free(&labels);
+  esp_objective_of(model->task)
+      ->measure(&(esp_outputs){.model = model,
+                               .batch = batch,
+                               .logits = logits,
+                               .labels = labels,
+                               .dlogits = logits,
+                               .workspace = workspace},
+                NULL);
+  esp_workspace_release(workspace, mark);
 }
 
 static esp_status turn_local(fisher_pass *self) {

@@ -4,6 +4,7 @@
 #define ESPALIER_SRC_EVAL_EVAL_INTERNAL_H
 
 #include "espalier/eval/eval.h"
+#include "espalier/flow/objective.h"
 #include "espalier/flow/stream.h"
 
 /* Whole micro-batches of the data dealt to this rank. Local. */

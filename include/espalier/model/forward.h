@@ -66,12 +66,4 @@ void esp_pass_clear(esp_pass *self);
 /* Run a whole model, all weights loaded, into self->logits. */
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self);
 
-/* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
- * gradient. */
-double esp_softmax_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
-                        float *dlogits);
-/* Count rows whose largest logit (lowest index on ties) is the label's. */
-int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows,
-                          int64_t classes);
-
 #endif
