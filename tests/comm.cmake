@@ -1,1 +1,2 @@
 esp_mpi_test(comm comm)
+esp_mpi_test(comm collectives)

@@ -16,12 +16,6 @@ typedef struct output {
   int64_t chunk; // micro-batches
 } output;
 
-static int64_t find_largest(const esp_comm *comm, int64_t value) {
-  int64_t largest = value;
-  MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_INT64_T, MPI_MAX, comm->mpi);
-  return largest;
-}
-
 /* Micro-batch k of every rank's chunk that has one. Collective. */
 static esp_status write_one(output *self, eval_chunk *chunk, int64_t k) {
   esp_h5_slab slab = {0};
@@ -37,15 +31,15 @@ static esp_status write_chunk(output *self, int64_t i) {
   eval_chunk chunk;
   esp_status status =
       esp_agree(self->comm, eval_chunk_open(&chunk, self->model, &self->shard, i, self->chunk));
-  const int64_t n = find_largest(self->comm, chunk.stream.count);
+  const int64_t n = esp_agree_max_i64(self->comm, chunk.stream.count);
   for (int64_t k = 0; k < n && status == ESP_OK; k++) status = write_one(self, &chunk, k);
   eval_chunk_close(&chunk);
   return status;
 }
 
 static esp_status write_all(output *self) {
-  const int64_t n = find_largest(self->comm, self->shard.count);
-  self->chunk = find_largest(self->comm, self->chunk);
+  const int64_t n = esp_agree_max_i64(self->comm, self->shard.count);
+  self->chunk = esp_agree_max_i64(self->comm, self->chunk);
   for (int64_t i = 0; i < n; i += self->chunk) ESP_TRY(write_chunk(self, i));
   return ESP_OK;
 }

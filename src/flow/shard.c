@@ -5,8 +5,8 @@
 
 enum { STREAM_CALIBRATION = 0x5eed };
 
-void esp_shard_init_local(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
-                          const esp_shard_options *options) {
+void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
+                    const esp_shard_options *options) {
   const int64_t asked = options->samples;
   *self = (esp_shard){.data = data, .micro_batch = options->micro_batch};
   self->samples = asked > 0 && asked < data->count ? asked : data->count;

@@ -43,7 +43,7 @@ esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                           settings->data.split ? settings->data.split : default_split, data);
 }
 
-esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
+esp_status esp_job_check_ranks_local(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches) {
   if (comm->size <= micro_batches || settings->run.allow_idle) return ESP_OK;
   return esp_fail(ESP_USAGE,
@@ -66,8 +66,8 @@ esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings
   const esp_shard_options options = {.samples = settings->data.samples,
                                      .micro_batch = choose_micro_batch(settings, data),
                                      .seed = (uint64_t)settings->run.seed};
-  esp_shard_init_local(shard, comm, data, &options);
-  const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
+  esp_shard_init(shard, comm, data, &options);
+  const esp_status status = esp_job_check_ranks_local(comm, settings, shard->n_batches);
   if (status != ESP_OK) esp_shard_clear(shard);
   return status;
 }

@@ -71,7 +71,7 @@ static void measure_shard(plan_job *plan, const esp_shard *shard) {
 }
 
 static esp_status read_data(plan_job *plan, const esp_settings *settings) {
-  const esp_comm pretended = {.mpi = plan->comm->mpi, .rank = 0, .size = plan->ranks};
+  const esp_comm pretended = esp_comm_pretend(0, plan->ranks);
   esp_dataset *data = NULL;
   esp_shard shard;
   ESP_TRY(esp_job_open_data(plan->comm, settings, plan->job.dense, "train", &data));

@@ -257,9 +257,8 @@ static traffic sum_traffic(const plan_job *plan) {
 json_t *plan_traffic(const plan_job *plan) {
   const traffic self = plan->ranks > 1 ? sum_traffic(plan) : (traffic){0};
   json_t *all = json_object();
-  for (int i = 0; i < ESP_N_COLLECTIVES; i++)
-    if (i != ESP_AGREEMENT)
-      json_object_set_new(all, esp_collective_name((esp_collective)i),
-                          json_pack("{s:I}", "bytes", (json_int_t)self.bytes[i]));
+  for (int i = 0; i < ESP_N_PLANNED; i++)
+    json_object_set_new(all, esp_collective_name((esp_collective)i),
+                        json_pack("{s:I}", "bytes", (json_int_t)self.bytes[i]));
   return all;
 }

@@ -101,7 +101,8 @@ static esp_status cut_and_measure(const trial_context *self, double *loss) {
 }
 
 /* The n-th trial of a run is the same one in a resumed run. */
-esp_status try_counts(void *context, double *loss) {
+esp_status try_counts(void *context, const esp_allocation_job *allocation, double *loss) {
+  (void)allocation;
   const trial_context *self = context;
   bool found;
   char unit[32];

@@ -3,10 +3,9 @@
 #include "check.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 const esp_criterion *const esp_criteria[] = {
     &esp_criterion_set_mi,       &esp_criterion_set_mi_forward,
@@ -18,17 +17,11 @@ const esp_criterion *const esp_criteria[] = {
     &esp_criterion_random,       &esp_criterion_layer_information,
     &esp_criterion_layer_cosine, NULL};
 
-enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
-
 esp_status esp_criterion_find(const char *name, const esp_criterion **criterion) {
-  const char *names[N_CRITERIA + 1] = {NULL};
-  for (int i = 0; i < N_CRITERIA; i++) {
-    names[i] = esp_criteria[i]->name;
-    if (strcmp(names[i], name) != 0) continue;
-    *criterion = esp_criteria[i];
-    return ESP_OK;
-  }
-  return esp_fail_unknown("criterion", name, names);
+  int i;
+  ESP_TRY(esp_find_pointer("criterion", name, esp_criteria, &i));
+  *criterion = esp_criteria[i];
+  return ESP_OK;
 }
 
 typedef struct scored {

@@ -1,10 +1,13 @@
-/* What a piece of work needs, before it runs: memory, traffic, operations. Every module exports such
- * sums beside the code that they describe, from the same constants, and a plan adds them up. All
- * numbers are doubles, since they are sums of products of sizes. */
+/* What a piece of work needs, before it runs: memory, traffic, operations. Every module exports
+ * such sums beside the code that they describe, from the same constants, and a plan adds them up.
+ * All numbers are doubles, since they are sums of products of sizes. */
 #ifndef ESPALIER_COMM_COST_H
 #define ESPALIER_COMM_COST_H
 
 #include "espalier/comm/traffic.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Operations by the kernel that they run in; a plan times these kernels. */
 typedef struct esp_work {
@@ -27,8 +30,11 @@ typedef struct esp_cost {
   esp_work work;
 } esp_cost;
 
-/* Put a step behind what is there: its peak stands on what was kept, and the rest adds up. Local. */
+/* Put a step behind what is there: its peak stands on what was kept, and the rest adds up. Local.
+ */
 void esp_cost_add(esp_cost *self, const esp_cost *step);
 void esp_work_add(esp_work *self, const esp_work *step);
+
+ESP_C_END
 
 #endif

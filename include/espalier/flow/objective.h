@@ -2,7 +2,10 @@
 #ifndef ESPALIER_FLOW_OBJECTIVE_H
 #define ESPALIER_FLOW_OBJECTIVE_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/model/forward.h"
+
+ESP_C_BEGIN
 
 /* Sums over micro-batches and ranks. Integers: the same however the micro-batches are dealt.
  * Caller's struct, zero-initialised. */
@@ -47,5 +50,7 @@ typedef struct esp_objective {
 const esp_objective *esp_objective_of(esp_task task);
 /* The table, ended by NULL. */
 extern const esp_objective *const esp_objectives[];
+
+ESP_C_END
 
 #endif

@@ -4,7 +4,10 @@
 #ifndef ESPALIER_FLOW_SHARD_H
 #define ESPALIER_FLOW_SHARD_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
+
+ESP_C_BEGIN
 
 /* Caller's struct; members are read-only outside shard.c. */
 typedef struct esp_shard {
@@ -23,8 +26,8 @@ typedef struct esp_shard_options {
 } esp_shard_options;
 
 /* Choose samples at random, the same on all ranks. More samples than there are mean all. Local. */
-void esp_shard_init_local(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
-                          const esp_shard_options *options);
+void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *data,
+                    const esp_shard_options *options);
 
 /* Samples [begin, begin + count) in the data's own order, all of them this rank's. Local. */
 typedef struct esp_sample_range {
@@ -49,5 +52,7 @@ static inline int64_t esp_shard_pick(const esp_shard *self, int64_t i, int64_t n
 }
 /* Rows of a full micro-batch, padding included. Local. */
 int64_t esp_shard_count_rows(const esp_shard *self);
+
+ESP_C_END
 
 #endif

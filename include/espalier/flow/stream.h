@@ -6,8 +6,11 @@
 #ifndef ESPALIER_FLOW_STREAM_H
 #define ESPALIER_FLOW_STREAM_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/flow/shard.h"
 #include "espalier/model/forward.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_stream_options {
   esp_model *model;         // borrowed
@@ -84,5 +87,7 @@ void esp_step_return_head(const esp_step *self, const float *dlogits, float *con
 
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. */
 esp_status esp_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
+
+ESP_C_END
 
 #endif

@@ -3,7 +3,10 @@
 #ifndef ESPALIER_FLOW_TAPE_H
 #define ESPALIER_FLOW_TAPE_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/model/forward.h"
+
+ESP_C_BEGIN
 
 /* Caller's struct. */
 typedef struct esp_tape {
@@ -21,5 +24,7 @@ void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *
  * by the caller, dstate is left with the gradient of the embedding's result. */
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients);
+
+ESP_C_END
 
 #endif

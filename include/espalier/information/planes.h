@@ -3,7 +3,11 @@
 #ifndef ESPALIER_INFORMATION_PLANES_H
 #define ESPALIER_INFORMATION_PLANES_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 enum { ESP_MAX_BINS = 16, ESP_WORD_BITS = 64 };
 
@@ -46,5 +50,7 @@ void esp_planes_pack(const esp_planes *from, const uint64_t *mask, esp_planes *t
  * gives the samples that exist in each word. Source: null level, docs/method.md, section 3. */
 void esp_fill_noise(uint64_t seed, uint64_t stream, int64_t first_word, const uint8_t *n_valid,
                     int64_t unit, esp_planes *planes);
+
+ESP_C_END
 
 #endif

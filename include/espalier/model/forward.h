@@ -3,7 +3,10 @@
 #ifndef ESPALIER_MODEL_FORWARD_H
 #define ESPALIER_MODEL_FORWARD_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/model/family.h"
+
+ESP_C_BEGIN
 
 /* y (rows, outputs) = x W^T + b, or y += when add. */
 void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
@@ -65,5 +68,7 @@ void esp_pass_clear(esp_pass *self);
 
 /* Run a whole model, all weights loaded, into self->logits. */
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self);
+
+ESP_C_END
 
 #endif

@@ -4,8 +4,12 @@
 #ifndef ESPALIER_MODEL_WORKSPACE_H
 #define ESPALIER_MODEL_WORKSPACE_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 typedef struct esp_workspace_block esp_workspace_block;
 
@@ -32,5 +36,7 @@ void esp_workspace_release(esp_workspace *self, esp_workspace_mark mark);
 /* Free the memory, nothing of which may be taken: at the end, and where a phase begins that has
  * none to spare. The next use grows anew. */
 void esp_workspace_clear(esp_workspace *self);
+
+ESP_C_END
 
 #endif

@@ -3,11 +3,14 @@
 #ifndef ESPALIER_SELECT_CRITERION_H
 #define ESPALIER_SELECT_CRITERION_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 #include "espalier/select/mask.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* What a criterion reads; the pipeline computes only that. */
 enum {
@@ -67,11 +70,11 @@ typedef struct esp_criterion {
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
    * criteria pay or gain at the step when the unit goes or comes, made monotone by a running
    * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0; mi-mrmr,
-   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by
-   * the lowest unit index; greedy costs within 1e-7 of each other are ties, so that equal units tie
-   * in spite of rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite,
-   * a variance is negative, or (set-mi) the covariance is singular and the ridge too small. Local;
-   * BLAS must run on one thread for the same bits everywhere. */
+   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by the lowest unit index; greedy
+   * costs within 1e-7 of each other are ties, so that equal units tie in spite of rounding.
+   * Criteria that read variances put dead units (of none) last. NUMERIC: the evidence is not
+   * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
+   * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
 } esp_criterion;
 
@@ -94,5 +97,7 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
 
 /* Order units by score, highest first, ties by lowest index. For criteria that only score. */
 void esp_rank_by_score(int64_t units, const double *score, int64_t *order);
+
+ESP_C_END
 
 #endif

@@ -3,7 +3,10 @@
 #ifndef ESPALIER_SELECT_JOINT_H
 #define ESPALIER_SELECT_JOINT_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/select/criterion.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_joint esp_joint;
 
@@ -18,5 +21,7 @@ esp_status esp_joint_add(esp_joint *self, const esp_evidence *reader);
  * Local. */
 esp_status esp_joint_rank(esp_joint *self, int64_t *order, double *score);
 void esp_joint_free(esp_joint **joint);
+
+ESP_C_END
 
 #endif

@@ -3,8 +3,12 @@
 #ifndef ESPALIER_SELECT_MASK_H
 #define ESPALIER_SELECT_MASK_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* A matrix and what is known of its input; arrays are borrowed. */
 typedef struct esp_mask_evidence {
@@ -29,5 +33,7 @@ static inline bool esp_mask_has(const uint8_t *mask, int64_t i) {
   return mask[i / 8] >> (i % 8) & 1;
 }
 int64_t esp_mask_count(const uint8_t *mask, int64_t count);
+
+ESP_C_END
 
 #endif

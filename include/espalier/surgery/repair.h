@@ -3,11 +3,14 @@
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/flow/shard.h"
 #include "espalier/io/journal.h"
 #include "espalier/stats/stats.h"
 #include "espalier/surgery/cut.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_repair_options {
   char *name;   // of the repair
@@ -41,5 +44,7 @@ typedef struct esp_repair {
 /* Find; USAGE names the known ones. */
 esp_status esp_repair_find(const char *name, const esp_repair **repair);
 extern const esp_repair *const esp_repairs[];
+
+ESP_C_END
 
 #endif

@@ -11,7 +11,7 @@ static esp_shard new_shard(const esp_comm *comm, const esp_dataset *data, int64_
                            int64_t micro_batch) {
   const esp_shard_options options = {samples, micro_batch, 7};
   esp_shard shard;
-  esp_shard_init_local(&shard, comm, data, &options);
+  esp_shard_init(&shard, comm, data, &options);
   return shard;
 }
 
@@ -73,7 +73,7 @@ static void shard_count_samples_shortens_the_last_micro_batch(void **state) {
 static void shard_init_chooses_the_same_at_any_rank_count(void **state) {
   (void)state;
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   esp_dataset *data = small_dataset_new(300, WIDTH, 1);
   esp_shard dealt = new_shard(&test_comm, data, 100, 8), whole = new_shard(&alone, data, 100, 8);
   ASSERT_ALL(whole.first == 0 && whole.count == 13 && dealt.n_batches == 13);
@@ -100,7 +100,7 @@ static void shard_init_shuffles_by_the_seed(void **state) {
   esp_dataset *data = small_dataset_new(300, WIDTH, 1);
   const esp_shard_options options = {0, 8, 8};
   esp_shard shard = new_shard(&test_comm, data, 0, 8), other;
-  esp_shard_init_local(&other, &test_comm, data, &options);
+  esp_shard_init(&other, &test_comm, data, &options);
   int64_t differ = 0, in_place = 0;
   for (int64_t i = 0; i < 300; i++) {
     differ += shard.order[i] != other.order[i];

@@ -30,7 +30,7 @@ static void open_bench(bench *self, const char *config, bool keeps_states) {
   self->model = transformer_new(json_loads(config, 0, NULL));
   self->data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY);
   const esp_shard_options options = {.micro_batch = MICRO_BATCH, .seed = 3};
-  esp_shard_init_local(&self->shard, &test_comm, self->data, &options);
+  esp_shard_init(&self->shard, &test_comm, self->data, &options);
   esp_stream_init(&self->stream, &(esp_stream_options){.model = self->model,
                                                        .shard = &self->shard,
                                                        .first = self->shard.first,

@@ -47,7 +47,7 @@ static inline void write_model(float shift) {
 static inline void open_data(bench *self, int64_t micro_batch) {
   const esp_shard_options options = {.micro_batch = micro_batch, .seed = 11};
   self->data = small_dataset_new(golden_samples, WIDTH, 1);
-  esp_shard_init_local(&self->shard, self->comm, self->data, &options);
+  esp_shard_init(&self->shard, self->comm, self->data, &options);
   for (int64_t s = 0; s < golden_samples; s++)
     memcpy(self->data->pixels + self->shard.order[s] * WIDTH, golden_pixels + s * WIDTH, WIDTH);
 }

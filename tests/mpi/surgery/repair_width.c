@@ -59,7 +59,7 @@ static bench open_bench(const char *config, int64_t n_width) {
   bench self = {.data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY), .report = json_object()};
   const esp_shard_options options = {.micro_batch = MICRO_BATCH, .seed = 1};
   open_model(&self, config);
-  esp_shard_init_local(&self.shard, &test_comm, self.data, &options);
+  esp_shard_init(&self.shard, &test_comm, self.data, &options);
   collect(&self);
   select_units(&self, n_width);
   ESP_ASSERT(esp_model_cut(self.dense, &self.selection, &self.pruned) == ESP_OK);

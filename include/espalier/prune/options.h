@@ -1,8 +1,11 @@
-/* Options of a pruning: what a unit is worth, and how many of which go. */
-#ifndef ESPALIER_PIPELINE_PRUNE_OPTIONS_H
-#define ESPALIER_PIPELINE_PRUNE_OPTIONS_H
+/* Options of a pruning: what can go, what it is worth, and how much of it goes. */
+#ifndef ESPALIER_PRUNE_OPTIONS_H
+#define ESPALIER_PRUNE_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_prune_options {
   char *stats;                                // STATS.h5; NULL: collected first
@@ -10,7 +13,7 @@ typedef struct esp_prune_options {
   char *criterion, *moments, *metric, *upper; // what it is worth
   double ridge;                               // of set-mi, relative to the mean variance
   int64_t targets;                            // that mi-jmi and mi-cmim condition on
-  bool stability;
+  bool stability;                             // rank from each half of the samples too
 } esp_prune_options;
 extern const esp_option_group esp_prune_option_group;
 
@@ -21,5 +24,7 @@ typedef struct esp_allocation_options {
   int64_t multiple_of, min_keep; // units
 } esp_allocation_options;
 extern const esp_option_group esp_allocation_option_group;
+
+ESP_C_END
 
 #endif

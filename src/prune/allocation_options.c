@@ -1,4 +1,4 @@
-#include "espalier/pipeline/prune_options.h"
+#include "espalier/prune/options.h"
 
 static const esp_option rows[] = {
     {.key = "prune.sparsity",
