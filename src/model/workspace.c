@@ -34,18 +34,20 @@ static void free_blocks(esp_workspace_block **from) {
   }
 }
 
-/* With nothing taken, one block for the most takes the place of several, or of one that is too
- * small for what comes. */
-static void settle(esp_workspace *self, int64_t bytes) {
-  if (self->first && !self->first->next && self->first->bytes >= bytes) return;
+/* Once calls have differed, one block for the most serves them all. */
+static void merge(esp_workspace *self) {
   free_blocks(&self->first);
-  if (self->most >= bytes) self->first = new_block(self->most);
+  self->first = new_block(self->most);
+  self->is_uneven = false;
 }
 
 /* Go on in the next block; those behind it are not in use, and go where they are too small. */
 static void go_on(esp_workspace *self, int64_t bytes) {
   esp_workspace_block **next = self->current ? &self->current->next : &self->first;
-  if (*next && (*next)->bytes < bytes) free_blocks(next);
+  if (*next && (*next)->bytes < bytes) {
+    free_blocks(next);
+    self->is_uneven = true;
+  }
   if (!*next) *next = new_block(bytes);
   self->current = *next;
   self->used = 0;
@@ -53,7 +55,7 @@ static void go_on(esp_workspace *self, int64_t bytes) {
 
 void *esp_workspace_take(esp_workspace *self, int64_t count, size_t size) {
   const int64_t bytes = count_bytes(count, size);
-  if (self->taken == 0) settle(self, bytes);
+  if (self->taken == 0 && self->is_uneven) merge(self);
   if (!self->current || self->used + bytes > self->current->bytes) go_on(self, bytes);
   char *const memory = self->current->memory + self->used;
   self->used += bytes;

@@ -20,6 +20,7 @@ typedef struct streams {
 
 /* Allocate both streams and embed all samples. NUMERIC. Collective. */
 esp_status streams_open(streams *self, esp_repair_job *job);
+/* Free both. Local. */
 void streams_close_local(streams *self);
 
 /* A linear map y = W x + b to be fitted. */

@@ -6,6 +6,7 @@
 
 #include "espalier/core/c_linkage.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ typedef struct esp_workspace {
   esp_workspace_block *first, *current; // owned list; NULL: nothing is taken
   int64_t used;                         // bytes of the current block
   int64_t taken, most;                  // bytes of all, now and at most so far
+  bool is_uneven;                       // a block was too small for what came again
 } esp_workspace;
 
 /* Take count x size bytes, 64-byte aligned, of any content; valid until released. */

@@ -44,6 +44,10 @@ void llama_rotate(const esp_call *call, float *q, float *k);
 op_attention_job llama_make_attention(const esp_call *call);
 
 /* The family's. */
+void llama_embed(const esp_call *call, float *state);
+void llama_read_stream(const esp_call *call, const float *state, float *normed);
+void llama_produce(const esp_call *call, const float *state, float *x);
+void llama_head(const esp_call *call, const float *state, float *logits);
 void llama_head_backward(const esp_backward *self, const float *dlogits, float *dstate);
 void llama_produce_backward(const esp_backward *self, const float *dx, float *dstate);
 void llama_embed_backward(const esp_backward *self, const float *dstate);

@@ -37,7 +37,6 @@ static void esp_workspace_take_uses_the_same_memory_again(void **state) {
   char *first[3], *second[3];
   esp_workspace self = {0};
   call(&self, first); // grows
-  call(&self, first);
   call(&self, second);
   assert_memory_equal(first, second, sizeof first);
   assert_ptr_equal(second[1], second[2]);
@@ -58,6 +57,25 @@ static void esp_workspace_take_uses_it_again_behind_what_is_held(void **state) {
   assert_memory_equal(first, second, sizeof first);
   for (int i = 0; i < 64; i++) assert_int_equal(held[i], 7);
   esp_workspace_release(&self, mark);
+  esp_workspace_clear(&self);
+}
+
+/* Calls that want other sizes, by turns, soon share one block. */
+static void esp_workspace_take_serves_calls_that_differ(void **state) {
+  (void)state;
+  char *own[3], *first = NULL, *second = NULL;
+  esp_workspace self = {0};
+  const esp_workspace_mark mark = esp_workspace_set_mark(&self);
+  for (int i = 0; i < 4; i++) {
+    call(&self, own);
+    second = first;
+    first = ESP_TAKE(&self, char, 3000);
+    memset(ESP_TAKE(&self, char, 4000), 1, 4000);
+    esp_workspace_release(&self, mark);
+  }
+  assert_ptr_equal(own[0], first);
+  assert_ptr_equal(first, second);
+  assert_int_equal(self.most, 3008 + 4032);
   esp_workspace_clear(&self);
 }
 
@@ -97,6 +115,7 @@ static void esp_workspace_clear_frees_all_and_may_be_called_twice(void **state) 
 ESP_TEST_MAIN(cmocka_unit_test(esp_workspace_take_aligns_and_keeps_arrays_apart),
               cmocka_unit_test(esp_workspace_take_uses_the_same_memory_again),
               cmocka_unit_test(esp_workspace_take_uses_it_again_behind_what_is_held),
+              cmocka_unit_test(esp_workspace_take_serves_calls_that_differ),
               cmocka_unit_test(esp_workspace_take_grows_for_a_larger_call),
               cmocka_unit_test(esp_workspace_take_of_nothing_is_no_null_pointer),
               cmocka_unit_test(esp_workspace_clear_frees_all_and_may_be_called_twice))
