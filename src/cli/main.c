@@ -1,7 +1,9 @@
 #include "commands.h"
+#include "limits.h"
 
 #include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
+#include "espalier/io/mapping.h"
 #include "espalier/linalg/gemm.h"
 
 #include <signal.h>
@@ -23,6 +25,8 @@ int main(int argc, char **argv) {
   esp_comm comm;
   esp_comm_init(&comm, MPI_COMM_WORLD);
   esp_set_panic_rank(comm.rank);
+  esp_mapping_catch_faults(comm.rank, end_job);
+  limits_catch_cpu_time(comm.rank, end_job);
   const int exit_code = run_program(&comm, argc, argv);
   fflush(stdout); // mpirun may end a rank as soon as another has returned non-zero
   esp_comm_clear(&comm);

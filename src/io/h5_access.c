@@ -2,11 +2,22 @@
 
 #include "espalier/comm/handle.h"
 
+/* A strided piece is written as its rows. ROMIO would rather read, change and write back what lies
+ * around them ("data sieving"), holding a lock on the file, and ends the job where there are none.
+ */
+static void set_parallel_access(hid_t access_list, const esp_comm *comm) {
+  MPI_Info info;
+  MPI_Info_create(&info);
+  MPI_Info_set(info, "romio_ds_write", "disable");
+  H5Pset_fapl_mpio(access_list, esp_comm_get_handle_local(comm), info);
+  MPI_Info_free(&info);
+}
+
 /* Locking is off: output goes to a name of its own, and many parallel file systems have no locks.
  */
 hid_t esp_h5_access_new_local(const esp_comm *comm) {
   const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-  if (comm) H5Pset_fapl_mpio(access_list, esp_comm_get_handle_local(comm), MPI_INFO_NULL);
+  if (comm) set_parallel_access(access_list, comm);
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7)
   H5Pset_file_locking(access_list, false, true);
 #endif
