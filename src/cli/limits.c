@@ -8,14 +8,17 @@
 #include <omp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
   OWN_BYTES = 64 << 20,    // of MPI, HDF5 and this program beside the arrays that are planned
-  STACK_BYTES = 512 << 10, // measured: 64 KiB are too few for BLAS and HDF5, 128 KiB do
+  STACK_BYTES = 512 << 10, // Open MPI does not start with 128 KiB
+  OPEN_FILES = 32,         // nor with 24 files
   MOST_SPARE_S = 30        // of CPU time, to come to a place where the run can be gone on from
 };
 
@@ -37,11 +40,41 @@ static esp_status check_memory_local(void) {
   return esp_memory_check_room(blas + stacks + OWN_BYTES, purpose);
 }
 
-static esp_status check_stack_local(void) {
+/* Who starts the ranks tells each its number before MPI does. */
+static bool is_first_rank(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                      "SLURM_PROCID"};
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *rank = getenv(names[i]);
+    if (rank) return strcmp(rank, "0") == 0;
+  }
+  return true;
+}
+
+static bool is_below(int resource, rlim_t least, unsigned long long *found) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= STACK_BYTES) return ESP_OK;
-  return esp_fail(ESP_IO, "the limit on stacks is %llu KiB, expected %d KiB; raise it (ulimit -s)",
-                  (unsigned long long)limit.rlim_cur >> 10, STACK_BYTES >> 10);
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur >= least) return false;
+  *found = limit.rlim_cur;
+  return true;
+}
+
+int limits_check_start(void) {
+  unsigned long long found;
+  const bool lacks_stack = is_below(RLIMIT_STACK, STACK_BYTES, &found);
+  if (!lacks_stack && !is_below(RLIMIT_NOFILE, OPEN_FILES, &found)) return ESP_OK;
+  if (!is_first_rank()) return ESP_IO;
+  if (lacks_stack)
+    fprintf(
+        stderr,
+        "espalier: error: the limit on stacks is %llu KiB, at least %d KiB are needed; raise it "
+        "(ulimit -s)\n",
+        found >> 10, STACK_BYTES >> 10);
+  else
+    fprintf(stderr,
+            "espalier: error: the limit on open files is %llu, at least %d are needed; raise it "
+            "(ulimit -n)\n",
+            found, OPEN_FILES);
+  return ESP_IO;
 }
 
 static void *wait_at(void *gate) {
@@ -71,7 +104,6 @@ static esp_status check_threads_local(void) {
 }
 
 static esp_status check_local(void) {
-  ESP_TRY(check_stack_local());
   ESP_TRY(check_memory_local());
   return check_threads_local();
 }

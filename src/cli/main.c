@@ -15,6 +15,8 @@ static void end_job(int exit_code) {
 }
 
 int main(int argc, char **argv) {
+  const int refused = limits_check_start();
+  if (refused) return refused;
   setenv("OMPI_MCA_io", "romio321",
          0);                // contiguous writes are several times faster than with ompio
   signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of write(), not a death
