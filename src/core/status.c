@@ -61,3 +61,12 @@ void esp_panic(const char *file, int line, const char *format, ...) {
   if (panic_hook) panic_hook(70);
   abort();
 }
+
+void esp_end_job(esp_status code) {
+  fputs("espalier: error: ", stderr);
+  if (panic_rank >= 0) fprintf(stderr, "rank %d: ", panic_rank);
+  fprintf(stderr, "%s\n", failure_text);
+  fflush(stderr);
+  if (panic_hook) panic_hook((int)code);
+  abort();
+}
