@@ -1,5 +1,6 @@
 esp_unit_test(io dtype)
 esp_unit_test(io box)
+esp_unit_test(io mapping)
 esp_unit_test(io safetensors)
 foreach(name box safetensors)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io ${PROJECT_SOURCE_DIR}/src/io/tensors)

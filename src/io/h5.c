@@ -1,5 +1,6 @@
 #include "h5_internal.h"
 
+#include "espalier/core/deadline.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "output.h"
@@ -286,11 +287,14 @@ static void drop_contents(const esp_h5 *file) {
   esp_barrier(file->comm);
 }
 
-/* What a failure is of stays to be told. */
+/* What has failed stays to be told. Closing a file that cannot be written, ranks may wait for each
+ * other in different places of the library. */
 static void give_up(esp_h5 *self) {
   char *reason = esp_strdup(esp_failure_text());
+  esp_deadline_set(ESP_IO);
   drop_contents(self);
   (void)esp_agree_or_end(self->comm, close_library_file(self));
+  esp_deadline_clear();
   (void)esp_fail(ESP_IO, "%s", reason);
   esp_free(&reason);
 }

@@ -78,7 +78,9 @@ __attribute__((constructor)) static void start(void) {
   const char *name = getenv("FAULT_CALL");
   rank = get_rank();
   for (int i = 0; name && i < CALLS; i++)
-    if (strcmp(name, names[i]) == 0 && rank == get_number("FAULT_RANK")) chosen = i;
+    if (strcmp(name, names[i]) == 0 &&
+        (rank == get_number("FAULT_RANK") || get_number("FAULT_RANK") < 0))
+      chosen = i;
   nth = get_number("FAULT_NTH");
   number = get_number("FAULT_ERRNO");
   is_lasting = get_number("FAULT_LASTING") != 0;
@@ -183,6 +185,20 @@ WRAP_PATH(mkdir, CALL_MKDIR, (const char *path, mode_t mode), (path, mode))
   }
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
+
+/* Locks of records, too: what ROMIO takes. */
+#define WRAP_FCNTL(name)                                                \
+  int name(int fd, int command, ...) {                                  \
+    va_list rest;                                                       \
+    va_start(rest, command);                                            \
+    void *argument = va_arg(rest, void *);                              \
+    va_end(rest);                                                       \
+    const bool locks = command == F_SETLK || command == F_SETLKW;       \
+    if (locks && is_file_in_folder(fd) && fails(CALL_FLOCK)) return -1; \
+    return NEXT(name)(fd, command, argument);                           \
+  }
+WRAP_FCNTL(fcntl)
+WRAP_FCNTL(fcntl64)
 
 #define WRAP_MMAP(name, offset)                                             \
   void *name(void *at, size_t n, int how, int flags, int fd, offset from) { \

@@ -60,6 +60,10 @@ void esp_end_job(esp_status code) __attribute__((noreturn));
 void esp_set_panic_hook(void (*end_job)(int exit_code));
 /* Set this process's rank, which a panic then names; below 0, as at first: there is none. Local. */
 void esp_set_panic_rank(int rank);
+/* Get that rank; call the hook, if there is one, which does not return. For what ends the job in
+ * other ways. Local. */
+int esp_get_panic_rank(void);
+void esp_call_panic_hook(int exit_code);
 
 ESP_C_END
 
