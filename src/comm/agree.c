@@ -1,14 +1,16 @@
 /* What ranks agree on: failures, numbers that steer the run, a point in time. */
 #include "comm_internal.h"
 
+#include "espalier/core/deadline.h"
 #include "espalier/core/log.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
 
-/* All ranks get the status and the text of one. */
+/* All ranks have come, and get the status and the text of one. */
 static esp_status share_failure(const esp_comm *comm, esp_status mine, int failing) {
+  esp_deadline_clear();
   if (failing == INT_MAX) return ESP_OK;
   struct {
     int code;

@@ -1,6 +1,7 @@
 #include "espalier/core/deadline.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@ enum { PATIENCE_S = 10, LAST_S = 5, MOST_STAGGER_S = 10 };
 /* Made beforehand: a handler may only write it. */
 static char line[1100];
 static esp_status exit_code;
+static bool is_set;
 
 static void end_on_alarm(int number) {
   (void)number;
@@ -27,6 +29,7 @@ void esp_deadline_set(esp_status code) {
   const int rank = esp_get_panic_rank();
   const int stagger_s = rank < MOST_STAGGER_S ? rank : MOST_STAGGER_S;
   exit_code = code;
+  is_set = true;
   snprintf(line, sizeof line, "espalier: error: rank %d: %s\n", rank, esp_failure_text());
   sigemptyset(&action.sa_mask);
   sigaction(SIGALRM, &action, NULL);
@@ -34,6 +37,8 @@ void esp_deadline_set(esp_status code) {
 }
 
 void esp_deadline_clear(void) {
+  if (!is_set) return;
+  is_set = false;
   alarm(0);
   signal(SIGALRM, SIG_DFL);
 }

@@ -89,6 +89,7 @@ static esp_status create(esp_h5 *file, const char *partial) {
   ESP_TRY(esp_h5_check_writable(file->comm, file->path, SLACK_BYTES));
   ESP_TRY(esp_agree(file->comm, create_partial_local(file, partial)));
   file->created = true;
+  esp_h5_note_written_local(file->path);
   ESP_TRY(esp_agree(file->comm, see_partial_local(file, partial)));
   ESP_TRY(esp_h5_reserve(file, 0));
   ESP_TRY(esp_agree_or_end(file->comm, create_library_file(file, partial)));
@@ -252,6 +253,7 @@ esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **
   if (status == ESP_OK && comm->rank == 0) (*file)->fd = open(partial, O_RDWR);
   esp_free(&partial);
   (*file)->phase = H5_PHASE_FILL;
+  esp_h5_note_written_local(path);
   if (status == ESP_OK)
     (*file)->created = true;
   else

@@ -35,7 +35,7 @@ cut_while_read() {
   : >"$ERRORS"
   # shellcheck disable=SC2016
   timeout -k 5 120 "$MPIEXEC" -n "$RANKS" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" collect cut -d cut/calibration.h5 \
-    --micro-batch 4 -o cut.h5 --quiet 2>mpirun.log &
+    --micro-batch 4 --samples 64 -o cut.h5 --quiet 2>mpirun.log &
   until [[ -s cut.h5.journal ]] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
   truncate -s 100000 cut/model.safetensors
   code=0
@@ -46,6 +46,6 @@ check "cut while it is read: exit code $code" test "$code" = 2
 check "cut while it is read: lines that name the file" grep -q "espalier: error: rank [0-9] cannot read cut/model.safetensors: " "$ERRORS"
 check "cut while it is read: the journal is kept" test -s cut.h5.journal
 cp "$llama/model.safetensors" cut/
-must collect cut -d cut/calibration.h5 --micro-batch 4 -o cut.h5
-check "cut while it is read: goes on with the file whole" grep -q resuming "$ERRORS"
+must collect cut -d cut/calibration.h5 --micro-batch 4 --samples 64 -o cut.h5
+check "cut while it is read: nothing left behind" test "$(echo cut.h5*)" = cut.h5
 finish
