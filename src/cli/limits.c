@@ -119,8 +119,6 @@ static void end_on_cpu_time(int number) {
   (void)number;
   const ssize_t put = write(STDERR_FILENO, handler_line, strlen(handler_line));
   (void)put;
-  signal(SIGALRM, SIG_DFL);
-  alarm(5); // should the signal have come inside of MPI, ending the job may hang
   handler_end_job(ESP_INTERRUPTED);
   _exit(ESP_INTERRUPTED);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 10, LAST_S = 5, MOST_STAGGER_S = 10 };
+enum { PATIENCE_S = 10, MOST_STAGGER_S = 10 };
 
 /* Made beforehand: a handler may only write it. */
 static char line[1100];
@@ -18,8 +18,6 @@ static void end_on_alarm(int number) {
   (void)number;
   const ssize_t put = write(STDERR_FILENO, line, strlen(line));
   (void)put;
-  signal(SIGALRM, SIG_DFL); // ending the job may hang too
-  alarm(LAST_S);
   esp_call_panic_hook((int)exit_code);
   _exit((int)exit_code);
 }

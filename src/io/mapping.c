@@ -144,15 +144,13 @@ static void wait_for_lower_ranks(void) {
   nanosleep(&wait, NULL);
 }
 
-/* The signal is raised by a read of our own, not inside of MPI, so the job may be ended from here;
- * should that hang, the alarm ends this process. */
+/* The signal is raised by a read of our own, not inside of MPI, so the job may be ended from here.
+ */
 static void end_on_fault(int number, siginfo_t *info, void *context) {
   static atomic_flag is_ending = ATOMIC_FLAG_INIT;
   (void)number;
   (void)context;
   while (atomic_flag_test_and_set(&is_ending)) pause(); // another thread is about it
-  signal(SIGALRM, SIG_DFL);
-  alarm(10);
   wait_for_lower_ranks();
   print_fault(find_path(info->si_addr));
   if (handler_end_job) handler_end_job(ESP_IO);
