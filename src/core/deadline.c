@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 10, MOST_STAGGER_S = 10 };
+enum { PATIENCE_S = 5, MOST_STAGGER_S = 10 };
 
 /* Made beforehand: a handler may only write it. */
 static char line[1100];

@@ -2,7 +2,7 @@
 # One call of one rank of three fails (fault.c), in a small collect, prune and export. Every such run ends by itself, with one line
 # and a code, or as if nothing had been; no file under a final name is partial; and the same command then gives the same bytes.
 #   ESPALIER  the program   FAULT  the preloaded library   SCRATCH  folder of this test   MPIEXEC  mpirun
-#   EVERY     try every n-th call: 1 all of them; unset: a sample, one of each call and command
+#   EVERY     try every n-th call: 1 all of them; unset: a sample, one of each kind, the commands in turn
 #   CALLS     names of calls, all by default     COMMANDS  likewise
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -68,6 +68,7 @@ try() {
   run "$1" LOADED="$FAULT" FAULT_FOLDER="$SCRATCH/work" FAULT_CALL="$2" FAULT_RANK="$3" FAULT_NTH="$4" FAULT_ERRNO="$5" \
     FAULT_LASTING="$6" FAULT_COUNTS=../counts || code=$?
   tried=$((tried + 1))
+  tell "$1: $2 $4 of rank $3, errno $5, lasting $6: code $code $(grep -a '^espalier: ' ../errors | tail -n 1)"
   ((code)) || tolerated=$((tolerated + 1))
   fault=$(find_fault "$1" "$code")
   [[ -n $fault ]] && cp ../errors ../errors.first
@@ -79,6 +80,8 @@ try() {
   echo "FAILED  $1: $2 $4 of rank $3, errno $5, lasting $6: $fault $again"
   [[ -z $fault ]] || cat ../errors.first
 }
+# Each fault is told, where they are few.
+tell() { [[ ${EVERY-} ]] || echo "$1"; }
 
 errno_of() { # CALL TURN
   local -a numbers
@@ -103,11 +106,20 @@ sweep() { # COMMAND CALL
   done
 }
 
-sample() { # COMMAND CALL
+# One call of a kind, by the next command that makes any.
+sample() { # CALL
   local rank=$((RANDOM % 2)) count
-  count=$(awk -v r="$rank" -v c="$2" '$1 == r && $2 == c { print $3 }' "../counts.$1")
-  ((count)) || return 0
-  try "$1" "$2" "$rank" $((RANDOM % count + 1)) "$(errno_of "$2" $RANDOM)" $((RANDOM % 2))
+  for _ in $COMMANDS; do
+    set -- "$1" $COMMANDS
+    turn=$((turn + 1))
+    local name=${*:turn % ($# - 1) + 2:1}
+    count=$(awk -v r="$rank" -v c="$1" '$1 == r && $2 == c { print $3 }' "../counts.$name")
+    if ((count)); then
+      try "$name" "$1" "$rank" $((RANDOM % count + 1)) "$(errno_of "$1" $RANDOM)" $((RANDOM % 2))
+      return
+    fi
+    rank=0 # which makes the most calls
+  done
 }
 
 # The bytes of runs that were left alone, and how many calls they make.
@@ -119,10 +131,15 @@ for name in collect prune export; do
   for output in ${outputs[$name]}; do mv "$output" ..; done
 done
 
-for name in $COMMANDS; do
-  for call in $CALLS; do
-    if [[ ${EVERY-} ]]; then sweep "$name" "$call"; else sample "$name" "$call"; fi
-    [[ -z ${EVERY-} ]] || echo "$name $call: $tried faults so far, $tolerated without effect, $failures against the promise"
+turn=0
+for call in $CALLS; do
+  if [[ -z ${EVERY-} ]]; then
+    sample "$call"
+    continue
+  fi
+  for name in $COMMANDS; do
+    sweep "$name" "$call"
+    echo "$name $call: $tried faults so far, $tolerated without effect, $failures against the promise"
   done
 done
 echo "$tried faults, $tolerated without effect, $failures against the promise"

@@ -8,7 +8,7 @@
 ESP_C_BEGIN
 
 /* End the job as esp_end_job(code) does, with the text of the last failure as it is now, unless the
- * deadline is cleared within some 10 s, as every agreement of the ranks does (comm/comm.h); of
+ * deadline is cleared within some 5 s, as every agreement of the ranks does (comm/comm.h); of
  * several ranks the lowest does it first. Uses SIGALRM. Local. */
 void esp_deadline_set(esp_status code);
 void esp_deadline_clear(void);
