@@ -62,7 +62,10 @@ int limits_check_start(void) {
   unsigned long long found;
   const bool lacks_stack = is_below(RLIMIT_STACK, STACK_BYTES, &found);
   if (!lacks_stack && !is_below(RLIMIT_NOFILE, OPEN_FILES, &found)) return ESP_OK;
-  if (!is_first_rank()) return ESP_IO;
+  if (!is_first_rank()) {
+    sleep(2); // or the launcher would end the first one before it has spoken
+    return ESP_IO;
+  }
   if (lacks_stack)
     fprintf(
         stderr,
