@@ -18,8 +18,11 @@ mkdir -p "$SCRATCH/work"
 cp -r "$here/golden/transformers/llama-mha-f32" "$SCRATCH/work/m"
 cd "$SCRATCH/work"
 
+# shellcheck disable=SC2034 # used by name
 collect=(collect m -d m/reference.h5 --micro-batch 1 --halves --save-every 0 -o s.h5)
+# shellcheck disable=SC2034
 prune=(prune m -d m/reference.h5 --stats ../s.h5 --stability -o p.h5)
+# shellcheck disable=SC2034
 export=(export ../p.h5 hf)
 declare -A outputs=([collect]="s.h5" [prune]="p.h5 p.h5.report.json" [export]="hf")
 
@@ -102,7 +105,7 @@ sweep() { # COMMAND CALL
   local rank n count
   for rank in 0 1; do
     count=$(awk -v r="$rank" -v c="$2" '$1 == r && $2 == c { print $3 }' "../counts.$1")
-    for ((n = 1; n <= count; n += EVERY)); do try "$1" "$2" "$rank" "$n" "$(errno_of "$2" "$n")" $((n % 2)); done
+    for ((n = 1; n <= count; n += EVERY)); do try "$1" "$2" "$rank" "$n" "$(errno_of "$2" $((n / EVERY)))" $((n / EVERY % 2)); done
   done
 }
 
@@ -110,6 +113,7 @@ sweep() { # COMMAND CALL
 sample() { # CALL
   local rank=$((RANDOM % 2)) count
   for _ in $COMMANDS; do
+    # shellcheck disable=SC2086 # words
     set -- "$1" $COMMANDS
     turn=$((turn + 1))
     local name=${*:turn % ($# - 1) + 2:1}
