@@ -19,10 +19,17 @@ static esp_status run(const command_input *input, json_t **result) {
   return ESP_OK;
 }
 
+static const char *const *list_beside(const esp_settings *settings) {
+  static const char *const ends[] = {".partial", ".journal", NULL};
+  (void)settings;
+  return ends;
+}
+
 const command command_collect = {.name = "collect",
                                  .usage = "collect MODEL --data PATH -o STATS.h5",
                                  .summary = "calibration pass: codes, moments, second moments",
                                  .bit = ESP_FOR_COLLECT,
                                  .least = 1,
                                  .most = 1,
+                                 .list_beside = list_beside,
                                  .run = run};

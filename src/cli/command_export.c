@@ -29,4 +29,5 @@ const command command_export = {.name = "export",
                                 .bit = ESP_FOR_EXPORT,
                                 .least = 2,
                                 .most = 2,
+                                .output_argument = 2,
                                 .run = run};

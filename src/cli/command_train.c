@@ -141,6 +141,12 @@ static esp_status run(const command_input *input, json_t **result) {
   return status;
 }
 
+static const char *const *list_beside(const esp_settings *settings) {
+  static const char *const ends[] = {".partial", ".checkpoint.h5", ".checkpoint.h5.partial", NULL};
+  (void)settings;
+  return ends;
+}
+
 const command command_train = {.name = "train",
                                .usage = "train CONFIG [--data PATH] -o MODEL.h5",
                                .summary = "data-parallel training of small models",
@@ -148,4 +154,5 @@ const command command_train = {.name = "train",
                                .least = 0,
                                .most = 1,
                                .config_is_argument = true,
+                               .list_beside = list_beside,
                                .run = run};

@@ -95,17 +95,18 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   esp_settings settings;
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
+  char *folder = NULL;
   esp_options_init(esp_settings_table(), &settings);
   esp_status status = esp_agree(comm, read_settings(comm, self, &line, &settings));
+  if (status == ESP_OK) status = check_files(comm, self, &settings, &line, &folder);
   const command_input input = {comm, &settings, line.positional, line.n_positional};
   if (comm->rank == 0) esp_log_set_level(settings.run.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
-  if (status == ESP_OK && settings.run.json && strcmp(settings.run.json, "-") != 0)
-    status = esp_file_check_writable(comm, settings.run.json, 0);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);
   esp_options_clear(esp_settings_table(), &settings);
   esp_free(&line.positional);
+  esp_free(&folder);
   return status;
 }
 

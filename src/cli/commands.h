@@ -17,6 +17,9 @@ typedef struct command {
   unsigned bit;            // ESP_FOR_...
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
+  int output_argument;     // which argument is what is written, from 1; 0: none
+  /* What is made beside -o on the way, ended by NULL; NULL: -o is not written. */
+  const char *const *(*list_beside)(const esp_settings *settings);
   /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.
    * Collective. */
   esp_status (*run)(const command_input *input, json_t **result);
@@ -26,6 +29,12 @@ extern const command command_info, command_train, command_collect, command_prune
     command_export, command_plan;
 /* The table, ended by NULL. */
 extern const command *const commands[];
+
+/* Check all that the command writes against all that it reads, and give the outputs their targets'
+ * names where they are links; *folder, owned by the caller, is that of an output that is an
+ * argument. Collective. */
+esp_status check_files(const esp_comm *comm, const command *self, esp_settings *settings,
+                       esp_arguments *line, char **folder);
 
 /* Run the program: find the command, read options, run it, report. Collective; returns the exit
  * code. */
