@@ -38,9 +38,13 @@ static esp_status find_command(const char *name, const command **found) {
   return ESP_OK;
 }
 
+static bool is_help(const char *argument) {
+  return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static bool asks_help(int argc, char **argv) {
   for (int i = 0; i < argc; i++)
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    if (is_help(argv[i])) return true;
   return false;
 }
 
@@ -110,36 +114,61 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   return status;
 }
 
-static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
-  const command *self = NULL;
-  ESP_TRY(find_command(argv[1], &self));
-  if (!asks_help(argc - 2, argv + 2)) return run_command(comm, self, argc - 2, argv + 2);
-  if (comm->rank == 0) {
-    printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
-    esp_options_print_help(esp_settings_table(), self->bit);
-  }
-  return ESP_OK;
+static void print_command_help(const command *self) {
+  printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
+  esp_options_print_help(esp_settings_table(), self->bit);
 }
 
-/* Other ranks' stdout holds nothing. */
-static esp_status flush_stdout_local(const esp_comm *comm) {
-  if (comm->rank != 0 || (fflush(stdout) == 0 && !ferror(stdout))) return ESP_OK;
+static esp_status flush_stdout(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return ESP_OK;
   return esp_fail(ESP_IO, "cannot write the result to stdout: %s; free some space",
                   strerror(errno));
 }
 
-int run_program(const esp_comm *comm, int argc, char **argv) {
-  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-    if (comm->rank == 0) print_help();
-    return argc < 2 ? ESP_USAGE : ESP_OK;
-  }
-  if (strcmp(argv[1], "--version") == 0) {
-    if (comm->rank == 0) printf("espalier " ESPALIER_VERSION "\n");
-    return ESP_OK;
-  }
-  esp_status status = run_named(comm, argc, argv);
-  if (status == ESP_OK) status = esp_agree(comm, flush_stdout_local(comm));
-  if (status != ESP_OK && comm->rank == 0)
-    fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
+static int print_failure(esp_status status) {
+  if (status != ESP_OK) fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
   return (int)status;
+}
+
+static bool is_version(const char *argument) {
+  return strcmp(argument, "--version") == 0;
+}
+
+static void print_answer(int argc, char **argv, const command *self) {
+  if (self)
+    print_command_help(self);
+  else if (argc > 1 && is_version(argv[1]))
+    printf("espalier " ESPALIER_VERSION "\n");
+  else
+    print_help();
+}
+
+/* As launchers tell it in the environment. */
+static bool is_first_process(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",      "PMI_RANK",
+                                      "PALS_RANKID",          "FLUX_TASK_RANK", "SLURM_PROCID"};
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *rank = getenv(names[i]);
+    if (rank) return strcmp(rank, "0") == 0;
+  }
+  return true;
+}
+
+bool answer_without_mpi(int argc, char **argv, int *exit_code) {
+  const command *self = NULL;
+  const bool is_general = argc < 2 || is_help(argv[1]) || is_version(argv[1]);
+  if (!is_general && !asks_help(argc - 2, argv + 2)) return false;
+  if (!is_general && find_command(argv[1], &self) != ESP_OK) return false;
+  if (is_first_process()) print_answer(argc, argv, self);
+  *exit_code = print_failure(flush_stdout());
+  if (*exit_code == ESP_OK && argc < 2) *exit_code = ESP_USAGE;
+  return true;
+}
+
+int run_program(const esp_comm *comm, int argc, char **argv) {
+  const command *self = NULL;
+  esp_status status = find_command(argv[1], &self);
+  if (status == ESP_OK) status = run_command(comm, self, argc - 2, argv + 2);
+  if (status == ESP_OK) status = esp_agree(comm, comm->rank == 0 ? flush_stdout() : ESP_OK);
+  return comm->rank == 0 ? print_failure(status) : (int)status;
 }

@@ -36,6 +36,10 @@ extern const command *const commands[];
 esp_status check_files(const esp_comm *comm, const command *self, esp_settings *settings,
                        esp_arguments *line, char **folder);
 
+/* Answer what needs neither MPI nor other ranks: --help, --version, COMMAND --help, no command. True
+ * if it did; of several processes that a launcher has started the first one prints. Local. */
+bool answer_without_mpi(int argc, char **argv, int *exit_code);
+
 /* Run the program: find the command, read options, run it, report. Collective; returns the exit
  * code. */
 int run_program(const esp_comm *comm, int argc, char **argv);
