@@ -28,6 +28,7 @@ foreach(name bad_pairs resume) # one rank fails, and goes on, as three do
 endforeach()
 esp_cli_test(same_files 3)
 esp_cli_test(alone 3)
+esp_cli_test(bytes 2)
 esp_cli_test(plan 1 2 3)
 esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)

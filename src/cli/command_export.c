@@ -1,5 +1,7 @@
 #include "commands.h"
 
+#include "espalier/core/json.h"
+#include "espalier/core/memory.h"
 #include "espalier/pipeline/export.h"
 
 #include <inttypes.h>
@@ -11,7 +13,7 @@ static int64_t get_int(const json_t *report, const char *key) {
 static esp_status run(const command_input *input, json_t **result) {
   const char *folder = input->arguments[1];
   ESP_TRY(esp_export(input->comm, input->settings, input->arguments[0], folder, result));
-  const char *source = json_string_value(json_object_get(*result, "source"));
+  char *source = esp_json_bytes(json_object_get(*result, "source"));
   print_result(input,
                "%s: %" PRId64 " parameters in %" PRId64 " safetensors files, %" PRId64 " bytes\n",
                folder, get_int(*result, "parameters"), get_int(*result, "weight_files"),
@@ -19,6 +21,7 @@ static esp_status run(const command_input *input, json_t **result) {
   if (source)
     print_result(input, "%" PRId64 " other files copied from %s\n",
                  get_int(*result, "copied_files"), source);
+  esp_free(&source);
   return ESP_OK;
 }
 

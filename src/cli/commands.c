@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
@@ -87,10 +88,10 @@ static esp_status read_settings(const esp_comm *comm, const command *self, esp_a
 
 static esp_status write_json(const esp_comm *comm, const esp_settings *settings, json_t *result) {
   if (!settings->run.json || !result) return ESP_OK;
-  char *text = json_dumps(result, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *text = esp_json_dump(result, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *line = esp_format("%s\n", text);
   const esp_status status = esp_file_write_text(comm, settings->run.json, line);
-  free(text);
+  esp_free(&text);
   esp_free(&line);
   return status;
 }

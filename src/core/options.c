@@ -1,5 +1,6 @@
 #include "options_internal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/suggest.h"
 
@@ -83,19 +84,6 @@ esp_status esp_options_set(const esp_option_table *table, void *settings, const 
   return esp_option_store(row, settings, name, value);
 }
 
-/* File names need not be UTF-8; JSON must be. */
-static json_t *dump_text(const char *text) {
-  if (!text) return json_null();
-  json_t *const value = json_string(text);
-  if (value) return value;
-  char *ascii = esp_strdup(text);
-  for (char *c = ascii; *c; c++)
-    if ((unsigned char)*c > 127) *c = '?';
-  json_t *const replaced = json_string(ascii);
-  esp_free(&ascii);
-  return replaced;
-}
-
 static json_t *dump_value(const esp_option *row, const void *settings) {
   const void *const member = esp_option_member(row, settings);
   switch (row->kind) {
@@ -104,11 +92,11 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   case ESP_OPTION_INT:
     return json_integer(*(const int64_t *)member);
   case ESP_OPTION_REAL:
-    return json_real(*(const double *)member);
+    return esp_json_real(*(const double *)member);
   case ESP_OPTION_TEXT:
     break;
   }
-  return dump_text(*(char *const *)member);
+  return esp_json_text(*(char *const *)member);
 }
 
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {

@@ -1,5 +1,6 @@
 #include "espalier/pipeline/export.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
@@ -40,8 +41,8 @@ static bool is_folder(const char *path) {
 /* The folder that the model is or was pruned from. */
 static void find_source_local(export_job *job) {
   json_t *details = job->model->details ? json_loads(job->model->details, 0, NULL) : NULL;
-  const char *origin = json_string_value(json_object_get(details, "model_path"));
-  if (is_folder(job->model->path)) origin = job->model->path;
+  char *pruned_from = esp_json_bytes(json_object_get(details, "model_path"));
+  const char *origin = is_folder(job->model->path) ? job->model->path : pruned_from;
   if (is_folder(origin))
     job->source = esp_strdup(origin);
   else
@@ -49,6 +50,7 @@ static void find_source_local(export_job *job) {
                  "tokenizer is copied; name it with --source",
                  job->model->path, origin ? origin : "none named");
   json_decref(details);
+  esp_free(&pruned_from);
 }
 
 static esp_status choose_source_local(export_job *job) {
@@ -79,11 +81,11 @@ static esp_status write_config(const export_job *job) {
     esp_log_warn("export: layers have different sizes, which config.json tells in "
                  "\"per_layer_config\"; transformers needs a loader that reads it");
   char *path = esp_format("%s/config.json", job->folder);
-  char *dump = json_dumps(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *dump = esp_json_dump(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *text = esp_format("%s\n", dump);
   const esp_status status = esp_file_write_text(job->comm, path, text);
   esp_free(&text);
-  free(dump);
+  esp_free(&dump);
   esp_free(&path);
   return status;
 }
@@ -97,12 +99,12 @@ static esp_status fill_folder(export_job *job, const char *path) {
 }
 
 static json_t *describe(const export_job *job, const char *folder) {
-  return json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:s?, s:i, s:b}", "model", job->model->path,
-                   "output", folder, "family", job->model->family->name, "parameters",
-                   (json_int_t)esp_model_count_parameters(job->model), "weight_files",
-                   job->files.count, "weight_bytes", (json_int_t)job->files.bytes, "source",
-                   job->source, "copied_files", job->copied, "per_layer_sizes",
-                   (int)has_layer_sizes(job));
+  return esp_json_pack(
+      "{s:o, s:o, s:s, s:I, s:i, s:I, s:o, s:i, s:b}", "model", esp_json_text(job->model->path),
+      "output", esp_json_text(folder), "family", job->model->family->name, "parameters",
+      (json_int_t)esp_model_count_parameters(job->model), "weight_files", job->files.count,
+      "weight_bytes", (json_int_t)job->files.bytes, "source", esp_json_text(job->source),
+      "copied_files", job->copied, "per_layer_sizes", (int)has_layer_sizes(job));
 }
 
 esp_status esp_export(const esp_comm *comm, const esp_settings *settings, const char *path,
