@@ -212,9 +212,30 @@ static esp_status check_outputs(const written_list *list) {
   return ESP_OK;
 }
 
+/* Folders say how long a name may be; finding it out after hours of work would be late. */
+static esp_status check_length(const written *output) {
+  char *folder = esp_output_folder(output->path);
+  const char *slash = strrchr(output->path, '/');
+  const size_t length = strlen(slash ? slash + 1 : output->path);
+  const long most = pathconf(folder, _PC_NAME_MAX);
+  esp_free(&folder);
+  if (most <= 0 || length <= (size_t)most) return ESP_OK;
+  return esp_fail(ESP_IO,
+                  "cannot write %s %.60s...: the name has %zu bytes%s%s, %ld are possible there; "
+                  "give a shorter name",
+                  output->of->option, output->of->path, length,
+                  *output->end ? " with the ending " : "", output->end, most);
+}
+
+static esp_status check_lengths(const written_list *list) {
+  for (int i = 0; i < list->count; i++) ESP_TRY(check_length(&list->rows[i]));
+  return ESP_OK;
+}
+
 static esp_status check_local(const esp_files *files) {
   written_list list = list_written(files);
-  esp_status status = check_inputs(&list, files);
+  esp_status status = check_lengths(&list);
+  if (status == ESP_OK) status = check_inputs(&list, files);
   if (status == ESP_OK) status = check_outputs(&list);
   clear_written(&list);
   return status;

@@ -35,6 +35,9 @@ printf 'run.seed: 1\n' >c.yaml
 refuse "the configuration file" -- info m --config c.yaml --json c.yaml
 expect_failure "two outputs" "different names" -- eval m -d d --split train --no-speed --json y --logits ./y
 expect_failure "the report as --json" "different names" -- prune "$model" --stats s.h5 -o z.h5 --json z.h5.report.json
+long=$(printf 'n%.0s' {1..240})
+expect_failure "a name that is too long with its endings" "a shorter name" -- \
+  prune "$model" --stats s.h5 -o "$long.h5"
 
 # through NAME TARGET: TARGET is what the link NAME points to, and holds the result afterwards.
 through() {
