@@ -3,9 +3,9 @@
 
 #include "espalier/core/memory.h"
 #include "output.h"
+#include "walk.h"
 
 #include <dirent.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,12 +114,6 @@ static esp_status fail_input(const written *output, const char *option, const ch
       output->path, output->of->option, path, option);
 }
 
-static bool belongs(const char *name) {
-  for (const char *const *pattern = belongings; *pattern; pattern++)
-    if (fnmatch(*pattern, name, 0) == 0) return true;
-  return false;
-}
-
 static esp_status search_folder(const written *output, const esp_input *input, const char *folder,
                                 int depth);
 
@@ -129,8 +123,9 @@ static esp_status search_entry(const written *output, const esp_input *input, co
   if (stat(path, &about) != 0) return ESP_OK;
   if (S_ISDIR(about.st_mode) && depth < MOST_DEPTH)
     return search_folder(output, input, path, depth + 1);
-  return belongs(name) && is_same(&about, &output->about) ? fail_input(output, input->option, path)
-                                                          : ESP_OK;
+  return walk_matches(belongings, name) && is_same(&about, &output->about)
+             ? fail_input(output, input->option, path)
+             : ESP_OK;
 }
 
 /* A folder that cannot be read fails when it is read as an input. */

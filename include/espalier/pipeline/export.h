@@ -8,8 +8,8 @@
 
 ESP_C_BEGIN
 
-/* Write config.json, safetensors (sharded above settings->max_shard_bytes) and the tokenizer and
- * other small files of the original checkpoint: settings->source, else the folder that the model
+/* Write config.json, safetensors (sharded above settings->max_shard_bytes) and what belongs to the
+ * model beside (io/companions.h) of the original checkpoint: settings->source, else the folder that the model
  * is, else the one that a pruned file names; a warning if that is gone. The folder is made as
  * FOLDER.partial and renamed when complete. *report (a new reference): "model", "output", "family",
  * "parameters", "weight_files", "weight_bytes", "source" (text or null), "copied_files",
