@@ -49,13 +49,14 @@ static bool asks_help(int argc, char **argv) {
   return false;
 }
 
-static esp_status read_config(const esp_comm *comm, const char *path, esp_settings *settings) {
+static esp_status read_config(const esp_comm *comm, const esp_option_table *table, const char *path,
+                              esp_settings *settings) {
   char *text = NULL;
   int64_t bytes;
   ESP_TRY(esp_file_read(comm, path, &text, &bytes));
   const esp_status status =
       strlen(text) == (size_t)bytes
-          ? esp_options_read_yaml(esp_settings_table(), settings, text, path)
+          ? esp_options_read_yaml(table, settings, text, path)
           : esp_fail(ESP_FORMAT,
                      "%s: expected YAML text, found a zero byte at %zu; give a text file", path,
                      strlen(text));
@@ -70,18 +71,19 @@ static esp_status check_arguments(const command *self, int n) {
 }
 
 /* Twice over the command line: to know the configuration file, and to win over it. */
-static esp_status read_settings(const esp_comm *comm, const command *self, esp_arguments *line,
+static esp_status read_settings(const esp_comm *comm, const command *self,
+                                const esp_option_table *table, esp_arguments *line,
                                 esp_settings *settings) {
-  ESP_TRY(esp_options_read_arguments(esp_settings_table(), settings, line));
+  ESP_TRY(esp_options_read_arguments(table, settings, line));
   ESP_TRY(check_arguments(self, line->n_positional));
   const char *config = settings->run.config;
   if (!config && self->config_is_argument && line->n_positional > 0) config = line->positional[0];
   if (!config) return ESP_OK;
   char *path = esp_strdup(config);
-  esp_options_clear(esp_settings_table(), settings);
-  esp_options_init(esp_settings_table(), settings);
-  esp_status status = read_config(comm, path, settings);
-  if (status == ESP_OK) status = esp_options_read_arguments(esp_settings_table(), settings, line);
+  esp_options_clear(table, settings);
+  esp_options_init(table, settings);
+  esp_status status = read_config(comm, table, path, settings);
+  if (status == ESP_OK) status = esp_options_read_arguments(table, settings, line);
   esp_free(&path);
   return status;
 }
@@ -101,15 +103,19 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
   char *folder = NULL;
-  esp_options_init(esp_settings_table(), &settings);
-  esp_status status = esp_agree(comm, read_settings(comm, self, &line, &settings));
+  esp_option_table table = *esp_settings_table();
+  table.origins = ESP_NEW(esp_option_origin, table.count);
+  esp_options_init(&table, &settings);
+  esp_status status = esp_agree(comm, read_settings(comm, self, &table, &line, &settings));
   if (status == ESP_OK) status = check_files(comm, self, &settings, &line, &folder);
   const command_input input = {comm, &settings, line.positional, line.n_positional};
   if (comm->rank == 0) esp_log_set_level(settings.run.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
+  if (status == ESP_OK && comm->rank == 0) warn_unread(&table, &settings, self->bit);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);
-  esp_options_clear(esp_settings_table(), &settings);
+  esp_options_clear(&table, &settings);
+  esp_free(&table.origins);
   esp_free(&line.positional);
   esp_free(&folder);
   return status;

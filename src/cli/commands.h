@@ -30,14 +30,18 @@ extern const command command_info, command_train, command_collect, command_prune
 /* The table, ended by NULL. */
 extern const command *const commands[];
 
+/* Warn, in one line, of options that were given to a command and that it does not read beside the
+ * others. Local. */
+void warn_unread(const esp_option_table *table, const esp_settings *settings, unsigned bit);
+
 /* Check all that the command writes against all that it reads, and give the outputs their targets'
  * names where they are links; *folder, owned by the caller, is that of an output that is an
  * argument. Collective. */
 esp_status check_files(const esp_comm *comm, const command *self, esp_settings *settings,
                        esp_arguments *line, char **folder);
 
-/* Answer what needs neither MPI nor other ranks: --help, --version, COMMAND --help, no command. True
- * if it did; of several processes that a launcher has started the first one prints. Local. */
+/* Answer what needs neither MPI nor other ranks: --help, --version, COMMAND --help, no command.
+ * True if it did; of several processes that a launcher has started the first one prints. Local. */
 bool answer_without_mpi(int argc, char **argv, int *exit_code);
 
 /* Run the program: find the command, read options, run it, report. Collective; returns the exit

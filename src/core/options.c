@@ -24,7 +24,7 @@ esp_status esp_option_fail_unknown(const esp_option_table *table, const char *wh
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
     if (row->commands & command)
-      names[count++] = is_flag && !whole ? esp_option_flag(row)
+      names[count++] = is_flag && !whole ? esp_option_format_flag(row)
                                          : esp_format("%s%s", is_flag ? "--" : "",
                                                       whole ? row->key : esp_option_name(row));
   }
@@ -59,7 +59,7 @@ esp_option_table esp_options_join(const esp_option_part *parts, int n_parts, esp
       rows[count] = parts[p].group->rows[i];
       rows[count++].offset += parts[p].offset;
     }
-  return (esp_option_table){rows, count};
+  return (esp_option_table){rows, count, NULL};
 }
 
 void esp_options_init(const esp_option_table *table, void *settings) {
@@ -75,6 +75,11 @@ void esp_options_clear(const esp_option_table *table, void *settings) {
   for (int i = 0; i < table->count; i++)
     if (table->rows[i].kind == ESP_OPTION_TEXT)
       esp_free((char **)esp_option_member(&table->rows[i], settings));
+}
+
+void esp_option_note(const esp_option_table *table, const esp_option *row,
+                     esp_option_origin origin) {
+  if (table->origins) table->origins[row - table->rows] = origin;
 }
 
 esp_status esp_options_set(const esp_option_table *table, void *settings, const char *name,

@@ -1,4 +1,4 @@
-/* What a report should be read with: too few samples for the bins. */
+/* What a report should be read with: nothing was removed, or too few samples for the bins. */
 #include "output.h"
 
 #include "espalier/core/memory.h"
@@ -59,7 +59,23 @@ static char *describe(const esp_stats *stats, const worst_site *worst) {
       worst->information, worst->null_level, more);
 }
 
+/* Counts are rounded to what is kept: to multiples of --multiple-of, to whole heads and groups. */
+static bool removes_nothing(const prune_job *job) {
+  if (job->report.masks.rows || esp_prune_report_get_asked(&job->report) <= 0) return false;
+  return job->report.sizes.pruned == job->report.sizes.dense;
+}
+
+static char *describe_nothing(const prune_job *job) {
+  return esp_format(
+      "nothing is removed: a sparsity of %g rounds to no unit of any site, since kept "
+      "counts are multiples of --multiple-of %lld or of the groups of heads; use a "
+      "larger sparsity or a smaller multiple",
+      esp_prune_report_get_asked(&job->report),
+      (long long)job->request->settings->allocation.multiple_of);
+}
+
 char *output_make_warning(const prune_job *job) {
+  if (removes_nothing(job)) return describe_nothing(job);
   worst_site worst = {.part = -1};
   for (int i = 0; i <= job->request->dense->n_stages; i++) look_at(job, i, &worst);
   return worst.n_bad > 0 ? describe(job->stats, &worst) : NULL;
