@@ -1,5 +1,5 @@
 /* Pointers of git-lfs: a clone without git-lfs leaves a text of three lines in place of each large
- * file [git-lfs, docs/spec.md]. All local. */
+ * file [git-lfs, specification]. All local. */
 #ifndef ESPALIER_SRC_IO_POINTER_H
 #define ESPALIER_SRC_IO_POINTER_H
 
