@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One table and CSV of a sweep or of a scaling run. Python's standard library is enough.
 
-usage: gather.py SWEEP FOLDER                     table.txt, .md and .csv; failed tasks are named
+usage: gather.py SWEEP FOLDER                     table.txt, .md and .csv; failed tasks are named, also in failed.txt
        gather.py --list SWEEP FOLDER              paths of the models that the sweep has made
        gather.py --scaling FOLDER REPORT.json...  scaling.txt, .md and .csv
 
@@ -9,6 +9,7 @@ SWEEP has one line a task, its name first. FOLDER holds, of every task that succ
 NAME.h5.report.json, of every task that began, NAME.log, and eval.*.json of espalier eval.
 """
 import csv
+import importlib.util
 import json
 import pathlib
 import sys
@@ -145,16 +146,36 @@ def write(folder, name, columns, rows, remarks):
     print(text, end='')
 
 
+def find_why_no_page(done):
+    """What keeps report.py from making a page, as a list of one remark or none."""
+    missing = [name for name in ('h5py', 'matplotlib', 'numpy') if importlib.util.find_spec(name) is None]
+    if not done:
+        return ['no page report.html: no task has a result']
+    if missing:
+        return [f'no page report.html: {sys.executable} has no {", ".join(missing)}; install what is missing, or name another Python in '
+                'ESPALIER_PYTHON']
+    return []
+
+
+def write_failed(folder, failed):
+    """failed.txt for the page, one line a task; none where nothing failed."""
+    path = pathlib.Path(folder) / 'failed.txt'
+    path.unlink(missing_ok=True)
+    if failed:
+        path.write_text('\n'.join(failed) + '\n')
+
+
 def gather_sweep(sweep, folder):
     tasks = read_tasks(sweep)
     done = [task for task in tasks if is_done(folder, task)]
     evaluations, dense = read_evaluations(folder)
     rows = [describe_dense(dense)] if dense else []
     rows += [describe_task(folder, task, evaluations.get(f'{task}.h5', {})) for task in done]
-    remarks = [f'{len(done)} of {len(tasks)} tasks succeeded']
-    remarks += [f'failed: {task}: {find_reason(folder, task)}' for task in tasks if task not in done]
+    failed = [f'{task}: {find_reason(folder, task)}' for task in tasks if task not in done]
+    write_failed(folder, failed)
+    remarks = [f'{len(done)} of {len(tasks)} tasks succeeded'] + [f'failed: {line}' for line in failed]
     remarks += [f'not evaluated: {task}' for task in done if f'{task}.h5' not in evaluations]
-    write(folder, 'table', COLUMNS, rows, remarks)
+    write(folder, 'table', COLUMNS, rows, remarks + find_why_no_page(done))
 
 
 def list_models(sweep, folder):

@@ -2,11 +2,13 @@
 """One self-contained HTML page from the reports of `espalier prune` and the results of `espalier eval`.
 
     report.py NAME.report.json... [--eval EVAL.json...] [-o report.html] [--title TEXT] [--pictures FOLDER]
+              [--failed failed.txt]
 
 Warnings; quality against sparsity by criterion; kept units by layer and site, and what was asked and got; information against
 depth with the null level; stability beside chance; speed-up against parameters; phase times, memory, traffic; scaling where
 the same job was run at several rank counts. The rows of EVAL.json (`espalier eval DENSE PRUNED... --json EVAL.json`) belong to the report with the same output file; without
---eval there is neither quality nor speed. --pictures writes the figures as PNG too. Needs NumPy and matplotlib.
+--eval there is neither quality nor speed. --pictures writes the figures as PNG too. --failed names the tasks of a sweep that
+have no result, one a line, as gather.py writes them. Needs NumPy and matplotlib.
 """
 import argparse
 import base64
@@ -29,6 +31,7 @@ def arguments():
     parser.add_argument('-o', '--output', default='report.html')
     parser.add_argument('--title', default='Espalier: what was pruned')
     parser.add_argument('--pictures')
+    parser.add_argument('--failed')
     return parser.parse_args()
 
 
@@ -245,10 +248,17 @@ def sections(runs):
     yield 'Runs', 'One line a pruned model.', None, make_runs(runs)
 
 
-def make_page(title, runs, pictures):
+def make_failed(path):
+    lines = pathlib.Path(path).read_text(errors='replace').splitlines() if path else []
+    return ''.join(f'<li>{html.escape(line)}</li>' for line in lines)
+
+
+def make_page(title, runs, pictures, failed):
     warnings = list_texts(runs, lambda run: run['warnings'], 'warnings')
     parts = [f'<h1>{html.escape(title)}</h1>', make_cards(runs)]
     parts += [section('Warnings', 'What the reports say against themselves.', warnings)] if warnings else []
+    parts += [section('Failed tasks', 'They have no result, so no figure shows them.', f'<ul class="warnings">{failed}</ul>')] \
+        if failed else []
     parts += [section(name, text, (embed(figure, name, pictures) if figure else '') + (below or ''))
               for name, text, figure, below in sections(runs) if figure or below]
     style = STYLE.read_text()
@@ -263,7 +273,7 @@ def main():
     figures.assign_accents(runs)
     if args.pictures:
         pathlib.Path(args.pictures).mkdir(parents=True, exist_ok=True)
-    pathlib.Path(args.output).write_text(make_page(args.title, runs, args.pictures), encoding='utf-8')
+    pathlib.Path(args.output).write_text(make_page(args.title, runs, args.pictures, make_failed(args.failed)), encoding='utf-8')
     print(f'{args.output}: {len(runs)} runs')
 
 

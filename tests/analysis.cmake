@@ -6,6 +6,9 @@ set_tests_properties(analysis.report PROPERTIES
 # bench/quality on rows made by hand and a made program; needs nothing but Python.
 find_package(Python3 3.9 COMPONENTS Interpreter)
 if(Python3_FOUND)
+  add_test(NAME analysis.gather COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/analysis/gather.sh)
+  set_tests_properties(analysis.gather PROPERTIES LABELS analysis TIMEOUT 60
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/analysis.gather")
   add_test(NAME analysis.quality COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/analysis/quality.py ${PROJECT_SOURCE_DIR})
   set_tests_properties(analysis.quality PROPERTIES LABELS analysis TIMEOUT 60 ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
 endif()

@@ -2,6 +2,7 @@
 
 #include "espalier/collect/command.h"
 #include "espalier/core/interrupt.h"
+#include "espalier/core/json.h"
 
 #include <inttypes.h>
 
@@ -13,10 +14,17 @@ static esp_status run(const command_input *input, json_t **result) {
   ESP_TRY(esp_collect_command(input->comm, &settings, input->arguments[0], &done));
   print_result(input, "%s: %" PRId64 " samples, %" PRId64 " bins\n", all->run.output, done.samples,
                all->collect.bins);
-  *result = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", all->run.output, "samples",
-                      (json_int_t)done.samples, "bins", (json_int_t)all->collect.bins, "ranks",
-                      input->comm->size, "run", done.run);
+  *result =
+      esp_json_pack("{s:o, s:I, s:I, s:i, s:o}", "output", esp_json_text(all->run.output),
+                    "samples", (json_int_t)done.samples, "bins", (json_int_t)all->collect.bins,
+                    "ranks", input->comm->size, "run", done.run);
   return ESP_OK;
+}
+
+static const char *const *list_beside(const esp_settings *settings) {
+  static const char *const ends[] = {".partial", ".journal", NULL};
+  (void)settings;
+  return ends;
 }
 
 const command command_collect = {.name = "collect",
@@ -26,4 +34,5 @@ const command command_collect = {.name = "collect",
                                  .least = 1,
                                  .most = 1,
                                  .computes = true,
+                                 .list_beside = list_beside,
                                  .run = run};

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "espalier/comm/phases.h"
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/eval/eval.h"
 #include "espalier/flow/samples.h"
@@ -26,23 +27,24 @@ static void set_quality(const esp_model *model, const esp_dataset *data, const e
                         json_t *row) {
   json_object_set_new(row, "samples", json_integer(quality->samples));
   if (model->task == ESP_TASK_EMBED) {
-    json_object_set_new(row, "cosine", json_real(quality->cosine));
+    json_object_set_new(row, "cosine", esp_json_real(quality->cosine));
     return;
   }
-  json_object_set_new(row, "loss_nats", json_real(quality->loss_nats));
+  json_object_set_new(row, "loss_nats", esp_json_real(quality->loss_nats));
   if (model->task == ESP_TASK_CLASSIFY) {
     json_object_set_new(row, "accuracy",
-                        json_real((double)quality->correct / (double)quality->targets));
+                        esp_json_real((double)quality->correct / (double)quality->targets));
     return;
   }
-  json_object_set_new(row, "perplexity", json_real(exp(quality->loss_nats)));
+  json_object_set_new(row, "perplexity", esp_json_real(exp(quality->loss_nats)));
   json_object_set_new(row, "context", json_integer(data->width));
   json_object_set_new(row, "targets", json_integer(quality->targets));
 }
 
 static json_t *describe(const esp_model *model) {
-  json_t *row = json_pack("{s:s, s:s, s:I}", "model", model->path, "family", model->family->name,
-                          "parameters", (json_int_t)esp_model_count_parameters(model));
+  json_t *row = esp_json_pack("{s:o, s:s, s:I}", "model", esp_json_text(model->path), "family",
+                              model->family->name, "parameters",
+                              (json_int_t)esp_model_count_parameters(model));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   static const char *const copied[] = {"criterion", "repair", "sparsity_asked",
                                        "selection_checksum", "structure"};
@@ -100,8 +102,8 @@ static esp_status measure_speed(const command_input *input, esp_model **models,
   for (int i = 0; i < n; i++) {
     json_t *row = json_array_get(results, (size_t)i);
     json_object_set_new(row, is_text(models[i]) ? "tokens_per_s" : "images_per_s",
-                        json_real(rates[i]));
-    json_object_set_new(row, "speedup", json_real(rates[i] / rates[0]));
+                        esp_json_real(rates[i]));
+    json_object_set_new(row, "speedup", esp_json_real(rates[i] / rates[0]));
   }
   esp_free(&rates);
   for (int i = 0; i < n; i++) esp_model_unload_all(models[i]);
@@ -133,7 +135,7 @@ static figure choose_figure(const esp_model *model, const esp_dataset *data, cha
 }
 
 static void print_row(const command_input *input, const json_t *row, const figure *shown,
-                      const char *rate) {
+                      const char *rate, const char *model) {
   print_result(input, "%-16s %8.2f %-14s", get_text(row, "criterion"),
                get_real(row, "sparsity_asked"), get_text(row, "repair"));
   print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
@@ -142,7 +144,7 @@ static void print_row(const command_input *input, const json_t *row, const figur
                get_real(row, "parameters"), get_real(row, "nonzero_parameters"));
   if (input->settings->eval.speed)
     print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
-  print_result(input, "  %s\n", get_text(row, "model"));
+  print_result(input, "  %s\n", model);
 }
 
 static void print_table(const command_input *input, const esp_model *first, const esp_dataset *data,
@@ -157,10 +159,10 @@ static void print_table(const command_input *input, const esp_model *first, cons
   if (input->settings->eval.speed)
     print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
   print_result(input, "  model\n");
-  json_array_foreach(results, i, row) print_row(input, row, &shown, rate);
+  json_array_foreach(results, i, row) print_row(input, row, &shown, rate, input->arguments[i]);
   json_array_foreach(results, i, row) if (strcmp(get_text(row, "structure"), "unstructured") == 0)
       print_result(input, "%s is sparse, not smaller: its zeros are stored and multiplied\n",
-                   get_text(row, "model"));
+                   input->arguments[i]);
 }
 
 static esp_status write_logits(const command_input *input, esp_model *model,
@@ -177,8 +179,8 @@ static esp_status evaluate(const command_input *input, esp_model **models, esp_p
   const esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
   ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
   json_t *results = json_array();
-  *result =
-      json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);
+  *result = esp_json_pack("{s:o, s:s, s:o}", "data", esp_json_text(data->path), "split",
+                          data->split, "results", results);
   esp_phases_begin(phases, "quality");
   esp_status status = measure_quality(input, models, data, results);
   esp_phases_begin(phases, "speed");

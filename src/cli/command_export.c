@@ -1,16 +1,18 @@
 #include "commands.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/export.h"
 
 #include <inttypes.h>
 
 static json_t *dump(const command_input *input, const esp_export_result *done) {
-  return json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:s?, s:i, s:b}", "model", input->arguments[0],
-                   "output", input->arguments[1], "family", done->family, "parameters",
-                   (json_int_t)done->parameters, "weight_files", done->files.count, "weight_bytes",
-                   (json_int_t)done->files.bytes, "source", done->source, "copied_files",
-                   done->n_copied, "per_layer_sizes", (int)done->has_layer_sizes);
+  return esp_json_pack(
+      "{s:o, s:o, s:s, s:I, s:i, s:I, s:o, s:i, s:b}", "model", esp_json_text(input->arguments[0]),
+      "output", esp_json_text(input->arguments[1]), "family", done->family, "parameters",
+      (json_int_t)done->parameters, "weight_files", done->files.count, "weight_bytes",
+      (json_int_t)done->files.bytes, "source", esp_json_text(done->source), "copied_files",
+      done->n_copied, "per_layer_sizes", (int)done->has_layer_sizes);
 }
 
 static esp_status run(const command_input *input, json_t **result) {
@@ -33,4 +35,5 @@ const command command_export = {.name = "export",
                                 .bit = ESP_FOR_EXPORT,
                                 .least = 2,
                                 .most = 2,
+                                .output_argument = 2,
                                 .run = run};

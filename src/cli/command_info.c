@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/family.h"
 #include "espalier/select/allocation.h"
@@ -16,9 +17,9 @@ static void append_width(const esp_model *model, json_t *sites) {
   for (int s = 0; s < width->n_slices; s++)
     parameters += esp_weight_count(&model->weights[width->slices[s].weight]);
   json_array_append_new(sites,
-                        json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
-                                  ESP_SITE_WIDTH, "units", (json_int_t)width->units, "width",
-                                  (json_int_t)1, "parameters", (json_int_t)parameters));
+                        esp_json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", ESP_SITE_WIDTH, "kind",
+                                      ESP_SITE_WIDTH, "units", (json_int_t)width->units, "width",
+                                      (json_int_t)1, "parameters", (json_int_t)parameters));
 }
 
 /* Elements at one index of an axis. */
@@ -38,10 +39,10 @@ static json_t *describe_sites(const esp_model *model) {
           s < stage->n_producers ? &stage->producers[s] : &stage->consumers[s - stage->n_producers];
       parameters += count_others(&model->weights[slice->weight], slice->axis) * slice->width;
     }
-    json_array_append_new(sites, json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", stage->name, "kind",
-                                           stage->kind, "units", (json_int_t)stage->units, "width",
-                                           (json_int_t)stage->width, "parameters",
-                                           (json_int_t)(parameters * stage->units)));
+    json_array_append_new(
+        sites, esp_json_pack("{s:s, s:s, s:I, s:I, s:I}", "site", stage->name, "kind", stage->kind,
+                             "units", (json_int_t)stage->units, "width", (json_int_t)stage->width,
+                             "parameters", (json_int_t)(parameters * stage->units)));
   }
   append_width(model, sites);
   return sites;
@@ -54,8 +55,8 @@ static json_t *describe_weights(const esp_model *model) {
     json_t *shape = json_array();
     for (int axis = 0; axis < weight->rank; axis++)
       json_array_append_new(shape, json_integer(weight->shape[axis]));
-    json_array_append_new(weights, json_pack("{s:s, s:s, s:o}", "name", weight->name, "type",
-                                             esp_dtype_name(weight->type), "shape", shape));
+    json_array_append_new(weights, esp_json_pack("{s:s, s:s, s:o}", "name", weight->name, "type",
+                                                 esp_dtype_name(weight->type), "shape", shape));
   }
   return weights;
 }
@@ -142,11 +143,11 @@ static esp_status run(const command_input *input, json_t **result) {
   esp_model *model = NULL;
   ESP_TRY(esp_model_open(input->comm, input->arguments[0], &model));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
-  *result =
-      json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:O?}", "model", model->path, "family",
-                model->family->name, "parameters", (json_int_t)esp_model_count_parameters(model),
-                "parameters_prunable", (json_int_t)esp_model_count_prunable(model), "sites",
-                describe_sites(model), "weights", describe_weights(model), "pruning", report);
+  *result = esp_json_pack(
+      "{s:o, s:s, s:I, s:I, s:o, s:o, s:O?}", "model", esp_json_text(model->path), "family",
+      model->family->name, "parameters", (json_int_t)esp_model_count_parameters(model),
+      "parameters_prunable", (json_int_t)esp_model_count_prunable(model), "sites",
+      describe_sites(model), "weights", describe_weights(model), "pruning", report);
   print_model(input, model, json_object_get(*result, "sites"));
   if (report) print_pruning(input, report);
   json_decref(report);

@@ -57,6 +57,16 @@ static esp_status run(const command_input *input, json_t **result) {
   return ESP_OK;
 }
 
+/* Statistics are collected beside the model, and kept. */
+static const char *const *list_beside(const esp_settings *settings) {
+  static const char *const ends[] = {
+      ".partial",  ".journal",          ".report.json",      ".report.json.partial",
+      ".stats.h5", ".stats.h5.partial", ".stats.h5.journal", NULL};
+  static const char *const ends_with_stats[] = {".partial", ".journal", ".report.json",
+                                                ".report.json.partial", NULL};
+  return settings->prune.stats ? ends_with_stats : ends;
+}
+
 const command command_prune = {.name = "prune",
                                .usage = "prune MODEL (--stats FILE | --data PATH) -o OUT.h5",
                                .summary = "select from the top, cut, repair, write",
@@ -64,4 +74,5 @@ const command command_prune = {.name = "prune",
                                .least = 1,
                                .most = 1,
                                .computes = true,
+                               .list_beside = list_beside,
                                .run = run};

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "espalier/comm/phases.h"
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"
 #include "espalier/io/h5.h"
@@ -45,9 +46,9 @@ static esp_status make_config(const esp_settings *settings, const esp_dataset *d
   const esp_status status = add_hidden_sizes(settings->network.hidden, sizes);
   json_array_append_new(sizes, json_integer(data->classes));
   measure_input(data, &mean, &std);
-  *config =
-      json_pack("{s:s, s:o, s:s, s:f, s:f}", "model_type", "mlp", "layer_sizes", sizes,
-                "activation", settings->network.activation, "input_mean", mean, "input_std", std);
+  *config = esp_json_pack("{s:s, s:o, s:s, s:f, s:f}", "model_type", "mlp", "layer_sizes", sizes,
+                          "activation", settings->network.activation, "input_mean", mean,
+                          "input_std", std);
   return status;
 }
 
@@ -72,15 +73,15 @@ static json_t *dump_options(const esp_settings *settings) {
 
 static esp_status write_model(const command_input *input, esp_model *model, const json_t *report) {
   esp_h5 *file = NULL;
-  json_t *extra = json_pack("{s:s, s:o, s:O}", "program", "espalier " ESPALIER_VERSION, "options",
-                            dump_options(input->settings), "training", report);
-  char *text = json_dumps(extra, JSON_COMPACT | JSON_SORT_KEYS);
+  json_t *extra = esp_json_pack("{s:s, s:o, s:O}", "program", "espalier " ESPALIER_VERSION,
+                                "options", dump_options(input->settings), "training", report);
+  char *text = esp_json_dump(extra, JSON_COMPACT | JSON_SORT_KEYS);
   esp_status status = esp_h5_create(input->comm, input->settings->run.output, &file);
   if (status == ESP_OK) status = esp_meta_write(file, "espalier-model", text);
   if (status == ESP_OK) status = esp_model_write(input->comm, model, file);
   if (status == ESP_OK) status = esp_h5_commit(&file);
   esp_h5_close(&file);
-  free(text);
+  esp_free(&text);
   json_decref(extra);
   return status;
 }
@@ -141,6 +142,12 @@ static esp_status run(const command_input *input, json_t **result) {
   return status;
 }
 
+static const char *const *list_beside(const esp_settings *settings) {
+  static const char *const ends[] = {".partial", ".checkpoint.h5", ".checkpoint.h5.partial", NULL};
+  (void)settings;
+  return ends;
+}
+
 const command command_train = {.name = "train",
                                .usage = "train CONFIG [--data PATH] -o MODEL.h5",
                                .summary = "data-parallel training of small models",
@@ -149,4 +156,5 @@ const command command_train = {.name = "train",
                                .most = 1,
                                .config_is_argument = true,
                                .computes = true,
+                               .list_beside = list_beside,
                                .run = run};

@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "limits.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
@@ -39,19 +40,24 @@ static esp_status find_command(const char *name, const command **found) {
   return ESP_OK;
 }
 
+static bool is_help(const char *argument) {
+  return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static bool asks_help(int argc, char **argv) {
   for (int i = 0; i < argc; i++)
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    if (is_help(argv[i])) return true;
   return false;
 }
 
-static esp_status read_config(const esp_comm *comm, const char *path, esp_settings *settings) {
+static esp_status read_config(const esp_comm *comm, const esp_option_table *table, const char *path,
+                              esp_settings *settings) {
   char *text = NULL;
   int64_t bytes;
   ESP_TRY(esp_file_read(comm, path, &text, &bytes));
   const esp_status status =
       strlen(text) == (size_t)bytes
-          ? esp_options_read_yaml(esp_settings_table(), settings, text, path)
+          ? esp_options_read_yaml(table, settings, text, path)
           : esp_fail(ESP_FORMAT,
                      "%s: expected YAML text, found a zero byte at %zu; give a text file", path,
                      strlen(text));
@@ -66,28 +72,29 @@ static esp_status check_arguments(const command *self, int n) {
 }
 
 /* Twice over the command line: to know the configuration file, and to win over it. */
-static esp_status read_settings(const esp_comm *comm, const command *self, esp_arguments *line,
+static esp_status read_settings(const esp_comm *comm, const command *self,
+                                const esp_option_table *table, esp_arguments *line,
                                 esp_settings *settings) {
-  ESP_TRY(esp_options_read_arguments(esp_settings_table(), settings, line));
+  ESP_TRY(esp_options_read_arguments(table, settings, line));
   ESP_TRY(check_arguments(self, line->n_positional));
   const char *config = settings->run.config;
   if (!config && self->config_is_argument && line->n_positional > 0) config = line->positional[0];
   if (!config) return ESP_OK;
   char *path = esp_strdup(config);
-  esp_options_clear(esp_settings_table(), settings);
-  esp_options_init(esp_settings_table(), settings);
-  esp_status status = read_config(comm, path, settings);
-  if (status == ESP_OK) status = esp_options_read_arguments(esp_settings_table(), settings, line);
+  esp_options_clear(table, settings);
+  esp_options_init(table, settings);
+  esp_status status = read_config(comm, table, path, settings);
+  if (status == ESP_OK) status = esp_options_read_arguments(table, settings, line);
   esp_free(&path);
   return status;
 }
 
 static esp_status write_json(const esp_comm *comm, const esp_settings *settings, json_t *result) {
   if (!settings->run.json || !result) return ESP_OK;
-  char *text = json_dumps(result, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *text = esp_json_dump(result, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *line = esp_format("%s\n", text);
   const esp_status status = esp_file_write_text(comm, settings->run.json, line);
-  free(text);
+  esp_free(&text);
   esp_free(&line);
   return status;
 }
@@ -96,51 +103,81 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   esp_settings settings;
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
-  esp_options_init(esp_settings_table(), &settings);
-  esp_status status = esp_agree(comm, read_settings(comm, self, &line, &settings));
+  char *folder = NULL;
+  esp_option_table table = *esp_settings_table();
+  table.origins = ESP_NEW(esp_option_origin, table.count);
+  esp_options_init(&table, &settings);
+  esp_status status = esp_agree(comm, read_settings(comm, self, &table, &line, &settings));
+  if (status == ESP_OK) status = check_files(comm, self, &settings, &line, &folder);
   const command_input input = {comm, &settings, line.positional, line.n_positional};
   if (comm->rank == 0) esp_log_set_level(settings.run.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
-  if (status == ESP_OK && settings.run.json && strcmp(settings.run.json, "-") != 0)
-    status = esp_file_check_writable(comm, settings.run.json, 0);
+  if (status == ESP_OK && comm->rank == 0) warn_unread(&table, &settings, self->bit);
   if (status == ESP_OK && self->computes) status = limits_check(comm);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);
-  esp_options_clear(esp_settings_table(), &settings);
+  esp_options_clear(&table, &settings);
+  esp_free(&table.origins);
   esp_free(&line.positional);
+  esp_free(&folder);
   return status;
 }
 
-static esp_status run_named(const esp_comm *comm, int argc, char **argv) {
-  const command *self = NULL;
-  ESP_TRY(find_command(argv[1], &self));
-  if (!asks_help(argc - 2, argv + 2)) return run_command(comm, self, argc - 2, argv + 2);
-  if (comm->rank == 0) {
-    printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
-    esp_options_print_help(esp_settings_table(), self->bit);
-  }
-  return ESP_OK;
+static void print_command_help(const command *self) {
+  printf("usage: espalier %s\n%s\n\n", self->usage, self->summary);
+  esp_options_print_help(esp_settings_table(), self->bit);
 }
 
-/* Other ranks' stdout holds nothing. */
-static esp_status flush_stdout_local(const esp_comm *comm) {
-  if (comm->rank != 0 || (fflush(stdout) == 0 && !ferror(stdout))) return ESP_OK;
+static esp_status flush_stdout(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return ESP_OK;
   return esp_fail(ESP_IO, "cannot write the result to stdout: %s; free some space",
                   strerror(errno));
 }
 
-int run_program(const esp_comm *comm, int argc, char **argv) {
-  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-    if (comm->rank == 0) print_help();
-    return argc < 2 ? ESP_USAGE : ESP_OK;
-  }
-  if (strcmp(argv[1], "--version") == 0) {
-    if (comm->rank == 0) printf("espalier " ESPALIER_VERSION "\n");
-    return ESP_OK;
-  }
-  esp_status status = run_named(comm, argc, argv);
-  if (status == ESP_OK) status = esp_agree(comm, flush_stdout_local(comm));
-  if (status != ESP_OK && comm->rank == 0)
-    fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
+static int print_failure(esp_status status) {
+  if (status != ESP_OK) fprintf(stderr, "espalier: error: %s\n", esp_failure_text());
   return (int)status;
+}
+
+static bool is_version(const char *argument) {
+  return strcmp(argument, "--version") == 0;
+}
+
+static void print_answer(int argc, char **argv, const command *self) {
+  if (self)
+    print_command_help(self);
+  else if (argc > 1 && is_version(argv[1]))
+    printf("espalier " ESPALIER_VERSION "\n");
+  else
+    print_help();
+}
+
+/* As launchers tell it in the environment. */
+static bool is_first_process(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",      "PMI_RANK",
+                                      "PALS_RANKID",          "FLUX_TASK_RANK", "SLURM_PROCID"};
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *rank = getenv(names[i]);
+    if (rank) return strcmp(rank, "0") == 0;
+  }
+  return true;
+}
+
+bool answer_without_mpi(int argc, char **argv, int *exit_code) {
+  const command *self = NULL;
+  const bool is_general = argc < 2 || is_help(argv[1]) || is_version(argv[1]);
+  if (!is_general && !asks_help(argc - 2, argv + 2)) return false;
+  if (!is_general && find_command(argv[1], &self) != ESP_OK) return false;
+  if (is_first_process()) print_answer(argc, argv, self);
+  *exit_code = print_failure(flush_stdout());
+  if (*exit_code == ESP_OK && argc < 2) *exit_code = ESP_USAGE;
+  return true;
+}
+
+int run_program(const esp_comm *comm, int argc, char **argv) {
+  const command *self = NULL;
+  esp_status status = find_command(argv[1], &self);
+  if (status == ESP_OK) status = run_command(comm, self, argc - 2, argv + 2);
+  if (status == ESP_OK) status = esp_agree(comm, comm->rank == 0 ? flush_stdout() : ESP_OK);
+  return comm->rank == 0 ? print_failure(status) : (int)status;
 }

@@ -19,6 +19,9 @@ typedef struct command {
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
   bool computes;           // calls BLAS, and so needs its memory and threads
+  int output_argument;     // which argument is what is written, from 1; 0: none
+  /* What is made beside -o on the way, ended by NULL; NULL: -o is not written. */
+  const char *const *(*list_beside)(const esp_settings *settings);
   /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.
    * Collective. */
   esp_status (*run)(const command_input *input, json_t **result);
@@ -28,6 +31,20 @@ extern const command command_info, command_train, command_collect, command_prune
     command_export, command_plan;
 /* The table, ended by NULL. */
 extern const command *const commands[];
+
+/* Warn, in one line, of options that were given to a command and that it does not read beside the
+ * others. Local. */
+void warn_unread(const esp_option_table *table, const esp_settings *settings, unsigned bit);
+
+/* Check all that the command writes against all that it reads, and give the outputs their targets'
+ * names where they are links; *folder, owned by the caller, is that of an output that is an
+ * argument. Collective. */
+esp_status check_files(const esp_comm *comm, const command *self, esp_settings *settings,
+                       esp_arguments *line, char **folder);
+
+/* Answer what needs neither MPI nor other ranks: --help, --version, COMMAND --help, no command.
+ * True if it did; of several processes that a launcher has started the first one prints. Local. */
+bool answer_without_mpi(int argc, char **argv, int *exit_code);
 
 /* Run the program: find the command, read options, run it, report. Collective; returns the exit
  * code. */

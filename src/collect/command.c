@@ -1,5 +1,6 @@
 #include "espalier/collect/command.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/model/family.h"
 
@@ -28,11 +29,11 @@ static void set_hash(json_t *object, const char *key, uint64_t hash) {
 
 json_t *esp_collect_describe(const esp_comm *comm, const esp_collect_settings *settings,
                              const esp_model *model, const esp_shard *shard) {
-  json_t *meta =
-      json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "family", model->family->name, "samples",
-                (json_int_t)shard->samples, "micro_batch", (json_int_t)shard->micro_batch, "seed",
-                (json_int_t)settings->run.seed, "data", shard->data->path, "split",
-                shard->data->split, "program", ESPALIER_VERSION);
+  json_t *meta = esp_json_pack(
+      "{s:s, s:I, s:I, s:I, s:o, s:s, s:s}", "family", model->family->name, "samples",
+      (json_int_t)shard->samples, "micro_batch", (json_int_t)shard->micro_batch, "seed",
+      (json_int_t)settings->run.seed, "data", esp_json_text(shard->data->path), "split",
+      shard->data->split, "program", ESPALIER_VERSION);
   json_object_set_new(meta, "pilot", json_integer(settings->collect.pilot));
   json_object_set_new(meta, "options", dump_options(settings));
   set_hash(meta, "model_fingerprint", esp_model_fingerprint(comm, model));

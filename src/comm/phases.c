@@ -1,6 +1,7 @@
 #include "espalier/comm/phases.h"
 
 #include "comm_internal.h"
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
@@ -39,8 +40,8 @@ static json_t *gather_value(const esp_comm *comm, double value) {
   const esp_spread spread = esp_compute_spread(comm, value);
   MPI_Get_processor_name(host, &length);
   comm_bcast(comm, ESP_CONTROL, host, sizeof host, spread.max_rank);
-  return json_pack("{s:f, s:f, s:f, s:i, s:s}", "min", spread.min, "mean", spread.mean, "max",
-                   spread.max, "max_rank", spread.max_rank, "max_host", host);
+  return esp_json_pack("{s:f, s:f, s:f, s:i, s:s}", "min", spread.min, "mean", spread.mean, "max",
+                       spread.max, "max_rank", spread.max_rank, "max_host", host);
 }
 
 /* With the values of all ranks beside. */
@@ -60,9 +61,9 @@ json_t *esp_phases_gather_traffic(const esp_comm *comm) {
   for (int i = 0; i < ESP_N_COLLECTIVES; i++) {
     const esp_spread bytes = esp_compute_spread(comm, (double)mine.bytes[i]);
     json_object_set_new(all, esp_collective_name((esp_collective)i),
-                        json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)mine.calls[i], "bytes",
-                                  (json_int_t)(bytes.mean + 0.5), "bytes_max",
-                                  (json_int_t)bytes.max));
+                        esp_json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)mine.calls[i],
+                                      "bytes", (json_int_t)(bytes.mean + 0.5), "bytes_max",
+                                      (json_int_t)bytes.max));
   }
   return all;
 }

@@ -19,7 +19,7 @@ const char *esp_option_name(const esp_option *row) {
   return strchr(row->key, '.') + 1;
 }
 
-char *esp_option_flag(const esp_option *row) {
+char *esp_option_format_flag(const esp_option *row) {
   char *flag = esp_format("--%s", esp_option_name(row));
   for (char *c = flag; *c; c++)
     if (*c == '_') *c = '-';

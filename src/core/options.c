@@ -1,5 +1,6 @@
 #include "options_internal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/suggest.h"
 
@@ -23,7 +24,7 @@ esp_status esp_option_fail_unknown(const esp_option_table *table, const char *wh
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
     if (row->commands & command)
-      names[count++] = is_flag && !whole ? esp_option_flag(row)
+      names[count++] = is_flag && !whole ? esp_option_format_flag(row)
                                          : esp_format("%s%s", is_flag ? "--" : "",
                                                       whole ? row->key : esp_option_name(row));
   }
@@ -58,7 +59,7 @@ esp_option_table esp_options_join(const esp_option_part *parts, int n_parts, esp
       rows[count] = parts[p].group->rows[i];
       rows[count++].offset += parts[p].offset;
     }
-  return (esp_option_table){rows, count};
+  return (esp_option_table){rows, count, NULL};
 }
 
 void esp_options_init(const esp_option_table *table, void *settings) {
@@ -76,24 +77,16 @@ void esp_options_clear(const esp_option_table *table, void *settings) {
       esp_free((char **)esp_option_member(&table->rows[i], settings));
 }
 
+void esp_option_note(const esp_option_table *table, const esp_option *row,
+                     esp_option_origin origin) {
+  if (table->origins) table->origins[row - table->rows] = origin;
+}
+
 esp_status esp_options_set(const esp_option_table *table, void *settings, const char *name,
                            const char *value) {
   const esp_option *const row = esp_option_find(table, name);
   if (!row) return esp_option_fail_unknown(table, "option", name, ~0u);
   return esp_option_store(row, settings, name, value);
-}
-
-/* File names need not be UTF-8; JSON must be. */
-static json_t *dump_text(const char *text) {
-  if (!text) return json_null();
-  json_t *const value = json_string(text);
-  if (value) return value;
-  char *ascii = esp_strdup(text);
-  for (char *c = ascii; *c; c++)
-    if ((unsigned char)*c > 127) *c = '?';
-  json_t *const replaced = json_string(ascii);
-  esp_free(&ascii);
-  return replaced;
 }
 
 static json_t *dump_value(const esp_option *row, const void *settings) {
@@ -104,11 +97,11 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   case ESP_OPTION_INT:
     return json_integer(*(const int64_t *)member);
   case ESP_OPTION_REAL:
-    return json_real(*(const double *)member);
+    return esp_json_real(*(const double *)member);
   case ESP_OPTION_TEXT:
     break;
   }
-  return dump_text(*(char *const *)member);
+  return esp_json_text(*(char *const *)member);
 }
 
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {

@@ -42,6 +42,7 @@ static esp_status store_value(argument_reader *self, const esp_option *row, cons
   if (!value && self->next < self->line->argc && is_value(self->line->argv[self->next]))
     value = self->line->argv[self->next++];
   if (!value) return esp_option_fail_value(row, label, "no value");
+  esp_option_note(self->table, row, ESP_GIVEN_ON_LINE);
   return esp_option_store(row, self->settings, label, value);
 }
 

@@ -27,7 +27,7 @@ static char *format_left(const esp_option *row) {
   const char sign[] = {'-', row->short_name, ',', ' ', '\0'};
   const char *const value = value_name(row);
   const bool negatable = row->kind == ESP_OPTION_FLAG && is_flag_on(row);
-  char *name = esp_option_flag(row);
+  char *name = esp_option_format_flag(row);
   char *left = esp_format("%s--%s%s%s%s", row->short_name ? sign : "    ", negatable ? "[no-]" : "",
                           name + 2, *value ? " " : "", value);
   esp_free(&name);

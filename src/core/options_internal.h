@@ -11,8 +11,6 @@ bool esp_option_same_name(const char *a, const char *b);
 
 /* The part of the key behind the dot; the part before it, copied. */
 const char *esp_option_name(const esp_option *row);
-/* "--micro-batch": as it is written on the command line; the caller's. */
-char *esp_option_flag(const esp_option *row);
 void esp_option_section(const esp_option *row, char section[ESP_OPTION_KEY_BYTES]);
 
 /* Row of a whole key or of a bare name, NULL for none. */
@@ -29,6 +27,10 @@ void *esp_option_member(const esp_option *row, const void *settings);
 /* Parse, check and store a value; label is what the user wrote for the option. USAGE. */
 esp_status esp_option_store(const esp_option *row, void *settings, const char *label,
                             const char *text);
+
+/* Note where an option was given. */
+void esp_option_note(const esp_option_table *table, const esp_option *row,
+                     esp_option_origin origin);
 
 /* Store the default, or zero, false, NULL. A text stored before is freed. */
 void esp_option_reset(const esp_option *row, void *settings);

@@ -116,6 +116,7 @@ static esp_status store_scalar(const yaml_reader *self, const esp_option *row) {
     esp_fail(ESP_FORMAT, "%s: expected a text, found one with a zero byte", row->key);
     return fail_at(self, line, ESP_FORMAT);
   }
+  esp_option_note(self->table, row, ESP_GIVEN_IN_FILE);
   if (esp_option_store(row, self->settings, row->key, scalar_text(self)) == ESP_OK) return ESP_OK;
   return fail_at(self, line, ESP_USAGE);
 }

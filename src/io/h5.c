@@ -4,6 +4,7 @@
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "output.h"
+#include "pointer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +134,9 @@ static esp_status check_signature(int fd, const char *path, int64_t bytes) {
   static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
   unsigned char head[8] = {0};
   if (bytes == 0) return esp_fail(ESP_FORMAT, "%s is empty; an HDF5 file is expected", path);
-  if (pread(fd, head, sizeof head, 0) != sizeof head || memcmp(head, signature, sizeof head) != 0)
+  const bool is_read = pread(fd, head, sizeof head, 0) == sizeof head;
+  if (is_read && pointer_begins_with(head)) return pointer_fail(path);
+  if (!is_read || memcmp(head, signature, sizeof head) != 0)
     return esp_fail(ESP_FORMAT, "%s is not an HDF5 file: its first bytes are not \\x89HDF", path);
   return check_length(fd, path, bytes);
 }

@@ -65,6 +65,27 @@ static esp_status read_extent_local(const esp_h5 *file, const char *name, hid_t 
   return ESP_OK;
 }
 
+/* Compression by a plugin that is not there would only be found when reading, on every rank. */
+static esp_status check_filters_local(const esp_h5 *file, const char *name, hid_t dataset) {
+  const hid_t creation = H5Dget_create_plist(dataset);
+  esp_status status = ESP_OK;
+  for (int i = 0; i < H5Pget_nfilters(creation) && status == ESP_OK; i++) {
+    char filter[64] = "";
+    unsigned flags, settings;
+    size_t n = 0;
+    const H5Z_filter_t id =
+        H5Pget_filter2(creation, (unsigned)i, &flags, &n, NULL, sizeof filter, filter, &settings);
+    if (id >= 0 && H5Zfilter_avail(id) <= 0)
+      status = esp_fail(ESP_FORMAT,
+                        "%s: dataset %s is packed by HDF5 filter %d (%s), which is not there; "
+                        "install its plugin and set HDF5_PLUGIN_PATH, or write the file without: "
+                        "h5repack -f GZIP=4",
+                        file->path, name, (int)id, *filter ? filter : "no name");
+  }
+  H5Pclose(creation);
+  return status;
+}
+
 static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t dataset,
                                    esp_h5_shape *shape) {
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
@@ -77,6 +98,7 @@ static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t d
                  "I64, U64, U8 (little endian)",
                  file->path, name);
   if (status == ESP_OK) status = check_claim(file, name, shape);
+  if (status == ESP_OK) status = check_filters_local(file, name, dataset);
   H5Sclose(space);
   H5Tclose(type);
   return status;

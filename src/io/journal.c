@@ -1,4 +1,5 @@
 #include "espalier/io/journal.h"
+#include "espalier/core/json.h"
 
 #include "espalier/core/interrupt.h"
 #include "espalier/core/log.h"
@@ -23,10 +24,8 @@ struct esp_journal {
 };
 
 static char *dump_value(const json_t *value) {
-  char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-  char *copy = esp_strdup(text ? text : "nothing");
-  free(text);
-  return copy;
+  if (!value) return esp_strdup("nothing");
+  return esp_json_dump(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 /* "key: OLD then, NEW now" of the first member that differs; NULL if none does. */
@@ -89,9 +88,7 @@ static esp_status take_over_local(esp_journal *self, bool restart) {
 
 static esp_status open_local(esp_journal *self, const char *path, const json_t *description,
                              bool restart) {
-  char *text = json_dumps(description, JSON_COMPACT | JSON_SORT_KEYS);
-  self->description = esp_strdup(text);
-  free(text);
+  self->description = esp_json_dump(description, JSON_COMPACT | JSON_SORT_KEYS);
   ESP_TRY(journal_file_open(path, &self->file));
   return take_over_local(self, restart);
 }

@@ -1,3 +1,4 @@
+#include "espalier/core/json.h"
 #include "espalier/io/tensors.h"
 
 #include "espalier/core/memory.h"
@@ -8,16 +9,14 @@
 #include <string.h>
 
 static esp_status build_local(const char *kind, const char *extra_json, char **text) {
-  json_t *meta = json_pack("{s:s, s:i}", "format", kind, "version", ESP_FILE_VERSION);
+  json_t *meta = esp_json_pack("{s:s, s:i}", "format", kind, "version", ESP_FILE_VERSION);
   json_error_t error;
   json_t *extra = extra_json ? json_loads(extra_json, 0, &error) : json_object();
   esp_status status = ESP_OK;
   if (!json_is_object(extra) || json_object_update_missing(meta, extra) != 0)
     status =
         esp_fail(ESP_FORMAT, "members for /meta of %s are not a JSON object: %s", kind, extra_json);
-  char *dump = status == ESP_OK ? json_dumps(meta, JSON_INDENT(1)) : NULL;
-  if (dump) *text = esp_strdup(dump);
-  free(dump);
+  if (status == ESP_OK) *text = esp_json_dump(meta, JSON_INDENT(1));
   json_decref(extra);
   json_decref(meta);
   return status;

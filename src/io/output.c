@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { MOST_LINKS = 40 }; // as the kernel follows
 
 char *esp_output_partial(const char *path) {
   return esp_format("%s.partial", path);
@@ -19,10 +22,34 @@ static bool is_stdout(const char *path) {
   return strcmp(path, "-") == 0;
 }
 
-static char *folder_of(const char *path) {
+char *esp_output_folder(const char *path) {
   const char *slash = strrchr(path, '/');
   if (!slash) return esp_strdup(".");
   return slash == path ? esp_strdup("/") : esp_format("%.*s", (int)(slash - path), path);
+}
+
+/* What a link says, relative to the folder it lies in; NULL: it is no link. */
+static char *read_link(const char *path) {
+  char text[PATH_MAX];
+  const ssize_t length = readlink(path, text, sizeof text - 1);
+  if (length <= 0) return NULL;
+  text[length] = 0;
+  if (text[0] == '/' || !strchr(path, '/')) return esp_strdup(text);
+  char *folder = esp_output_folder(path), *target = esp_format("%s/%s", folder, text);
+  esp_free(&folder);
+  return target;
+}
+
+char *esp_output_target(const char *path) {
+  char *target = esp_strdup(path);
+  for (int i = 0; i < MOST_LINKS; i++) {
+    char *next = read_link(target);
+    if (!next) return target;
+    esp_free(&target);
+    target = next;
+  }
+  esp_free(&target);
+  return esp_strdup(path); // a circle: opening it says so
 }
 
 static esp_status fail_write(const char *path, const char *what) {
@@ -75,7 +102,7 @@ static esp_status remove_stale(const char *path) {
 }
 
 static esp_status check_writable_local(const char *path, int64_t bytes) {
-  char *folder = folder_of(path);
+  char *folder = esp_output_folder(path);
   esp_status status = check_target(path);
   if (status == ESP_OK) status = check_folder(path, folder);
   if (status == ESP_OK) status = check_space(path, folder, bytes);
@@ -94,7 +121,7 @@ esp_status esp_file_check_writable(const esp_comm *comm, const char *path, int64
 
 /* So that the new name survives a crash. A file system that cannot flush folders is no failure. */
 static void flush_folder(const char *path) {
-  char *folder = folder_of(path);
+  char *folder = esp_output_folder(path);
   const int fd = open(folder, O_RDONLY);
   if (fd >= 0) {
     fsync(fd);
@@ -163,11 +190,18 @@ static esp_status write_partial(const char *path, const char *text) {
   return status;
 }
 
-static esp_status write_text_local(const char *path, const char *text) {
-  if (is_stdout(path)) return write_stdout(text);
+static esp_status write_file_local(const char *path, const char *text) {
   ESP_TRY(check_writable_local(path, (int64_t)strlen(text)));
   ESP_TRY(write_partial(path, text));
   return commit_local(path);
+}
+
+static esp_status write_text_local(const char *path, const char *text) {
+  if (is_stdout(path)) return write_stdout(text);
+  char *target = esp_output_target(path);
+  const esp_status status = write_file_local(target, text);
+  esp_free(&target);
+  return status;
 }
 
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text) {

@@ -9,6 +9,13 @@
 /* "PATH.partial", owned by the caller. */
 char *esp_output_partial(const char *path);
 
+/* The folder that a path lies in, owned by the caller. */
+char *esp_output_folder(const char *path);
+
+/* What a path links to, whether or not that is there; the path itself where it is no link. Owned by
+ * the caller. */
+char *esp_output_target(const char *path);
+
 /* Let writing past the limit on file sizes fail (EFBIG) instead of ending the process. */
 void esp_output_ignore_size_signal(void);
 

@@ -120,10 +120,11 @@ static esp_status fill_local(const esp_spd_problem *problem, const grid *on, mat
 
 static esp_status check_minor_local(const esp_spd_problem *problem, int info) {
   if (info == 0) return ESP_OK;
-  return esp_fail(ESP_NUMERIC,
-                  "expected a positive definite least-squares system, found that the leading minor "
-                  "of order %d of %lld is not (ridge %g); use a larger ridge or more samples",
-                  info, (long long)problem->n, problem->ridge);
+  return esp_fail(
+      ESP_NUMERIC,
+      "expected a positive definite least-squares system, found that the leading minor "
+      "of order %d of %lld is not; its ridge is %g: use one 10 times as large, or more samples",
+      info, (long long)problem->n, problem->ridge);
 }
 
 static esp_status check_solution_local(const grid *on, const matrix *rhs) {

@@ -1,26 +1,15 @@
 #include "espalier/model/export.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/io/companions.h"
 #include "espalier/io/file.h"
 #include "espalier/io/folder.h"
 #include "espalier/model/family.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
-
-/* What a model needs to be used beside configuration and weights. */
-static const char *const companions[] = {"tokenizer*",
-                                         "special_tokens_map.json",
-                                         "added_tokens.json",
-                                         "chat_template*",
-                                         "generation_config.json",
-                                         "vocab.*",
-                                         "merges.txt",
-                                         "*.model",
-                                         "LICENSE*",
-                                         "NOTICE*",
-                                         NULL};
 
 typedef struct export_job {
   const esp_comm *comm;
@@ -40,8 +29,8 @@ static bool is_folder(const char *path) {
 /* The folder that the model is or was pruned from. */
 static void find_source_local(export_job *job) {
   json_t *details = job->model->details ? json_loads(job->model->details, 0, NULL) : NULL;
-  const char *origin = json_string_value(json_object_get(details, "model_path"));
-  if (is_folder(job->model->path)) origin = job->model->path;
+  char *pruned_from = esp_json_bytes(json_object_get(details, "model_path"));
+  const char *origin = is_folder(job->model->path) ? job->model->path : pruned_from;
   if (is_folder(origin))
     job->source = esp_strdup(origin);
   else
@@ -49,6 +38,7 @@ static void find_source_local(export_job *job) {
                  "tokenizer is copied; name it with --source",
                  job->model->path, origin ? origin : "none named");
   json_decref(details);
+  esp_free(&pruned_from);
 }
 
 static esp_status choose_source_local(export_job *job) {
@@ -63,11 +53,25 @@ static esp_status choose_source_local(export_job *job) {
   return ESP_OK;
 }
 
+static void tell_companions(const export_job *job, const esp_companions *done) {
+  if (job->comm->rank != 0) return;
+  if (done->left_out) esp_log_info("export: not copied from %s: %s", job->source, done->left_out);
+  if (done->code > 0)
+    esp_log_warn("export: %d files of custom code are copied as they are: transformers runs them "
+                 "with trust_remote_code, for the sizes that config.json tells",
+                 done->code);
+}
+
 static esp_status copy_companions(export_job *job) {
   ESP_TRY(esp_agree(job->comm, job->comm->rank == 0 ? choose_source_local(job) : ESP_OK));
   esp_bcast_text(job->comm, &job->source, 0);
   if (!job->source) return ESP_OK;
-  return esp_folder_copy(job->comm, job->source, job->folder, companions, &job->copied);
+  esp_companions done;
+  const esp_status status = esp_companions_copy(job->comm, job->source, job->folder, &done);
+  job->copied = done.copied;
+  if (status == ESP_OK) tell_companions(job, &done);
+  esp_companions_clear(&done);
+  return status;
 }
 
 static bool has_layer_sizes(const export_job *job) {
@@ -79,11 +83,11 @@ static esp_status write_config(const export_job *job) {
     esp_log_warn("export: layers have different sizes, which config.json tells in "
                  "\"per_layer_config\"; transformers needs a loader that reads it");
   char *path = esp_format("%s/config.json", job->folder);
-  char *dump = json_dumps(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *dump = esp_json_dump(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *text = esp_format("%s\n", dump);
   const esp_status status = esp_file_write_text(job->comm, path, text);
   esp_free(&text);
-  free(dump);
+  esp_free(&dump);
   esp_free(&path);
   return status;
 }

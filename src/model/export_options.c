@@ -15,7 +15,8 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_export_options, source),
      .commands = ESP_FOR_EXPORT,
      .value_name = "FOLDER",
-     .help = "original checkpoint, for its tokenizer (default: the one that was pruned)"},
+     .help = "original checkpoint, for its tokenizer and other files (default: the one that was "
+             "pruned)"},
 };
 
 const esp_option_group esp_export_option_group = {rows, sizeof rows / sizeof *rows};

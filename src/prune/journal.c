@@ -3,6 +3,7 @@
 #include "prune_journal.h"
 #include "rules.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
@@ -23,11 +24,12 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
            esp_model_fingerprint(comm, request->dense));
   json_t *description =
-      json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
-                RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
-                "model_fingerprint", fingerprint, "options", options);
+      esp_json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
+                    RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
+                    "model_fingerprint", fingerprint, "options", options);
   if (esp_prune_has_rounds(request)) // else --stats could take over what depends on these
-    json_object_set_new(description, "statistics", json_string("collected by the pruning itself"));
+    json_object_set_new(description, "statistics",
+                        esp_json_text("collected by the pruning itself"));
   return description;
 }
 

@@ -1,6 +1,7 @@
 /* Which statistics a pruning uses, in the journal. */
 #include "prune_journal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <stdlib.h>
@@ -66,9 +67,9 @@ static esp_status compare_local(const esp_stats *stats, const char *found, int64
 }
 
 static esp_status note(prune_journal *self, const char *name, const esp_stats *stats) {
-  char *text = json_dumps(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
+  char *text = esp_json_dump(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
   const esp_status status = journal_append(self, name, (int64_t)strlen(text), text);
-  free(text);
+  esp_free(&text);
   return status;
 }
 

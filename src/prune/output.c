@@ -2,6 +2,7 @@
 
 #include "structure.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "espalier/model/family.h"
@@ -49,13 +50,13 @@ static esp_status write_all(const prune_job *job, const char *report, esp_h5 *fi
 
 static esp_status write_model(const prune_job *job) {
   json_t *report = esp_prune_report_dump(&job->report);
-  char *text = json_dumps(report, JSON_COMPACT | JSON_SORT_KEYS);
+  char *text = esp_json_dump(report, JSON_COMPACT | JSON_SORT_KEYS);
   esp_h5 *file = NULL;
   esp_status status = esp_h5_create(job->comm, job->request->settings->run.output, &file);
   if (status == ESP_OK) status = write_all(job, text, file);
   if (status == ESP_OK) status = esp_h5_commit(&file);
   esp_h5_close(&file);
-  free(text);
+  esp_free(&text);
   json_decref(report);
   return status;
 }
@@ -63,9 +64,9 @@ static esp_status write_model(const prune_job *job) {
 static esp_status write_report(prune_job *job) {
   char *path = esp_format("%s.report.json", job->request->settings->run.output);
   json_t *report = esp_prune_report_dump_run(&job->report);
-  char *text = json_dumps(report, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *text = esp_json_dump(report, JSON_INDENT(2) | JSON_SORT_KEYS);
   const esp_status status = esp_file_write_text(job->comm, path, text);
-  free(text);
+  esp_free(&text);
   json_decref(report);
   esp_free(&path);
   return status;

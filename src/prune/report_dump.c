@@ -1,5 +1,6 @@
 /* The report as JSON; docs/report.md names the fields. */
 #define _XOPEN_SOURCE 700 // realpath
+#include "espalier/core/json.h"
 #include "espalier/prune/report.h"
 
 #include "masks.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 
 static void set_real(json_t *object, const char *key, double value) {
-  json_object_set_new(object, key, json_real(value));
+  json_object_set_new(object, key, esp_json_real(value));
 }
 
 static void set_int(json_t *object, const char *key, int64_t value) {
@@ -21,7 +22,7 @@ static void set_int(json_t *object, const char *key, int64_t value) {
 }
 
 static void set_text(json_t *object, const char *key, const char *text) {
-  json_object_set_new(object, key, json_string(text));
+  json_object_set_new(object, key, esp_json_text(text));
 }
 
 static void set_hash(json_t *object, const char *key, uint64_t hash) {
@@ -36,8 +37,8 @@ static void set_stability(json_t *object, const esp_stability *stability) {
 }
 
 static json_t *begin_site(const char *name, const char *kind, int64_t units, int64_t kept) {
-  return json_pack("{s:s, s:s, s:I, s:I}", "site", name, "kind", kind, "units", (json_int_t)units,
-                   "kept", (json_int_t)kept);
+  return esp_json_pack("{s:s, s:s, s:I, s:I}", "site", name, "kind", kind, "units",
+                       (json_int_t)units, "kept", (json_int_t)kept);
 }
 
 static json_t *dump_site(const esp_prune_report *self, int site) {
@@ -58,7 +59,7 @@ static json_t *dump_layers(const esp_layers_report *self) {
   json_t *row = begin_site(ESP_SITE_BLOCK, ESP_SITE_BLOCK, self->units, self->n_kept);
   json_t *list = json_array(), *kept = json_array();
   for (int64_t l = 0; l < self->units; l++)
-    json_array_append_new(list, json_real(self->by_layer[l]));
+    json_array_append_new(list, esp_json_real(self->by_layer[l]));
   for (int64_t k = 0; k < self->n_kept; k++)
     json_array_append_new(kept, json_integer(self->kept[k]));
   set_real(row, self->is_cosine ? "cosine" : "information_nats", self->mean);
@@ -96,14 +97,15 @@ static json_t *list_emptied(const esp_prune_report *self) {
   json_t *names = json_array();
   for (int i = 0; i < dense->n_stages; i++)
     if (self->allocated.n_kept[i] == 0 && dense->stages[i].units > 0)
-      json_array_append_new(names, json_string(dense->stages[i].name));
+      json_array_append_new(names, esp_json_text(dense->stages[i].name));
   return names;
 }
 
 static json_t *dump_allocation(const esp_prune_report *self) {
   const esp_allocation_report *allocated = &self->allocated;
-  json_t *row = json_pack("{s:s, s:f, s:f}", "name", allocated->name, "sparsity_asked",
-                          allocated->asked, "sparsity_chosen_matrices", allocated->got);
+  json_t *row = esp_json_pack("{s:s, s:o, s:o}", "name", allocated->name, "sparsity_asked",
+                              esp_json_real(allocated->asked), "sparsity_chosen_matrices",
+                              esp_json_real(allocated->got));
   json_t *trials = json_array();
   for (int i = 0; i < allocated->n_trials; i++)
     json_array_append_new(trials, dump_trial(self->request, &allocated->trials[i]));
@@ -122,11 +124,11 @@ static void add_masks(const esp_prune_report *self, json_t *report) {
   json_t *rows = json_array();
   for (int i = 0; i < self->masks.n; i++) {
     const esp_mask_report *row = &self->masks.rows[i];
-    json_array_append_new(rows,
-                          json_pack("{s:s, s:I, s:I, s:s}", "weight",
-                                    self->request->dense->weights[row->weight].name, "parameters",
-                                    (json_int_t)row->count, "kept", (json_int_t)row->kept,
-                                    "input_norms", *row->input.text ? row->input.text : "none"));
+    json_array_append_new(rows, esp_json_pack("{s:s, s:I, s:I, s:s}", "weight",
+                                              self->request->dense->weights[row->weight].name,
+                                              "parameters", (json_int_t)row->count, "kept",
+                                              (json_int_t)row->kept, "input_norms",
+                                              *row->input.text ? row->input.text : "none"));
   }
   json_object_set_new(report, "matrices", rows);
   set_int(report, "parameters_unmasked", self->sizes.dense - self->masks.masked);
@@ -147,7 +149,7 @@ static json_t *dump_rounds(const esp_prune_report *self) {
 /* Absolute, so that it is found from another folder too. */
 static json_t *describe_path(const char *path) {
   char *whole = realpath(path, NULL);
-  json_t *text = json_string(whole ? whole : path);
+  json_t *text = esp_json_text(whole ? whole : path);
   free(whole);
   return text;
 }
@@ -184,7 +186,7 @@ static json_t *dump_options(const esp_prune_request *request) {
 
 static json_t *dump_warnings(const esp_prune_report *self) {
   json_t *warnings = json_array();
-  if (self->warning) json_array_append_new(warnings, json_string(self->warning));
+  if (self->warning) json_array_append_new(warnings, esp_json_text(self->warning));
   return warnings;
 }
 

@@ -1,4 +1,4 @@
-/* What a report should be read with: too few samples for the bins. */
+/* What a report should be read with: nothing was removed, or too few samples for the bins. */
 #include "output.h"
 
 #include "espalier/core/memory.h"
@@ -41,20 +41,41 @@ static void look_at(const prune_job *job, int site, worst_site *worst) {
                         .n = worst->n};
 }
 
+/* Rounded up, so that it is enough and never 1: bias and null level fall as 1 / S. */
+static void print_factor(double factor, char *text, size_t size) {
+  const double rounded = factor < 10 ? ceil(10 * factor) / 10 : ceil(factor);
+  snprintf(text, size, " (%.*f times as many)", factor < 10 ? 1 : 0, fmax(rounded, 1.1));
+}
+
 static char *describe(const esp_stats *stats, const worst_site *worst) {
   const double bias = compute_bias(stats);
-  char more[64] = "more samples";
-  if (isfinite(worst->part))
-    snprintf(more, sizeof more, "%.2g times as many samples", worst->part / SMALL_PART);
+  char more[64] = "";
+  if (isfinite(worst->part)) print_factor(worst->part / SMALL_PART, more, sizeof more);
   return esp_format(
       "S = %lld rows are few for B = %d bins: at %d of %d sites the bias (B-1)^2 / 2S = %.2g nats "
       "or the null level is above a quarter of the mean information of a pair (%s: %.2g nats, null "
-      "level %.2g); collect %s, or with fewer --bins",
+      "level %.2g); collect more samples%s, or use fewer --bins",
       (long long)stats->rows, stats->bins, worst->n_bad, worst->n, bias, worst->name,
       worst->information, worst->null_level, more);
 }
 
+/* Counts are rounded to what is kept: to multiples of --multiple-of, to whole heads and groups. */
+static bool removes_nothing(const prune_job *job) {
+  if (job->report.masks.rows || esp_prune_report_get_asked(&job->report) <= 0) return false;
+  return job->report.sizes.pruned == job->report.sizes.dense;
+}
+
+static char *describe_nothing(const prune_job *job) {
+  return esp_format(
+      "nothing is removed: a sparsity of %g rounds to no unit of any site, since kept "
+      "counts are multiples of --multiple-of %lld or of the groups of heads; use a "
+      "larger sparsity or a smaller multiple",
+      esp_prune_report_get_asked(&job->report),
+      (long long)job->request->settings->allocation.multiple_of);
+}
+
 char *output_make_warning(const prune_job *job) {
+  if (removes_nothing(job)) return describe_nothing(job);
   worst_site worst = {.part = -1};
   for (int i = 0; i <= job->request->dense->n_stages; i++) look_at(job, i, &worst);
   return worst.n_bad > 0 ? describe(job->stats, &worst) : NULL;

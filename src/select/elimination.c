@@ -49,8 +49,8 @@ void elimination_free(elimination **part) {
 static esp_status fail_singular(const elimination *self) {
   return esp_fail(ESP_NUMERIC,
                   "site '%s': expected a positive definite covariance, found a singular one with "
-                  "ridge %g; raise the ridge (1e-4 is usual) or collect more samples",
-                  self->site, self->evidence.ridge);
+                  "ridge %g; use a larger one, such as --ridge %g, or collect more samples",
+                  self->site, self->evidence.ridge, fmax(10 * self->evidence.ridge, 1e-4));
 }
 
 /* A's pivots are at least 1 / lambda_max >= 1 / trace(G + D); half of that can only be rounding. */

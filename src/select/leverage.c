@@ -8,6 +8,7 @@
 #include "espalier/core/memory.h"
 
 #include <lapacke.h>
+#include <math.h>
 
 /* C + lambda I, lower triangle, column-major (the matrix is symmetric). */
 static double *form_matrix(const esp_evidence *evidence, double *ridge) {
@@ -41,8 +42,9 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   esp_free(&matrix);
   if (info != 0)
     return esp_fail(ESP_NUMERIC,
-                    "site '%s': second moments are not positive definite; raise --ridge (now %g)",
-                    evidence->site, evidence->ridge);
+                    "site '%s': second moments are not positive definite; the ridge is %g; use a "
+                    "larger one, such as --ridge %g",
+                    evidence->site, evidence->ridge, fmax(10 * evidence->ridge, 1e-4));
   esp_rank_by_score(evidence->units, score, order);
   return ESP_OK;
 }

@@ -1,5 +1,6 @@
 #include "espalier/stats/stats.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <inttypes.h>
@@ -25,17 +26,19 @@ static bool is_set(const json_t *meta, const char *key) {
   return json_is_true(json_object_get(meta, key));
 }
 
-static esp_stats_about read_about(const json_t *meta) {
-  return (esp_stats_about){.samples = get_int(meta, "samples"),
-                           .micro_batch = get_int(meta, "micro_batch"),
-                           .seed = get_int(meta, "seed"),
-                           .data = json_string_value(json_object_get(meta, "data")),
-                           .split = json_string_value(json_object_get(meta, "split")),
-                           .logits = get_int(meta, ESP_META_LOGITS),
-                           .fisher_rows = get_int(meta, ESP_META_FISHER),
-                           .has_covariance = is_set(meta, ESP_META_COVARIANCE),
-                           .has_width = is_set(meta, ESP_META_WIDTH),
-                           .has_halves = is_set(meta, ESP_META_HALVES)};
+static void read_about(esp_stats *stats) {
+  const json_t *meta = stats->meta;
+  stats->data_path = esp_json_bytes(json_object_get(meta, "data"));
+  stats->about = (esp_stats_about){.samples = get_int(meta, "samples"),
+                                   .micro_batch = get_int(meta, "micro_batch"),
+                                   .seed = get_int(meta, "seed"),
+                                   .data = stats->data_path,
+                                   .split = json_string_value(json_object_get(meta, "split")),
+                                   .logits = get_int(meta, ESP_META_LOGITS),
+                                   .fisher_rows = get_int(meta, ESP_META_FISHER),
+                                   .has_covariance = is_set(meta, ESP_META_COVARIANCE),
+                                   .has_width = is_set(meta, ESP_META_WIDTH),
+                                   .has_halves = is_set(meta, ESP_META_HALVES)};
 }
 
 static void deal_batches_local(esp_stats *stats, int64_t n_batches) {
@@ -76,9 +79,9 @@ static esp_status write_valid(esp_stats *stats) {
 }
 
 static esp_status write_head(esp_stats *stats) {
-  char *text = json_dumps(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
+  char *text = esp_json_dump(stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
   const esp_status status = esp_meta_write(stats->file, format_name, text);
-  free(text);
+  esp_free(&text);
   return status == ESP_OK ? write_valid(stats) : status;
 }
 
@@ -91,7 +94,7 @@ static esp_status make(const esp_comm *comm, const char *path, json_t *meta,
   deal_batches_local(self, rows->n_batches);
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t i = 0; i < self->n_batches; i++) self->valid[i] = rows->valid[i];
-  self->about = read_about(meta);
+  read_about(self);
   int64_t batch_rows;
   esp_status status = read_layout_local(self, &batch_rows);
   if (status == ESP_OK) status = count_rows_local(self);
@@ -145,6 +148,7 @@ void esp_stats_close(esp_stats **stats) {
     esp_h5_close(&self->file);
     json_decref(self->meta);
     esp_free(&self->path);
+    esp_free(&self->data_path);
   }
   esp_free(&self->valid);
   esp_free(stats);
@@ -175,7 +179,7 @@ static esp_status read_head(esp_stats *stats) {
   esp_free(&text);
   if (!stats->meta)
     return esp_fail(ESP_FORMAT, "%s: expected JSON in /meta; collect again", stats->path);
-  stats->about = read_about(stats->meta);
+  read_about(stats);
   int64_t batch_rows;
   ESP_TRY(read_layout_local(stats, &batch_rows));
   return read_valid(stats, batch_rows);

@@ -1,5 +1,6 @@
 #include "streams.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -87,10 +88,10 @@ static esp_status sum_rows(streams *self, const stream_fit *fit, regression part
 }
 
 static void report_choice(const correction_choice *choice, json_t *report) {
-  json_object_set_new(report, "ridge", json_real(choice->ridge));
-  json_object_set_new(report, "step", json_real(choice->step));
-  json_object_set_new(report, "held_out_error_before", json_real(choice->error_before));
-  json_object_set_new(report, "held_out_error_after", json_real(choice->error_after));
+  json_object_set_new(report, "ridge", esp_json_real(choice->ridge));
+  json_object_set_new(report, "step", esp_json_real(choice->step));
+  json_object_set_new(report, "held_out_error_before", esp_json_real(choice->error_before));
+  json_object_set_new(report, "held_out_error_after", esp_json_real(choice->error_after));
 }
 
 /* Without held-out samples there is nothing to choose by, and the start stays. */

@@ -2,6 +2,7 @@
  * belong to. Going on from one gives the same bits as never having stopped. */
 #include "train_internal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <inttypes.h>
@@ -17,11 +18,11 @@ static char *describe(const training *self) {
   char data[24];
   snprintf(data, sizeof data, "%016" PRIx64, self->data->fingerprint);
   json_t *all =
-      json_pack("{s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:O}", "epochs",
-                (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "micro_batch",
-                (json_int_t)o->micro_batch, "optimizer", o->optimizer, "rate", o->rate, "warmup",
-                o->warmup, "weight_decay", o->weight_decay, "momentum", o->momentum, "seed",
-                (json_int_t)o->seed, "data", data, "model", self->model->config);
+      esp_json_pack("{s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:O}", "epochs",
+                    (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "micro_batch",
+                    (json_int_t)o->micro_batch, "optimizer", o->optimizer, "rate", o->rate,
+                    "warmup", o->warmup, "weight_decay", o->weight_decay, "momentum", o->momentum,
+                    "seed", (json_int_t)o->seed, "data", data, "model", self->model->config);
   char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
   json_decref(all);
   return text;

@@ -1,5 +1,6 @@
 #include "train_internal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
@@ -106,8 +107,8 @@ static void finish_epoch(training *self, esp_tally *tally, json_t *report) {
                self->options->epochs, loss, 100.0 * accuracy);
   json_object_set_new(report, "epochs", json_integer(self->epoch));
   json_object_set_new(report, "steps", json_integer(self->step));
-  json_object_set_new(report, "training_loss_nats", json_real(loss));
-  json_object_set_new(report, "training_accuracy", json_real(accuracy));
+  json_object_set_new(report, "training_loss_nats", esp_json_real(loss));
+  json_object_set_new(report, "training_accuracy", esp_json_real(accuracy));
 }
 
 static esp_status run_epochs(training *self, json_t *report) {

@@ -27,6 +27,10 @@ must prune "$model" --data "$data" --samples 64 --micro-batch 16 -o few.h5
 
 check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json -o page.html
 check "a page of what is rarer" report {global,masks,block,made,few}.h5.report.json -o others.html
+echo 'late: <never> started' >failed.txt
+check "a page with failed tasks" report bf16.h5.report.json --failed failed.txt -o failed.html
+check "failed tasks are named" grep -q '<li>late: &lt;never&gt; started</li>' failed.html
+check "no failed tasks, no section" eval '! grep -q "Failed tasks" others.html'
 check "what it says" "$python" "$root/tests/analysis/check.py" "$root" set-mi-0.75.h5 bf16.h5 page.html others.html
 cat check.log
 check "a page without eval" report bf16.h5.report.json -o bf16.html

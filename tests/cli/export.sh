@@ -25,6 +25,21 @@ check "shards hold what one file holds" diff -r whole again
 run 1 export "$llama" alone --max-shard-bytes 1M >stdout 2>>"$ERRORS"
 check "the same bytes from one rank" diff -r shards alone
 
+mkdir st st/1_Pooling
+cp "$llama"/*.json "$llama/model.safetensors" st/
+echo '{"pooling_mode_mean_tokens": true}' >st/1_Pooling/config.json
+echo '[{"idx": 0, "path": ""}, {"idx": 1, "path": "1_Pooling"}]' >st/modules.json
+echo card >st/README.md
+echo code >st/modeling_own.py
+echo old >st/pytorch_model.bin
+must export st st.out
+for file in 1_Pooling/config.json modules.json README.md modeling_own.py tokenizer.json; do
+  check "belongs to the model: $file" cmp "st/$file" "st.out/$file"
+done
+check "no weights of the old model" test ! -e st.out/pytorch_model.bin
+check "what is not copied is named" grep -q 'not copied from st: .*pytorch_model.bin' "$ERRORS"
+check "custom code is pointed out" grep -q '1 files of custom code' "$ERRORS"
+
 must prune "$llama" -d "$llama" --samples 6 --micro-batch 2 --pilot 256 --fisher-tokens 0 --sparsity 0.25 --allocation uniform --repair none --no-stability -o pruned.h5 --quiet
 must export pruned.h5 pruned
 check "pruned: the tokenizer of the original" cmp "$llama/tokenizer.json" pruned/tokenizer.json

@@ -52,9 +52,17 @@ typedef struct esp_option {
   const char *help;       // one line
 } esp_option;
 
+/* Where an option was given last. */
+typedef enum esp_option_origin {
+  ESP_NOT_GIVEN, // it has its default
+  ESP_GIVEN_IN_FILE,
+  ESP_GIVEN_ON_LINE
+} esp_option_origin;
+
 typedef struct esp_option_table {
   const esp_option *rows;
   int count;
+  esp_option_origin *origins; // (count), the caller's: noted by reading; NULL: not wanted
 } esp_option_table;
 
 /* The options of one module, declared where they belong: offsets are in the module's own struct. */
@@ -107,6 +115,9 @@ typedef struct esp_arguments {
  */
 esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
                                       esp_arguments *arguments);
+
+/* How an option is written on the command line, "--micro-batch"; owned by the caller. Local. */
+char *esp_option_format_flag(const esp_option *row);
 
 /* Print the help of all options of a command to stdout, by section. Local. */
 void esp_options_print_help(const esp_option_table *table, unsigned command);

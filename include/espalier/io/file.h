@@ -15,9 +15,9 @@ esp_status esp_file_read_local(const char *path, char **data, int64_t *bytes);
  * path. */
 esp_status esp_file_read(const esp_comm *comm, const char *path, char **data, int64_t *bytes);
 
-/* Write text as PATH.partial on rank 0, flush it to disk and rename it to PATH; "-" is stdout.
- * IO on all ranks, and then nothing stands under PATH that did not before. Collective on comm;
- * equal on all ranks: path. */
+/* Write text as PATH.partial on rank 0, flush it to disk and rename it to PATH; "-" is stdout. A
+ * link is followed: its target is written. IO on all ranks, and then nothing stands under PATH that
+ * did not before. Collective on comm; equal on all ranks: path. */
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text);
 
 /* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is there and

@@ -17,15 +17,9 @@ esp_status esp_folder_create(const esp_comm *comm, const char *path, char **part
  */
 esp_status esp_folder_commit(const esp_comm *comm, const char *path);
 
-/* Remove PATH.partial and the files in it, if it is there. Collective on comm (rank 0 acts); equal
+/* Remove PATH.partial and what is in it, if it is there. Collective on comm (rank 0 acts); equal
  * on all ranks: path. */
 void esp_folder_abandon(const esp_comm *comm, const char *path);
-
-/* Copy the plain files of a folder whose names match one of the shell patterns (ended by NULL) to
- * another folder, byte for byte, on rank 0; *copied is their number, on all ranks. IO.
- * Collective on comm; equal on all ranks: all that goes in. */
-esp_status esp_folder_copy(const esp_comm *comm, const char *from, const char *to,
-                           const char *const *patterns, int *copied);
 
 ESP_C_END
 

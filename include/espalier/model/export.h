@@ -19,11 +19,12 @@ typedef struct esp_export_result {
   bool has_layer_sizes;  // config.json has sizes that differ between layers
 } esp_export_result;
 
-/* Write config.json, safetensors (sharded above options->max_shard_bytes) and the tokenizer and
- * other small files of the original checkpoint: options->source, else the folder that the model is,
- * else the one that a pruned file names; a warning if that is gone. The folder is made as
- * FOLDER.partial and renamed when complete. IO: FOLDER exists and is not empty, no such source;
- * what opening the model can say. Collective on comm; equal on all ranks: options, path, folder. */
+/* Write config.json, safetensors (sharded above options->max_shard_bytes) and what belongs to the
+ * model beside (io/companions.h) of the original checkpoint: options->source, else the folder that
+ * the model is, else the one that a pruned file names; a warning if that is gone. The folder is
+ * made as FOLDER.partial and renamed when complete. IO: FOLDER exists and is not empty, no such
+ * source; what opening the model can say. Collective on comm; equal on all ranks: options, path,
+ * folder. */
 esp_status esp_export(const esp_comm *comm, const esp_export_options *options, const char *path,
                       const char *folder, esp_export_result *result);
 

@@ -46,7 +46,7 @@ typedef enum esp_half { ESP_WHOLE, ESP_EVEN, ESP_ODD } esp_half;
 /* What /meta says of the collection, read once when the file is opened or made. */
 typedef struct esp_stats_about {
   int64_t samples, micro_batch, seed; // sequences or images; of the shard
-  const char *data, *split;           // where the samples were; NULL: not told; borrowed from meta
+  const char *data, *split;           // where the samples were; NULL: not told; borrowed
   int64_t logits;                     // features of the logits' site
   int64_t fisher_rows;                // behind the Fisher information; 0: there is none
   bool has_covariance, has_width, has_halves;
@@ -60,6 +60,7 @@ typedef struct esp_stats {
   char *path;
   json_t *meta;             // as stored: to be written and compared, not to be asked
   esp_stats_about about;    // what it says
+  char *data_path;          // owned: about.data as bytes
   int bins;                 // B
   int64_t n_batches, words; // M, W
   int64_t rows;             // valid rows in all: S

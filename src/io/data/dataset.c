@@ -1,4 +1,5 @@
 #include "dataset_format.h"
+#include "pointer.h"
 
 #include "espalier/core/memory.h"
 
@@ -11,6 +12,7 @@ static const esp_dataset_format *const formats[] = {&esp_dataset_format_idx,
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 static esp_status fail_format(const char *path) {
+  ESP_TRY(pointer_check(path));
   char *known = esp_strdup("");
   for (int i = 0; i < FORMAT_COUNT; i++) {
     char *longer =

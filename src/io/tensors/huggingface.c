@@ -14,6 +14,8 @@
 #define CONFIG "config.json"
 #define SINGLE "model.safetensors"
 #define INDEX "model.safetensors.index.json"
+#define ADAPTER \
+  "an adapter; merge it into its base model first: merge_and_unload and save_pretrained of peft"
 #define CONVERT "convert them to safetensors: save_pretrained of transformers writes it"
 
 /* Files that other programs keep weights in, and what to do about them. */
@@ -24,7 +26,9 @@ static const struct {
     {"pytorch_model.bin.index.json", "PyTorch weights; " CONVERT},
     {"tf_model.h5", "TensorFlow weights; " CONVERT},
     {"flax_model.msgpack", "Flax weights; " CONVERT},
-    {"adapter_model.safetensors", "an adapter; merge it into its base model first"},
+    {"adapter_config.json", ADAPTER},
+    {"adapter_model.safetensors", ADAPTER},
+    {"adapter_model.bin", ADAPTER},
 };
 enum { FOREIGN_COUNT = sizeof foreign / sizeof *foreign };
 
@@ -35,19 +39,25 @@ static bool has_file(const char *folder, const char *name) {
   return there;
 }
 
+/* The first of the foreign files that the folder has; -1: none. */
+static int find_foreign(const char *folder) {
+  for (int i = 0; i < FOREIGN_COUNT; i++)
+    if (has_file(folder, foreign[i].file)) return i;
+  return -1;
+}
+
 static bool probe(const char *path) {
   struct stat about;
   if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) return false;
-  bool found = has_file(path, CONFIG) || has_file(path, SINGLE) || has_file(path, INDEX);
-  for (int i = 0; i < FOREIGN_COUNT && !found; i++) found = has_file(path, foreign[i].file);
-  return found;
+  return has_file(path, CONFIG) || has_file(path, SINGLE) || has_file(path, INDEX) ||
+         find_foreign(path) >= 0;
 }
 
 static esp_status fail_without_weights(const char *folder) {
-  for (int i = 0; i < FOREIGN_COUNT; i++)
-    if (has_file(folder, foreign[i].file))
-      return esp_fail(ESP_FORMAT, "%s: " SINGLE " or " INDEX " is expected, found %s: %s", folder,
-                      foreign[i].file, foreign[i].advice);
+  const int found = find_foreign(folder);
+  if (found >= 0)
+    return esp_fail(ESP_FORMAT, "%s: " SINGLE " or " INDEX " is expected, found %s: %s", folder,
+                    foreign[found].file, foreign[found].advice);
   return esp_fail(ESP_FORMAT,
                   "%s: " SINGLE " or " INDEX " is expected beside " CONFIG
                   ", neither is there; the checkpoint is incomplete",
@@ -60,12 +70,19 @@ static esp_status check_text(const char *path, const char *text, int64_t bytes) 
                   strlen(text));
 }
 
+static esp_status fail_without_config(const char *folder) {
+  const int found = find_foreign(folder);
+  if (found >= 0)
+    return esp_fail(ESP_FORMAT, "%s has no " CONFIG ", but %s: %s", folder, foreign[found].file,
+                    foreign[found].advice);
+  return esp_fail(ESP_FORMAT,
+                  "%s has no " CONFIG "; a Hugging Face folder with configuration and weights is "
+                  "expected",
+                  folder);
+}
+
 static esp_status read_config(const char *folder, esp_tensor_set *set) {
-  if (!has_file(folder, CONFIG))
-    return esp_fail(ESP_FORMAT,
-                    "%s has no " CONFIG "; a Hugging Face folder with configuration and weights is "
-                    "expected",
-                    folder);
+  if (!has_file(folder, CONFIG)) return fail_without_config(folder);
   int64_t bytes;
   char *path = esp_format("%s/" CONFIG, folder);
   esp_status status = esp_read_small_text(path, &set->config, &bytes);

@@ -1,4 +1,5 @@
 #include "safetensors.h"
+#include "pointer.h"
 
 #include "espalier/core/memory.h"
 
@@ -44,6 +45,7 @@ esp_status esp_safetensors_parse_head(esp_safetensors_file *file, const unsigned
     return esp_fail(ESP_FORMAT,
                     "%s is cut short: a safetensors file has 8 bytes at least, it has %lld",
                     file->path, (long long)file->bytes);
+  if (pointer_begins_with(head)) return pointer_fail(file->path);
   uint64_t length = 0;
   for (int i = ESP_SAFETENSORS_HEAD_BYTES - 1; i >= 0; i--) length = length << 8 | head[i];
   if (length > ESP_SAFETENSORS_MOST_HEADER_BYTES)
@@ -260,6 +262,8 @@ esp_status esp_read_small_text(const char *path, char **text, int64_t *bytes) {
   if (status == ESP_OK) {
     *text = esp_alloc(*bytes + 1, 1);
     status = read_at(fd, path, 0, *text, *bytes);
+    if (status == ESP_OK && *bytes >= POINTER_HEAD_BYTES && pointer_begins_with(*text))
+      status = pointer_fail(path);
   }
   if (fd >= 0) close(fd);
   if (status != ESP_OK) esp_free(text);

@@ -1,5 +1,6 @@
 #include "safetensors_layout.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <jansson.h>
@@ -51,15 +52,15 @@ static esp_status deal(safetensors_layout *self, const esp_safetensors_plan *pla
 static json_t *describe(const esp_safetensors_entry *entry, int64_t begin, int64_t bytes) {
   json_t *shape = json_array();
   for (int d = 0; d < entry->rank; d++) json_array_append_new(shape, json_integer(entry->shape[d]));
-  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", esp_dtype_name(entry->type), "shape", shape,
-                   "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
+  return esp_json_pack("{s:s, s:o, s:[I, I]}", "dtype", esp_dtype_name(entry->type), "shape", shape,
+                       "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
 /* Larger elements first, so that each tensor is aligned to its own. Offsets are those in the data.
  */
 static json_t *place_tensors(safetensors_layout *self, const esp_safetensors_plan *plan, int shard,
                              int64_t *data_bytes) {
-  json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+  json_t *header = esp_json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
   *data_bytes = 0;
   for (size_t size = MOST_ELEMENT_BYTES; size > 0; size /= 2)
     for (int i = 0; i < plan->count; i++) {
@@ -75,14 +76,14 @@ static json_t *place_tensors(safetensors_layout *self, const esp_safetensors_pla
 
 /* The length word and the header, padded with spaces. */
 static void print_head(const json_t *header, safetensors_shard *shard) {
-  char *text = json_dumps(header, JSON_COMPACT);
+  char *text = esp_json_dump(header, JSON_COMPACT);
   const size_t length = strlen(text), padded = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   shard->head_bytes = (int64_t)(LENGTH_BYTES + padded);
   shard->head = esp_alloc(shard->head_bytes, 1);
   memset(shard->head, ' ', (size_t)shard->head_bytes);
   for (int i = 0; i < LENGTH_BYTES; i++) shard->head[i] = (char)(padded >> 8 * i & 0xFF);
   memcpy(shard->head + LENGTH_BYTES, text, length);
-  free(text);
+  esp_free(&text);
 }
 
 static void fill_shard(safetensors_layout *self, const esp_safetensors_plan *plan, int index) {
@@ -106,14 +107,14 @@ static char *print_index(const safetensors_layout *self, const esp_safetensors_p
     const safetensors_place *place = &self->places[i];
     bytes += place->bytes;
     parameters += place->bytes / (int64_t)esp_dtype_bytes(plan->entries[i].type);
-    json_object_set_new(map, plan->entries[i].name, json_string(self->shards[place->shard].name));
+    json_object_set_new(map, plan->entries[i].name, esp_json_text(self->shards[place->shard].name));
   }
   json_t *index =
-      json_pack("{s:{s:I, s:I}, s:o}", "metadata", "total_parameters", (json_int_t)parameters,
-                "total_size", (json_int_t)bytes, "weight_map", map);
-  char *dump = json_dumps(index, JSON_INDENT(2) | JSON_SORT_KEYS);
+      esp_json_pack("{s:{s:I, s:I}, s:o}", "metadata", "total_parameters", (json_int_t)parameters,
+                    "total_size", (json_int_t)bytes, "weight_map", map);
+  char *dump = esp_json_dump(index, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *text = esp_format("%s\n", dump);
-  free(dump);
+  esp_free(&dump);
   json_decref(index);
   return text;
 }

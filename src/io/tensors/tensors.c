@@ -1,3 +1,4 @@
+#include "pointer.h"
 #include "tensors_format.h"
 
 #include "espalier/core/memory.h"
@@ -43,6 +44,7 @@ static esp_status open_with_format(const char *path, esp_tensor_set *set) {
     return esp_fail(ESP_IO, "cannot open %s: %s; check the path", path, strerror(errno));
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
     if (formats[i]->probe(path)) return formats[i]->open(path, set);
+  ESP_TRY(pointer_check(path));
   char *known = esp_strdup(formats[0]->name);
   for (size_t i = 1; i < sizeof formats / sizeof *formats; i++) {
     char *longer = esp_format("%s, %s", known, formats[i]->name);

@@ -120,57 +120,23 @@ static void esp_folder_create_fails_everywhere_when_one_rank_does_not_see_it(voi
   }
 }
 
-static void esp_folder_copy_copies_what_matches_byte_for_byte(void **state) {
+static void esp_folder_abandon_removes_folders_in_it_but_no_targets_of_links(void **state) {
   (void)state;
-  static const char *const patterns[] = {"token*", "vocab.*", NULL};
-  static const char bytes[] = "\0\1\xff\n\r";
-  char to[192], found[sizeof bytes + 1] = {0};
-  int copied = -1;
-  set_base("source");
-  make("");
-  make("/to");
-  make("/token_folder");
-  put("/tokenizer.json", bytes, sizeof bytes);
-  put("/vocab.txt", "", 0);
-  put("/README.md", "no", 2);
-  snprintf(to, sizeof to, "%s/to", base);
-  ASSERT_ALL(esp_folder_copy(&test_comm, base, to, patterns, &copied) == ESP_OK && copied == 2);
-  ASSERT_ALL(is_there("/to/vocab.txt") && !is_there("/to/README.md") &&
-             !is_there("/to/token_folder"));
-  snprintf(to, sizeof to, "%s/to/tokenizer.json", base);
-  FILE *file = fopen(to, "rb");
-  ASSERT_ALL(file && fread(found, 1, sizeof found, file) == sizeof bytes);
-  ASSERT_ALL(memcmp(found, bytes, sizeof bytes) == 0 && fclose(file) == 0);
-}
-
-static void esp_folder_copy_copies_more_than_a_buffer(void **state) {
-  (void)state;
-  static const char *const patterns[] = {"*.model", NULL};
-  enum { BYTES = (1 << 20) + 17 };
-  char to[192];
-  int copied;
-  struct stat about;
-  set_base("large");
-  make("");
-  make("/to");
-  char *bytes = esp_alloc(BYTES, 1);
-  put("/a.model", bytes, BYTES);
-  esp_free(&bytes);
-  snprintf(to, sizeof to, "%s/to", base);
-  ASSERT_ALL(esp_folder_copy(&test_comm, base, to, patterns, &copied) == ESP_OK && copied == 1);
-  snprintf(to, sizeof to, "%s/to/a.model", base);
-  ASSERT_ALL(stat(to, &about) == 0 && about.st_size == BYTES);
-}
-
-static void esp_folder_copy_fails_everywhere_when_it_cannot(void **state) {
-  (void)state;
-  static const char *const patterns[] = {"*", NULL};
-  int copied;
-  set_base("broken");
-  ASSERT_ALL(failed(esp_folder_copy(&test_comm, base, base, patterns, &copied), "cannot read the"));
-  make("");
-  put("/file", "x", 1);
-  ASSERT_ALL(failed(esp_folder_copy(&test_comm, base, "/no/such", patterns, &copied), "/no/such"));
+  char *partial, target[192], link[192];
+  set_base("nested");
+  ASSERT_ALL(esp_folder_create(&test_comm, base, &partial) == ESP_OK);
+  make(".partial/sub");
+  put(".partial/sub/file", "x", 1);
+  make(".kept");
+  put(".kept/file", "x", 1);
+  snprintf(target, sizeof target, "%s.kept", base);
+  snprintf(link, sizeof link, "%s.partial/link", base);
+  if (test_comm.rank == 0) assert_int_equal(symlink(target, link), 0);
+  esp_barrier(&test_comm);
+  esp_folder_abandon(&test_comm, base);
+  esp_barrier(&test_comm);
+  ASSERT_ALL(!is_there(".partial") && is_there(".kept/file"));
+  esp_free(&partial);
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_folder_commit_shows_the_whole_folder),
@@ -179,6 +145,4 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_folder_commit_shows_the_whole_folder),
               cmocka_unit_test(esp_folder_create_removes_what_an_earlier_run_left),
               cmocka_unit_test(esp_folder_create_refuses_targets_that_cannot_be),
               cmocka_unit_test(esp_folder_create_fails_everywhere_when_one_rank_does_not_see_it),
-              cmocka_unit_test(esp_folder_copy_copies_what_matches_byte_for_byte),
-              cmocka_unit_test(esp_folder_copy_copies_more_than_a_buffer),
-              cmocka_unit_test(esp_folder_copy_fails_everywhere_when_it_cannot))
+              cmocka_unit_test(esp_folder_abandon_removes_folders_in_it_but_no_targets_of_links))

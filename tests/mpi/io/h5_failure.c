@@ -246,7 +246,57 @@ static void esp_h5_read_text_refuses_more_than_a_file_can_hold(void **state) {
   esp_h5_close(&file);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(esp_h5_get_shape_refuses_more_than_a_file_can_hold),
+static size_t pass_through(unsigned flags, size_t n, const unsigned values[], size_t bytes,
+                           size_t *capacity, void **buffer) {
+  (void)flags, (void)n, (void)values, (void)capacity, (void)buffer;
+  return bytes;
+}
+
+/* One data set through a filter that is registered only while it is written. */
+static void write_filtered(void) {
+  static const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, 300,  1,    1,
+                                      "zip of ours",    NULL, NULL, pass_through};
+  static const int32_t values[8] = {0};
+  const hsize_t dims[1] = {8};
+  H5Zregister(&filter);
+  const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t space = H5Screate_simple(1, dims, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(creation, 1, dims);
+  H5Pset_filter(creation, 300, H5Z_FLAG_MANDATORY, 0, NULL);
+  const hid_t dataset =
+      H5Dcreate2(file, "x", H5T_STD_I32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  H5Dwrite(dataset, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+  H5Dclose(dataset);
+  H5Pclose(creation);
+  H5Sclose(space);
+  H5Fclose(file);
+  H5Zunregister(300);
+}
+
+static void esp_h5_read_all_names_a_filter_that_is_not_there(void **state) {
+  (void)state;
+  int32_t values[8];
+  esp_h5 *file;
+  set_path("filtered.h5");
+  if (test_comm.rank == 0) write_filtered();
+  esp_barrier(&test_comm);
+  ASSERT_ALL(esp_h5_open(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(failed(esp_h5_read_all(file, "x", values), ESP_FORMAT, "filter 300 (zip of ours)"));
+  esp_h5_close(&file);
+}
+
+static void esp_h5_open_names_a_pointer_of_git_lfs(void **state) {
+  (void)state;
+  static const char text[] = "version https://git-lfs.github.com/spec/v1\n";
+  esp_h5 *file;
+  set_path("pointer.h5");
+  test_write_file(path, text, sizeof text - 1);
+  ASSERT_ALL(failed(esp_h5_open(&test_comm, path, &file), ESP_FORMAT, "git-lfs") && !file);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(esp_h5_read_all_names_a_filter_that_is_not_there),
+              cmocka_unit_test(esp_h5_open_names_a_pointer_of_git_lfs),
+              cmocka_unit_test(esp_h5_get_shape_refuses_more_than_a_file_can_hold),
               cmocka_unit_test(esp_h5_read_text_refuses_more_than_a_file_can_hold),
               cmocka_unit_test(esp_h5_commit_fails_everywhere_when_the_name_became_a_folder),
               cmocka_unit_test(esp_h5_create_refuses_a_missing_folder),

@@ -25,7 +25,7 @@ static const esp_option rows[] = {
     {"a.criterion", ESP_OPTION_TEXT, AT(criterion), .initial = "set-mi",
      .choices = "random|magnitude|set-mi"},
 };
-static const esp_option_table table = {rows, (int)ESP_COUNT(rows)};
+static const esp_option_table table = {rows, (int)ESP_COUNT(rows), NULL};
 
 static int set_up(void **state) {
   *state = ESP_NEW(settings, 1);

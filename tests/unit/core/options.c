@@ -36,7 +36,7 @@ static const esp_option rows[] = {
      .choices = "random|magnitude|set-mi", .commands = PRUNE, .help = "score of a unit"},
     {"eval.context-file", ESP_OPTION_TEXT, AT(context_file), .commands = EVAL, .help = "text"},
 };
-static const esp_option_table table = {rows, (int)ESP_COUNT(rows)};
+static const esp_option_table table = {rows, (int)ESP_COUNT(rows), NULL};
 
 static const char *positional[MOST];
 static esp_arguments arguments = {.positional = positional};
@@ -91,7 +91,7 @@ static void jump_out(int exit_code) {
 }
 
 static bool init_panics(const esp_option *row, int count) {
-  const esp_option_table bad = {row, count};
+  const esp_option_table bad = {row, count, NULL};
   settings scratch;
   esp_set_panic_hook(jump_out);
   if (setjmp(panic_point) == 0) {
@@ -274,14 +274,32 @@ static void dump_of_names_that_are_not_utf8_is_json(void **state) {
   assert_int_equal(esp_options_set(&table, s, "output", "caf\xe9.h5"), ESP_OK);
   json_t *const dump = esp_options_dump(&table, s, EVAL);
   const json_t *const output = json_object_get(json_object_get(dump, "run"), "output");
-  assert_string_equal(json_string_value(output), "caf?.h5");
+  assert_string_equal(json_string_value(output), "caf\xEF\xBF\xBD"
+                                                 "e9.h5");
   json_decref(dump);
+}
+
+static void reading_notes_where_options_were_given(void **state) {
+  settings *s = *state;
+  esp_option_origin origins[ESP_COUNT(rows)] = {0};
+  const esp_option_table noting = {rows, (int)ESP_COUNT(rows), origins};
+  char word[] = "--seed=7", *words[] = {word};
+  esp_arguments line = {.command = PRUNE, .argc = 1, .argv = words, .positional = positional};
+  const char *yaml = "run: {seed: 3, limit: 4}\nprune.criterion: null";
+  assert_int_equal(esp_options_read_yaml(&noting, s, yaml, "x"), ESP_OK);
+  assert_int_equal(esp_options_read_arguments(&noting, s, &line), ESP_OK);
+  for (unsigned i = 0; i < ESP_COUNT(rows); i++) {
+    const esp_option_origin expected = strcmp(rows[i].key, "run.seed") == 0    ? ESP_GIVEN_ON_LINE
+                                       : strcmp(rows[i].key, "run.limit") == 0 ? ESP_GIVEN_IN_FILE
+                                                                               : ESP_NOT_GIVEN;
+    assert_int_equal(origins[i], expected);
+  }
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-ESP_TEST_MAIN(CASE(esp_options_init_sets_defaults), CASE(esp_options_clear_sets_texts_null),
-              CASE(esp_options_init_panics_on_bad_tables),
+ESP_TEST_MAIN(CASE(reading_notes_where_options_were_given), CASE(esp_options_init_sets_defaults),
+              CASE(esp_options_clear_sets_texts_null), CASE(esp_options_init_panics_on_bad_tables),
               CASE(esp_options_set_takes_names_keys_and_underscores),
               CASE(read_arguments_takes_every_spelling),
               CASE(read_arguments_keeps_positional_ones_in_order), CASE(read_arguments_takes_none),

@@ -21,7 +21,7 @@ static const esp_option rows[] = {
     {"prune.criterion", ESP_OPTION_TEXT, AT(criterion), .initial = "mi", .choices = "mi|random",
      .commands = 2},
 };
-static const esp_option_table table = {rows, (int)ESP_COUNT(rows)};
+static const esp_option_table table = {rows, (int)ESP_COUNT(rows), NULL};
 
 static int set_up(void **state) {
   *state = ESP_NEW(settings, 1);

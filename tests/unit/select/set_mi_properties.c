@@ -215,7 +215,7 @@ static void set_mi_refuses_a_singular_covariance_without_ridge(void **state) {
   ranking result;
   copy_feature(&p, 4, 9);
   p.evidence.ridge = 0;
-  assert_failure(rank("set-mi", &p.evidence, &result), ESP_NUMERIC, "raise the ridge");
+  assert_failure(rank("set-mi", &p.evidence, &result), ESP_NUMERIC, "such as --ridge 0.0001");
   problem_clear(&p);
 }
 

@@ -1,0 +1,178 @@
+/* Options that were given and that nothing reads beside the others: one rule a row. */
+#include "commands.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+
+#include <string.h>
+
+/* What rules look at. */
+typedef struct choices {
+  const esp_settings *settings;
+  const esp_criterion *criterion;
+  const esp_repair *repair;
+} choices;
+
+static bool is_text(const char *value, const char *text) {
+  return value && strcmp(value, text) == 0;
+}
+
+static bool needs(const choices *of, unsigned what) {
+  return (of->criterion->needs & what) != 0;
+}
+
+/* Units go, not single weights nor whole layers. */
+static bool removes_units(const choices *of) {
+  return is_text(of->settings->prune.structure, "structured") &&
+         !needs(of, ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE);
+}
+
+static bool counts_jointly(const choices *of) {
+  return removes_units(of) || needs(of, ESP_NEEDS_LAYER_INFORMATION);
+}
+
+static bool reads_targets(const choices *of) {
+  return needs(of, ESP_NEEDS_CONDITIONAL);
+}
+
+static bool reads_metric(const choices *of) {
+  return needs(of, ESP_NEEDS_METRIC);
+}
+
+static bool reads_ridge(const choices *of) {
+  return needs(of, ESP_NEEDS_COVARIANCE);
+}
+
+static bool reads_moments(const choices *of) {
+  return needs(of, ESP_NEEDS_COVARIANCE) && !needs(of, ESP_NEEDS_CODES);
+}
+
+static bool is_allocation(const choices *of, const char *name) {
+  return is_text(of->settings->allocation.name, name);
+}
+
+static bool tries_counts(const choices *of) {
+  if (!removes_units(of)) return false;
+  return is_allocation(of, "balanced") ||
+         (is_allocation(of, ESP_ALLOCATION_AUTO) && needs(of, ESP_NEEDS_METRIC));
+}
+
+static bool allocates_unevenly(const choices *of) {
+  return is_allocation(of, "global") || tries_counts(of);
+}
+
+static bool repairs_with_ridge(const choices *of) {
+  return of->repair->needs_covariance || tries_counts(of);
+}
+
+static bool collects(const choices *of) {
+  return !of->settings->prune.stats;
+}
+
+static bool collects_fisher(const choices *of) {
+  return collects(of) && needs(of, ESP_NEEDS_METRIC) &&
+         !is_text(of->settings->prune.metric, "outputs");
+}
+
+/* From statistics, samples are those that they were made of, but for a criterion without data. */
+static bool chooses_samples(const choices *of) {
+  return collects(of) || (of->criterion->is_data_free && of->settings->data.data);
+}
+
+static bool reads_data(const choices *of) {
+  return collects(of) || of->repair->needs_data || of->repair->needs_data_for_width ||
+         allocates_unevenly(of);
+}
+
+static bool doubles(const choices *of) {
+  return of->criterion->is_data_free && collects(of);
+}
+
+/* An item of --sites without a sparsity of its own. */
+static bool shares_sparsity(const choices *of) {
+  const char *sites = of->settings->prune.sites;
+  while (sites && *sites) {
+    sites += strspn(sites, ", ");
+    const size_t length = strcspn(sites, ", ");
+    if (length > 0 && !memchr(sites, '=', length)) return true;
+    sites += length;
+  }
+  return of->settings->prune.sites == NULL;
+}
+
+static bool times(const choices *of) {
+  return of->settings->eval.speed;
+}
+
+static bool writes_logits(const choices *of) {
+  return of->settings->eval.logits != NULL;
+}
+
+static const struct {
+  const char *key;
+  unsigned commands;
+  bool (*is_read)(const choices *of);
+} rules[] = {
+    {"prune.targets", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_targets},
+    {"prune.metric", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_metric},
+    {"prune.ridge", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_ridge},
+    {"prune.moments", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_moments},
+    {"prune.upper", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
+    {"prune.heads", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
+    {"prune.reduce", ESP_FOR_PRUNE | ESP_FOR_PLAN, counts_jointly},
+    {"prune.sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, shares_sparsity},
+    {"prune.trial_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, tries_counts},
+    {"prune.max_sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, allocates_unevenly},
+    {"prune.multiple_of", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
+    {"prune.repair_ridge", ESP_FOR_PRUNE | ESP_FOR_PLAN, repairs_with_ridge},
+    {"data.data", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
+    {"data.split", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
+    {"data.micro_batch", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
+    {"collect.samples", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
+    {"collect.bins", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"collect.pilot", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"collect.top_units", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"collect.fisher_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_fisher},
+    {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"plan.doublings", ESP_FOR_PLAN, doubles},
+    {"eval.speed_batch", ESP_FOR_EVAL, times},
+    {"eval.repeats", ESP_FOR_EVAL, times},
+    {"eval.sequences", ESP_FOR_EVAL, writes_logits},
+};
+
+static bool is_read(const char *key, unsigned bit, const choices *of) {
+  for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
+    if (rules[i].commands & bit && strcmp(rules[i].key, key) == 0) return rules[i].is_read(of);
+  return true;
+}
+
+static void append(const esp_option *row, esp_option_origin origin, char **list) {
+  char *flag = esp_option_format_flag(row), *before = *list;
+  *list = esp_format("%s%s%s%s", before ? before : "", before ? ", " : "", flag,
+                     origin == ESP_GIVEN_IN_FILE ? " (configuration file)" : "");
+  esp_free(&before);
+  esp_free(&flag);
+}
+
+static char *list_unread(const esp_option_table *table, const esp_settings *settings,
+                         unsigned bit) {
+  choices of = {.settings = settings};
+  char *list = NULL;
+  /* An unknown name is an error, which the command makes. */
+  if (esp_criterion_find(settings->prune.criterion, &of.criterion) != ESP_OK ||
+      esp_repair_find(settings->repair.name, &of.repair) != ESP_OK)
+    return NULL;
+  for (int i = 0; i < table->count; i++) {
+    const esp_option *row = &table->rows[i];
+    const esp_option_origin origin = table->origins[i];
+    if (origin != ESP_NOT_GIVEN && row->commands & bit && !is_read(row->key, bit, &of))
+      append(row, origin, &list);
+  }
+  return list;
+}
+
+void warn_unread(const esp_option_table *table, const esp_settings *settings, unsigned bit) {
+  char *list = list_unread(table, settings, bit);
+  if (list) esp_log_warn("without effect beside the other options: %s", list);
+  esp_free(&list);
+}
