@@ -1,4 +1,4 @@
-foreach(name activation model_mlp gradient loss weight)
+foreach(name model_cost activation model_mlp gradient loss weight)
   esp_unit_test(model ${name})
 endforeach()
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)

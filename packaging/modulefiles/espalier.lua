@@ -8,5 +8,9 @@ local root = os.getenv("ESPALIER_ROOT") or "/opt/espalier" -- where it was insta
 depends_on("openmpi", "hdf5", "scalapack", "openblas") -- the ones it was built with
 prepend_path("PATH", pathJoin(root, "bin"))
 prepend_path("MANPATH", pathJoin(root, "share/man"))
-prepend_path("PKG_CONFIG_PATH", pathJoin(root, "lib/pkgconfig"))
+prepend_path("CMAKE_PREFIX_PATH", root)
+for _, lib in ipairs({ "lib", "lib64" }) do -- whichever the system has
+  local folder = pathJoin(root, lib, "pkgconfig")
+  if isDir(folder) then prepend_path("PKG_CONFIG_PATH", folder) end
+end
 setenv("OMP_NUM_THREADS", "1")

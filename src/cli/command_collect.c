@@ -1,16 +1,21 @@
 #include "commands.h"
 
+#include "espalier/collect/command.h"
 #include "espalier/core/interrupt.h"
-#include "espalier/pipeline/prune.h"
 
 #include <inttypes.h>
 
 static esp_status run(const command_input *input, json_t **result) {
+  const esp_settings *all = input->settings;
+  const esp_collect_settings settings = {all->run, all->data, all->collect, all->collect.width};
+  esp_collect_result done;
   esp_interrupt_catch();
-  ESP_TRY(esp_collect_command(input->comm, input->settings, input->arguments[0], result));
-  print_result(input, "%s: %" PRId64 " samples, %" PRId64 " bins\n", input->settings->run.output,
-               (int64_t)json_integer_value(json_object_get(*result, "samples")),
-               input->settings->collect.bins);
+  ESP_TRY(esp_collect_command(input->comm, &settings, input->arguments[0], &done));
+  print_result(input, "%s: %" PRId64 " samples, %" PRId64 " bins\n", all->run.output, done.samples,
+               all->collect.bins);
+  *result = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", all->run.output, "samples",
+                      (json_int_t)done.samples, "bins", (json_int_t)all->collect.bins, "ranks",
+                      input->comm->size, "run", done.run);
   return ESP_OK;
 }
 

@@ -3,8 +3,8 @@
 #include "espalier/comm/phases.h"
 #include "espalier/core/memory.h"
 #include "espalier/eval/eval.h"
+#include "espalier/flow/samples.h"
 #include "espalier/model/family.h"
-#include "espalier/pipeline/job.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -174,7 +174,8 @@ static esp_status write_logits(const command_input *input, esp_model *model,
 static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
                            json_t **result) {
   esp_dataset *data = NULL;
-  ESP_TRY(esp_job_open_data(input->comm, input->settings, NULL, "test", &data));
+  const esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
+  ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
   json_t *results = json_array();
   *result =
       json_pack("{s:s, s:s, s:o}", "data", data->path, "split", data->split, "results", results);

@@ -1,50 +1,61 @@
 #include "commands.h"
 
 #include "espalier/core/interrupt.h"
-#include "espalier/pipeline/prune.h"
+#include "espalier/prune/prune.h"
 
 #include <inttypes.h>
 
 /* A part of 1 in percent, or that it was not measured: the width has no information of its own. */
-static void print_part(const command_input *input, const json_t *site, const char *key) {
-  const json_t *part = json_object_get(site, key);
-  if (part)
-    print_result(input, " %16.1f%%", 100.0 * json_real_value(part));
+static void print_part(const command_input *input, bool is_measured, double part) {
+  if (is_measured)
+    print_result(input, " %16.1f%%", 100.0 * part);
   else
     print_result(input, " %17s", "-");
 }
 
-static void print_site(const command_input *input, const json_t *site) {
+static void print_site(const command_input *input, const esp_prune_report *report, int site) {
+  const esp_site_report *row = &report->sites[site];
+  if (!row->is_selected) return;
   print_result(input, "%-20s %8" PRId64 " %8" PRId64,
-               json_string_value(json_object_get(site, "site")),
-               (int64_t)json_integer_value(json_object_get(site, "kept")),
-               (int64_t)json_integer_value(json_object_get(site, "units")));
-  print_part(input, site, "information_kept");
-  print_part(input, site, "stability");
-  print_part(input, site, "stability_by_chance");
+               esp_prune_site_of(report->request->dense, site).name, row->kept, row->units);
+  print_part(input, row->has_information, row->information.kept);
+  print_part(input, row->has_stability, row->stability.same);
+  print_part(input, row->has_stability, row->stability.by_chance);
   print_result(input, "\n");
 }
 
-static void print_report(const command_input *input, const json_t *report) {
-  size_t i;
-  json_t *site;
+/* The width first, then from the bottom. */
+static void print_sites(const command_input *input, const esp_prune_report *report) {
+  const int n = report->request->dense->n_stages;
   print_result(input, "%-20s %8s %8s %17s %17s %17s\n", "site", "kept", "of", "information kept",
                "stability", "by chance");
-  json_array_foreach(json_object_get(report, "sites"), i, site) print_site(input, site);
-  print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n",
-               (int64_t)json_integer_value(json_object_get(report, "parameters")),
-               (int64_t)json_integer_value(json_object_get(report, "parameters_dense")));
-  if (json_object_get(report, "parameters_unmasked"))
+  print_site(input, report, n);
+  for (int i = 0; i < n; i++) print_site(input, report, i);
+  if (report->layers.units > 0)
+    print_result(input, "%-20s %8" PRId64 " %8" PRId64 " %17s %17s %17s\n", ESP_SITE_BLOCK,
+                 report->layers.n_kept, report->layers.units, "-", "-", "-");
+}
+
+static void print_report(const command_input *input, const esp_prune_report *report) {
+  print_sites(input, report);
+  print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n", report->sizes.pruned,
+               report->sizes.dense);
+  if (report->masks.rows)
     print_result(input, "sparse, not smaller: %" PRId64 " of them are not masked\n",
-                 (int64_t)json_integer_value(json_object_get(report, "parameters_unmasked")));
-  print_result(input, "selection checksum: %s\n",
-               json_string_value(json_object_get(report, "selection_checksum")));
+                 report->sizes.dense - report->masks.masked);
+  print_result(input, "selection checksum: %016" PRIx64 "\n", report->checksum);
 }
 
 static esp_status run(const command_input *input, json_t **result) {
+  const esp_settings *all = input->settings;
+  const esp_prune_settings settings = {all->run,        all->data,  all->collect, all->prune,
+                                       all->allocation, all->sweep, all->repair};
+  esp_prune_report report;
   esp_interrupt_catch();
-  ESP_TRY(esp_prune(input->comm, input->settings, input->arguments[0], result));
-  print_report(input, *result);
+  ESP_TRY(esp_prune(input->comm, &settings, input->arguments[0], &report));
+  print_report(input, &report);
+  *result = esp_prune_report_dump_run(&report);
+  esp_prune_report_clear(&report);
   return ESP_OK;
 }
 

@@ -2,9 +2,9 @@
 
 #include "espalier/comm/phases.h"
 #include "espalier/core/memory.h"
+#include "espalier/flow/samples.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/family.h"
-#include "espalier/pipeline/job.h"
 #include "espalier/train/train.h"
 
 #include <math.h>
@@ -103,7 +103,7 @@ static esp_status train(const command_input *input, esp_model *model, const esp_
                                .checkpoint = checkpoint,
                                .resume = settings->run.resume};
   const int64_t n = (options.batch + options.micro_batch - 1) / options.micro_batch;
-  esp_status status = esp_job_check_ranks(input->comm, settings, n);
+  esp_status status = esp_samples_check_ranks(input->comm->size, n, settings->run.allow_idle);
   if (status == ESP_OK) status = esp_train(input->comm, model, data, &options, report);
   if (status == ESP_OK) status = write_model(input, model, report);
   if (status == ESP_OK) esp_train_remove_checkpoint(input->comm, &options);
@@ -120,7 +120,8 @@ static esp_status run(const command_input *input, json_t **result) {
   esp_model *model = NULL;
   esp_phases phases = {0};
   esp_phases_begin(&phases, "read");
-  ESP_TRY(esp_job_open_data(input->comm, settings, NULL, "train", &data));
+  const esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
+  ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
   *result = json_object();
   esp_status status = esp_agree(input->comm, make_model(settings, data, &model));
   esp_phases_begin(&phases, "train");

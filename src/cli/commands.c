@@ -2,7 +2,7 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 #include "espalier/io/file.h"
 
 #include <errno.h>
@@ -32,14 +32,10 @@ static void print_help(void) {
 }
 
 static esp_status find_command(const char *name, const command **found) {
-  const char *names[16] = {NULL};
-  for (int i = 0; commands[i]; i++) {
-    names[i] = commands[i]->name;
-    if (strcmp(names[i], name) != 0) continue;
-    *found = commands[i];
-    return ESP_OK;
-  }
-  return esp_fail_unknown("command", name, names);
+  int i;
+  ESP_TRY(esp_find_pointer("command", name, commands, &i));
+  *found = commands[i];
+  return ESP_OK;
 }
 
 static bool asks_help(int argc, char **argv) {

@@ -14,7 +14,7 @@ typedef struct command_input {
 
 typedef struct command {
   const char *name, *usage, *summary;
-  unsigned bit;            // ESP_COMMAND_...
+  unsigned bit;            // ESP_FOR_...
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
   /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.

@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"
 
@@ -21,6 +22,7 @@ int main(int argc, char **argv) {
   esp_blas_use_one_thread();
   esp_comm comm;
   esp_comm_init(&comm, MPI_COMM_WORLD);
+  esp_set_panic_rank(comm.rank);
   const int exit_code = run_program(&comm, argc, argv);
   fflush(stdout); // mpirun may end a rank as soon as another has returned non-zero
   esp_comm_clear(&comm);

@@ -211,7 +211,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
                        const esp_collect_options *options, json_t *meta, const char *path) {
   collect_pass pass = {.comm = comm, .model = model, .shard = shard, .options = options};
   json_object_set_new(meta, "bins", json_integer(options->bins));
-  json_object_set_new(meta, "covariance", json_boolean(options->covariance));
+  json_object_set_new(meta, ESP_META_COVARIANCE, json_boolean(options->covariance));
   json_object_set_new(meta, ESP_META_HALVES, json_boolean(options->halves));
   pass.has_width = options->width && model->width.units > 0;
   json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));

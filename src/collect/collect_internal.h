@@ -117,6 +117,8 @@ void collect_clear_layers(collect_pass *pass);
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
 esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
 
+/* Columns of the pilot that one rank sorts at a time. */
+enum { PILOT_FEATURES = 128 };
 /* Compute edges and scale of F features from the pilot micro-batches: spread evenly over all, so
  * the same at any rank count. Collective. */
 esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,

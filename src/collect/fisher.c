@@ -5,7 +5,6 @@
  * number among all, and sums are exact: the same at any rank count. */
 #include "collect_internal.h"
 
-#include "espalier/comm/traffic.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
@@ -186,8 +185,7 @@ static void measure(fisher_pass *self, int stage, double *rms) {
         squares[j] += (double)self->dstates[i][r * n + j] * (double)self->dstates[i][r * n + j];
     for (int64_t j = 0; j < n; j++) rms[j] = fmax(rms[j], sqrt(squares[j] / (double)rows));
   }
-  esp_traffic_add(self->pass->comm, ESP_ALLREDUCE, n * (int64_t)sizeof *rms);
-  MPI_Allreduce(MPI_IN_PLACE, rms, esp_int(n), MPI_DOUBLE, MPI_MAX, self->pass->comm->mpi);
+  esp_allreduce_max_f64(self->pass->comm, rms, n);
   esp_free(&squares);
 }
 

@@ -2,19 +2,18 @@
  * feature block, each block on one rank in turn, which computes its edges. */
 #include "collect_internal.h"
 
-#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { FEATURE_BLOCK = 128, LEAST_SPREAD = 64 };
+enum { LEAST_SPREAD = 64 };
 
 typedef struct pilot {
   int64_t rows; // of this rank
   int64_t features;
-  float *x;              // (rows, features)
-  int *counts, *offsets; // (size): rows of all ranks, for gatherv
+  float *x;        // (rows, features)
+  int64_t *counts; // (size): rows of all ranks
 } pilot;
 
 void collect_scale_init(collect_scale *self, int64_t features) {
@@ -54,26 +53,13 @@ static esp_status run_local(collect_pass *pass, collect_source source, int stage
   return ESP_OK;
 }
 
-static void count_rows(const esp_comm *comm, pilot *self) {
-  int rows = esp_int(self->rows);
-  MPI_Allgather(&rows, 1, MPI_INT, self->counts, 1, MPI_INT, comm->mpi);
-  for (int r = 1; r < comm->size; r++)
-    self->offsets[r] = self->offsets[r - 1] + self->counts[r - 1];
-}
-
 /* Columns [begin, begin + n) of all ranks' rows, in order of the micro-batches, on root. */
 static void gather_block(const esp_comm *comm, const pilot *self, int64_t begin, int64_t n,
                          int root, float *block) {
   float *mine = ESP_NEW(float, self->rows *n);
   for (int64_t r = 0; r < self->rows; r++)
     memcpy(mine + r * n, self->x + r * self->features + begin, (size_t)n * sizeof *mine);
-  MPI_Datatype row;
-  MPI_Type_contiguous(esp_int(n), MPI_FLOAT, &row);
-  MPI_Type_commit(&row);
-  esp_traffic_add(comm, ESP_GATHER, self->rows * n * (int64_t)sizeof *mine);
-  MPI_Gatherv(mine, esp_int(self->rows), row, block, self->counts, self->offsets, row, root,
-              comm->mpi);
-  MPI_Type_free(&row);
+  esp_gather_rows_f32(comm, mine, n, self->counts, root, block);
   esp_free(&mine);
 }
 
@@ -108,11 +94,12 @@ static void compute_scale(const float *x, int64_t rows, int64_t n, int64_t begin
 
 static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_stats *site, int bins,
                            const collect_scale *scale) {
-  const int64_t rows = self->offsets[comm->size - 1] + self->counts[comm->size - 1];
-  float *block = ESP_NEW(float, rows *FEATURE_BLOCK);
+  int64_t rows = 0;
+  for (int r = 0; r < comm->size; r++) rows += self->counts[r];
+  float *block = ESP_NEW(float, rows *PILOT_FEATURES);
   int root = 0;
-  for (int64_t begin = 0; begin < self->features; begin += FEATURE_BLOCK) {
-    const int64_t left = self->features - begin, n = left < FEATURE_BLOCK ? left : FEATURE_BLOCK;
+  for (int64_t begin = 0; begin < self->features; begin += PILOT_FEATURES) {
+    const int64_t left = self->features - begin, n = left < PILOT_FEATURES ? left : PILOT_FEATURES;
     gather_block(comm, self, begin, n, root, block);
     if (comm->rank == root) {
       esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));
@@ -133,15 +120,13 @@ esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, e
   const int64_t batches = most < pass->shard->count ? most : pass->shard->count;
   pilot self = {.features = site->features,
                 .x = ESP_NEW(float, batches * pass->batch_rows * site->features),
-                .counts = ESP_NEW(int, pass->comm->size),
-                .offsets = ESP_NEW(int, pass->comm->size)};
+                .counts = ESP_NEW(int64_t, pass->comm->size)};
   const esp_status status = esp_agree(pass->comm, run_local(pass, source, stage, &self));
   if (status == ESP_OK) {
-    count_rows(pass->comm, &self);
+    esp_allgather_i64(pass->comm, ESP_CONTROL, self.rows, self.counts);
     compute_blocks(pass->comm, &self, site, pass->stats->bins, scale);
   }
   esp_free(&self.x);
   esp_free(&self.counts);
-  esp_free(&self.offsets);
   return status;
 }

@@ -100,7 +100,7 @@ static bool find_complete(const collect_pass *pass, const json_t *meta, const ch
   esp_stats *stats = NULL;
   esp_free(&partial);
   if (!is_renamed || esp_stats_open(pass->comm, path, &stats) != ESP_OK) return false;
-  const bool is_ours = esp_stats_is_of(stats, meta);
+  const bool is_ours = esp_stats_is_of_local(stats, meta);
   esp_stats_close(&stats);
   return is_ours;
 }
@@ -117,7 +117,7 @@ static esp_status resume(collect_pass *pass, json_t *meta, const char *path) {
       esp_stats_resume(pass->comm, path, json_incref(meta), &rows, &pass->stats);
   release_rows(&rows);
   if (status == ESP_OK) {
-    esp_log_info("collect: resuming after %d of %d sites", esp_journal_count(pass->journal),
+    esp_log_info("collect: resuming after %d of %d sites", esp_journal_count_local(pass->journal),
                  count_units(pass));
     return ESP_OK;
   }
@@ -128,8 +128,8 @@ static esp_status resume(collect_pass *pass, json_t *meta, const char *path) {
 
 static esp_status open_statistics(collect_pass *pass, json_t *meta, const char *path) {
   ESP_TRY(esp_journal_open(pass->comm, path, meta, pass->options->restart, &pass->journal));
-  return esp_journal_is_resumed(pass->journal) ? resume(pass, meta, path)
-                                               : create(pass, meta, path);
+  return esp_journal_is_resumed_local(pass->journal) ? resume(pass, meta, path)
+                                                     : create(pass, meta, path);
 }
 
 esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path) {
@@ -141,7 +141,7 @@ esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path) {
 }
 
 bool collect_is_done(const collect_pass *pass, const char *unit) {
-  return esp_journal_find(pass->journal, unit) >= 0;
+  return esp_journal_find_local(pass->journal, unit) >= 0;
 }
 
 bool collect_has_sites(const collect_pass *pass) {
@@ -160,14 +160,14 @@ static esp_status save_pending(collect_pass *pass) {
 esp_status collect_mark_done(collect_pass *pass, const char *unit) {
   char done[96];
   const bool is_time = esp_now_s() - pass->saved_s >= pass->options->save_every_s;
-  int ask[2] = {esp_interrupt_seen(), pass->comm->rank == 0 && is_time};
+  const bool saves = pass->comm->rank == 0 && is_time;
   snprintf(pass->pending[pass->n_pending].text, sizeof pass->pending->text, "%s", unit);
   pass->n_pending++;
-  MPI_Allreduce(MPI_IN_PLACE, ask, 2, MPI_INT, MPI_MAX, pass->comm->mpi);
-  if (!ask[0] && !ask[1]) return ESP_OK;
+  const int64_t asked = esp_agree_max_i64(pass->comm, esp_interrupt_seen() ? 2 : saves ? 1 : 0);
+  if (asked == 0) return ESP_OK;
   ESP_TRY(save_pending(pass));
-  if (!ask[0]) return ESP_OK;
-  snprintf(done, sizeof done, "after %d of %d sites", esp_journal_count(pass->journal),
+  if (asked < 2) return ESP_OK;
+  snprintf(done, sizeof done, "after %d of %d sites", esp_journal_count_local(pass->journal),
            count_units(pass));
   return esp_journal_check_interrupt(pass->journal, done);
 }
@@ -175,7 +175,7 @@ esp_status collect_mark_done(collect_pass *pass, const char *unit) {
 esp_status collect_end(collect_pass *pass, esp_status status) {
   if (status == ESP_OK && !pass->is_complete)
     status = esp_stats_commit(&pass->stats);
-  else if (esp_journal_is_kept(pass->journal, status))
+  else if (esp_journal_is_kept_local(pass->journal, status))
     esp_stats_keep(&pass->stats);
   else
     esp_stats_close(&pass->stats);

@@ -145,7 +145,8 @@ esp_status site_sums_reduce(site_sums *self, const collect_pass *pass) {
 }
 
 void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site) {
-  const moments even = {self, &self->parts[0], (double)esp_stats_count_rows(pass->stats, ESP_EVEN)};
+  const moments even = {self, &self->parts[0],
+                        (double)esp_stats_count_rows_local(pass->stats, ESP_EVEN)};
   fill(pass->comm, &even, site);
 }
 

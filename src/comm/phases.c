@@ -1,6 +1,6 @@
 #include "espalier/comm/phases.h"
 
-#include "espalier/comm/traffic.h"
+#include "comm_internal.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
@@ -38,7 +38,7 @@ static json_t *gather_value(const esp_comm *comm, double value) {
   int length;
   const esp_spread spread = esp_compute_spread(comm, value);
   MPI_Get_processor_name(host, &length);
-  MPI_Bcast(host, sizeof host, MPI_CHAR, spread.max_rank, comm->mpi);
+  comm_bcast(comm, ESP_CONTROL, host, sizeof host, spread.max_rank);
   return json_pack("{s:f, s:f, s:f, s:i, s:s}", "min", spread.min, "mean", spread.mean, "max",
                    spread.max, "max_rank", spread.max_rank, "max_host", host);
 }
@@ -47,10 +47,23 @@ static json_t *gather_value(const esp_comm *comm, double value) {
 static json_t *gather_list(const esp_comm *comm, int64_t value) {
   json_t *all = gather_value(comm, (double)value), *ranks = json_array();
   int64_t *values = ESP_NEW(int64_t, comm->size);
-  MPI_Allgather(&value, 1, MPI_INT64_T, values, 1, MPI_INT64_T, comm->mpi);
+  esp_allgather_i64(comm, ESP_CONTROL, value, values);
   for (int r = 0; r < comm->size; r++) json_array_append_new(ranks, json_integer(values[r]));
   json_object_set_new(all, "ranks", ranks);
   esp_free(&values);
+  return all;
+}
+
+json_t *esp_phases_gather_traffic(const esp_comm *comm) {
+  const esp_traffic mine = *esp_comm_get_traffic_local(comm); // gathering adds to it
+  json_t *all = json_object();
+  for (int i = 0; i < ESP_N_COLLECTIVES; i++) {
+    const esp_spread bytes = esp_compute_spread(comm, (double)mine.bytes[i]);
+    json_object_set_new(all, esp_collective_name((esp_collective)i),
+                        json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)mine.calls[i], "bytes",
+                                  (json_int_t)(bytes.mean + 0.5), "bytes_max",
+                                  (json_int_t)bytes.max));
+  }
   return all;
 }
 
@@ -58,7 +71,6 @@ json_t *esp_phases_gather(const esp_comm *comm, const esp_phases *self) {
   const esp_spread count = esp_compute_spread(comm, self->count);
   ESP_ASSERT(count.min == count.max); // otherwise ranks would hang in what follows
   json_t *all = json_object(), *times = json_object(), *peaks = json_object();
-  json_object_set_new(all, "traffic", esp_traffic_gather(comm));
   for (int i = 0; i < self->count; i++) {
     json_object_set_new(times, self->name[i], gather_value(comm, self->seconds[i]));
     json_object_set_new(peaks, self->name[i], gather_value(comm, (double)self->bytes[i]));
@@ -67,6 +79,7 @@ json_t *esp_phases_gather(const esp_comm *comm, const esp_phases *self) {
   json_object_set_new(all, "phases_peak_bytes", peaks);
   json_object_set_new(all, "peak_rss_bytes", gather_list(comm, esp_peak_rss_bytes()));
   json_object_set_new(all, "peak_anonymous_bytes", gather_list(comm, esp_peak_anonymous_bytes()));
+  json_object_set_new(all, "traffic", esp_phases_gather_traffic(comm)); // last: of all above too
   return all;
 }
 

@@ -104,31 +104,27 @@ static bool in_range(const esp_option *row, double value) {
   return value >= row->low && (row->below_high ? value < row->high : value <= row->high);
 }
 
-static void print_choices(const char *choices, char text[ESP_OPTION_LIMITS_BYTES]) {
-  size_t length = (size_t)snprintf(text, ESP_OPTION_LIMITS_BYTES, "one of ");
-  for (; *choices && length + 3 < ESP_OPTION_LIMITS_BYTES; choices++) {
-    text[length++] = *choices == '|' ? ',' : *choices;
-    if (*choices == '|') text[length++] = ' ';
+/* "one of a, b" from "a|b". */
+static char *format_choices(const char *choices) {
+  int64_t bytes = sizeof "one of ";
+  for (const char *c = choices; *c; c++) bytes += *c == '|' ? 2 : 1;
+  char *text = ESP_NEW(char, bytes), *to = stpcpy(text, "one of ");
+  for (; *choices; choices++) {
+    *to++ = *choices == '|' ? ',' : *choices;
+    if (*choices == '|') *to++ = ' ';
   }
-  text[length] = '\0';
+  return text;
 }
 
-void esp_option_print_limits(const esp_option *row, char text[ESP_OPTION_LIMITS_BYTES]) {
+char *esp_option_format_limits(const esp_option *row) {
   const char *const upper = row->below_high ? "below" : "at most";
-  text[0] = '\0';
-  if (row->kind == ESP_OPTION_TEXT) {
-    if (row->choices) print_choices(row->choices, text);
-  } else if (row->kind == ESP_OPTION_FLAG || !has_range(row)) {
-    return;
-  } else if (isinf(row->high)) {
-    snprintf(text, ESP_OPTION_LIMITS_BYTES, "at least %.15g", row->low);
-  } else if (isinf(row->low)) {
-    snprintf(text, ESP_OPTION_LIMITS_BYTES, "%s %.15g", upper, row->high);
-  } else if (row->below_high) {
-    snprintf(text, ESP_OPTION_LIMITS_BYTES, "at least %.15g and below %.15g", row->low, row->high);
-  } else {
-    snprintf(text, ESP_OPTION_LIMITS_BYTES, "from %.15g to %.15g", row->low, row->high);
-  }
+  if (row->kind == ESP_OPTION_TEXT)
+    return row->choices ? format_choices(row->choices) : esp_strdup("");
+  if (row->kind == ESP_OPTION_FLAG || !has_range(row)) return esp_strdup("");
+  if (isinf(row->high)) return esp_format("at least %.15g", row->low);
+  if (isinf(row->low)) return esp_format("%s %.15g", upper, row->high);
+  if (row->below_high) return esp_format("at least %.15g and below %.15g", row->low, row->high);
+  return esp_format("from %.15g to %.15g", row->low, row->high);
 }
 
 esp_status esp_option_fail_value(const esp_option *row, const char *label, const char *found) {
@@ -138,10 +134,11 @@ esp_status esp_option_fail_value(const esp_option *row, const char *label, const
       [ESP_OPTION_REAL] = "a finite number",
       [ESP_OPTION_TEXT] = "a text",
   };
-  char limits[ESP_OPTION_LIMITS_BYTES];
-  esp_option_print_limits(row, limits);
-  return esp_fail(ESP_USAGE, "%s: expected %s%s%s, found %.100s", label, nouns[row->kind],
-                  *limits ? " " : "", limits, found);
+  char *limits = esp_option_format_limits(row);
+  const esp_status status = esp_fail(ESP_USAGE, "%s: expected %s%s%s, found %.100s", label,
+                                     nouns[row->kind], *limits ? " " : "", limits, found);
+  esp_free(&limits);
+  return status;
 }
 
 static esp_status fail_value(const esp_option *row, const char *label, const char *text) {

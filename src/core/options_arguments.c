@@ -103,16 +103,3 @@ esp_status esp_options_read_arguments(const esp_option_table *table, void *setti
   }
   return ESP_OK;
 }
-
-const char *esp_options_find_config(int argc, char **argv) {
-  const char *found = NULL;
-  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-    char label[ESP_OPTION_KEY_BYTES];
-    const char *value = split_argument(argv[i], label);
-    const char *const dot = strchr(label, '.');
-    if (strncmp(label, "--", 2) != 0 || strcmp(dot ? dot + 1 : label + 2, "config") != 0) continue;
-    if (!value && i + 1 < argc && is_value(argv[i + 1])) value = argv[++i];
-    if (value) found = value;
-  }
-  return found;
-}

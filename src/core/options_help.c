@@ -36,14 +36,15 @@ static char *format_left(const esp_option *row) {
 
 /* "what it does (default 0.5; at least 0 and below 1)" */
 static char *format_right(const esp_option *row) {
-  char limits[ESP_OPTION_LIMITS_BYTES];
-  esp_option_print_limits(row, limits);
   const bool off = row->kind == ESP_OPTION_FLAG && !is_flag_on(row);
   const char *const initial = row->initial && !off ? row->initial : "";
   const char *const help = row->help ? row->help : "";
-  if (!*initial && !*limits) return esp_strdup(help);
-  return esp_format("%s (%s%s%s%s)", help, *initial ? "default " : "", initial,
-                    *initial && *limits ? "; " : "", limits);
+  char *limits = esp_option_format_limits(row);
+  char *right = *initial || *limits ? esp_format("%s (%s%s%s%s)", help, *initial ? "default " : "",
+                                                 initial, *initial && *limits ? "; " : "", limits)
+                                    : esp_strdup(help);
+  esp_free(&limits);
+  return right;
 }
 
 /* Words from the column on; the cursor is there already. */

@@ -4,7 +4,7 @@
 
 #include "espalier/core/options.h"
 
-enum { ESP_OPTION_KEY_BYTES = 128, ESP_OPTION_LIMITS_BYTES = 512 };
+enum { ESP_OPTION_KEY_BYTES = 128 };
 
 /* True iff equal but for '-' and '_'. */
 bool esp_option_same_name(const char *a, const char *b);
@@ -33,8 +33,8 @@ esp_status esp_option_store(const esp_option *row, void *settings, const char *l
 /* Store the default, or zero, false, NULL. A text stored before is freed. */
 void esp_option_reset(const esp_option *row, void *settings);
 
-/* Write "at least 0 and below 1", "one of a, b", "" where anything goes. */
-void esp_option_print_limits(const esp_option *row, char text[ESP_OPTION_LIMITS_BYTES]);
+/* "at least 0 and below 1", "one of a, b", "" where anything goes; the caller's. */
+char *esp_option_format_limits(const esp_option *row);
 
 /* Fail with USAGE: "<label>: expected a number from 0 to 1, found ...". */
 esp_status esp_option_fail_value(const esp_option *row, const char *label, const char *found);

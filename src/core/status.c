@@ -7,6 +7,7 @@
 
 static _Thread_local char failure_text[1024];
 static void (*panic_hook)(int exit_code);
+static int panic_rank = -1;
 
 const char *esp_status_name(esp_status code) {
   static const char *const names[] = {
@@ -43,10 +44,16 @@ void esp_set_panic_hook(void (*end_job)(int exit_code)) {
   panic_hook = end_job;
 }
 
-_Noreturn void esp_panic(const char *file, int line, const char *format, ...) {
+void esp_set_panic_rank(int rank) {
+  panic_rank = rank;
+}
+
+void esp_panic(const char *file, int line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  fprintf(stderr, "espalier: %s:%d: ", file, line);
+  fputs("espalier: ", stderr);
+  if (panic_rank >= 0) fprintf(stderr, "rank %d: ", panic_rank);
+  fprintf(stderr, "%s:%d: ", file, line);
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);
   va_end(arguments);

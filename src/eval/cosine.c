@@ -63,7 +63,7 @@ static esp_status run_chunk(eval_stream *stream, esp_model *const models[2], int
 static esp_status run_local(const esp_comm *comm, esp_model *const models[2],
                             const esp_dataset *data, const esp_eval_options *options,
                             int64_t *sum) {
-  const eval_samples mine = eval_deal(comm, data);
+  const eval_samples mine = eval_deal_local(comm, data);
   const esp_model *const both[2] = {models[0], models[1]};
   eval_stream stream;
   eval_stream_init(&stream, &mine, both, 2, eval_state_bytes(options));

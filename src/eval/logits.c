@@ -13,12 +13,6 @@ typedef struct output {
   const char *name;
 } output;
 
-static int64_t find_largest(const esp_comm *comm, int64_t value) {
-  int64_t largest = value;
-  MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_INT64_T, MPI_MAX, comm->mpi);
-  return largest;
-}
-
 /* Micro-batch i + k of every rank that has one. Collective. */
 static esp_status write_one(output *self, eval_stream *stream, const esp_model *model, int64_t i,
                             int64_t k) {
@@ -35,15 +29,15 @@ static esp_status write_one(output *self, eval_stream *stream, const esp_model *
 /* Ranks have chunks of unequal size and number; all take part in every call. */
 static esp_status write_chunk(output *self, eval_stream *stream, esp_model *model, int64_t i) {
   esp_status status = esp_agree(self->comm, eval_stream_advance_local(stream, model, i));
-  const int64_t n = find_largest(self->comm, eval_stream_count(stream, i));
+  const int64_t n = esp_agree_max_i64(self->comm, eval_stream_count(stream, i));
   for (int64_t k = 0; k < n && status == ESP_OK; k++) status = write_one(self, stream, model, i, k);
   eval_stream_finish(stream, model);
   return status;
 }
 
 static esp_status write_all(output *self, eval_stream *stream, esp_model *model) {
-  const int64_t n = find_largest(self->comm, stream->n_batches);
-  const int64_t chunk = find_largest(self->comm, stream->chunk);
+  const int64_t n = esp_agree_max_i64(self->comm, stream->n_batches);
+  const int64_t chunk = esp_agree_max_i64(self->comm, stream->chunk);
   for (int64_t i = 0; i < n; i += chunk) ESP_TRY(write_chunk(self, stream, model, i));
   return ESP_OK;
 }

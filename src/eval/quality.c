@@ -62,7 +62,7 @@ static esp_status check(const esp_model *model, const esp_dataset *data) {
 
 static esp_status run_local(const esp_comm *comm, esp_model *model, const esp_eval_options *options,
                             scoring *self) {
-  const eval_samples mine = eval_deal(comm, self->data);
+  const eval_samples mine = eval_deal_local(comm, self->data);
   const esp_model *const models[1] = {model};
   eval_stream stream;
   eval_stream_init(&stream, &mine, models, 1, eval_state_bytes(options));

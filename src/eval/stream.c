@@ -21,7 +21,7 @@ static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
-eval_samples eval_deal(const esp_comm *comm, const esp_dataset *data) {
+eval_samples eval_deal_local(const esp_comm *comm, const esp_dataset *data) {
   const int64_t size = esp_eval_batch(data), n = (data->count + size - 1) / size;
   const int64_t begin = smaller(data->count, size * esp_block_begin(n, comm->size, comm->rank));
   const int64_t end = smaller(data->count, size * esp_block_begin(n, comm->size, comm->rank + 1));

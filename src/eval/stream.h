@@ -48,7 +48,7 @@ esp_status eval_stream_visit_local(eval_stream *self, esp_model *model, int64_t 
                                    void *context);
 
 /* Whole micro-batches of the data dealt to this rank, as samples. Local. */
-eval_samples eval_deal(const esp_comm *comm, const esp_dataset *data);
+eval_samples eval_deal_local(const esp_comm *comm, const esp_dataset *data);
 /* The bound that options (or NULL) set. Local. */
 int64_t eval_state_bytes(const esp_eval_options *options);
 

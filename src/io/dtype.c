@@ -1,5 +1,6 @@
 #include "espalier/io/dtype.h"
 
+#include "espalier/core/memory.h"
 #include "espalier/core/status.h"
 
 #include <string.h>
@@ -148,4 +149,16 @@ void esp_dtype_from_f32(esp_dtype type, const float *from, int64_t count, void *
   default:
     esp_panic(__FILE__, __LINE__, "%s is not a floating type", esp_dtype_name(type));
   }
+}
+
+char *esp_dims_format(int rank, const int64_t *dims) {
+  char *text = esp_strdup("(");
+  for (int d = 0; d < rank; d++) {
+    char *longer = esp_format("%s%s%lld", text, d ? ", " : "", (long long)dims[d]);
+    esp_free(&text);
+    text = longer;
+  }
+  char *closed = esp_format("%s)", text);
+  esp_free(&text);
+  return closed;
 }

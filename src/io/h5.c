@@ -16,22 +16,11 @@ enum {
   SLACK_BYTES = 1 << 20 // what the library's own structures may grow by in one call
 };
 
-static esp_h5 *new_file(const esp_comm *comm, const char *path) {
+static esp_h5 *new_file_local(const esp_comm *comm, const char *path) {
   esp_h5 *self = ESP_NEW(esp_h5, 1);
   *self = (esp_h5){
       .comm = comm, .path = esp_strdup(path), .id = -1, .fd = -1, .call_bytes = CALL_BYTES};
   return self;
-}
-
-/* Locking is off: output goes to a name of its own, and many parallel file systems have no locks.
- */
-static hid_t new_access(const esp_comm *comm) {
-  const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-  if (comm) H5Pset_fapl_mpio(access_list, comm->mpi, MPI_INFO_NULL);
-#if H5_VERSION_GE(1, 12, 1) || (H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7)
-  H5Pset_file_locking(access_list, false, true);
-#endif
-  return access_list;
 }
 
 /* A full disk must show before the library writes: once it holds structures that it cannot write,
@@ -68,7 +57,8 @@ static esp_status see_partial_local(const esp_h5 *file, const char *partial) {
 }
 
 static esp_status create_library_file(esp_h5 *file, const char *partial) {
-  const hid_t creation = H5Pcreate(H5P_FILE_CREATE), access_list = new_access(file->comm);
+  const hid_t creation = H5Pcreate(H5P_FILE_CREATE),
+              access_list = esp_h5_access_new_local(file->comm);
   H5Pset_obj_track_times(creation, false);
   H5Pset_libver_bounds(access_list, H5F_LIBVER_V18,
                        H5F_LIBVER_V18); // the same bytes from any version
@@ -107,7 +97,7 @@ static esp_status create(esp_h5 *file, const char *partial) {
 
 esp_status esp_h5_create(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   char *partial = esp_output_partial(path);
   const esp_status status = create(*file, partial);
   esp_free(&partial);
@@ -147,7 +137,7 @@ static esp_status check_signature(int fd, const char *path, int64_t bytes) {
 }
 
 static esp_status probe_library(const char *path) {
-  const hid_t access_list = new_access(NULL);
+  const hid_t access_list = esp_h5_access_new_local(NULL);
   const hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access_list);
   H5Pclose(access_list);
   if (id < 0)
@@ -191,7 +181,7 @@ static esp_status see_same_local(const esp_h5 *file, const char *path, int64_t b
 }
 
 static esp_status open_library_file(esp_h5 *file, const char *path, unsigned flags) {
-  const hid_t access_list = new_access(file->comm);
+  const hid_t access_list = esp_h5_access_new_local(file->comm);
   file->id = H5Fopen(path, flags, access_list);
   H5Pclose(access_list);
   esp_status status = ESP_OK;
@@ -200,18 +190,17 @@ static esp_status open_library_file(esp_h5 *file, const char *path, unsigned fla
 }
 
 static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
-  int64_t bytes = 0;
   ESP_TRY(check_name(path));
-  esp_status status = file->comm->rank == 0 ? probe_local(path, &bytes) : ESP_OK;
+  esp_status status = file->comm->rank == 0 ? probe_local(path, &file->bytes) : ESP_OK;
   ESP_TRY(esp_agree(file->comm, status));
-  esp_bcast(file->comm, &bytes, sizeof bytes, 0);
-  ESP_TRY(esp_agree(file->comm, see_same_local(file, path, bytes)));
+  esp_bcast(file->comm, &file->bytes, sizeof file->bytes, 0);
+  ESP_TRY(esp_agree(file->comm, see_same_local(file, path, file->bytes)));
   return open_library_file(file, path, flags);
 }
 
 esp_status esp_h5_open(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   const esp_status status = open_file(*file, path, H5F_ACC_RDONLY);
   if (status != ESP_OK) esp_h5_close(file);
   return status;
@@ -256,7 +245,7 @@ esp_status esp_h5_fill(esp_h5 *file) {
 
 esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **file) {
   esp_h5_init_library();
-  *file = new_file(comm, path);
+  *file = new_file_local(comm, path);
   char *partial = esp_output_partial(path);
   esp_status status = open_file(*file, partial, H5F_ACC_RDWR);
   if (status == ESP_OK && comm->rank == 0) (*file)->fd = open(partial, O_RDWR);
@@ -294,7 +283,7 @@ esp_status esp_h5_commit(esp_h5 **file) {
 static void drop_contents(const esp_h5 *file) {
   const bool dropped = file->fd < 0 || ftruncate(file->fd, 0) == 0;
   (void)dropped; // if it failed, closing may fail as well: there is nothing better to try
-  MPI_Barrier(file->comm->mpi);
+  esp_barrier(file->comm);
 }
 
 void esp_h5_close(esp_h5 **file) {

@@ -17,6 +17,7 @@ struct esp_h5 {
   int fd;               // of a created file on rank 0, to set space aside; else -1
   bool created;
   h5_phase phase;
+  int64_t bytes;      // of an opened file; 0: of one in the making
   int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
   int64_t call_bytes; // most that a rank moves in one collective call
@@ -27,11 +28,17 @@ void esp_h5_init_library(void);
 /* Why the last HDF5 call failed, in its words; a static buffer. Local. */
 const char *esp_h5_reason(void);
 
+/* Make the list of how a file is opened: by all ranks, or with comm NULL by this process alone;
+ * closed by the caller. Local. */
+hid_t esp_h5_access_new_local(const esp_comm *comm);
+
 /* The file and memory type of elements; closed by the caller. Local. */
 hid_t esp_h5_type_new(esp_dtype type);
 /* Find the element type that equals an HDF5 type; ESP_DTYPE_COUNT if none does. Local. */
 esp_dtype esp_h5_type_find(hid_t type);
 
+/* Whether a file of its size can hold so many bytes of data, packed or not. Local. */
+bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes);
 /* Say whether every part of a path exists. Local. */
 bool esp_h5_has_local(const esp_h5 *file, const char *name);
 /* Read a dataset's shape; FORMAT. Local. */
@@ -41,7 +48,7 @@ esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected);
 /* Find where a contiguous dataset's bytes are in the file; 0 if it has none. FORMAT. Local. */
 esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t *offset);
-/* List the names of a group's links; *names owned by the caller, free with esp_h5_names_free.
+/* List the names of a group's links; what is listed is owned by the caller: esp_h5_names_clear.
  * Local. */
 typedef struct esp_h5_names {
   char **name;
@@ -50,14 +57,16 @@ typedef struct esp_h5_names {
 esp_status esp_h5_list_local(const esp_h5 *file, const char *group, esp_h5_names *names);
 void esp_h5_names_clear(esp_h5_names *names);
 
-/* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective. */
+/* Set disk space aside so that bytes more and the library's own structures fit. IO. Collective on
+ * file; equal on all ranks: bytes. */
 esp_status esp_h5_reserve(esp_h5 *file, int64_t bytes);
-/* Create a dataset and the groups on the way; space (rank, dims). IO. Collective. */
+/* Create a dataset of the shape of whole, and the groups on the way; *dataset is closed by the
+ * caller. IO. Collective. */
 esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, const esp_box *whole,
                                  hid_t *dataset);
 
 /* Move this rank's box between memory and a dataset; an empty box takes part without data. IO.
- * Collective. */
+ * Collective on file; equal on all ranks: name, and what of move is not the box and its data. */
 typedef struct esp_h5_move {
   hid_t dataset, type;
   int64_t element_bytes;

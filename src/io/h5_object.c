@@ -2,8 +2,6 @@
 
 #include "espalier/core/memory.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Asking for a path whose parent is missing is an error to the library. */
@@ -31,8 +29,32 @@ bool esp_h5_has(esp_h5 *file, const char *name) {
   return there != 0;
 }
 
-static esp_status read_extent(const esp_h5 *file, const char *name, hid_t space,
-                              esp_h5_shape *shape) {
+/* Deflate packs 1032 bytes into one at best: a file that claims more is damaged, or lies. */
+enum { MOST_RATIO = 1032 };
+
+bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes) {
+  return file->bytes == 0 || bytes / MOST_RATIO <= file->bytes;
+}
+
+/* Once, here, so that whoever gets a shape can multiply it, and ask for the memory. */
+static esp_status check_claim(const esp_h5 *file, const char *name, const esp_h5_shape *shape) {
+  int64_t bytes = (int64_t)esp_dtype_bytes(shape->type);
+  bool good = true;
+  for (int d = 0; d < shape->rank && good; d++)
+    good = shape->dims[d] >= 0 && !__builtin_mul_overflow(bytes, shape->dims[d], &bytes);
+  if (good && esp_h5_can_hold_local(file, bytes)) return ESP_OK;
+  char *dims = esp_dims_format(shape->rank, shape->dims);
+  const esp_status status =
+      esp_fail(ESP_FORMAT,
+               "%s: dataset %s claims to be %s %s, more than %lld bytes of file can hold; write or "
+               "copy it again",
+               file->path, name, esp_dtype_name(shape->type), dims, (long long)file->bytes);
+  esp_free(&dims);
+  return status;
+}
+
+static esp_status read_extent_local(const esp_h5 *file, const char *name, hid_t space,
+                                    esp_h5_shape *shape) {
   hsize_t dims[H5S_MAX_RANK];
   const int rank = H5Sget_simple_extent_dims(space, dims, NULL);
   if (rank < 0 || rank > ESP_MAX_RANK || H5Sget_simple_extent_type(space) == H5S_NULL)
@@ -43,10 +65,10 @@ static esp_status read_extent(const esp_h5 *file, const char *name, hid_t space,
   return ESP_OK;
 }
 
-static esp_status read_shape(const esp_h5 *file, const char *name, hid_t dataset,
-                             esp_h5_shape *shape) {
+static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                   esp_h5_shape *shape) {
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-  esp_status status = read_extent(file, name, space, shape);
+  esp_status status = read_extent_local(file, name, space, shape);
   shape->type = esp_h5_type_find(type);
   if (status == ESP_OK && shape->type == ESP_DTYPE_COUNT)
     status =
@@ -54,6 +76,7 @@ static esp_status read_shape(const esp_h5 *file, const char *name, hid_t dataset
                  "%s: dataset %s has an element type that is not one of F32, F16, BF16, F64, I32, "
                  "I64, U64, U8 (little endian)",
                  file->path, name);
+  if (status == ESP_OK) status = check_claim(file, name, shape);
   H5Sclose(space);
   H5Tclose(type);
   return status;
@@ -65,7 +88,7 @@ esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_s
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a dataset: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_shape(file, name, dataset, shape);
+  const esp_status status = read_shape_local(file, name, dataset, shape);
   H5Dclose(dataset);
   return status;
 }
@@ -78,45 +101,40 @@ esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape)
   return ESP_OK;
 }
 
-static void print_shape(const esp_h5_shape *shape, char *text, size_t bytes) {
-  int used = snprintf(text, bytes, "%s (", esp_dtype_name(shape->type));
-  for (int d = 0; d < shape->rank; d++)
-    used += snprintf(text + used, bytes - (size_t)used, "%s%lld", d ? ", " : "",
-                     (long long)shape->dims[d]);
-  snprintf(text + used, bytes - (size_t)used, ")");
-}
-
 static bool is_same(const esp_h5_shape *a, const esp_h5_shape *b) {
   bool same = a->type == b->type && a->rank == b->rank;
   for (int d = 0; same && d < a->rank; d++) same = a->dims[d] == b->dims[d];
   return same;
 }
 
-static esp_status compare_shapes(const esp_h5 *file, const char *name, const esp_h5_shape *expected,
-                                 const esp_h5_shape *found) {
-  char wanted_text[128], found_text[128];
+static esp_status compare_shapes_local(const esp_h5 *file, const char *name,
+                                       const esp_h5_shape *expected, const esp_h5_shape *found) {
   if (is_same(expected, found)) return ESP_OK;
-  print_shape(expected, wanted_text, sizeof wanted_text);
-  print_shape(found, found_text, sizeof found_text);
-  return esp_fail(ESP_FORMAT, "%s: dataset %s is %s, %s expected", file->path, name, found_text,
-                  wanted_text);
+  char *wanted = esp_dims_format(expected->rank, expected->dims);
+  char *there = esp_dims_format(found->rank, found->dims);
+  const esp_status status =
+      esp_fail(ESP_FORMAT, "%s: dataset %s is %s %s, %s %s expected", file->path, name,
+               esp_dtype_name(found->type), there, esp_dtype_name(expected->type), wanted);
+  esp_free(&there);
+  esp_free(&wanted);
+  return status;
 }
 
 esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shape *expected) {
   esp_h5_shape found;
   ESP_TRY(esp_h5_get_shape(file, name, &found));
-  return esp_agree(file->comm, compare_shapes(file, name, expected, &found));
+  return esp_agree(file->comm, compare_shapes_local(file, name, expected, &found));
 }
 
 esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected) {
   esp_h5_shape found;
   ESP_TRY(esp_h5_get_shape_local(file, name, &found));
-  return compare_shapes(file, name, expected, &found);
+  return compare_shapes_local(file, name, expected, &found);
 }
 
-static esp_status read_offset(const esp_h5 *file, const char *name, hid_t dataset,
-                              int64_t *offset) {
+static esp_status read_offset_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                    int64_t *offset) {
   const hid_t creation = H5Dget_create_plist(dataset);
   const bool contiguous =
       H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0;
@@ -143,7 +161,7 @@ esp_status esp_h5_get_offset_local(const esp_h5 *file, const char *name, int64_t
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a dataset: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_offset(file, name, dataset, offset);
+  const esp_status status = read_offset_local(file, name, dataset, offset);
   H5Dclose(dataset);
   return status;
 }

@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-static esp_status check_name(const esp_h5 *file, const char *name) {
+static esp_status check_name_local(const esp_h5 *file, const char *name) {
   const size_t length = strlen(name);
   if (length > 0 && name[length - 1] != '/' && !strstr(name, "//")) return ESP_OK;
   return esp_fail(ESP_MISMATCH, "%s: '%s' cannot name a dataset", file->path, name);
 }
 
-static esp_status check_shape(const esp_h5 *file, const char *name, const esp_h5_shape *shape) {
+static esp_status check_shape_local(const esp_h5 *file, const char *name,
+                                    const esp_h5_shape *shape) {
   int64_t bytes = shape->rank < 0 || shape->rank > ESP_MAX_RANK ? -1 : 1;
   for (int d = 0; d < shape->rank && bytes >= 0; d++)
     if (shape->dims[d] < 0 || __builtin_mul_overflow(bytes, shape->dims[d], &bytes)) bytes = -1;
@@ -20,8 +21,8 @@ static esp_status check_shape(const esp_h5 *file, const char *name, const esp_h5
   return ESP_OK;
 }
 
-static esp_status check_slab(const esp_h5 *file, const char *name, const esp_h5_shape *shape,
-                             const esp_h5_slab *slab) {
+static esp_status check_slab_local(const esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                                   const esp_h5_slab *slab) {
   if (slab->axis < 0 || slab->axis >= shape->rank)
     return esp_fail(ESP_MISMATCH, "%s: dataset %s has %d axes, but rank %d takes a slab of axis %d",
                     file->path, name, shape->rank, file->comm->rank, slab->axis);
@@ -64,8 +65,7 @@ static esp_status check_same(const esp_h5 *file, const char *name, uint64_t mine
 }
 
 static esp_status check_cover(const esp_h5 *file, const char *name, int64_t size, int64_t mine) {
-  int64_t sum = mine;
-  MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_INT64_T, MPI_SUM, file->comm->mpi);
+  const int64_t sum = esp_agree_sum_i64(file->comm, mine);
   if (sum == size) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: the ranks' slabs have %lld of %lld along the axis of dataset %s", file->path,
@@ -110,9 +110,9 @@ static esp_status write_box(esp_h5 *file, const char *name, const esp_h5_shape *
 esp_status esp_h5_write(esp_h5 *file, const char *name, const esp_h5_shape *shape,
                         const esp_h5_slab *slab, const void *data) {
   ESP_ASSERT(file->created);
-  esp_status status = check_name(file, name);
-  if (status == ESP_OK) status = check_shape(file, name, shape);
-  if (status == ESP_OK) status = check_slab(file, name, shape, slab);
+  esp_status status = check_name_local(file, name);
+  if (status == ESP_OK) status = check_shape_local(file, name, shape);
+  if (status == ESP_OK) status = check_slab_local(file, name, shape, slab);
   ESP_TRY(esp_agree(file->comm, status));
   ESP_TRY(esp_agree(file->comm, check_same(file, name, hash_request(name, shape, slab->axis))));
   ESP_TRY(check_cover(file, name, shape->dims[slab->axis], slab->count));
@@ -122,8 +122,8 @@ esp_status esp_h5_write(esp_h5 *file, const char *name, const esp_h5_shape *shap
 esp_status esp_h5_write_root(esp_h5 *file, const char *name, const esp_h5_shape *shape,
                              const void *data) {
   ESP_ASSERT(file->created);
-  esp_status status = check_name(file, name);
-  if (status == ESP_OK) status = check_shape(file, name, shape);
+  esp_status status = check_name_local(file, name);
+  if (status == ESP_OK) status = check_shape_local(file, name, shape);
   ESP_TRY(esp_agree(file->comm, status));
   ESP_TRY(esp_agree(file->comm, check_same(file, name, hash_request(name, shape, -1))));
   return write_box(file, name, shape, file->comm->rank == 0 ? esp_box_whole(shape) : nothing(),
@@ -132,8 +132,8 @@ esp_status esp_h5_write_root(esp_h5 *file, const char *name, const esp_h5_shape 
 
 esp_status esp_h5_allot(esp_h5 *file, const char *name, const esp_h5_shape *shape) {
   ESP_ASSERT(file->created);
-  esp_status status = check_name(file, name);
-  if (status == ESP_OK) status = check_shape(file, name, shape);
+  esp_status status = check_name_local(file, name);
+  if (status == ESP_OK) status = check_shape_local(file, name, shape);
   ESP_TRY(esp_agree(file->comm, status));
   ESP_TRY(esp_agree(file->comm, check_same(file, name, hash_request(name, shape, -1))));
   const hid_t type = esp_h5_type_new(shape->type);
@@ -166,7 +166,7 @@ esp_status esp_h5_write_part(esp_h5 *file, const char *name, const esp_h5_slab *
   ESP_ASSERT(file->created);
   esp_h5_shape shape;
   ESP_TRY(esp_h5_get_shape(file, name, &shape));
-  ESP_TRY(esp_agree(file->comm, check_slab(file, name, &shape, slab)));
+  ESP_TRY(esp_agree(file->comm, check_slab_local(file, name, &shape, slab)));
   esp_h5_move move = {.box = slab_box(&shape, slab), .writing = true, .from = data};
   return move_opened(file, name, &shape, &move);
 }
@@ -180,7 +180,7 @@ static esp_status read_box(esp_h5 *file, const char *name, const esp_h5_shape *s
 esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, void *data) {
   esp_h5_shape shape;
   ESP_TRY(esp_h5_get_shape(file, name, &shape));
-  ESP_TRY(esp_agree(file->comm, check_slab(file, name, &shape, slab)));
+  ESP_TRY(esp_agree(file->comm, check_slab_local(file, name, &shape, slab)));
   return read_box(file, name, &shape, slab_box(&shape, slab), data);
 }
 

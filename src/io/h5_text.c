@@ -38,13 +38,24 @@ esp_status esp_h5_write_text(esp_h5 *file, const char *name, const char *text) {
   return write_scalar(file, name, text, bytes);
 }
 
-static esp_status read_dataset(const esp_h5 *file, const char *name, hid_t dataset, char **text) {
-  const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-  esp_status status = ESP_OK;
+static esp_status check_text(const esp_h5 *file, const char *name, hid_t type, hid_t space) {
   if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 ||
-      H5Sget_simple_extent_npoints(space) != 1) {
-    status = esp_fail(ESP_FORMAT, "%s: %s is not one text of fixed length", file->path, name);
-  } else {
+      H5Sget_simple_extent_npoints(space) != 1)
+    return esp_fail(ESP_FORMAT, "%s: %s is not one text of fixed length", file->path, name);
+  const int64_t bytes = (int64_t)H5Tget_size(type);
+  if (esp_h5_can_hold_local(file, bytes)) return ESP_OK;
+  return esp_fail(
+      ESP_FORMAT,
+      "%s: %s claims to be a text of %lld bytes, more than %lld bytes of file can hold; "
+      "write or copy it again",
+      file->path, name, (long long)bytes, (long long)file->bytes);
+}
+
+static esp_status read_dataset_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                     char **text) {
+  const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+  esp_status status = check_text(file, name, type, space);
+  if (status == ESP_OK) {
     *text = esp_alloc((int64_t)H5Tget_size(type) + 1, 1);
     if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *text) < 0)
       status = esp_fail(ESP_IO, "%s: cannot read %s: %s", file->path, name, esp_h5_reason());
@@ -60,7 +71,7 @@ static esp_status read_text_local(const esp_h5 *file, const char *name, char **t
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a text: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_dataset(file, name, dataset, text);
+  const esp_status status = read_dataset_local(file, name, dataset, text);
   H5Dclose(dataset);
   return status;
 }

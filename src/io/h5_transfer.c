@@ -50,7 +50,7 @@ static hid_t create_dataset(hid_t file, const char *name, hid_t type, const esp_
 
 /* The library does not tell (with MPI-IO) how far it has laid out the file. Space is given out
  * upwards, so it is as far as the data of the last dataset, and the structures since. */
-static void note_used(esp_h5 *file, hid_t dataset) {
+static void note_used_local(esp_h5 *file, hid_t dataset) {
   enum { STRUCTURE_BYTES = 1024 }; // header, link and their share of the indices
   const haddr_t address = H5Dget_offset(dataset);
   if (address != HADDR_UNDEF) {
@@ -68,7 +68,7 @@ esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, con
     status =
         esp_fail(ESP_IO, "%s: cannot create dataset %s: %s", file->path, name, esp_h5_reason());
   status = esp_agree(file->comm, status);
-  if (status == ESP_OK) note_used(file, *dataset);
+  if (status == ESP_OK) note_used_local(file, *dataset);
   if (status != ESP_OK && *dataset >= 0) H5Dclose(*dataset);
   return status;
 }
@@ -116,8 +116,7 @@ static bool move_piece(const esp_h5_move *move, const esp_box_cut *cut, int64_t 
 
 esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *move) {
   const esp_box_cut cut = esp_box_cut_into(&move->box, move->element_bytes, file->call_bytes);
-  int64_t calls = cut.pieces;
-  MPI_Allreduce(MPI_IN_PLACE, &calls, 1, MPI_INT64_T, MPI_MAX, file->comm->mpi);
+  const int64_t calls = esp_agree_max_i64(file->comm, cut.pieces);
   const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
   H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
   esp_status status = ESP_OK;

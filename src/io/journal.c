@@ -49,7 +49,7 @@ static char *find_difference(const json_t *old, const json_t *new, const char *k
   return found;
 }
 
-static esp_status compare_descriptions(const esp_journal *self, const char *found) {
+static esp_status compare_descriptions_local(const esp_journal *self, const char *found) {
   json_t *old = json_loads(found, 0, NULL), *new = json_loads(self->description, 0, NULL);
   char *difference = find_difference(old, new, "description");
   esp_status status = ESP_OK;
@@ -64,23 +64,23 @@ static esp_status compare_descriptions(const esp_journal *self, const char *foun
   return status;
 }
 
-static esp_status begin(esp_journal *self) {
+static esp_status begin_local(esp_journal *self) {
   ESP_TRY(journal_file_empty(&self->file));
   return journal_file_append(&self->file, description_name, self->description,
                              (int64_t)strlen(self->description));
 }
 
 /* What is there is described by its first record; without, nothing of it can be used. */
-static esp_status take_over(esp_journal *self, bool restart) {
+static esp_status take_over_local(esp_journal *self, bool restart) {
   const journal_file *file = &self->file;
   if (restart || file->count == 0 || strcmp(file->records[0].name, description_name) != 0) {
     if (!restart && file->is_torn)
       esp_log_warn("%s is damaged from its beginning; beginning again", file->path);
-    return begin(self);
+    return begin_local(self);
   }
   char *found = ESP_NEW(char, file->records[0].bytes + 1);
   esp_status status = journal_file_read(file, &file->records[0], found);
-  if (status == ESP_OK) status = compare_descriptions(self, found);
+  if (status == ESP_OK) status = compare_descriptions_local(self, found);
   esp_free(&found);
   if (status == ESP_OK && file->is_torn)
     esp_log_info("%s: what follows record %d was torn and is done again", file->path, file->count);
@@ -93,7 +93,7 @@ static esp_status open_local(esp_journal *self, const char *path, const json_t *
   self->description = esp_strdup(text);
   free(text);
   ESP_TRY(journal_file_open(path, &self->file));
-  return take_over(self, restart);
+  return take_over_local(self, restart);
 }
 
 /* Ranks above 0 learn the list. */
@@ -111,7 +111,7 @@ static void share_list(esp_journal *self) {
   }
 }
 
-static void free_journal(esp_journal **journal) {
+static void free_journal_local(esp_journal **journal) {
   journal_file_close(&(*journal)->file);
   esp_free(&(*journal)->output);
   esp_free(&(*journal)->description);
@@ -131,56 +131,56 @@ esp_status esp_journal_open(const esp_comm *comm, const char *output, const json
     share_list(self);
     self->is_resumed = self->file.count > 1;
   } else {
-    free_journal(journal);
+    free_journal_local(journal);
   }
   return status;
 }
 
-bool esp_journal_is_resumed(const esp_journal *journal) {
+bool esp_journal_is_resumed_local(const esp_journal *journal) {
   return journal->is_resumed;
 }
 
-bool esp_journal_is_kept(const esp_journal *journal, esp_status status) {
+bool esp_journal_is_kept_local(const esp_journal *journal, esp_status status) {
   return journal && (status == ESP_INTERRUPTED || (status != ESP_OK && journal->is_resumed));
 }
 
 void esp_journal_close(esp_journal **journal, esp_status status) {
   if (!*journal) return;
-  if ((*journal)->comm->rank == 0 && !esp_journal_is_kept(*journal, status))
+  if ((*journal)->comm->rank == 0 && !esp_journal_is_kept_local(*journal, status))
     unlink((*journal)->file.path);
-  free_journal(journal);
+  free_journal_local(journal);
 }
 
 esp_status esp_journal_restart(esp_journal *journal) {
   const bool is_root = journal->comm->rank == 0;
-  ESP_TRY(esp_agree(journal->comm, is_root ? begin(journal) : ESP_OK));
+  ESP_TRY(esp_agree(journal->comm, is_root ? begin_local(journal) : ESP_OK));
   journal->is_resumed = false;
   while (!is_root && journal->file.count > 1)
     esp_free(&journal->file.records[--journal->file.count].name);
   return ESP_OK;
 }
 
-int esp_journal_count(const esp_journal *journal) {
+int esp_journal_count_local(const esp_journal *journal) {
   return journal->file.count - 1;
 }
 
-const char *esp_journal_name(const esp_journal *journal, int i) {
+const char *esp_journal_name_local(const esp_journal *journal, int i) {
   return journal->file.records[i + 1].name;
 }
 
-static const journal_record *find(const esp_journal *journal, const char *name) {
+static const journal_record *find_local(const esp_journal *journal, const char *name) {
   for (int i = 1; i < journal->file.count; i++)
     if (strcmp(journal->file.records[i].name, name) == 0) return &journal->file.records[i];
   return NULL;
 }
 
-int64_t esp_journal_find(const esp_journal *journal, const char *name) {
-  const journal_record *record = find(journal, name);
+int64_t esp_journal_find_local(const esp_journal *journal, const char *name) {
+  const journal_record *record = find_local(journal, name);
   return record ? record->bytes : -1;
 }
 
 esp_status esp_journal_read(esp_journal *journal, const char *name, void *data) {
-  const journal_record *record = find(journal, name);
+  const journal_record *record = find_local(journal, name);
   ESP_ASSERT(record);
   const bool is_root = journal->comm->rank == 0;
   ESP_TRY(
@@ -191,7 +191,7 @@ esp_status esp_journal_read(esp_journal *journal, const char *name, void *data) 
 
 esp_status esp_journal_append(esp_journal *journal, const char *name, const void *data,
                               int64_t bytes) {
-  ESP_ASSERT(!find(journal, name));
+  ESP_ASSERT(!find_local(journal, name));
   const bool is_root = journal->comm->rank == 0;
   ESP_TRY(esp_agree(journal->comm,
                     is_root ? journal_file_append(&journal->file, name, data, bytes) : ESP_OK));
@@ -205,9 +205,7 @@ esp_status esp_journal_sync(esp_journal *journal) {
 }
 
 esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done) {
-  int seen = esp_interrupt_seen();
-  MPI_Allreduce(MPI_IN_PLACE, &seen, 1, MPI_INT, MPI_MAX, journal->comm->mpi);
-  if (!seen) return ESP_OK;
+  if (!esp_agree_max_i64(journal->comm, esp_interrupt_seen())) return ESP_OK;
   return esp_fail(ESP_INTERRUPTED,
                   "%s: asked to stop by a signal, %s; give the same command again and it goes on "
                   "from there",

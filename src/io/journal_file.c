@@ -16,6 +16,8 @@
 
 enum { CHUNK = 1 << 24, LINE_BYTES = JOURNAL_NAME_BYTES + 64, LOCK_TRIES = 50 };
 
+_Static_assert(JOURNAL_NAME_BYTES == 160, "take_record reads names of at most 159 bytes");
+
 static esp_status fail(const journal_file *self, const char *what) {
   return esp_fail(ESP_IO, "%s: cannot %s: %s", self->path, what, strerror(errno));
 }

@@ -1,5 +1,6 @@
 #include "espalier/linalg/solve.h"
 
+#include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
 #include "scalapack.h"
 
@@ -39,7 +40,7 @@ static int choose_block(int64_t n, int grid_cols) {
 
 static void open_grid(grid *self, const esp_comm *comm, int64_t n) {
   const int rows = choose_grid_rows(comm->size);
-  self->handle = Csys2blacs_handle(comm->mpi);
+  self->handle = Csys2blacs_handle(esp_comm_get_handle_local(comm));
   self->context = self->handle;
   Cblacs_gridinit(&self->context, "Row", rows, comm->size / rows);
   Cblacs_gridinfo(self->context, &self->rows, &self->cols, &self->row, &self->col);
@@ -172,7 +173,7 @@ static esp_status solve_on_grid(const esp_comm *comm, const esp_spd_problem *pro
 }
 
 /* ScaLAPACK counts a rank's elements in int. */
-static esp_status check_size(const esp_comm *comm, const esp_spd_problem *problem) {
+static esp_status check_size_local(const esp_comm *comm, const esp_spd_problem *problem) {
   const int grid_rows = choose_grid_rows(comm->size), grid_cols = comm->size / grid_rows;
   const double wider = fmax((double)problem->n, (double)problem->n_rhs);
   const double rows = (double)problem->n / grid_rows + BLOCK, cols = wider / grid_cols + BLOCK;
@@ -185,7 +186,7 @@ static esp_status check_size(const esp_comm *comm, const esp_spd_problem *proble
 
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x) {
   if (problem->n == 0 || problem->n_rhs == 0) return ESP_OK;
-  ESP_TRY(check_size(comm, problem));
+  ESP_TRY(check_size_local(comm, problem));
   grid on;
   open_grid(&on, comm, problem->n);
   const esp_status status = solve_on_grid(comm, problem, &on, x);

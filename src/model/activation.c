@@ -2,10 +2,9 @@
 
 #include "exp.h"
 
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 
 #include <math.h>
-#include <string.h>
 
 #define ACTIVATION(name, value, slope)                                               \
   static void name##_apply(int64_t n, const float *z, float *y) {                    \
@@ -64,15 +63,12 @@ static const esp_activation activations[] = {
     {"silu", silu_apply, silu_derive},
     {"tanh", tanh_apply, tanh_derive},
     {"sigmoid", sigmoid_apply, sigmoid_derive},
+    {NULL, NULL, NULL},
 };
 
 esp_status esp_activation_find(const char *name, const esp_activation **activation) {
-  static const char *const names[] = {"relu", "gelu", "gelu_new", "gelu_pytorch_tanh",
-                                      "silu", "tanh", "sigmoid",  NULL};
-  for (unsigned i = 0; i < sizeof activations / sizeof *activations; i++)
-    if (strcmp(activations[i].name, name) == 0) {
-      *activation = &activations[i];
-      return ESP_OK;
-    }
-  return esp_fail_unknown("activation", name, names);
+  int i;
+  ESP_TRY(esp_find_row("activation", name, activations, sizeof *activations, &i));
+  *activation = &activations[i];
+  return ESP_OK;
 }

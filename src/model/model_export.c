@@ -23,7 +23,7 @@ static esp_safetensors_entry describe(const esp_weight *weight) {
 
 static esp_status write_weight(const esp_weight *weight, esp_safetensors_writer *writer,
                                int tensor) {
-  const esp_safetensors_rows mine = esp_safetensors_get_rows(writer, tensor);
+  const esp_safetensors_rows mine = esp_safetensors_get_rows_local(writer, tensor);
   void *rows = weight_convert_rows(weight, mine.begin, mine.count);
   const esp_status status = esp_safetensors_write(writer, tensor, rows);
   esp_free(&rows);
@@ -49,8 +49,8 @@ static esp_status write_planned(const esp_comm *comm, esp_model *model, const in
                                 const esp_safetensors_plan *plan, esp_model_files *files) {
   esp_safetensors_writer *writer = NULL;
   ESP_TRY(esp_safetensors_create(comm, plan, &writer));
-  *files =
-      (esp_model_files){esp_safetensors_count_files(writer), esp_safetensors_count_bytes(writer)};
+  *files = (esp_model_files){esp_safetensors_count_files_local(writer),
+                             esp_safetensors_count_bytes_local(writer)};
   esp_status status = write_all(comm, model, order, writer);
   if (status == ESP_OK) status = esp_safetensors_commit(&writer);
   esp_safetensors_close(&writer);

@@ -3,27 +3,21 @@
 #include "espalier/core/hash.h"
 #include "espalier/core/memory.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void print_shape(int rank, const int64_t *shape, char *text, size_t size) {
-  size_t used = (size_t)snprintf(text, size, "(");
-  for (int axis = 0; axis < rank && used < size; axis++)
-    used += (size_t)snprintf(text + used, size - used, "%s%lld", axis ? ", " : "",
-                             (long long)shape[axis]);
-  if (used < size) snprintf(text + used, size - used, ")");
-}
-
 static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                              const esp_tensor *tensor) {
-  char expected[96], found[96];
-  print_shape(weight->rank, weight->shape, expected, sizeof expected);
-  print_shape(tensor->rank, tensor->shape, found, sizeof found);
-  return esp_fail(ESP_MISMATCH,
-                  "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
-                  "configuration and weights do not belong together",
-                  model->path, weight->name, expected, esp_dtype_name(tensor->type), found);
+  char *expected = esp_dims_format(weight->rank, weight->shape);
+  char *found = esp_dims_format(tensor->rank, tensor->shape);
+  const esp_status status =
+      esp_fail(ESP_MISMATCH,
+               "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
+               "configuration and weights do not belong together",
+               model->path, weight->name, expected, esp_dtype_name(tensor->type), found);
+  esp_free(&found);
+  esp_free(&expected);
+  return status;
 }
 
 static const esp_tensor *find_renamed(const esp_model *model, const char *name,

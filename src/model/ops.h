@@ -44,7 +44,7 @@ typedef struct op_attention_job {
 void op_attention(const op_attention_job *job);
 
 /* Rotary embedding, in place, of heads of head_size in rows of a (count * length): the halves are
- * rotated (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin), as in Hugging Face's Llama. angles
+ * rotated (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin), as in Hugging Face's Llama. cos_sin: both
  * (length, head_size / 2). */
 void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
                const float *cos_sin[2], float *x);

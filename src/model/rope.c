@@ -3,9 +3,9 @@
 #include "transformer.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/core/named.h"
 
 #include <math.h>
-#include <string.h>
 
 static const float two_pi = 6.28318530717958647692f;
 
@@ -64,20 +64,15 @@ static const rope_type types[] = {
     {"default", NULL, NULL},
     {"linear", read_linear, scale_linear},
     {"llama3", read_llama3, scale_llama3},
+    {NULL, NULL, NULL},
 };
 
 static esp_status find_type(const char *name, const rope_type **type) {
-  char known[64] = "";
-  for (unsigned i = 0; i < sizeof types / sizeof *types; i++) {
-    if (strcmp(types[i].name, name) == 0) {
-      *type = &types[i];
-      return ESP_OK;
-    }
-    strcat(strcat(known, i ? ", " : ""), types[i].name);
-  }
-  return esp_fail(ESP_FORMAT,
-                  "configuration: rotary embedding of type '%.60s' is not known; known types: %s",
-                  name, known);
+  int i;
+  if (esp_find_row("type of rotary embedding", name, types, sizeof *types, &i) != ESP_OK)
+    return esp_fail(ESP_FORMAT, "configuration: %s", esp_failure_text());
+  *type = &types[i];
+  return ESP_OK;
 }
 
 /* Both spellings hold the type's own numbers in one object; an older one has its theta outside. */

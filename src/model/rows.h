@@ -5,7 +5,7 @@
 #include "espalier/model/model.h"
 
 /* Load a stage's weights and check that this rank's block of the rows of each is finite in the type
- * that it is written in. NUMERIC. */
+ * that it is written in. NUMERIC. Local. */
 esp_status model_load_rows_local(const esp_comm *comm, esp_model *model, int stage);
 
 /* Rows [begin, begin + count) of a loaded weight, in the weight's type; owned by the caller. */

@@ -2,6 +2,7 @@
 #include "espalier/model/model.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/model/cost.h"
 
 #include <math.h>
 #include <string.h>
@@ -74,6 +75,18 @@ static bool is_usable_in_place(const esp_weight *weight) {
          (uintptr_t)weight->stored % sizeof(float) == 0;
 }
 
+double esp_model_loaded_bytes(const esp_model *model, int stage) {
+  double sum = 0.0;
+  for (int i = 0; i < model->n_weights; i++) {
+    const esp_weight *weight = &model->weights[i];
+    if (weight->stage == stage && !weight->is_final && !is_usable_in_place(weight))
+      sum += sizeof(float) * (double)esp_weight_count(weight);
+  }
+  if (stage == model->n_stages && model->is_head_tied)
+    sum += esp_model_loaded_bytes(model, ESP_STAGE_EMBED);
+  return sum;
+}
+
 static void apply_mask(const esp_weight *weight) {
   const int64_t n = weight->mask ? esp_weight_count(weight) : 0;
   for (int64_t i = 0; i < n; i++)
@@ -102,20 +115,38 @@ static esp_status load(esp_weight *weight) {
   return status;
 }
 
-esp_status esp_model_load_local(esp_model *model, int stage) {
-  for (int i = 0; i < model->n_weights; i++)
-    if (model->weights[i].stage == stage) ESP_TRY(load(&model->weights[i]));
-  if (stage == model->n_stages && model->is_head_tied)
-    return esp_model_load_local(model, ESP_STAGE_EMBED);
+enum { USER_STAGE = 1, USER_HEAD = 2 };
+
+static esp_status load_for(esp_model *model, int stage, unsigned user) {
+  for (int i = 0; i < model->n_weights; i++) {
+    if (model->weights[i].stage != stage) continue;
+    ESP_TRY(load(&model->weights[i]));
+    model->weights[i].users |= user;
+  }
   return ESP_OK;
 }
 
-void esp_model_unload(esp_model *model, int stage) {
-  if (stage == model->n_stages && model->is_head_tied) esp_model_unload(model, ESP_STAGE_EMBED);
+static void unload_for(esp_model *model, int stage, unsigned user) {
   for (int i = 0; i < model->n_weights; i++) {
     esp_weight *weight = &model->weights[i];
-    if (weight->stage == stage && !weight->is_final) unload(weight);
+    if (weight->stage != stage) continue;
+    weight->users &= ~user;
+    if (weight->users == 0 && !weight->is_final) unload(weight);
   }
+}
+
+static bool reads_embedding(const esp_model *model, int stage) {
+  return stage == model->n_stages && model->is_head_tied;
+}
+
+esp_status esp_model_load_local(esp_model *model, int stage) {
+  ESP_TRY(load_for(model, stage, USER_STAGE));
+  return reads_embedding(model, stage) ? load_for(model, ESP_STAGE_EMBED, USER_HEAD) : ESP_OK;
+}
+
+void esp_model_unload(esp_model *model, int stage) {
+  if (reads_embedding(model, stage)) unload_for(model, ESP_STAGE_EMBED, USER_HEAD);
+  unload_for(model, stage, USER_STAGE);
 }
 
 esp_status esp_model_load_all_local(esp_model *model) {

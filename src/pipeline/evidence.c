@@ -44,7 +44,9 @@ static esp_status gather_centred(prune_job *job, const esp_site_stats *site, int
   const bool is_mine = job->comm->rank == owner;
   if (is_mine) self->covariance = ESP_NEW(double, site->features * site->features);
   if (needs_activation_covariance(job)) return read_covariance(job, site, owner, self->covariance);
-  esp_sweep_correlation(job->comm, &site->planes, job->stats->rows, owner, self->covariance);
+  esp_sweep_correlation(job->comm, &site->planes, job->stats->rows,
+                        esp_sweep_find_reduce(job->settings->sweep.reduce), owner,
+                        self->covariance);
   if (is_mine) scale_correlation(site, self->covariance);
   return ESP_OK;
 }

@@ -52,7 +52,7 @@ static void find_source_local(export_job *job) {
 }
 
 static esp_status choose_source_local(export_job *job) {
-  const char *asked = job->settings->export.source;
+  const char *asked = job->settings->exporting.source;
   if (asked && !is_folder(asked))
     return esp_fail(
         ESP_IO, "export: expected a folder for --source, found none at %s; check the path", asked);
@@ -93,7 +93,7 @@ static esp_status fill_folder(export_job *job, const char *path) {
   ESP_TRY(copy_companions(job));
   ESP_TRY(write_config(job));
   return esp_model_write_safetensors(job->comm, job->model, job->folder,
-                                     job->settings->export.max_shard_bytes, &job->files);
+                                     job->settings->exporting.max_shard_bytes, &job->files);
 }
 
 static json_t *describe(const export_job *job, const char *folder) {

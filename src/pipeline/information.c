@@ -66,7 +66,7 @@ static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t
 
 /* The site's own planes with noise units behind them, whose information gives the null level. */
 static void add_noise(const prune_job *job, int stream, const esp_planes *site, esp_planes *both) {
-  uint8_t *valid = esp_stats_count_valid(job->stats);
+  uint8_t *valid = esp_stats_count_valid_local(job->stats);
   esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
@@ -106,7 +106,8 @@ static esp_status gather(prune_job *job, const upper_site *above, int stream,
   self->n_upper = upper.units;
   add_noise(job, stream, planes, &both);
   self->values = ESP_NEW(float, both.units * self->n_upper);
-  esp_sweep_information(job->comm, &both, &upper, job->stats->rows, self->values);
+  esp_sweep_information(job->comm, &both, &upper, job->stats->rows,
+                        esp_sweep_find_reduce(job->settings->sweep.reduce), self->values);
   average_noise(self);
   information_add_pairs(job, planes, &upper, self);
   esp_planes_clear(&both);

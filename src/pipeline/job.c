@@ -43,7 +43,7 @@ esp_status esp_job_open_data(const esp_comm *comm, const esp_settings *settings,
                           settings->data.split ? settings->data.split : default_split, data);
 }
 
-esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
+esp_status esp_job_check_ranks_local(const esp_comm *comm, const esp_settings *settings,
                                int64_t micro_batches) {
   if (comm->size <= micro_batches || settings->run.allow_idle) return ESP_OK;
   return esp_fail(ESP_USAGE,
@@ -67,7 +67,7 @@ esp_status esp_job_open_shard(const esp_comm *comm, const esp_settings *settings
                                      .micro_batch = choose_micro_batch(settings, data),
                                      .seed = (uint64_t)settings->run.seed};
   esp_shard_init(shard, comm, data, &options);
-  const esp_status status = esp_job_check_ranks(comm, settings, shard->n_batches);
+  const esp_status status = esp_job_check_ranks_local(comm, settings, shard->n_batches);
   if (status != ESP_OK) esp_shard_clear(shard);
   return status;
 }

@@ -50,8 +50,8 @@ static json_t *describe(const prune_job *job) {
 
 static int count_records(const prune_job *job, const char *prefix) {
   int n = 0;
-  for (int i = 0; i < esp_journal_count(job->journal); i++)
-    n += strncmp(esp_journal_name(job->journal, i), prefix, strlen(prefix)) == 0;
+  for (int i = 0; i < esp_journal_count_local(job->journal); i++)
+    n += strncmp(esp_journal_name_local(job->journal, i), prefix, strlen(prefix)) == 0;
   return n;
 }
 
@@ -79,7 +79,7 @@ esp_status journal_open(prune_job *job) {
   const esp_status status = esp_journal_open(job->comm, job->settings->run.output, description,
                                              job->settings->run.restart, &job->journal);
   json_decref(description);
-  if (status == ESP_OK && esp_journal_is_resumed(job->journal)) tell_resumed(job);
+  if (status == ESP_OK && esp_journal_is_resumed_local(job->journal)) tell_resumed(job);
   return status;
 }
 
@@ -96,33 +96,34 @@ static bool may_be_complete(const prune_job *job, const char *path) {
   const bool is_under_way = has_file(job->comm, journal);
   esp_free(&journal);
   return !is_under_way && has_file(job->comm, path) &&
-         esp_journal_find(job->journal, name_statistics(job, collecting).text) >= 0;
+         esp_journal_find_local(job->journal, name_statistics(job, collecting).text) >= 0;
 }
 
 /* Under that name other statistics may stand: those of another round, or of an earlier run. */
 static esp_status take_complete(prune_job *job, const json_t *collection, const char *path) {
   if (!may_be_complete(job, path) || esp_stats_open(job->comm, path, &job->stats) != ESP_OK)
     return ESP_OK;
-  if (!esp_stats_is_of(job->stats, collection)) esp_stats_close(&job->stats);
+  if (!esp_stats_is_of_local(job->stats, collection)) esp_stats_close(&job->stats);
   return ESP_OK;
 }
 
 static esp_status note_collecting(prune_job *job) {
   const record_name name = name_statistics(job, collecting);
-  if (job->stats || esp_journal_find(job->journal, name.text) >= 0) return ESP_OK;
+  if (job->stats || esp_journal_find_local(job->journal, name.text) >= 0) return ESP_OK;
   return esp_journal_append(job->journal, name.text, "", 0);
 }
 
 esp_status journal_open_statistics(prune_job *job, const json_t *collection, const char *path) {
   if (!job->journal) return ESP_OK;
   const bool is_noted =
-      esp_journal_find(job->journal, name_statistics(job, statistics).text) >= 0 && !job->doublings;
+      esp_journal_find_local(job->journal, name_statistics(job, statistics).text) >= 0 &&
+      !job->doublings;
   if (!is_noted || !has_file(job->comm, path)) {
     ESP_TRY(take_complete(job, collection, path));
     return note_collecting(job);
   }
   ESP_TRY(esp_stats_open(job->comm, path, &job->stats));
-  if (esp_stats_is_of(job->stats, collection)) return ESP_OK;
+  if (esp_stats_is_of_local(job->stats, collection)) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
                   "%s: the interrupted run collected these statistics from other data; give the "
                   "old data to go on with it, or --restart to begin again",
@@ -143,7 +144,7 @@ static esp_status compare_statistics(const prune_job *job, const char *found, in
 esp_status journal_check_statistics(const prune_job *job) {
   if (!job->journal) return ESP_OK;
   const record_name name = name_statistics(job, statistics);
-  const int64_t bytes = esp_journal_find(job->journal, name.text);
+  const int64_t bytes = esp_journal_find_local(job->journal, name.text);
   esp_status status;
   if (bytes < 0) {
     char *text = json_dumps(job->stats->meta, JSON_COMPACT | JSON_SORT_KEYS);
@@ -218,7 +219,7 @@ static esp_status unpack(prune_job *job, int stage, const char *from, int64_t by
 
 esp_status journal_load_site(prune_job *job, int stage, bool *found) {
   const site_record self = describe_site(job, stage);
-  const int64_t bytes = job->journal ? esp_journal_find(job->journal, self.name) : -1;
+  const int64_t bytes = job->journal ? esp_journal_find_local(job->journal, self.name) : -1;
   *found = bytes >= 0;
   if (!*found) return ESP_OK;
   char *payload = ESP_NEW(char, bytes);

@@ -62,7 +62,7 @@ static esp_status take_ranking(prune_job *job, int stage, const char *payload, i
 
 static esp_status load_ranking(prune_job *job, int stage) {
   const record_name name = name_ranking(job, stage);
-  const int64_t size = esp_journal_find(job->journal, name.text);
+  const int64_t size = esp_journal_find_local(job->journal, name.text);
   if (size < 0) return ESP_OK;
   char *payload = ESP_NEW(char, size);
   esp_status status = esp_journal_read(job->journal, name.text, payload);

@@ -12,7 +12,7 @@ static const char repair_data_name[] = "data for the repair";
 
 esp_status journal_load_unit(prune_job *job, const char *name, int64_t bytes, void *data,
                              bool *found) {
-  const int64_t size = job->journal ? esp_journal_find(job->journal, name) : -1;
+  const int64_t size = job->journal ? esp_journal_find_local(job->journal, name) : -1;
   *found = size >= 0;
   if (!*found) return ESP_OK;
   if (size != bytes)

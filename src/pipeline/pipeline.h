@@ -138,7 +138,6 @@ bool has_width(const prune_job *job);
  */
 esp_status select_width(prune_job *job);
 
-#define ESP_SITE_BLOCK "block"
 /* Whether whole layers go. Local. */
 bool drops_layers(const prune_job *job);
 /* Choose them by --sites block, or by a criterion that ranks nothing else; then check what goes
@@ -205,7 +204,7 @@ typedef struct trial_context {
   const esp_allocation_site *sites; // (n_stages)
   json_t *report;                   // an object a trial
 } trial_context;
-esp_status try_counts(void *context, double *loss);
+esp_status try_counts(void *context, const esp_allocation_job *allocation, double *loss);
 /* Say how many units every stage keeps: fills n_keep and allocated. USAGE. Local, equal on all
  * ranks. */
 esp_status allocate_units(prune_job *job);

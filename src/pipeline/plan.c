@@ -3,7 +3,6 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
-#include "espalier/pipeline/job.h"
 #include "espalier/select/budget.h"
 
 #include <math.h>
@@ -13,32 +12,9 @@
 
 enum { BISECTIONS = 20 };
 
-int64_t plan_features(const plan_job *plan, int stage) {
-  return stage < plan->job.dense->n_stages ? esp_stage_features(&plan->job.dense->stages[stage])
-                                           : plan->logits;
-}
-
-static bool is_mapped(const esp_weight *weight) {
-  bool is_whole = weight->type == ESP_F32 && !weight->is_final;
-  for (int axis = 0; axis < weight->rank; axis++) is_whole = is_whole && !weight->keep[axis];
-  return is_whole;
-}
-
-double plan_loaded_bytes(const esp_model *model, int stage) {
-  double sum = 0.0;
-  for (int i = 0; i < model->n_weights; i++) {
-    const esp_weight *weight = &model->weights[i];
-    const bool is_tied =
-        stage == model->n_stages && model->is_head_tied && weight->stage == ESP_STAGE_EMBED;
-    if ((weight->stage == stage || is_tied) && !is_mapped(weight))
-      sum += 4.0 * (double)esp_weight_count(weight);
-  }
-  return sum;
-}
-
 bool plan_has_stability(const plan_job *plan) {
   const unsigned needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS;
-  return plan->parts == 2 && plan->n_batches > 1 && !plan->is_early &&
+  return plan->collect.halves && plan->samples.shard.n_batches > 1 &&
          plan->job.criterion->needs & needs && !is_unstructured(&plan->job) &&
          !drops_layers(&plan->job);
 }
@@ -178,30 +154,6 @@ static json_t *describe_sites(const plan_job *plan) {
   return sites;
 }
 
-/* Evaluation is a job of its own. */
-static double find_peak(const json_t *phases, const char **worst) {
-  double peak = 0.0;
-  const char *name;
-  json_t *value;
-  json_object_foreach((json_t *)(uintptr_t)phases, name,
-                      value) if (strcmp(name, "eval") != 0 && json_real_value(value) > peak) {
-    peak = json_real_value(value);
-    *worst = name;
-  }
-  return peak;
-}
-
-static json_t *describe_memory(const plan_job *plan) {
-  char from[64];
-  const char *worst = "";
-  const double limit = plan_memory_limit(plan, from, sizeof from);
-  json_t *phases = plan_memory(plan);
-  const double peak = find_peak(phases, &worst);
-  return json_pack("{s:o, s:f, s:f, s:f, s:s, s:f, s:s}", "phases", phases, "base_bytes",
-                   plan->machine.base_bytes, "data_bytes", plan->data_bytes, "peak_bytes", peak,
-                   "peak_phase", worst, "limit_bytes", limit, "limit_from", from);
-}
-
 static json_t *describe_machine(const plan_machine *machine) {
   return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "flops_per_s", machine->flops_per_s,
                    "words_per_s", machine->words_per_s, "copy_bytes_per_s",
@@ -211,21 +163,18 @@ static json_t *describe_machine(const plan_machine *machine) {
 }
 
 static json_t *describe(const plan_job *plan) {
-  json_t *all = json_pack(
-      "{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "ranks", plan->ranks, "ranks_per_node",
-      plan->ranks_per_node, "samples", (json_int_t)plan->samples, "rows", (json_int_t)plan->rows,
-      "micro_batches", (json_int_t)plan->n_batches, "micro_batches_a_rank", (json_int_t)plan->share,
-      "parameters_dense", (json_int_t)esp_model_count_parameters(plan->job.dense), "parameters",
-      (json_int_t)esp_model_count_parameters(plan->job.pruned));
+  const esp_shard_shape *shard = &plan->samples.shard;
+  json_t *all =
+      json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "ranks", plan->ranks, "ranks_per_node",
+                plan->ranks_per_node, "samples", (json_int_t)shard->samples, "rows",
+                (json_int_t)shard->rows, "micro_batches", (json_int_t)shard->n_batches,
+                "micro_batches_a_rank", (json_int_t)shard->share, "parameters_dense",
+                (json_int_t)esp_model_count_parameters(plan->job.dense), "parameters",
+                (json_int_t)esp_model_count_parameters(plan->job.pruned));
   json_object_set_new(all, "sites",
                       drops_layers(&plan->job) ? describe_layers(plan) : describe_sites(plan));
   if (plan->doublings > 0) json_object_set_new(all, "doublings", json_integer(plan->doublings));
-  json_object_set_new(all, "memory", describe_memory(plan));
-  json_object_set_new(all, "traffic", plan_traffic(plan));
-  json_object_set_new(all, "reduce", plan_reduce(plan));
-  json_object_set_new(all, "work", plan_work(plan));
-  json_object_set_new(all, "files", plan_files(plan));
-  json_object_set_new(all, "time_s", plan_time(plan));
+  plan_report_costs(plan, all);
   json_object_set_new(all, "calibration", describe_machine(&plan->machine));
   return all;
 }

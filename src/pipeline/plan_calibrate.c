@@ -4,6 +4,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/io/cost.h"
 #include "espalier/linalg/gemm.h"
 #include "espalier/linalg/solve.h"
 
@@ -11,9 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-/* FILE_BUFFERS: what HDF5 and MPI-IO hold once files have been written (measured). */
 enum {
-  FILE_BUFFERS = 1 << 20,
   SIDE = 512,
   VALUES = 1 << 16,
   LEAST_RUNS = 3,
@@ -127,7 +126,7 @@ static double time_solver(const esp_comm *comm, int64_t n) {
   for (int i = 0; i < LEAST_RUNS; i++) {
     const stopwatch start = start_watch();
     run_solver(&self);
-    const double took = esp_allreduce_max(comm, read_watch(&start));
+    const double took = esp_agree_max_f64(comm, read_watch(&start));
     if (i == 0 || took < best) best = took;
   }
   esp_free(&x);
@@ -200,5 +199,5 @@ void plan_calibrate(const esp_comm *comm, plan_machine *machine) {
 double plan_measure_base(const esp_comm *comm) {
   esp_release_unused();
   esp_take_peak_anonymous_bytes();
-  return esp_allreduce_max(comm, (double)esp_take_peak_anonymous_bytes()) + FILE_BUFFERS;
+  return esp_agree_max_f64(comm, (double)esp_take_peak_anonymous_bytes()) + ESP_H5_BUFFER_BYTES;
 }

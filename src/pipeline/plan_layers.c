@@ -1,37 +1,30 @@
-/* Whole layers: what choosing them holds, sends and computes. */
+/* Choosing whole layers (pipeline/layers.c): by the information of every dimension of the stream
+ * below a layer with itself above it, or by what was collected. */
 #include "plan.h"
 
-static double count_streams(const plan_job *plan) {
-  return (double)esp_model_count_layers(plan->job.dense) + 1.0; // before each layer, and the last
+static void add_information(const plan_job *plan, const esp_stats_shape *stats, esp_cost *cost) {
+  const int64_t d = plan->job.dense->width.units, layers = esp_model_count_layers(plan->job.dense);
+  const double planes = esp_stats_plane_bytes(stats, (double)d);
+  const esp_sweep_shape shape = {.x_units = d,
+                                 .y_units = d,
+                                 .x_bins = stats->bins,
+                                 .y_bins = stats->bins,
+                                 .samples = stats->rows,
+                                 .ranks = stats->ranks,
+                                 .words = stats->rank_words};
+  esp_stats_add_load_cost(stats, (double)d, ESP_LOAD_PLANES, cost);
+  for (int64_t l = 0; l < layers; l++) {
+    esp_stats_add_load_cost(stats, (double)d, ESP_LOAD_PLANES, cost);
+    esp_sweep_add_matched_cost(&shape, cost);
+    esp_cost_hold(cost, -planes);
+  }
+  esp_cost_hold(cost, -planes);
 }
 
-static bool reads_information(const plan_job *plan) {
-  return plan->job.criterion->needs & ESP_NEEDS_LAYER_INFORMATION;
-}
-
-/* The stream below a layer, and above it as the file has it and as the kernels want it. */
-double plan_layers_bytes(const plan_job *plan) {
-  const double d = (double)plan->job.dense->width.units;
-  return reads_information(plan) ? 3.0 * plan_planes_bytes(plan, d) : 0.0;
-}
-
-double plan_layers_read_bytes(const plan_job *plan) {
-  const double d = (double)plan->job.dense->width.units;
-  return reads_information(plan) ? count_streams(plan) * d * (4.0 * (plan->bins - 1) + 4.0 * 8.0)
-                                 : 8.0 * (double)esp_model_count_layers(plan->job.dense);
-}
-
-/* Of every dimension the counts with itself, and the marginals on both sides. */
-double plan_layers_reduced_bytes(const plan_job *plan) {
-  const double d = (double)plan->job.dense->width.units, planes = plan->bins - 1;
-  return reads_information(plan)
-             ? (count_streams(plan) - 1.0) * d * (4.0 * planes * planes + 2.0 * 8.0 * planes)
-             : 0.0;
-}
-
-double plan_layers_words(const plan_job *plan) {
-  const double d = (double)plan->job.dense->width.units, planes = plan->bins - 1;
-  return reads_information(plan) ? (count_streams(plan) - 1.0) * d * planes * planes *
-                                       (double)(plan->share * plan->words)
-                                 : 0.0;
+void plan_add_layers_cost(const plan_job *plan, const esp_stats_shape *stats, esp_cost *cost) {
+  const double layers = (double)esp_model_count_layers(plan->job.dense);
+  if (plan->job.criterion->needs & ESP_NEEDS_LAYER_INFORMATION)
+    add_information(plan, stats, cost);
+  else
+    esp_cost_send(cost, plan->ranks, ESP_BCAST, sizeof(double) * layers);
 }

@@ -1,62 +1,26 @@
-/* Unstructured masks: what finding them holds, sends and computes. */
+/* Unstructured masks (pipeline/unstructured.c): matrix by matrix, each by one rank. */
 #include "plan.h"
 
-#include <math.h>
-
-/* Call with every matrix that gets a mask. */
-typedef void (*visit)(const plan_job *plan, const masked_matrix *matrix, double *sum);
-
-static double for_each(const plan_job *plan, visit with) {
-  double sum = 0.0;
-  for (int w = 0; w < plan->job.dense->n_weights; w++) {
-    const masked_matrix matrix = mask_describe(&plan->job, w);
-    if (matrix.sparsity >= 0.0) with(plan, &matrix, &sum);
-  }
-  return sum;
-}
-
-static double count_weights(const plan_job *plan, const masked_matrix *matrix) {
-  return (double)esp_weight_count(&plan->job.dense->weights[matrix->weight]);
-}
-
-static double count_inputs(const plan_job *plan, const masked_matrix *matrix) {
-  return (double)plan->job.dense->weights[matrix->weight].shape[matrix->input_major ? 0 : 1];
-}
-
-static void add_mask(const plan_job *plan, const masked_matrix *matrix, double *sum) {
-  *sum += ceil(count_weights(plan, matrix) / 8.0);
-}
-
-static void find_stage(const plan_job *plan, const masked_matrix *matrix, double *most) {
-  const int stage = plan->job.dense->weights[matrix->weight].stage;
-  const double row = (8.0 + 4.0) * count_inputs(plan, matrix); // scale and scores
-  *most = fmax(*most, plan_loaded_bytes(plan->job.dense, stage) + row);
-}
-
-/* All masks, and a stage whose matrix is ranked. */
-double plan_masks_bytes(const plan_job *plan) {
-  return for_each(plan, add_mask) + for_each(plan, find_stage);
-}
-
-double plan_masks_held_bytes(const plan_job *plan) {
-  return for_each(plan, add_mask);
-}
+#include "espalier/model/cost.h"
 
 /* The mask, and the norms of its inputs with the rest of their site. */
-static void add_read(const plan_job *plan, const masked_matrix *matrix, double *sum) {
-  add_mask(plan, matrix, sum);
-  if (mask_reads_norms(&plan->job, matrix))
-    *sum += count_inputs(plan, matrix) * (4.0 * (plan->bins - 1) + 4.0 * 8.0);
+static void add_mask(const plan_job *plan, const esp_stats_shape *stats,
+                     const masked_matrix *matrix, esp_cost *cost) {
+  const esp_weight *weight = &plan->job.dense->weights[matrix->weight];
+  const int64_t inputs = weight->shape[matrix->input_major ? 0 : 1];
+  const int64_t count = esp_weight_count(weight);
+  const double bytes = (double)esp_mask_bytes(count);
+  const double loaded = esp_model_loaded_bytes(plan->job.dense, weight->stage);
+  if (mask_reads_norms(&plan->job, matrix)) esp_stats_add_load_cost(stats, (double)inputs, 0, cost);
+  esp_cost_hold(cost, bytes + loaded);
+  esp_mask_add_cost(inputs > 0 ? count / inputs : 0, inputs, cost);
+  esp_cost_hold(cost, -loaded);
+  esp_cost_send(cost, plan->ranks, ESP_BCAST, bytes);
 }
 
-double plan_masks_read_bytes(const plan_job *plan) {
-  return for_each(plan, add_read);
-}
-
-static void add_weights(const plan_job *plan, const masked_matrix *matrix, double *sum) {
-  *sum += count_weights(plan, matrix);
-}
-
-double plan_masks_weights(const plan_job *plan) {
-  return for_each(plan, add_weights);
+void plan_add_masks_cost(const plan_job *plan, const esp_stats_shape *stats, esp_cost *cost) {
+  for (int w = 0; w < plan->job.dense->n_weights; w++) {
+    const masked_matrix matrix = mask_describe(&plan->job, w);
+    if (matrix.sparsity >= 0.0) add_mask(plan, stats, &matrix, cost);
+  }
 }

@@ -28,8 +28,8 @@ static const esp_option rows[] = {
      .high = ESP_MOST_DOUBLINGS,
      .commands = ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "how often a criterion without data is taken to double its samples; a run may stop "
-             "after one"},
+     .help = "how often a criterion without data is taken to double its tokens, or images; a run "
+             "may stop after one"},
     {.key = "plan.memory",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_plan_options, memory),

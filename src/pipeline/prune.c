@@ -6,7 +6,6 @@
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
 #include "espalier/pipeline/job.h"
-#include "espalier/sweep/sweep.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -135,7 +134,7 @@ static esp_status open_stats(prune_job *job) {
 esp_status check_stats(const prune_job *job) {
   ESP_TRY(esp_stats_check(job->stats, job->dense, NULL));
   ESP_TRY(journal_check_statistics(job));
-  ESP_TRY(esp_job_check_ranks(job->comm, job->settings, job->stats->n_batches));
+  ESP_TRY(esp_job_check_ranks_local(job->comm, job->settings, job->stats->n_batches));
   ESP_TRY(check_width(job));
   ESP_TRY(check_made(job));
   ESP_TRY(check_metric(job));
@@ -202,7 +201,6 @@ static esp_status open_samples_to_try(prune_job *job) {
 
 static esp_status run(prune_job *job, const char *path, json_t **report) {
   ESP_TRY(check_settings(job));
-  esp_sweep_set_reduce(job->settings->sweep.reduce);
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_model_open(job->comm, path, &job->dense));
   if (strcmp(job->settings->prune.heads, "group") == 0)
@@ -293,33 +291,3 @@ esp_status esp_prune(const esp_comm *comm, const esp_settings *settings, const c
   return status;
 }
 
-esp_status esp_collect_command(const esp_comm *comm, const esp_settings *settings, const char *path,
-                               json_t **report) {
-  if (!settings->run.output)
-    return esp_fail(ESP_USAGE, "collect: expected where to write the statistics; give -o FILE");
-  esp_model *model = NULL;
-  esp_dataset *data = NULL;
-  esp_shard shard = {0};
-  esp_phases phases = {0};
-  esp_phases_begin(&phases, "read");
-  esp_status status = esp_h5_check_writable(comm, settings->run.output, 0);
-  if (status == ESP_OK) status = esp_model_open(comm, path, &model);
-  if (status == ESP_OK) status = esp_job_open_data(comm, settings, model, "train", &data);
-  if (status == ESP_OK) status = esp_job_open_shard(comm, settings, model, data, &shard);
-  esp_phases_begin(&phases, "collect");
-  if (status == ESP_OK)
-    status =
-        collect_to(comm, settings, model, &shard, settings->collect.width, settings->run.output);
-  esp_phases_end(&phases);
-  if (status == ESP_OK) {
-    json_t *run = esp_phases_gather(comm, &phases);
-    esp_phases_log(run);
-    *report = json_pack("{s:s, s:I, s:I, s:i, s:o}", "output", settings->run.output, "samples",
-                        (json_int_t)shard.samples, "bins", (json_int_t)settings->collect.bins,
-                        "ranks", comm->size, "run", run);
-  }
-  esp_shard_clear(&shard);
-  esp_dataset_close(&data);
-  esp_model_free(&model);
-  return status;
-}

@@ -48,13 +48,15 @@ void information_add_pairs(prune_job *job, const esp_planes *planes, const esp_p
   const int64_t n = planes->units;
   if (job->criterion->needs & ESP_NEEDS_REDUNDANCY) {
     self->redundancy = ESP_NEW(float, n *n);
-    esp_sweep_information(job->comm, planes, planes, job->stats->rows, self->redundancy);
+    esp_sweep_information(job->comm, planes, planes, job->stats->rows,
+                          esp_sweep_find_reduce(job->settings->sweep.reduce), self->redundancy);
   }
   if (job->criterion->needs & ESP_NEEDS_CONDITIONAL) {
     choose_targets(job, self);
     esp_planes targets = copy_targets(self, upper);
     self->conditional = ESP_NEW(float, n *n);
-    esp_sweep_conditional(job->comm, planes, &targets, job->stats->rows, self->conditional);
+    esp_sweep_conditional(job->comm, planes, &targets, job->stats->rows,
+                          esp_sweep_find_reduce(job->settings->sweep.reduce), self->conditional);
     esp_planes_clear(&targets);
   }
 }

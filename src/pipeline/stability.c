@@ -33,7 +33,7 @@ static const char *find_obstacle(const prune_job *job) {
   if (!json_is_true(json_object_get(job->stats->meta, ESP_META_HALVES)))
     return "the statistics have no halves; collect them again, with --halves";
   for (int half = ESP_EVEN; half <= ESP_ODD; half++)
-    if (esp_stats_count_rows(job->stats, (esp_half)half) == 0)
+    if (esp_stats_count_rows_local(job->stats, (esp_half)half) == 0)
       return "one half of the calibration data is empty; collect more samples, or with a smaller "
              "--micro-batch";
   return NULL;
@@ -149,8 +149,8 @@ static void compare(prune_job *job, const prune_job halves[2]) {
 
 static esp_status rank_halves(prune_job *job) {
   esp_stats *even = NULL, *odd = NULL;
-  ESP_TRY(esp_stats_open_half(job->stats, ESP_EVEN, &even));
-  ESP_TRY(esp_stats_open_half(job->stats, ESP_ODD, &odd));
+  ESP_TRY(esp_stats_open_half_local(job->stats, ESP_EVEN, &even));
+  ESP_TRY(esp_stats_open_half_local(job->stats, ESP_ODD, &odd));
   prune_job halves[2] = {make_half_job(job, even), make_half_job(job, odd)};
   esp_status status = rank_half(&halves[0]);
   if (status == ESP_OK) status = rank_half(&halves[1]);

@@ -2,7 +2,7 @@
  * refitted from the statistics, and the loss taken on some of the calibration sequences. Prices
  * cannot say it: they are second-order and site by site, and leave out what the errors of several
  * layers do together, and what the loss has of first order where a model is not at its optimum,
- * more for neurons than for heads (docs/method.md, section 5). */
+ * more for neurons than for heads (docs/method/allocation.md). */
 #include "pipeline.h"
 
 #include "espalier/core/log.h"
@@ -101,7 +101,8 @@ static esp_status cut_and_measure(const trial_context *self, double *loss) {
 }
 
 /* The n-th trial of a run is the same one in a resumed run. */
-esp_status try_counts(void *context, double *loss) {
+esp_status try_counts(void *context, const esp_allocation_job *allocation, double *loss) {
+  (void)allocation;
   const trial_context *self = context;
   bool found;
   char unit[32];

@@ -117,7 +117,7 @@ static bool reaches(balance *self, int k, int at, double off) {
 static esp_status try_count(balance *self, int k, int at, double off, double *loss) {
   *loss = INFINITY;
   if (!reaches(self, k, at, off)) return ESP_OK;
-  if (isnan(self->known[at])) ESP_TRY(self->job->trial(self->job->context, &self->known[at]));
+  if (isnan(self->known[at])) ESP_TRY(self->job->trial(self->job->context, self->job, &self->known[at]));
   *loss = self->known[at];
   return ESP_OK;
 }

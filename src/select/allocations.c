@@ -1,25 +1,18 @@
 #include "allocations.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 
 #include <math.h>
-#include <string.h>
 
 const esp_allocation *const esp_allocations[] = {&esp_allocation_uniform, &esp_allocation_balanced,
                                                  &esp_allocation_global, NULL};
 
-enum { N_ALLOCATIONS = sizeof esp_allocations / sizeof *esp_allocations - 1 };
-
 esp_status esp_allocation_find(const char *name, const esp_allocation **allocation) {
-  const char *names[N_ALLOCATIONS + 1] = {NULL};
-  for (int i = 0; i < N_ALLOCATIONS; i++) {
-    names[i] = esp_allocations[i]->name;
-    if (strcmp(names[i], name) != 0) continue;
-    *allocation = esp_allocations[i];
-    return ESP_OK;
-  }
-  return esp_fail_unknown("allocation", name, names);
+  int i;
+  ESP_TRY(esp_find_pointer("allocation", name, esp_allocations, &i));
+  *allocation = esp_allocations[i];
+  return ESP_OK;
 }
 
 static int64_t count_extent(const esp_allocation_matrix *matrix, int axis, const int64_t *units) {

@@ -3,10 +3,9 @@
 #include "check.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 const esp_criterion *const esp_criteria[] = {
     &esp_criterion_set_mi,       &esp_criterion_set_mi_forward,
@@ -18,17 +17,16 @@ const esp_criterion *const esp_criteria[] = {
     &esp_criterion_random,       &esp_criterion_layer_information,
     &esp_criterion_layer_cosine, NULL};
 
-enum { N_CRITERIA = sizeof esp_criteria / sizeof *esp_criteria - 1 };
-
 esp_status esp_criterion_find(const char *name, const esp_criterion **criterion) {
-  const char *names[N_CRITERIA + 1] = {NULL};
-  for (int i = 0; i < N_CRITERIA; i++) {
-    names[i] = esp_criteria[i]->name;
-    if (strcmp(names[i], name) != 0) continue;
-    *criterion = esp_criteria[i];
-    return ESP_OK;
-  }
-  return esp_fail_unknown("criterion", name, names);
+  int i;
+  ESP_TRY(esp_find_pointer("criterion", name, esp_criteria, &i));
+  *criterion = esp_criteria[i];
+  return ESP_OK;
+}
+
+void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
+                            esp_cost *cost) {
+  if (criterion->cost) criterion->cost(shape, cost);
 }
 
 typedef struct scored {
@@ -60,6 +58,17 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
   ESP_TRY(esp_check_doubles(evidence->site, "score", score, evidence->units));
   esp_rank_by_score(evidence->units, score, order);
   return ESP_OK;
+}
+
+/* Measured, OpenBLAS. */
+void criteria_keep_packed(double n, esp_cost *cost) {
+  enum { ROWS = 2 * 384, BUFFER_BYTES = 32 << 20 };
+  const double packed = sizeof(double) * ROWS * n;
+  esp_cost_hold(cost, packed < BUFFER_BYTES ? packed : BUFFER_BYTES);
+}
+
+void criteria_add_map_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  cost->work.serial += 2.0 * (double)(shape->units * shape->width * shape->outputs);
 }
 
 esp_status criteria_rank_layers(const esp_evidence *evidence, const double *values,

@@ -9,7 +9,7 @@
 
 static const char format_name[] = "espalier-statistics";
 
-static esp_stats *new_stats(const esp_comm *comm, const char *path, json_t *meta) {
+static esp_stats *new_stats_local(const esp_comm *comm, const char *path, json_t *meta) {
   esp_stats *stats = ESP_NEW(esp_stats, 1);
   stats->comm = comm;
   stats->path = esp_strdup(path);
@@ -17,7 +17,28 @@ static esp_stats *new_stats(const esp_comm *comm, const char *path, json_t *meta
   return stats;
 }
 
-static void deal_batches(esp_stats *stats, int64_t n_batches) {
+static int64_t get_int(const json_t *meta, const char *key) {
+  return json_integer_value(json_object_get(meta, key));
+}
+
+static bool is_set(const json_t *meta, const char *key) {
+  return json_is_true(json_object_get(meta, key));
+}
+
+static esp_stats_about read_about(const json_t *meta) {
+  return (esp_stats_about){.samples = get_int(meta, "samples"),
+                           .micro_batch = get_int(meta, "micro_batch"),
+                           .seed = get_int(meta, "seed"),
+                           .data = json_string_value(json_object_get(meta, "data")),
+                           .split = json_string_value(json_object_get(meta, "split")),
+                           .logits = get_int(meta, ESP_META_LOGITS),
+                           .fisher_rows = get_int(meta, ESP_META_FISHER),
+                           .has_covariance = is_set(meta, ESP_META_COVARIANCE),
+                           .has_width = is_set(meta, ESP_META_WIDTH),
+                           .has_halves = is_set(meta, ESP_META_HALVES)};
+}
+
+static void deal_batches_local(esp_stats *stats, int64_t n_batches) {
   stats->n_batches = n_batches;
   stats->first = esp_block_begin(n_batches, stats->comm->size, stats->comm->rank);
   stats->count =
@@ -25,7 +46,7 @@ static void deal_batches(esp_stats *stats, int64_t n_batches) {
 }
 
 /* Joint counts are int32, so there can't be more rows than that in all. */
-static esp_status count_rows(esp_stats *stats) {
+static esp_status count_rows_local(esp_stats *stats) {
   stats->rows = 0;
   for (int64_t i = 0; i < stats->n_batches && stats->rows <= INT32_MAX; i++)
     stats->rows += stats->valid[i];
@@ -34,7 +55,7 @@ static esp_status count_rows(esp_stats *stats) {
                   stats->path);
 }
 
-static esp_status read_layout(esp_stats *stats, int64_t *batch_rows) {
+static esp_status read_layout_local(esp_stats *stats, int64_t *batch_rows) {
   int64_t bins;
   ESP_TRY(esp_config_get_int(stats->meta, "bins", 2, &bins));
   ESP_TRY(esp_config_get_int(stats->meta, "batch_rows", 1, batch_rows));
@@ -65,14 +86,15 @@ typedef esp_status (*open_function)(const esp_comm *comm, const char *path, esp_
 
 static esp_status make(const esp_comm *comm, const char *path, json_t *meta,
                        const esp_stats_rows *rows, open_function open_file, esp_stats **stats) {
-  esp_stats *self = new_stats(comm, path, meta);
+  esp_stats *self = new_stats_local(comm, path, meta);
   json_object_set_new(meta, "batch_rows", json_integer(rows->batch_rows));
-  deal_batches(self, rows->n_batches);
+  deal_batches_local(self, rows->n_batches);
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t i = 0; i < self->n_batches; i++) self->valid[i] = rows->valid[i];
+  self->about = read_about(meta);
   int64_t batch_rows;
-  esp_status status = read_layout(self, &batch_rows);
-  if (status == ESP_OK) status = count_rows(self);
+  esp_status status = read_layout_local(self, &batch_rows);
+  if (status == ESP_OK) status = count_rows_local(self);
   if (status == ESP_OK) status = open_file(comm, path, &self->file);
   if (status == ESP_OK && open_file != esp_h5_open_partial) status = write_head(self);
   *stats = self;
@@ -107,7 +129,7 @@ esp_status esp_stats_commit(esp_stats **stats) {
   return status;
 }
 
-bool esp_stats_is_of(const esp_stats *stats, const json_t *collection) {
+bool esp_stats_is_of_local(const esp_stats *stats, const json_t *collection) {
   const char *key;
   json_t *value;
   bool same = true;
@@ -134,7 +156,7 @@ static esp_status read_valid(esp_stats *stats, int64_t batch_rows) {
   if (shape.type != ESP_I64 || shape.rank != 1 || shape.dims[0] < 1)
     return esp_fail(ESP_FORMAT, "%s: expected /valid as (M) int64; collect the statistics again",
                     stats->path);
-  deal_batches(stats, shape.dims[0]);
+  deal_batches_local(stats, shape.dims[0]);
   stats->valid = ESP_NEW(int64_t, stats->n_batches);
   ESP_TRY(esp_h5_read_all(stats->file, "/valid", stats->valid));
   for (int64_t i = 0; i < stats->n_batches; i++)
@@ -143,7 +165,7 @@ static esp_status read_valid(esp_stats *stats, int64_t batch_rows) {
                       "%s: expected 0 to %" PRId64 " rows in micro-batch %" PRId64
                       ", found %" PRId64,
                       stats->path, batch_rows, i, stats->valid[i]);
-  return count_rows(stats);
+  return count_rows_local(stats);
 }
 
 static esp_status read_head(esp_stats *stats) {
@@ -153,13 +175,14 @@ static esp_status read_head(esp_stats *stats) {
   esp_free(&text);
   if (!stats->meta)
     return esp_fail(ESP_FORMAT, "%s: expected JSON in /meta; collect again", stats->path);
+  stats->about = read_about(stats->meta);
   int64_t batch_rows;
-  ESP_TRY(read_layout(stats, &batch_rows));
+  ESP_TRY(read_layout_local(stats, &batch_rows));
   return read_valid(stats, batch_rows);
 }
 
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats) {
-  esp_stats *self = new_stats(comm, path, NULL);
+  esp_stats *self = new_stats_local(comm, path, NULL);
   esp_status status = esp_h5_open(comm, path, &self->file);
   if (status == ESP_OK) status = esp_agree(comm, read_head(self)); // equal on all ranks anyway
   *stats = self;
@@ -167,7 +190,7 @@ esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **st
   return status;
 }
 
-static esp_status check_fingerprint(const esp_stats *stats, const char *key, uint64_t found) {
+static esp_status check_fingerprint_local(const esp_stats *stats, const char *key, uint64_t found) {
   char text[24];
   snprintf(text, sizeof text, "%016" PRIx64, found);
   const char *expected = json_string_value(json_object_get(stats->meta, key));
@@ -180,15 +203,16 @@ static esp_status check_fingerprint(const esp_stats *stats, const char *key, uin
 
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model,
                            const esp_dataset *data) {
-  ESP_TRY(check_fingerprint(stats, "model_fingerprint", esp_model_fingerprint(stats->comm, model)));
-  return data ? check_fingerprint(stats, "data_fingerprint", data->fingerprint) : ESP_OK;
+  ESP_TRY(check_fingerprint_local(stats, "model_fingerprint",
+                                  esp_model_fingerprint(stats->comm, model)));
+  return data ? check_fingerprint_local(stats, "data_fingerprint", data->fingerprint) : ESP_OK;
 }
 
 static int clamp_valid(int64_t rows) {
   return rows < 0 ? 0 : rows > ESP_WORD_BITS ? ESP_WORD_BITS : (int)rows;
 }
 
-uint8_t *esp_stats_count_valid(const esp_stats *stats) {
+uint8_t *esp_stats_count_valid_local(const esp_stats *stats) {
   uint8_t *valid = ESP_NEW(uint8_t, stats->count * stats->words);
   for (int64_t i = 0; i < stats->count; i++)
     for (int64_t w = 0; w < stats->words; w++)

@@ -41,13 +41,13 @@ static void name_dataset(char *text, size_t size, const char *site, const char *
 typedef enum { TO_FILE, TO_MEMORY } direction;
 
 /* The slab is of the file's micro-batches, the planes may be of a half of them. */
-static void reorder_planes(const esp_stats *stats, const esp_planes *planes, uint64_t *slab,
-                           direction way) {
+static void reorder_planes_local(const esp_stats *stats, const esp_planes *planes, uint64_t *slab,
+                                 direction way) {
   const esp_stats *file = stats->whole ? stats->whole : stats;
   const int64_t n_planes = planes->units * (planes->bins - 1);
   const size_t bytes = (size_t)stats->words * sizeof *slab;
   for (int64_t i = 0; i < file->count; i++) {
-    const int64_t place = stats_place_batch(stats, i);
+    const int64_t place = stats_place_batch_local(stats, i);
     for (int64_t p = 0; p < n_planes && place >= 0; p++) {
       uint64_t *in_file = slab + (i * n_planes + p) * stats->words;
       uint64_t *in_memory = planes->words + p * planes->stride + place * stats->words;
@@ -59,18 +59,22 @@ static void reorder_planes(const esp_stats *stats, const esp_planes *planes, uin
   }
 }
 
-static esp_h5_shape planes_shape(const esp_stats *stats, int64_t features) {
+static esp_h5_shape planes_shape_local(const esp_stats *stats, int64_t features) {
   return (esp_h5_shape){ESP_U64, 4, {stats->n_batches, features, stats->bins - 1, stats->words}};
+}
+
+static esp_h5_shape edges_shape(const esp_stats *stats, int64_t features) {
+  return (esp_h5_shape){ESP_F32, 2, {features, stats->bins - 1}};
 }
 
 static esp_status write_planes(esp_stats *stats, const char *name, const esp_site_stats *site) {
   char path[96];
   name_dataset(path, sizeof path, name, "planes");
-  const esp_h5_shape shape = planes_shape(stats, site->features);
+  const esp_h5_shape shape = planes_shape_local(stats, site->features);
   const esp_h5_slab slab = {0, stats->first, stats->count};
   uint64_t *words =
       ESP_NEW(uint64_t, stats->count * site->features * (stats->bins - 1) * stats->words);
-  reorder_planes(stats, &site->planes, words, TO_FILE);
+  reorder_planes_local(stats, &site->planes, words, TO_FILE);
   const esp_status status = esp_h5_write(stats->file, path, &shape, &slab, words);
   esp_free(&words);
   return status;
@@ -125,18 +129,29 @@ esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even) {
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   char path[96];
   name_dataset(path, sizeof path, site->name, "edges");
-  const esp_h5_shape edges = {ESP_F32, 2, {site->features, stats->bins - 1}};
+  const esp_h5_shape edges = edges_shape(stats, site->features);
   ESP_TRY(esp_h5_write_root(stats->file, path, &edges, site->edges));
   ESP_TRY(write_planes(stats, site->name, site));
   return write_moments(stats, site->name, site);
 }
 
-static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
-                             const esp_h5_shape *shape, void *data) {
+static esp_status expect(esp_stats *stats, const char *site, const char *what,
+                         const esp_h5_shape *shape) {
   char path[96];
   name_dataset(path, sizeof path, site, what);
-  ESP_TRY(esp_h5_expect_shape(stats->file, path, shape));
+  return esp_h5_expect_shape(stats->file, path, shape);
+}
+
+static esp_status read_expected(esp_stats *stats, const char *site, const char *what, void *data) {
+  char path[96];
+  name_dataset(path, sizeof path, site, what);
   return esp_h5_read_all(stats->file, path, data);
+}
+
+static esp_status read_whole(esp_stats *stats, const char *site, const char *what,
+                             const esp_h5_shape *shape, void *data) {
+  ESP_TRY(expect(stats, site, what, shape));
+  return read_expected(stats, site, what, data);
 }
 
 esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines) {
@@ -154,31 +169,27 @@ esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines) {
                   stats->path);
 }
 
-static esp_status read_edges(esp_stats *stats, esp_site_stats *site) {
-  const esp_h5_shape shape = {ESP_F32, 2, {site->features, stats->bins - 1}};
-  return read_whole(stats, site->name, "edges", &shape, site->edges);
-}
-
 static esp_status read_planes(esp_stats *stats, esp_site_stats *site) {
   char path[96];
   name_dataset(path, sizeof path, site->name, "planes");
   const esp_stats *file = stats->whole ? stats->whole : stats;
-  const esp_h5_shape shape = planes_shape(file, site->features);
+  const esp_h5_shape shape = planes_shape_local(file, site->features);
   ESP_TRY(esp_h5_expect_shape(stats->file, path, &shape));
   const esp_h5_slab slab = {0, file->first, file->count};
   uint64_t *words =
       ESP_NEW(uint64_t, file->count * site->features * (stats->bins - 1) * stats->words);
   const esp_status status = esp_h5_read(stats->file, path, &slab, words);
   esp_planes_init(&site->planes, site->features, stats->bins, stats->count * stats->words);
-  reorder_planes(stats, &site->planes, words, TO_MEMORY);
+  reorder_planes_local(stats, &site->planes, words, TO_MEMORY);
   esp_free(&words);
   return status;
 }
 
 static esp_status read_covariance(esp_stats *stats, const char *name, esp_site_stats *site) {
   const esp_h5_shape shape = {ESP_F32, 2, {site->features, site->features}};
+  ESP_TRY(expect(stats, name, ESP_STATS_COVARIANCE, &shape));
   site->covariance = ESP_NEW(float, site->features * site->features);
-  return read_whole(stats, name, ESP_STATS_COVARIANCE, &shape, site->covariance);
+  return read_expected(stats, name, ESP_STATS_COVARIANCE, site->covariance);
 }
 
 /* Moments, and covariance where asked for, from under a name. */
@@ -201,13 +212,13 @@ static esp_status read_half(esp_stats *stats, unsigned what, esp_site_stats *sit
   esp_site_stats_init(&even, site->name, site->features, stats->bins);
   esp_status status = read_moments(stats, name, what, &even);
   if (status == ESP_OK) status = read_moments(stats, site->name, what, site);
-  if (status == ESP_OK) stats_subtract(stats, &even, site);
+  if (status == ESP_OK) stats_subtract_local(stats, &even, site);
   esp_site_stats_clear(&even);
   return status;
 }
 
 /* A sum with a NaN or an infinity in it is not finite. */
-static esp_status check_finite(const esp_stats *stats, const esp_site_stats *site) {
+static esp_status check_finite_local(const esp_stats *stats, const esp_site_stats *site) {
   const int64_t n = site->covariance ? site->features * site->features : 0;
   double sum = 0.0;
   for (int64_t i = 0; i < site->features; i++)
@@ -222,18 +233,22 @@ static esp_status check_finite(const esp_stats *stats, const esp_site_stats *sit
 
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site) {
+  /* features may come from /meta alone: nothing is allocated before the file has as many. */
+  const esp_h5_shape edges = edges_shape(stats, features);
+  *site = (esp_site_stats){0};
+  ESP_TRY(expect(stats, name, "edges", &edges));
   esp_site_stats_init(site, name, features, stats->bins);
-  esp_status status = read_edges(stats, site);
+  esp_status status = read_expected(stats, name, "edges", site->edges);
   if (status == ESP_OK && what & ESP_LOAD_PLANES) status = read_planes(stats, site);
   if (status == ESP_OK)
     status = stats->whole ? read_half(stats, what, site) : read_moments(stats, name, what, site);
-  if (status == ESP_OK) status = esp_agree(stats->comm, check_finite(stats, site));
+  if (status == ESP_OK) status = esp_agree(stats->comm, check_finite_local(stats, site));
   if (status != ESP_OK) esp_site_stats_clear(site);
   return status;
 }
 
-static esp_status check_matrix(const esp_stats *stats, const char *path, int64_t n,
-                               const float *matrix) {
+static esp_status check_matrix_local(const esp_stats *stats, const char *path, int64_t n,
+                                     const float *matrix) {
   double sum = 0.0;
   for (int64_t i = 0; i < n * n; i++) sum += (double)matrix[i];
   if (isfinite(sum)) return ESP_OK;
@@ -252,7 +267,7 @@ static esp_status load_matrix(esp_stats *stats, const char *site, const char *wh
   const esp_h5_slab slab = {0, 0, is_mine ? n : 0};
   ESP_TRY(esp_h5_expect_shape(stats->file, path, &shape));
   ESP_TRY(esp_h5_read(stats->file, path, &slab, matrix));
-  return esp_agree(stats->comm, is_mine ? check_matrix(stats, path, n, matrix) : ESP_OK);
+  return esp_agree(stats->comm, is_mine ? check_matrix_local(stats, path, n, matrix) : ESP_OK);
 }
 
 /* Moments of a site, of the even half, and the two matrices, of which the owner's is left with the
@@ -264,7 +279,7 @@ static esp_status load_odd_covariance(esp_stats *stats, const char *half, int ow
   ESP_TRY(read_moments(stats, site->name, 0, site));
   ESP_TRY(load_matrix(stats, half, ESP_STATS_COVARIANCE, n, owner, even->covariance));
   ESP_TRY(load_matrix(stats, site->name, ESP_STATS_COVARIANCE, n, owner, site->covariance));
-  if (site->covariance) stats_subtract(stats, even, site);
+  if (site->covariance) stats_subtract_local(stats, even, site);
   return ESP_OK;
 }
 

@@ -23,7 +23,8 @@ static record_name name_record(const esp_repair_job *job, const char *pass, int 
 }
 
 bool repair_is_done(const esp_repair_job *job, const char *pass, int stage) {
-  return job->journal && esp_journal_find(job->journal, name_record(job, pass, stage).text) >= 0;
+  return job->journal &&
+         esp_journal_find_local(job->journal, name_record(job, pass, stage).text) >= 0;
 }
 
 static bool is_fitted(const esp_weight *weight, int stage) {
@@ -107,7 +108,8 @@ static esp_status unpack(esp_repair_job *job, int stage, const char *from, int64
     const int64_t index = head[2 + 2 * i], count = head[3 + 2 * i];
     if (index < 0 || index >= job->pruned->n_weights) return fail_record(stage);
     esp_weight *weight = &job->pruned->weights[index];
-    if (count != esp_weight_count(weight) || count * (int64_t)sizeof(float) > bytes - at)
+    if (weight->stage != stage || count != esp_weight_count(weight) ||
+        count * (int64_t)sizeof(float) > bytes - at)
       return fail_record(stage);
     memcpy(esp_weight_own(weight), from + at, (size_t)count * sizeof(float));
     at += count * (int64_t)sizeof(float);
@@ -117,7 +119,7 @@ static esp_status unpack(esp_repair_job *job, int stage, const char *from, int64
 
 esp_status repair_restore(esp_repair_job *job, const char *pass, int stage) {
   const record_name name = name_record(job, pass, stage);
-  const int64_t bytes = esp_journal_find(job->journal, name.text);
+  const int64_t bytes = esp_journal_find_local(job->journal, name.text);
   char *payload = ESP_NEW(char, bytes);
   esp_status status = esp_journal_read(job->journal, name.text, payload);
   if (status == ESP_OK) status = esp_agree(job->comm, unpack(job, stage, payload, bytes));

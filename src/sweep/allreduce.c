@@ -1,7 +1,7 @@
 /* Samples are split: two tiles in flight, one being counted, one being reduced. */
 #include "sweep_internal.h"
 
-#include "espalier/comm/traffic.h"
+#include "espalier/comm/request.h"
 #include "espalier/core/memory.h"
 
 enum { TEST_ROWS = 8 };
@@ -9,8 +9,8 @@ enum { TEST_ROWS = 8 };
 typedef struct slot {
   esp_tile tile;
   int32_t *counts;
-  MPI_Request request;
-  int64_t number; // of the tile; -1: empty
+  esp_request *request; // of the reduction under way, else NULL
+  int64_t number;       // of the tile; -1: empty
 } slot;
 
 /* Count some rows at a time, and let MPI work on the other slot's reduction in between. */
@@ -22,14 +22,13 @@ static void count_tile(slot *mine, slot *other) {
     part.x_begin += row;
     part.nx = left < TEST_ROWS ? left : TEST_ROWS;
     esp_count_joint(&part, mine->counts + row * cells_a_row);
-    int done;
-    if (other->number >= 0) MPI_Test(&other->request, &done, MPI_STATUS_IGNORE);
+    esp_request_test(other->request);
   }
 }
 
 static void finish(const esp_comm *comm, const esp_sweep *sweep, slot *self) {
   if (self->number < 0) return;
-  MPI_Wait(&self->request, MPI_STATUS_IGNORE);
+  esp_request_wait(&self->request);
   if ((sweep->visitor > 0 ? sweep->visitor - 1 : self->number % comm->size) == comm->rank)
     sweep->visit(sweep->context, &self->tile, self->counts);
   self->number = -1;
@@ -39,9 +38,7 @@ static void count_and_reduce(const esp_comm *comm, const esp_sweep *sweep, slot 
                              slot *other) {
   const int64_t cells = esp_tile_count_cells(&mine->tile);
   count_tile(mine, other);
-  esp_traffic_add(comm, ESP_IALLREDUCE, cells * (int64_t)sizeof *mine->counts);
-  MPI_Iallreduce(MPI_IN_PLACE, mine->counts, esp_int(cells), MPI_INT32_T, MPI_SUM, comm->mpi,
-                 &mine->request);
+  mine->request = esp_iallreduce_sum_i32(comm, mine->counts, cells);
   finish(comm, sweep, other);
 }
 

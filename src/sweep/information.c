@@ -65,15 +65,17 @@ static void clear_context(pair_context *self) {
 }
 
 void esp_sweep_information(const esp_comm *comm, const esp_planes *x, const esp_planes *y,
-                           int64_t samples, float *information) {
+                           int64_t samples, esp_reduce reduce, float *information) {
   pair_context context = {.x = x, .y = y, .samples = samples, .information = information};
   init_context(comm, &context);
   esp_entropy_table_init(&context.table, samples);
   for (int64_t i = 0; i < x->units * y->units; i++) information[i] = 0.0f;
-  esp_sweep_pairs(
-      comm,
-      &(esp_sweep){
-          .x = x, .y = y, .is_symmetric = x == y, .visit = visit_information, .context = &context});
+  esp_sweep_pairs(comm, &(esp_sweep){.x = x,
+                                     .y = y,
+                                     .is_symmetric = x == y,
+                                     .visit = visit_information,
+                                     .context = &context,
+                                     .reduce = reduce});
   esp_allreduce_gather_f32(comm, information, x->units * y->units);
   esp_entropy_table_clear(&context.table);
   clear_context(&context);
@@ -90,8 +92,8 @@ static void normalise(double *matrix, int64_t n) {
   esp_free(&scale);
 }
 
-void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples, int owner,
-                           double *correlation) {
+void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t samples,
+                           esp_reduce reduce, int owner, double *correlation) {
   pair_context context = {.x = x, .y = x, .samples = samples, .covariance = correlation};
   init_context(comm, &context);
   for (int64_t i = 0; correlation && i < x->units * x->units; i++) correlation[i] = 0.0;
@@ -100,7 +102,8 @@ void esp_sweep_correlation(const esp_comm *comm, const esp_planes *x, int64_t sa
                                      .is_symmetric = true,
                                      .visit = visit_covariance,
                                      .context = &context,
-                                     .visitor = owner + 1});
+                                     .visitor = owner + 1,
+                                     .reduce = reduce});
   if (correlation) normalise(correlation, x->units);
   clear_context(&context);
 }

@@ -1,6 +1,5 @@
 #include "espalier/sweep/sweep.h"
 
-#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 #include "espalier/information/information.h"
 
@@ -17,8 +16,7 @@ void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_plan
   int64_t *x_marginals = ESP_NEW(int64_t, n * bx), *y_marginals = ESP_NEW(int64_t, n * by);
   esp_entropy_table table;
   count_pairs(x, y, bx * by, counts);
-  esp_traffic_add(comm, ESP_ALLREDUCE, n * bx * by * (int64_t)sizeof *counts);
-  MPI_Allreduce(MPI_IN_PLACE, counts, esp_int(n * bx * by), MPI_INT32_T, MPI_SUM, comm->mpi);
+  esp_allreduce_sum_i32(comm, counts, n * bx * by);
   esp_sweep_marginals(comm, x, x_marginals);
   esp_sweep_marginals(comm, y, y_marginals);
   esp_entropy_table_init(&table, samples);

@@ -1,20 +1,22 @@
 #include "sweep_internal.h"
 
-#include "espalier/comm/traffic.h"
 #include "espalier/core/memory.h"
 
 #include <string.h>
 
-static esp_reduce default_reduce = ESP_REDUCE_AUTO;
-
-void esp_sweep_set_reduce(const char *name) {
-  default_reduce = strcmp(name, "allreduce") == 0  ? ESP_REDUCE_ALLREDUCE
-                   : strcmp(name, "exchange") == 0 ? ESP_REDUCE_EXCHANGE
-                                                   : ESP_REDUCE_AUTO;
+esp_reduce esp_sweep_find_reduce(const char *name) {
+  static const char *const names[] = {
+      [ESP_REDUCE_AUTO] = "auto",
+      [ESP_REDUCE_ALLREDUCE] = "allreduce",
+      [ESP_REDUCE_EXCHANGE] = "exchange",
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i]) == 0) return (esp_reduce)i;
+  esp_panic(__FILE__, __LINE__, "no way to reduce is called %s", name);
 }
 
-static esp_sweep_shape shape_of(const esp_comm *comm, const esp_sweep *sweep,
-                                const int64_t *words) {
+static esp_sweep_shape shape_of_local(const esp_comm *comm, const esp_sweep *sweep,
+                                      const int64_t *words) {
   return (esp_sweep_shape){.x_units = sweep->x->units,
                            .y_units = sweep->y->units,
                            .x_bins = sweep->x->bins,
@@ -23,30 +25,16 @@ static esp_sweep_shape shape_of(const esp_comm *comm, const esp_sweep *sweep,
                            .visitor = sweep->visitor,
                            .tile = sweep->tile,
                            .panel_bytes = sweep->panel_bytes,
+                           .reduce = sweep->reduce,
                            .ranks = comm->size,
                            .words = words};
 }
 
-/* A kernel counts fewer than 2^31 samples, those that do not exist included. */
-static bool fits_one_kernel(const esp_comm *comm, const int64_t *words) {
-  int64_t sum = 0;
-  for (int r = 0; r < comm->size; r++) sum += words[r];
-  return sum < INT32_MAX / ESP_WORD_BITS;
-}
-
-static esp_reduce choose(const esp_comm *comm, const esp_sweep *sweep, const int64_t *words) {
-  const esp_reduce asked = sweep->reduce == ESP_REDUCE_DEFAULT ? default_reduce : sweep->reduce;
-  if (!fits_one_kernel(comm, words)) return ESP_REDUCE_ALLREDUCE;
-  if (asked != ESP_REDUCE_AUTO) return asked;
-  const esp_sweep_shape shape = shape_of(comm, sweep, words);
-  return esp_sweep_choose(&shape);
-}
-
 void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep) {
   int64_t *words = ESP_NEW(int64_t, comm->size);
-  esp_traffic_add(comm, ESP_GATHER, sizeof *words);
-  MPI_Allgather(&sweep->x->n_words, 1, MPI_INT64_T, words, 1, MPI_INT64_T, comm->mpi);
-  if (choose(comm, sweep, words) == ESP_REDUCE_EXCHANGE)
+  esp_allgather_i64(comm, ESP_GATHER, sweep->x->n_words, words);
+  const esp_sweep_shape shape = shape_of_local(comm, sweep, words);
+  if (esp_sweep_choose(&shape) == ESP_REDUCE_EXCHANGE)
     sweep_exchange(comm, sweep, words);
   else
     sweep_allreduce(comm, sweep);

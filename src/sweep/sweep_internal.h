@@ -14,6 +14,7 @@ typedef struct sweep_tiles {
   int visitor;          // as in esp_sweep
 } sweep_tiles;
 
+/* Tiles of a sweep, and of its size alone. Local. */
 sweep_tiles sweep_tiles_of(const esp_sweep *sweep);
 sweep_tiles sweep_tiles_of_shape(const esp_sweep_shape *shape);
 /* First column of a row, number of tile (i, j), number of all. Local. */
@@ -22,6 +23,7 @@ int64_t sweep_tile_number(const sweep_tiles *self, int64_t i, int64_t j);
 int64_t sweep_count_tiles(const sweep_tiles *self);
 /* Units of a row or column of tiles. Local. */
 int64_t sweep_count_units(const sweep_tiles *self, int64_t units, int64_t tile);
+/* Tile (i, j). Local. */
 esp_tile sweep_make_tile(const sweep_tiles *self, const esp_sweep *sweep, int64_t i, int64_t j);
 
 /* A range of rows or columns of tiles, and which rank needs which. */
@@ -30,6 +32,7 @@ typedef struct sweep_needs {
   uint8_t *flags; // (ranks, count), owned
 } sweep_needs;
 
+/* Local. */
 void sweep_needs_init(sweep_needs *self, int ranks, int64_t begin, int64_t count);
 void sweep_needs_clear(sweep_needs *self);
 bool sweep_needs_has(const sweep_needs *self, int rank, int64_t tile);
@@ -44,6 +47,8 @@ void sweep_mark(const sweep_tiles *self, sweep_part part, int ranks, sweep_needs
  * ranks. Local. */
 int64_t sweep_panel_tiles(const sweep_tiles *self, int bins, int64_t words);
 
+/* The two ways; words (ranks) of a plane. Collective on comm; equal on all ranks: what
+ * esp_sweep_pairs says, and words. */
 void sweep_allreduce(const esp_comm *comm, const esp_sweep *sweep);
 void sweep_exchange(const esp_comm *comm, const esp_sweep *sweep, const int64_t *words);
 

@@ -91,6 +91,14 @@ static esp_status check_same(const training *self, const char *found) {
                   self->options->checkpoint);
 }
 
+static esp_status check_epoch(const training *self) {
+  if (self->epoch >= 0 && self->epoch <= self->options->epochs) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "%s: expected a checkpoint after 0 to %" PRId64 " epochs, found %" PRId64
+                  "; remove it",
+                  self->options->checkpoint, self->options->epochs, self->epoch);
+}
+
 static esp_status read_all(training *self, esp_h5 *file) {
   const esp_h5_shape scalar = {ESP_I64, 1, {1}};
   char *text = NULL;
@@ -102,6 +110,7 @@ static esp_status read_all(training *self, esp_h5 *file) {
   ESP_TRY(status);
   ESP_TRY(esp_h5_expect_shape(file, "/epoch", &scalar));
   ESP_TRY(esp_h5_read_all(file, "/epoch", &self->epoch));
+  ESP_TRY(check_epoch(self)); // equal on all ranks
   return read_arrays(self, file);
 }
 

@@ -20,7 +20,7 @@ build() {
 }
 
 mkdir source
-cp -r "$SOURCE"/{CMakeLists.txt,cmake,docs,include,src} source/
+cp -r "$SOURCE"/{CMakeLists.txt,cmake,docs,include,packaging,src} source/
 check "a repair: one file and one row" add repair_dummy.c surgery esp_repair repair_dummy repairs
 check "a criterion: one file and one row" add dummy.c select esp_criterion esp_criterion_dummy criteria
 check "the program builds" build

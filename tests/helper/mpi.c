@@ -20,7 +20,7 @@ const char *test_path(const char *name) {
 
 void test_make_folder(const char *path) {
   if (test_comm.rank == 0 && mkdir(path, 0777) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 void test_write_file(const char *path, const void *bytes, size_t count) {
@@ -29,7 +29,7 @@ void test_write_file(const char *path, const void *bytes, size_t count) {
     if (!file || fwrite(bytes, 1, count, file) != count || fclose(file) != 0)
       MPI_Abort(MPI_COMM_WORLD, 3);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static void make_folder(void) {
@@ -41,7 +41,7 @@ static void make_folder(void) {
 static void remove_folder(void) {
   char command[128];
   snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0 && system(command) != 0) fprintf(stderr, "cannot remove %s\n", folder);
 }
 
@@ -51,11 +51,12 @@ int test_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count
   MPI_Init(&argc, &argv);
   esp_comm_init(&test_comm, MPI_COMM_WORLD);
   esp_set_panic_hook(end_job);
+  esp_set_panic_rank(test_comm.rank);
   if (test_comm.rank > 0 && !freopen("/dev/null", "w", stderr)) MPI_Abort(MPI_COMM_WORLD, 2);
   if (test_comm.rank > 0 && !freopen("/dev/null", "w", stdout)) MPI_Abort(MPI_COMM_WORLD, 2);
   make_folder();
   int failed = _cmocka_run_group_tests("tests", tests, count, NULL, NULL);
-  MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, test_comm.mpi);
+  failed = (int)esp_agree_max_i64(&test_comm, failed);
   remove_folder();
   esp_comm_clear(&test_comm);
   MPI_Finalize();

@@ -2,7 +2,7 @@
 #ifndef ESPALIER_TESTS_MPI_H
 #define ESPALIER_TESTS_MPI_H
 
-#include "espalier/comm/comm.h"
+#include "espalier/comm/handle.h"
 #include "helper.h"
 
 #include <stdio.h>
@@ -12,9 +12,7 @@ extern esp_comm test_comm;
 
 /* True on all ranks iff true on all ranks. Collective. */
 static inline int test_all(int condition) {
-  int all = condition != 0;
-  MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, test_comm.mpi);
-  return all;
+  return esp_agree_max_i64(&test_comm, condition == 0) == 0;
 }
 #define ASSERT_ALL(condition) assert_true(test_all(condition))
 

@@ -13,12 +13,12 @@ static char path[128], partial[160];
 static inline void set_path(const char *name) {
   snprintf(path, sizeof path, "%s", test_path(name));
   snprintf(partial, sizeof partial, "%s.partial", path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0) {
     unlink(path);
     unlink(partial);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 #endif

@@ -60,7 +60,7 @@ static inline result train(const esp_comm *comm, const esp_train_options *option
 
 static inline result train_alone(const esp_train_options *options) {
   esp_comm self;
-  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_comm_init_local(&self);
   const result got = train(&self, options);
   esp_comm_clear(&self);
   return got;

@@ -4,9 +4,12 @@
 #define ESPALIER_COLLECT_COLLECT_H
 
 #include "espalier/comm/phases.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/flow/shard.h"
 #include "espalier/stats/stats.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_collect_options {
   int64_t bins;          // B
@@ -37,5 +40,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
  * Local. */
 esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batch *batch,
                                const float *state, float *x);
+
+ESP_C_END
 
 #endif

@@ -1,55 +1,94 @@
-/* Communication: a duplicated communicator, agreement on failures, block ranges, large collectives.
+/* Communication: a communicator, agreement on failures and numbers, block ranges, collectives.
  *
- * Every function that takes an esp_comm is collective on it unless its name ends in _local. */
+ * Every function whose first parameter is an esp_comm is collective on it unless its name ends in
+ * _local. Callers do not see MPI, so that all that is sent is counted (comm/traffic.h). */
 #ifndef ESPALIER_COMM_COMM_H
 #define ESPALIER_COMM_COMM_H
 
+#include "espalier/comm/traffic.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
-#include <mpi.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Caller's struct; members are read-only outside comm. */
+ESP_C_BEGIN
+
+/* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_local or esp_comm_pretend;
+ * members are read-only outside comm. */
 typedef struct esp_comm {
-  MPI_Comm mpi; // owned duplicate
   int rank, size;
+  struct esp_comm_state *state; // MPI's handle and the traffic, owned; NULL of a pretended one
 } esp_comm;
 
-/* Duplicate parent. Collective on parent. */
-void esp_comm_init(esp_comm *self, MPI_Comm parent);
-/* Free the duplicate; a second call does nothing. */
+/* Make a communicator of this process alone: collective functions then serve it alone. Local. */
+void esp_comm_init_local(esp_comm *self);
+/* Give the communicator that a rank of `size` would have, to ask what it would be dealt: ranges,
+ * shards, sizes. It needs no clearing; collective functions refuse it (ESP_ASSERT). Local. */
+esp_comm esp_comm_pretend(int rank, int size);
+/* Free; a second call does nothing. Collective on self. */
 void esp_comm_clear(esp_comm *self);
+/* Get what this rank has sent so far; borrowed. Local. */
+const esp_traffic *esp_comm_get_traffic_local(const esp_comm *comm);
 
-/* Give every rank the same status and failure text: those of the lowest failing rank.
- * One 4-byte allreduce when all is well. Returns that status on all ranks. */
+/* Give every rank the same status and failure text: those of the lowest failing rank. One 4-byte
+ * allreduce when all is well. Collective on comm. Returns that status on all ranks. */
 esp_status esp_agree(const esp_comm *comm, esp_status mine);
 
-/* Block range of n items over parts: [begin(part), begin(part + 1)), sizes differ by at most one.
- */
-static inline int64_t esp_block_begin(int64_t n, int64_t parts, int64_t part) {
-  const int64_t rest = n % parts;
-  return n / parts * part + (part < rest ? part : rest);
-}
+/* Agree on a number that steers the run: the largest, or the sum, over ranks. Collective on comm.
+ * Counted as control, as is the barrier. */
+double esp_agree_max_f64(const esp_comm *comm, double value);
+int64_t esp_agree_max_i64(const esp_comm *comm, int64_t value);
+int64_t esp_agree_sum_i64(const esp_comm *comm, int64_t value);
+/* Wait until every rank has come here. Collective on comm. */
+void esp_barrier(const esp_comm *comm);
 
-/* Broadcast bytes of any size from root. */
-void esp_bcast(const esp_comm *comm, void *data, int64_t bytes, int root);
-/* Broadcast a string from root; *text is NULL or owned: others get a new copy (NULL stays NULL). */
-void esp_bcast_text(const esp_comm *comm, char **text, int root);
-
-/* Sum integers over ranks in place: exact, so the same at any rank count. Any size. */
-void esp_allreduce_sum_i64(const esp_comm *comm, int64_t *values, int64_t count);
-/* Gather arrays of floats over ranks in place, where at most one rank has a value and the others
- * have +0 in each place: the value's bits, NaN and -0 too, at any rank count. Any size. */
-void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count);
-void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count);
-double esp_allreduce_max(const esp_comm *comm, double value);
-/* Min, mean and max of a value over ranks (for reports, not for decisions). */
+/* Min, mean and max of a value over ranks (for reports, not for decisions). Collective on comm;
+ * counted as control. */
 typedef struct esp_spread {
   double min, mean, max;
   int max_rank; // lowest rank that has the maximum
 } esp_spread;
 esp_spread esp_compute_spread(const esp_comm *comm, double value);
+
+/* Block range of n items over parts: [begin(part), begin(part + 1)), sizes differ by at most one.
+ * Local. */
+static inline int64_t esp_block_begin(int64_t n, int64_t parts, int64_t part) {
+  const int64_t rest = n % parts;
+  return n / parts * part + (part < rest ? part : rest);
+}
+
+/* Broadcast bytes of any size from root. Collective on comm; equal on all ranks: bytes, root. */
+void esp_bcast(const esp_comm *comm, void *data, int64_t bytes, int root);
+/* Broadcast a string from root; *text is NULL or owned: others get a new copy (NULL stays NULL).
+ * Collective on comm; equal on all ranks: root. */
+void esp_bcast_text(const esp_comm *comm, char **text, int root);
+
+/* Sum integers over ranks in place: exact, so the same at any rank count. Any size. A sum must fit
+ * its type. Collective on comm; equal on all ranks: count. */
+void esp_allreduce_sum_i32(const esp_comm *comm, int32_t *values, int64_t count);
+void esp_allreduce_sum_i64(const esp_comm *comm, int64_t *values, int64_t count);
+/* Take the largest over ranks in place; no value may be NaN. Any size. Collective on comm; equal on
+ * all ranks: count. */
+void esp_allreduce_max_f64(const esp_comm *comm, double *values, int64_t count);
+/* Gather arrays of floats over ranks in place, where at most one rank has a value and the others
+ * have +0 in each place: the value's bits, NaN and -0 too, at any rank count. Any size. Collective
+ * on comm; equal on all ranks: count. */
+void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count);
+void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count);
+
+/* Gather a number of each rank on all: values (size). Collective on comm; equal on all ranks: kind,
+ * as which it is counted. */
+void esp_allgather_i64(const esp_comm *comm, esp_collective kind, int64_t value, int64_t *values);
+/* Gather rows of floats on root, in the order of ranks. Collective on comm; equal on all ranks:
+ * width, counts, root.
+ *   rows    in   (counts[rank], width), this rank's
+ *   counts  in   (size), rows of each rank
+ *   all     out  (sum of counts, width) on root; others may pass NULL */
+void esp_gather_rows_f32(const esp_comm *comm, const float *rows, int64_t width,
+                         const int64_t *counts, int root, float *all);
+
+ESP_C_END
 
 #endif

@@ -1,31 +1,29 @@
-/* What this process has handed to collectives, for reports and to check plans against. HDF5's and
- * ScaLAPACK's own messages are not seen. */
+/* What this rank has handed to collectives, for reports and to check plans against. Every
+ * communicator counts for itself, and nothing on a single rank. All communication goes through
+ * module comm, which counts as it sends, so the count is whole but for HDF5's and ScaLAPACK's own
+ * messages.
+ *
+ * Bytes are those of this rank's buffer, whatever the library makes of it: what it gives to
+ * reductions, broadcasts and gathers, what it gets from exchanges. */
 #ifndef ESPALIER_COMM_TRAFFIC_H
 #define ESPALIER_COMM_TRAFFIC_H
 
-#include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
 
-#include <jansson.h>
+#include <stdint.h>
 
-typedef enum esp_collective {
-  ESP_ALLREDUCE,  // blocking reductions
-  ESP_IALLREDUCE, // reductions of joint counts, overlapped with counting
-  ESP_BCAST,
-  ESP_GATHER,
-  ESP_EXCHANGE,  // codes, received from other ranks
-  ESP_AGREEMENT, // four bytes a call
-  ESP_N_COLLECTIVES
-} esp_collective;
+ESP_C_BEGIN
+
+/* The first five kinds carry data, and a plan knows their bytes. The last two steer the run: their
+ * bytes are few, and how often they are called shows only as it goes. */
+typedef struct esp_traffic {
+  int64_t calls[ESP_N_COLLECTIVES], bytes[ESP_N_COLLECTIVES];
+} esp_traffic;
 
 /* Name of a collective in reports. Local. */
 const char *esp_collective_name(esp_collective kind);
 
-/* Count one call with this rank's bytes: the buffer's size, whatever the library makes of it.
- * Nothing is counted on a single rank's communicator. Local. */
-void esp_traffic_add(const esp_comm *comm, esp_collective kind, int64_t bytes);
-
-/* Gather {NAME: {"calls":, "bytes":, "bytes_max":}}: calls of this rank, bytes as mean and largest
- * over ranks. A new reference. Collective. */
-json_t *esp_traffic_gather(const esp_comm *comm);
+ESP_C_END
 
 #endif

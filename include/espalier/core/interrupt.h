@@ -3,11 +3,17 @@
 #ifndef ESPALIER_CORE_INTERRUPT_H
 #define ESPALIER_CORE_INTERRUPT_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdbool.h>
+
+ESP_C_BEGIN
 
 /* From now on the two signals are only noted; for commands that look at it. Local. */
 void esp_interrupt_catch(void);
 /* Whether one has come. Local. */
 bool esp_interrupt_seen(void);
+
+ESP_C_END
 
 #endif

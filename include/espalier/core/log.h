@@ -2,8 +2,12 @@
 #ifndef ESPALIER_CORE_LOG_H
 #define ESPALIER_CORE_LOG_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 typedef enum esp_log_level { ESP_LOG_QUIET, ESP_LOG_WARN, ESP_LOG_INFO } esp_log_level;
 
@@ -30,5 +34,7 @@ void esp_progress_init(esp_progress *self, const char *what, const char *unit, i
 /* Tell how much is done; note (NULL or short text) is printed behind the rate. Local. */
 void esp_progress_update(esp_progress *self, int64_t done, const char *note);
 void esp_progress_clear(esp_progress *self);
+
+ESP_C_END
 
 #endif

@@ -4,8 +4,12 @@
 #ifndef ESPALIER_CORE_MEMORY_H
 #define ESPALIER_CORE_MEMORY_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Allocate count x size bytes, 64-byte aligned, zeroed. Never NULL; count 0 gives a valid pointer.
  * Owned by the caller, freed with esp_free. Local. */
@@ -28,10 +32,12 @@ char *esp_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int esp_int(int64_t value);
 
 /* Count bytes: peak resident set, and peak of its anonymous part as sampled by earlier calls and
- * after every esp_alloc of 4 MiB or more. 0 where the system does not tell. Local. */
+ * after every esp_alloc of 1 MiB or more. 0 where the system does not tell. Local. */
 int64_t esp_peak_rss_bytes(void);
 int64_t esp_peak_anonymous_bytes(void);
 /* The same since the last call of this function: what a phase needed. Local. */
 int64_t esp_take_peak_anonymous_bytes(void);
+
+ESP_C_END
 
 #endif

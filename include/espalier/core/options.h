@@ -7,12 +7,15 @@
 #ifndef ESPALIER_CORE_OPTIONS_H
 #define ESPALIER_CORE_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* Commands that take an option. */
 enum {
@@ -90,9 +93,6 @@ esp_status esp_options_set(const esp_option_table *table, void *settings, const 
 esp_status esp_options_read_yaml(const esp_option_table *table, void *settings, const char *text,
                                  const char *source);
 
-/* Find the value of --config (or NULL) among the arguments, without setting anything. Local. */
-const char *esp_options_find_config(int argc, char **argv);
-
 /* The command line of a command. */
 typedef struct esp_arguments {
   unsigned command; // its bit
@@ -113,5 +113,7 @@ void esp_options_print_help(const esp_option_table *table, unsigned command);
 
 /* Dump all options of a command, resolved: {"section": {"name": value}}. A new reference. Local. */
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command);
+
+ESP_C_END
 
 #endif

@@ -3,7 +3,11 @@
 #ifndef ESPALIER_CORE_RNG_H
 #define ESPALIER_CORE_RNG_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* 64 random bits. */
 uint64_t esp_rng_u64(uint64_t seed, uint64_t stream, uint64_t counter);
@@ -15,5 +19,7 @@ double esp_rng_normal(uint64_t seed, uint64_t stream, uint64_t counter);
 uint64_t esp_rng_below(uint64_t seed, uint64_t stream, uint64_t counter, uint64_t bound);
 /* Write a random permutation of 0..n-1 to order (n), Fisher-Yates. */
 void esp_rng_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *order);
+
+ESP_C_END
 
 #endif

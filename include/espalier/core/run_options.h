@@ -3,7 +3,10 @@
 #ifndef ESPALIER_CORE_RUN_OPTIONS_H
 #define ESPALIER_CORE_RUN_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_run_options {
   char *config, *output, *json; // paths; NULL: not given
@@ -14,5 +17,7 @@ typedef struct esp_run_options {
   double save_every;      // s, least time between savings of what is finished
 } esp_run_options;
 extern const esp_option_group esp_run_option_group;
+
+ESP_C_END
 
 #endif

@@ -5,6 +5,10 @@
 #ifndef ESPALIER_CORE_STATUS_H
 #define ESPALIER_CORE_STATUS_H
 
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
+
 /* One list makes the codes and their names. The code is also the exit code of the program. */
 #define ESP_STATUS_LIST(X)                          \
   X(OK, "success")                                  \
@@ -43,11 +47,16 @@ const char *esp_failure_text(void);
 #define ESP_ASSERT(condition) \
   ((condition) ? (void)0 : esp_panic(__FILE__, __LINE__, "assertion failed: " #condition))
 
-/* Print "file:line: text" and end the job through the hook; does not return. Local. */
-_Noreturn void esp_panic(const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Print "espalier: rank R: file:line: text" and end the job through the hook; does not return.
+ * Local. */
+void esp_panic(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
 
-/* Set what ends the whole job (main sets a call of MPI_Abort); NULL restores abort(). */
+/* Set what ends the whole job (main sets a call of MPI_Abort); NULL restores abort(). Local. */
 void esp_set_panic_hook(void (*end_job)(int exit_code));
+/* Set this process's rank, which a panic then names; below 0, as at first: there is none. Local. */
+void esp_set_panic_rank(int rank);
+
+ESP_C_END
 
 #endif

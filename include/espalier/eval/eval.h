@@ -2,9 +2,12 @@
 #ifndef ESPALIER_EVAL_EVAL_H
 #define ESPALIER_EVAL_EVAL_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 /* What a model makes of a data set, by its task: a classifier's samples against their labels; a
  * language model's next tokens (non-overlapping sequences, the first token of each is not
@@ -60,5 +63,7 @@ typedef struct esp_speed_options {
  * while the others wait: images or tokens a second (n), on every rank. Collective. */
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
                     const esp_speed_options *options, double *rates);
+
+ESP_C_END
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef ESPALIER_FLOW_DATA_OPTIONS_H
 #define ESPALIER_FLOW_DATA_OPTIONS_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_data_options {
   char *data, *split;  // path, or ESP_MAXIMUM_ENTROPY; "train" or "test"; NULL: not given
@@ -10,5 +13,7 @@ typedef struct esp_data_options {
   int64_t samples;     // sequences or images (of maximum entropy: tokens or images); 0: all
 } esp_data_options;
 extern const esp_option_group esp_data_option_group;
+
+ESP_C_END
 
 #endif

@@ -4,7 +4,10 @@
 #ifndef ESPALIER_FLOW_SHARD_H
 #define ESPALIER_FLOW_SHARD_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
+
+ESP_C_BEGIN
 
 /* Caller's struct; members are read-only outside shard.c. */
 typedef struct esp_shard {
@@ -36,5 +39,7 @@ int64_t esp_shard_count_valid(const esp_shard *self, int64_t i);
 int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s);
 /* Rows of a full micro-batch, padding included. Local. */
 int64_t esp_shard_count_rows(const esp_shard *self);
+
+ESP_C_END
 
 #endif

@@ -2,7 +2,11 @@
 #ifndef ESPALIER_INFORMATION_INFORMATION_H
 #define ESPALIER_INFORMATION_INFORMATION_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* n log n for n = 0..S by table up to 2^22 samples, computed beyond. */
 typedef struct esp_entropy_table {
@@ -12,6 +16,8 @@ typedef struct esp_entropy_table {
 
 void esp_entropy_table_init(esp_entropy_table *self, int64_t samples);
 void esp_entropy_table_clear(esp_entropy_table *self);
+/* Numbers in the table of so many samples. */
+int64_t esp_entropy_table_count(int64_t samples);
 
 /* A pair: C (Bx-1, By-1) with the planes' marginals (Bx-1) and (By-1), bins Bx and By. */
 typedef struct esp_pair_counts {
@@ -35,5 +41,7 @@ double esp_compute_information_unclipped(const esp_entropy_table *table,
 
 /* cov(code x, code y) = sum_ab (C[a,b]/S - C[a] C[b]/S^2), codes being bin numbers 0..B-1. */
 double esp_compute_code_covariance(const esp_pair_counts *pair, int64_t samples);
+
+ESP_C_END
 
 #endif

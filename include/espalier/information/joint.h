@@ -4,9 +4,12 @@
 #ifndef ESPALIER_INFORMATION_JOINT_H
 #define ESPALIER_INFORMATION_JOINT_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/information/planes.h"
 
 #include <stdbool.h>
+
+ESP_C_BEGIN
 
 /* A tile of pairs: units [x_begin, x_begin + nx) of x with [y_begin, y_begin + ny) of y. Both have
  * the same n_words; bins may differ. */
@@ -40,5 +43,7 @@ void esp_count_marginals(const esp_planes *planes, int64_t *counts);
  * (B-1, B-1). */
 void esp_count_joint_naive(const uint8_t *x, const uint8_t *y, int64_t n, int bins,
                            int32_t *counts);
+
+ESP_C_END
 
 #endif

@@ -1,12 +1,15 @@
-/* Samples to calibrate, train and evaluate on. Formats are a table in dataset.c. */
+/* Samples to calibrate, train and evaluate on. Formats are a table in src/io/data/dataset.c. */
 #ifndef ESPALIER_IO_DATASET_H
 #define ESPALIER_IO_DATASET_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 typedef enum esp_data_kind { ESP_DATA_IMAGES, ESP_DATA_TOKENS } esp_data_kind;
 
-/* Some consecutive samples; borrowed from the dataset or the caller's buffer. */
+/* Some samples; the arrays are those of the buffer that they were read into. */
 typedef struct esp_batch {
   esp_data_kind kind;
   int64_t count;          // samples
@@ -38,17 +41,19 @@ typedef struct esp_dataset {
 /* Open a data set:
  * - idx: a folder with IDX files (train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] for
  *   split "train", t10k-... for "test");
- * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1 to
- * T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with such
- *   files, calibration.h5 for "train" and heldout.h5 for "test".
- * IO: missing; FORMAT: wrong magic, truncated, trailing bytes, shapes that do not fit, values out
- * of range; USAGE: unknown split. Collective. */
+ * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1
+ *   to T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with
+ * such files, calibration.h5 for "train" and heldout.h5 for "test". Rank 0 reads and broadcasts.
+ * IO: missing; FORMAT: neither of the two, wrong magic, truncated, trailing bytes, shapes that do
+ * not fit, values out of range; USAGE: unknown split. Collective on comm; equal on all ranks: path,
+ * split. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
+/* Free; NULL inside is fine. Local. */
 void esp_dataset_close(esp_dataset **dataset);
 
 #define ESP_MAXIMUM_ENTROPY "maximum-entropy"
-/* Whether a data set of this name is made so; NULL: no. */
+/* Whether a data set of this name is made so; NULL: no. Local. */
 bool esp_dataset_is_made(const char *name);
 
 /* What a model can read, for input of maximum entropy. */
@@ -60,8 +65,9 @@ typedef struct esp_entropy_input {
 } esp_entropy_input;
 
 /* Make a data set without data: every token uniform over the vocabulary; every pixel uniform in [0,
- * c), the contrast c of its image uniform in [0, 1): all independent and functions of (seed,
- * sample, position) alone. No labels, no padding. path and format are "maximum-entropy". Local. */
+ * 1) with probability p, else 0, the density p of its image uniform in [0, 1): all independent and
+ * functions of (seed, sample, position) alone. No labels, no padding. path and format are
+ * "maximum-entropy". Local. */
 esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input);
 
 /* Give samples [begin, begin + count) (order NULL) or order[begin...] as a batch. buffer is the
@@ -76,5 +82,7 @@ typedef struct esp_batch_buffer {
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
                       int64_t count, esp_batch_buffer *buffer, esp_batch *batch);
 void esp_batch_buffer_clear(esp_batch_buffer *buffer);
+
+ESP_C_END
 
 #endif

@@ -1,9 +1,13 @@
-/* Element types of tensors in files. */
+/* Element types and shapes of tensors in files. */
 #ifndef ESPALIER_IO_DTYPE_H
 #define ESPALIER_IO_DTYPE_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 typedef enum esp_dtype {
   ESP_F32,
@@ -25,5 +29,10 @@ const char *esp_dtype_name(esp_dtype type);
  * back, to nearest even. Panics on integer types. Local. */
 void esp_dtype_to_f32(esp_dtype type, const void *from, int64_t count, float *to);
 void esp_dtype_from_f32(esp_dtype type, const float *from, int64_t count, void *to);
+
+/* "(2, 3)", for messages; owned by the caller. Local. */
+char *esp_dims_format(int rank, const int64_t *dims);
+
+ESP_C_END
 
 #endif

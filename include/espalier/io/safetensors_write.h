@@ -4,7 +4,10 @@
 #define ESPALIER_IO_SAFETENSORS_WRITE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/h5.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_safetensors_entry {
   const char *name; // borrowed
@@ -27,7 +30,7 @@ typedef struct esp_safetensors_plan {
  * aside, as NAME.partial: model.safetensors, or, where that passes max_shard_bytes, shards
  * model-00001-of-00003.safetensors; a tensor that is larger gets one of its own. comm is borrowed
  * and must outlive the writer. IO: no such folder, no permission, no room; MISMATCH: a name twice,
- * ranks differ in what is to be written. Collective. */
+ * ranks differ in what is to be written. Collective on comm; equal on all ranks: plan. */
 esp_status esp_safetensors_create(const esp_comm *comm, const esp_safetensors_plan *plan,
                                   esp_safetensors_writer **writer);
 
@@ -36,21 +39,25 @@ esp_status esp_safetensors_create(const esp_comm *comm, const esp_safetensors_pl
 typedef struct esp_safetensors_rows {
   int64_t begin, count;
 } esp_safetensors_rows;
-esp_safetensors_rows esp_safetensors_get_rows(const esp_safetensors_writer *writer, int tensor);
+esp_safetensors_rows esp_safetensors_get_rows_local(const esp_safetensors_writer *writer,
+                                                    int tensor);
 
 /* Write a tensor, every rank its rows, in the tensor's type; NULL where there are none. Tensors in
- * any order; in the one given no file is opened twice. IO. Collective. */
+ * any order; in the one given no file is opened twice. IO. Collective on writer; equal on all
+ * ranks: tensor. */
 esp_status esp_safetensors_write(esp_safetensors_writer *writer, int tensor, const void *rows);
 
-/* What was laid out. */
-int esp_safetensors_count_files(const esp_safetensors_writer *writer);
-int64_t esp_safetensors_count_bytes(const esp_safetensors_writer *writer); // of all files
+/* What was laid out: files, and bytes of all of them. Local. */
+int esp_safetensors_count_files_local(const esp_safetensors_writer *writer);
+int64_t esp_safetensors_count_bytes_local(const esp_safetensors_writer *writer);
 
 /* Finish: flush on every rank, rename, and write model.safetensors.index.json where there are
  * shards. IO, MISMATCH (a tensor was not written): nothing is left. *writer becomes NULL.
- * Collective. */
+ * Collective on *writer. */
 esp_status esp_safetensors_commit(esp_safetensors_writer **writer);
-/* Close; files that were not committed are removed. NULL inside is fine. Collective. */
+/* Close; files that were not committed are removed. NULL inside is fine. Collective on *writer. */
 void esp_safetensors_close(esp_safetensors_writer **writer);
+
+ESP_C_END
 
 #endif

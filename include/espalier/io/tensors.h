@@ -5,7 +5,10 @@
 #define ESPALIER_IO_TENSORS_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/h5.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_tensor {
   char *name; // as in the checkpoint
@@ -30,11 +33,13 @@ typedef struct esp_tensor_set {
 
 /* Open a checkpoint: an Espalier HDF5 file (/model, /config), or a Hugging Face folder (config.json
  * and model.safetensors, or model.safetensors.index.json and its shards); formats are a table in
- * tensors.c. IO: missing file or shard; FORMAT: none of the known formats, truncated, wrong
- * version, chunked or compressed datasets, any field of a safetensors header or index that does not
- * fit its file, weights that are not safetensors. Types that esp_dtype lacks (U32, I8, BOOL) have
- * one of their size in its place: they are there to be ignored. Collective. */
+ * src/io/tensors/tensors.c. IO: missing file or shard; FORMAT: none of the known formats,
+ * truncated, wrong version, chunked or compressed datasets, any field of a safetensors header or
+ * index that does not fit its file, weights that are not safetensors. Types that esp_dtype lacks
+ * (U32, I8, BOOL) have one of their size in its place: they are there to be ignored. Collective on
+ * comm; equal on all ranks: path. */
 esp_status esp_tensor_set_open(const esp_comm *comm, const char *path, esp_tensor_set **set);
+/* Unmap and free; NULL inside is fine. Local. */
 void esp_tensor_set_close(esp_tensor_set **set);
 
 /* Find by name; NULL if missing. Local. */
@@ -46,8 +51,10 @@ enum { ESP_FILE_VERSION = 1 };
 #define ESP_MODEL_KIND "espalier-model" // kind of a model's file
 /* Write /meta (JSON: {"format": kind, "version": ...} and the members of extra, NULL for none; rank
  * 0's counts) to a created file; read and check it, *json is owned by the caller. FORMAT: missing,
- * another kind, a newer version. Collective. */
+ * another kind, a newer version. Collective on file; equal on all ranks: kind. */
 esp_status esp_meta_write(esp_h5 *file, const char *kind, const char *extra_json);
 esp_status esp_meta_read(esp_h5 *file, const char *kind, char **json);
+
+ESP_C_END
 
 #endif

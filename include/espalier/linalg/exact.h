@@ -10,6 +10,9 @@
 #define ESPALIER_LINALG_EXACT_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* Caller's struct; members are read-only outside exact.c. */
 typedef struct esp_exact {
@@ -37,8 +40,8 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
                                const float *b, int64_t ldb);
 
 /* Add the sums of all ranks, equal on all ranks afterwards. Call it once, after the last addition;
- * ranks without one take part. NUMERIC on all ranks if the total could have overflowed. Collective.
- */
+ * ranks without one take part. NUMERIC on all ranks if the total could have overflowed. Collective
+ * on comm; equal on all ranks: self's sizes and scales. */
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self);
 
 /* Add another's sums, of the same shape and scale, both reduced: exact. Local. */
@@ -46,5 +49,7 @@ void esp_exact_merge(esp_exact *self, const esp_exact *other);
 
 /* Return sum(i, j) as a double. Local. */
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j);
+
+ESP_C_END
 
 #endif

@@ -3,8 +3,12 @@
 #ifndef ESPALIER_LINALG_GEMM_H
 #define ESPALIER_LINALG_GEMM_H
 
+#include "espalier/core/c_linkage.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* C (m, n) = alpha op(A) op(B) + beta C, row-major. Zero sizes are fine; with beta 0, C is not
  * read. */
@@ -23,7 +27,10 @@ typedef struct esp_gemm {
 /* Local. */
 void esp_gemm_compute(const esp_gemm *product);
 
-/* Keep the BLAS to one thread a call; main and every test runner call it once. Local. */
+/* Keep OpenBLAS to one thread a call (another BLAS: by its environment); main calls it once. Local.
+ */
 void esp_blas_use_one_thread(void);
+
+ESP_C_END
 
 #endif

@@ -4,6 +4,9 @@
 #define ESPALIER_LINALG_SOLVE_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
+
+ESP_C_BEGIN
 
 /* (G + ridge I) X = R. The callbacks return single elements and must give the same values on all
  * ranks; each rank asks only for its own tiles. */
@@ -17,7 +20,10 @@ typedef struct esp_spd_problem {
 
 /* Solve; x (n, n_rhs) row-major is written on every rank, equal on all of them. n or n_rhs 0 is
  * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
- * or not finite. Rounding may differ between rank counts in the last bits of double. Collective. */
+ * or not finite; USAGE: 2^31 elements a rank or more. Rounding may differ between rank counts in
+ * the last bits of double. Collective on comm; equal on all ranks: problem. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
+
+ESP_C_END
 
 #endif

@@ -2,8 +2,11 @@
 #ifndef ESPALIER_MODEL_FAMILY_H
 #define ESPALIER_MODEL_FAMILY_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 /* The end of a weight's name, now and in older checkpoints. */
 typedef struct esp_rename {
@@ -64,9 +67,11 @@ struct esp_family {
   bool (*ignores)(const esp_model *model, const char *tensor);
 };
 
-/* Find by name; USAGE or FORMAT text names the known ones. */
+/* Find by the model_type of a configuration; FORMAT names the known ones. Local. */
 esp_status esp_family_find(const char *name, const esp_family **family);
 /* The table, ended by NULL. */
 extern const esp_family *const esp_families[];
+
+ESP_C_END
 
 #endif

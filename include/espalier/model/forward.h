@@ -3,7 +3,10 @@
 #ifndef ESPALIER_MODEL_FORWARD_H
 #define ESPALIER_MODEL_FORWARD_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/model/family.h"
+
+ESP_C_BEGIN
 
 /* y (rows, outputs) = x W^T + b, or y += when add. */
 void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
@@ -77,5 +80,7 @@ double esp_softmax_loss(const float *logits, const int32_t *labels, int64_t rows
 /* Count rows whose largest logit (lowest index on ties) is the label's. */
 int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows,
                           int64_t classes);
+
+ESP_C_END
 
 #endif

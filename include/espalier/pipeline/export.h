@@ -3,7 +3,10 @@
 #define ESPALIER_PIPELINE_EXPORT_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/pipeline/settings.h"
+
+ESP_C_BEGIN
 
 /* Write config.json, safetensors (sharded above settings->max_shard_bytes) and the tokenizer and
  * other small files of the original checkpoint: settings->source, else the folder that the model
@@ -14,5 +17,7 @@
  * and is not empty, no such source; what opening the model can say. Collective. */
 esp_status esp_export(const esp_comm *comm, const esp_settings *settings, const char *path,
                       const char *folder, json_t **report);
+
+ESP_C_END
 
 #endif

@@ -3,7 +3,10 @@
 #define ESPALIER_PIPELINE_JOB_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/pipeline/settings.h"
+
+ESP_C_BEGIN
 
 /* Open the data set that settings name (split: theirs, or the given default), or make input of
  * maximum entropy for the model, at least --samples rows of it; model NULL: real data only. USAGE
@@ -25,7 +28,9 @@ json_t *esp_job_describe_collection(const esp_comm *comm, const esp_settings *se
 
 /* Fail with USAGE unless there are at least as many units of work as ranks, or --allow-idle. Local.
  */
-esp_status esp_job_check_ranks(const esp_comm *comm, const esp_settings *settings,
-                               int64_t micro_batches);
+esp_status esp_job_check_ranks_local(const esp_comm *comm, const esp_settings *settings,
+                                     int64_t micro_batches);
+
+ESP_C_END
 
 #endif

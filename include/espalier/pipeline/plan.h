@@ -3,7 +3,10 @@
 #define ESPALIER_PIPELINE_PLAN_H
 
 #include "espalier/comm/comm.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/pipeline/settings.h"
+
+ESP_C_BEGIN
 
 /* Plan a prune of the model at path on settings->ranks ranks: from settings->data (collected first)
  * or settings->stats. *report, a new reference:
@@ -25,5 +28,7 @@ esp_status esp_plan(const esp_comm *comm, const esp_settings *settings, const ch
 
 /* USAGE, with the arithmetic: a report's peak is above its limit. Local. */
 esp_status esp_plan_check(const json_t *report);
+
+ESP_C_END
 
 #endif

@@ -3,17 +3,18 @@
 #define ESPALIER_PIPELINE_SETTINGS_H
 
 #include "espalier/collect/collect.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/run_options.h"
 #include "espalier/eval/eval.h"
 #include "espalier/flow/data_options.h"
 #include "espalier/model/export_options.h"
 #include "espalier/pipeline/plan_options.h"
-#include "espalier/pipeline/prune_options.h"
+#include "espalier/prune/request.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
 #include "espalier/train/train.h"
 
-enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
+ESP_C_BEGIN
 
 typedef struct esp_settings {
   esp_run_options run;
@@ -27,10 +28,12 @@ typedef struct esp_settings {
   esp_repair_options repair;
   esp_eval_options eval;
   esp_plan_options plan;
-  esp_export_options export;
+  esp_export_options exporting; // not "export", which C++ keeps for itself
 } esp_settings;
 
 /* The joined table. Local. */
 const esp_option_table *esp_settings_table(void);
+
+ESP_C_END
 
 #endif

@@ -3,9 +3,12 @@
 #ifndef ESPALIER_SELECT_ALLOCATION_H
 #define ESPALIER_SELECT_ALLOCATION_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/select/budget.h"
 
 #include <stdbool.h>
+
+ESP_C_BEGIN
 
 /* A matrix that sites shrink: its extent along an axis is fixed + per_unit * (units of site);
  * per_unit 0: fixed, until the site's last unit goes, which takes all of it. */
@@ -30,9 +33,11 @@ typedef struct esp_allocation_site {
 
 /* What is lost with the n_kept of all sites as they stand, nats a target, by cutting and trying;
  * the same on all ranks. Collective. */
-typedef esp_status (*esp_allocation_trial)(void *context, double *loss);
+typedef struct esp_allocation_job esp_allocation_job;
+typedef esp_status (*esp_allocation_trial)(void *context, const esp_allocation_job *job,
+                                           double *loss);
 
-typedef struct esp_allocation_job {
+struct esp_allocation_job {
   double sparsity;     // asked, as got
   double max_sparsity; // most that a site may lose of its units, 1: all but what the rule keeps
   bool is_in_nats;     // scores have one unit at all sites; else they are divided by their sum
@@ -43,7 +48,7 @@ typedef struct esp_allocation_job {
   void *context;              // of the trial
   double threshold;           // result of `global`: price of the last step taken
   double got; // result: parameters removed, by those of the matrices that shrink unit by unit
-} esp_allocation_job;
+};
 
 typedef struct esp_allocation {
   const char *name; // "uniform", "balanced", "global"
@@ -66,5 +71,7 @@ int64_t esp_allocation_count(const esp_allocation_job *job, const int64_t *units
 /* Reorder so that the first K units are the kept ones for every K that is a multiple of the number
  * of groups: the best of every group, then the second best, and so on. per_group 1 copies. */
 void esp_order_by_groups(const int64_t *order, int64_t units, int64_t per_group, int64_t *grouped);
+
+ESP_C_END
 
 #endif

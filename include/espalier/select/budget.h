@@ -2,9 +2,12 @@
 #ifndef ESPALIER_SELECT_BUDGET_H
 #define ESPALIER_SELECT_BUDGET_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 typedef struct esp_budget_rule {
   double sparsity;     // fraction removed, [0, 1)
@@ -24,5 +27,7 @@ void esp_keep_first(const int64_t *order, int64_t keep, int64_t *kept);
  * indices. Local. */
 uint64_t esp_selection_checksum(uint64_t chain, const char *site, int64_t units,
                                 const int64_t *kept, int64_t n_kept);
+
+ESP_C_END
 
 #endif

@@ -3,11 +3,15 @@
 #ifndef ESPALIER_SELECT_CRITERION_H
 #define ESPALIER_SELECT_CRITERION_H
 
+#include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
 #include "espalier/core/status.h"
 #include "espalier/select/mask.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* What a criterion reads; the pipeline computes only that. */
 enum {
@@ -52,6 +56,13 @@ typedef struct esp_evidence {
   uint64_t stream; // distinguishes sites in random choices
 } esp_evidence;
 
+/* Sizes of that evidence. */
+typedef struct esp_criterion_shape {
+  int64_t units, width;      // U; F = U * width
+  int64_t upper, outputs;    // of information and of map
+  bool has_metric, is_fixed; // the map is multiplied by a metric's root; it will not be refitted
+} esp_criterion_shape;
+
 typedef struct esp_joint_rule esp_joint_rule; // private to select; see joint.h
 
 typedef struct esp_criterion {
@@ -67,16 +78,22 @@ typedef struct esp_criterion {
    * order[0..K). score (U, by unit index) never rises along order and is finite: what greedy
    * criteria pay or gain at the step when the unit goes or comes, made monotone by a running
    * maximum of costs (set-mi, >= 0) or minimum of gains (set-mi-forward, nats, >= 0; mi-mrmr,
-   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by
-   * the lowest unit index; greedy costs within 1e-7 of each other are ties, so that equal units tie
-   * in spite of rounding. Dead units (no variance) come last. NUMERIC: the evidence is not finite,
-   * a variance is negative, or (set-mi) the covariance is singular and the ridge too small. Local;
-   * BLAS must run on one thread for the same bits everywhere. */
+   * mi-jmi, mi-cmim, nats, which may be negative). Ties break by the lowest unit index; greedy
+   * costs within 1e-7 of each other are ties, so that equal units tie in spite of rounding.
+   * Criteria that read variances put dead units (of none) last. NUMERIC: the evidence is not
+   * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
+   * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
+  /* What ranking evidence of these sizes takes beside it, and the metric's root; what stays, and
+   * stood before, is the BLAS's. NULL: next to nothing. Local. */
+  void (*cost)(const esp_criterion_shape *shape, esp_cost *cost);
 } esp_criterion;
 
 /* Find a criterion; USAGE names the nearest ones and the known ones. */
 esp_status esp_criterion_find(const char *name, const esp_criterion **criterion);
+/* Rank one site. Local. */
+void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
+                            esp_cost *cost);
 /* The table, ended by NULL. */
 extern const esp_criterion *const esp_criteria[];
 
@@ -85,6 +102,7 @@ extern const esp_criterion *const esp_criteria[];
  * Var(y_j | x_K) / Var(y_j), without it of the squared error of y. Ignores evidence->output_scale.
  * NUMERIC as above. Local. */
 esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale);
+void esp_output_scale_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
 /* Score units by the sums of their features' scores, and order them. NUMERIC: a score is not
  * finite. */
@@ -94,5 +112,7 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
 
 /* Order units by score, highest first, ties by lowest index. For criteria that only score. */
 void esp_rank_by_score(int64_t units, const double *score, int64_t *order);
+
+ESP_C_END
 
 #endif

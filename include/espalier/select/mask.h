@@ -3,8 +3,13 @@
 #ifndef ESPALIER_SELECT_MASK_H
 #define ESPALIER_SELECT_MASK_H
 
+#include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+ESP_C_BEGIN
 
 /* A matrix and what is known of its input; arrays are borrowed. */
 typedef struct esp_mask_evidence {
@@ -28,6 +33,10 @@ static inline int64_t esp_mask_bytes(int64_t count) {
 static inline bool esp_mask_has(const uint8_t *mask, int64_t i) {
   return mask[i / 8] >> (i % 8) & 1;
 }
+/* What the mask of one matrix takes, beside matrix and mask. Local. */
+void esp_mask_add_cost(int64_t outputs, int64_t inputs, esp_cost *cost);
 int64_t esp_mask_count(const uint8_t *mask, int64_t count);
+
+ESP_C_END
 
 #endif

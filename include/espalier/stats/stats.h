@@ -23,27 +23,34 @@
 #define ESPALIER_STATS_STATS_H
 
 #include "espalier/comm/comm.h"
-#include "espalier/information/planes.h"
+#include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
 #include "espalier/io/h5.h"
 #include "espalier/model/model.h"
+#include "espalier/stats/site_stats.h"
+
+ESP_C_BEGIN
 
 #define ESP_SITE_LOGITS "logits"
 
-/* Features of the logits' site in a statistics file: all classes, or the top units of a vocabulary.
- */
-#define ESP_META_LOGITS "logit_units"
-/* Whether the residual stream's sites are there. */
-#define ESP_META_WIDTH "width"
-
-/* Whether the even-numbered micro-batches' moments are there. */
-#define ESP_META_HALVES "halves"
-
-/* Rows that the Fisher information was computed from; 0: there is none. */
-#define ESP_META_FISHER "fisher_rows"
+/* Keys of /meta. */
+#define ESP_META_LOGITS "logit_units"    // features of the logits: all classes, or the top units
+#define ESP_META_COVARIANCE "covariance" // whether second moments are there
+#define ESP_META_WIDTH "width"           // whether the residual stream's sites are
+#define ESP_META_HALVES "halves"         // whether the even-numbered micro-batches' moments are
+#define ESP_META_FISHER "fisher_rows"    // rows behind the Fisher information; 0: there is none
 
 /* Which micro-batches: all, those numbered 0, 2, ..., or 1, 3, ... */
 typedef enum esp_half { ESP_WHOLE, ESP_EVEN, ESP_ODD } esp_half;
+
+/* What /meta says of the collection, read once when the file is opened or made. */
+typedef struct esp_stats_about {
+  int64_t samples, micro_batch, seed; // sequences or images; of the shard
+  const char *data, *split;           // where the samples were; NULL: not told; borrowed from meta
+  int64_t logits;                     // features of the logits' site
+  int64_t fisher_rows;                // behind the Fisher information; 0: there is none
+  bool has_covariance, has_width, has_halves;
+} esp_stats_about;
 
 /* An open statistics file, read or written, or a view of a half of it. Members are read-only
  * outside stats.c. */
@@ -51,7 +58,8 @@ typedef struct esp_stats {
   const esp_comm *comm;
   esp_h5 *file;
   char *path;
-  json_t *meta;
+  json_t *meta;             // as stored: to be written and compared, not to be asked
+  esp_stats_about about;    // what it says
   int bins;                 // B
   int64_t n_batches, words; // M, W
   int64_t rows;             // valid rows in all: S
@@ -60,15 +68,6 @@ typedef struct esp_stats {
   esp_half half;
   const struct esp_stats *whole; // what a half is a view of, borrowed; NULL of the file itself
 } esp_stats;
-
-typedef struct esp_site_stats {
-  char name[64];
-  int64_t features;                            // F
-  float *edges;                                // (F, B-1)
-  double *mean, *variance, *norm, *activation; // (F)
-  float *covariance;                           // (F, F) or NULL
-  esp_planes planes;                           // this rank's micro-batches, W words each
-} esp_site_stats;
 
 /* The rows of a collection, by micro-batches. */
 typedef struct esp_stats_rows {
@@ -79,35 +78,39 @@ typedef struct esp_stats_rows {
 /* Make a file in two steps, so that a killed run can be gone on with (io/h5.h): after lay_out,
  * esp_stats_write_... only make room, whatever the data; after fill they write. resume opens what
  * such a run has left under PATH.partial; FORMAT where that is damaged. meta must have "bins",
- * "micro_batch" and the two fingerprints; it is taken over also on failure. Collective; equal on
- * all ranks: path, meta, rows. */
+ * "micro_batch" and the two fingerprints; it is taken over also on failure. Collective on comm, or
+ * on stats; equal on all ranks: path, meta, rows. */
 esp_status esp_stats_lay_out(const esp_comm *comm, const char *path, json_t *meta,
                              const esp_stats_rows *rows, esp_stats **stats);
 esp_status esp_stats_resume(const esp_comm *comm, const char *path, json_t *meta,
                             const esp_stats_rows *rows, esp_stats **stats);
 esp_status esp_stats_fill(esp_stats *stats);
 /* Whether open statistics are of this collection: all that describes it stands in their meta.
- * Local.
- */
-bool esp_stats_is_of(const esp_stats *stats, const json_t *collection);
-/* Close and leave PATH.partial, to be resumed. Collective. */
+ * Local. */
+bool esp_stats_is_of_local(const esp_stats *stats, const json_t *collection);
+/* Close and leave PATH.partial, to be resumed. NULL inside is fine. Collective on *stats. */
 void esp_stats_keep(esp_stats **stats);
-/* Write one site; covariance here is this rank's block of rows only. Collective. */
+/* Write one site; covariance here is this rank's block of rows only. Collective on stats; equal on
+ * all ranks: site, but for planes and covariance. */
 esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site);
-/* Write a stage's Fisher information: this rank's block of the n rows. Collective. */
+/* Write a stage's Fisher information: this rank's block of the n rows. Collective on stats; equal
+ * on all ranks: stage, n. */
 esp_status esp_stats_write_fisher(esp_stats *stats, const char *stage, int64_t n,
                                   const float *rows);
 /* Write the moments, and this rank's block of rows of the covariance, of the even-numbered
- * micro-batches of a site. Collective. */
+ * micro-batches of a site. Collective on stats; equal on all ranks: even, but for covariance. */
 esp_status esp_stats_write_half(esp_stats *stats, const esp_site_stats *even);
-/* The mean cosines of the n layers. Loading: MISMATCH where they were not collected. Collective. */
+/* The mean cosines of the n layers. Loading: MISMATCH where they were not collected. Collective on
+ * stats; equal on all ranks: n, and cosines written. */
 esp_status esp_stats_write_layers(esp_stats *stats, int64_t n, const double *cosines);
 esp_status esp_stats_load_layers(esp_stats *stats, int64_t n, double *cosines);
+/* Finish a file (esp_h5_commit); *stats becomes NULL. Collective on *stats. */
 esp_status esp_stats_commit(esp_stats **stats);
 
-/* Open; FORMAT: not statistics, or damaged. Collective. */
+/* Open; FORMAT: not statistics, or damaged. Collective on comm; equal on all ranks: path. */
 esp_status esp_stats_open(const esp_comm *comm, const char *path, esp_stats **stats);
-/* MISMATCH unless it was made with this model (and this data, if not NULL). Collective. */
+/* MISMATCH unless it was made with this model (and this data, if not NULL). Collective on stats;
+ * equal on all ranks: model, data. */
 esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const esp_dataset *data);
 /* A half as statistics of its own: rows, valid, micro-batches (renumbered), and what is loaded of a
  * site are those of the half; Fisher information and all else are the whole's. The odd half's
@@ -115,33 +118,28 @@ esp_status esp_stats_check(const esp_stats *stats, const esp_model *model, const
  * 2^-24 (S + S_even) / S_odd of a standard deviation's product each, and so may have eigenvalues
  * that far below 0. FORMAT: the file has no halves, or this one has no rows. Close it before the
  * whole. Local. */
-esp_status esp_stats_open_half(const esp_stats *whole, esp_half half, esp_stats **stats);
+esp_status esp_stats_open_half_local(const esp_stats *whole, esp_half half, esp_stats **stats);
 /* Rows of all micro-batches, or of a half's. Local. */
-int64_t esp_stats_count_rows(const esp_stats *whole, esp_half half);
+int64_t esp_stats_count_rows_local(const esp_stats *whole, esp_half half);
+/* Close; a half alone sends nothing. NULL inside is fine. Collective on *stats. */
 void esp_stats_close(esp_stats **stats);
 
 /* Load one site: always edges and moments; planes and covariance where asked. Every rank gets the
  * whole covariance and its own micro-batches' planes. FORMAT: missing or of another shape.
- * Collective. */
+ * Collective on stats; equal on all ranks: name, features, what. */
 enum { ESP_LOAD_PLANES = 1, ESP_LOAD_COVARIANCE = 2 };
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site);
 /* Load a site's (n, n) matrix on one rank, the owner (-1: on all); others pass NULL. FORMAT as
- * above; NUMERIC: not finite. Collective. */
+ * above; NUMERIC: not finite. Collective on stats; equal on all ranks: site, what, n, owner. */
 #define ESP_STATS_COVARIANCE "covariance"
 #define ESP_STATS_FISHER "fisher"
 esp_status esp_stats_load_matrix(esp_stats *stats, const char *site, const char *what, int64_t n,
                                  int owner, float *matrix);
-void esp_site_stats_init(esp_site_stats *site, const char *name, int64_t features, int bins);
-void esp_site_stats_clear(esp_site_stats *site);
-
-/* Name the site of the residual stream as a stage reads it. Local. */
-typedef struct esp_site_name {
-  char text[64];
-} esp_site_name;
-esp_site_name esp_stats_name_reader(const esp_model *model, int stage);
 
 /* Valid samples in each of this rank's words: (count * words) bytes, owned by the caller. Local. */
-uint8_t *esp_stats_count_valid(const esp_stats *stats);
+uint8_t *esp_stats_count_valid_local(const esp_stats *stats);
+
+ESP_C_END
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef ESPALIER_SURGERY_CUT_H
 #define ESPALIER_SURGERY_CUT_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 /* Kept units of every site; index n_stages stands for the width. Caller's struct. */
 typedef struct esp_selection {
@@ -34,5 +37,7 @@ esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
  * weights are views of dense's, which must outlive it. FORMAT. Local, equal on all ranks. */
 esp_status esp_model_drop_layers(const esp_model *dense, const int64_t *kept, int64_t n,
                                  esp_model **pruned);
+
+ESP_C_END
 
 #endif

@@ -1,12 +1,15 @@
 /* Data-parallel training. A batch is cut into micro-batches of fixed size, dealt whole to the
  * ranks; their gradients are added as fixed-point integers (2^-40), so that the trained weights
- * have the same bits at any rank and thread count. docs/method.md, section 7. */
+ * have the same bits at any rank and thread count. docs/method/training.md. */
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 
+#include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
+
+ESP_C_BEGIN
 
 typedef struct esp_train_options {
   int64_t epochs, batch, micro_batch; // batch and micro_batch in samples
@@ -16,7 +19,7 @@ typedef struct esp_train_options {
   double weight_decay; // decoupled, on matrices only
   double momentum;     // sgd; adamw's first moment
   uint64_t seed;
-  const char *checkpoint; // path, written after every epoch; NULL: none
+  const char *checkpoint; // path, written after every epoch but the last; NULL: none
   bool resume;            // go on from the checkpoint if it is there
   int64_t stop_after;     // epochs in all, then checkpoint and INTERRUPTED; 0: run to the end
 } esp_train_options;
@@ -32,12 +35,14 @@ extern const esp_option_group esp_network_option_group;
 
 /* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last
  * epoch. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint
- * of other options, model or data; USAGE: unknown optimizer; IO; INTERRUPTED. Equal on all ranks:
- * options. Collective. */
+ * of other options, model or data; USAGE: unknown optimizer, a family that cannot be trained; IO;
+ * INTERRUPTED. Equal on all ranks: options. Collective. */
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report);
 
 /* Remove the checkpoint, once the trained model is safely written. Collective (rank 0 acts). */
 void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options);
+
+ESP_C_END
 
 #endif

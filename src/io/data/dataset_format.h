@@ -7,7 +7,7 @@
 /* Both run on rank 0 alone. */
 typedef struct esp_dataset_format {
   const char *name;
-  const char *holds; // what a folder of this format has in it, for messages
+  const char *holds; // how it is known, for messages
   bool (*probe)(const char *path);
   /* Fill kind, count, width, classes, largest ids, fingerprint and the arrays. On failure the data
    * set is closed by the caller, whatever is in it. */

@@ -2,7 +2,7 @@
 
 #include "espalier/core/hash.h"
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 #include "espalier/io/file.h"
 
 #include <string.h>
@@ -132,9 +132,9 @@ static esp_status read_split(const char *path, const char *prefix, esp_dataset *
 }
 
 static esp_status open_dataset(const char *path, const char *split, esp_dataset *dataset) {
-  for (int i = 0; splits[i]; i++)
-    if (strcmp(split, splits[i]) == 0) return read_split(path, prefixes[i], dataset);
-  return esp_fail_unknown("split", split, splits);
+  int i;
+  ESP_TRY(esp_find_row("split", split, splits, sizeof *splits, &i));
+  return read_split(path, prefixes[i], dataset);
 }
 
 const esp_dataset_format esp_dataset_format_idx = {

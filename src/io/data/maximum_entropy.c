@@ -1,8 +1,8 @@
 /* Input of maximum entropy [Ferianc]: nothing is known of it but its range, so it is uniform there.
  *
  * Of images that alone would be one point: the mean of hundreds of independent pixels hardly
- * varies, and with it the first layer's units are either always on or dead. So the range itself is
- * drawn for each image (its contrast; ours). */
+ * varies, and with it the first layer's units are either always on or dead. So the part of the
+ * pixels that are on is drawn for each image (its density; ours). */
 #include "dataset_format.h"
 
 #include "espalier/core/hash.h"

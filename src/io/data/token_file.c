@@ -2,7 +2,7 @@
 
 #include "espalier/core/hash.h"
 #include "espalier/core/memory.h"
-#include "espalier/core/suggest.h"
+#include "espalier/core/named.h"
 #include "espalier/io/h5.h"
 
 #include <errno.h>
@@ -18,9 +18,6 @@
 static const char *const splits[] = {"train", "test", NULL};
 static const char *const split_files[] = {"calibration.h5", "heldout.h5"};
 
-/* Deflate packs 1032 bytes into one at best: a file that claims more is lying. */
-enum { MOST_RATIO = 1032 };
-
 /* A data set of the file: its name, its dimensions and the range of its values. */
 typedef struct column {
   const char *name;
@@ -31,7 +28,6 @@ typedef struct column {
 typedef struct reader {
   esp_h5 *file;
   const char *path;
-  int64_t bytes;   // of the file
   int64_t dims[2]; // N, T
 } reader;
 
@@ -53,25 +49,21 @@ static bool probe(const char *path) {
   return found;
 }
 
-static void print_dims(int rank, const int64_t *dims, char *text, size_t size) {
-  size_t used = (size_t)snprintf(text, size, "(");
-  for (int d = 0; d < rank && used < size; d++)
-    used += (size_t)snprintf(text + used, size - used, "%s%lld", d ? ", " : "", (long long)dims[d]);
-  if (used < size) snprintf(text + used, size - used, ")");
-}
-
 static esp_status check_shape(const reader *self, const column *what, const esp_h5_shape *shape) {
-  char expected[64], found[128];
   if (shape->type != ESP_I32 && shape->type != ESP_I64)
     return esp_fail(ESP_FORMAT, "%s: %s: int32 or int64 is expected, found %s", self->path,
                     what->name, esp_dtype_name(shape->type));
   bool same = shape->rank == what->rank;
   for (int d = 0; same && d < what->rank; d++) same = shape->dims[d] == self->dims[d];
   if (same) return ESP_OK;
-  print_dims(what->rank, self->dims, expected, sizeof expected);
-  print_dims(shape->rank, shape->dims, found, sizeof found);
-  return esp_fail(ESP_FORMAT, "%s: %s: shape %s is expected beside these /tokens, found %s",
-                  self->path, what->name, expected, found);
+  char *expected = esp_dims_format(what->rank, self->dims);
+  char *found = esp_dims_format(shape->rank, shape->dims);
+  const esp_status status =
+      esp_fail(ESP_FORMAT, "%s: %s: shape %s is expected beside these /tokens, found %s",
+               self->path, what->name, expected, found);
+  esp_free(&found);
+  esp_free(&expected);
+  return status;
 }
 
 static esp_status check_values(const reader *self, const column *what, const int64_t *values,
@@ -118,29 +110,26 @@ static esp_status read_optional(const reader *self, const column *what, int32_t 
   return esp_h5_has(self->file, what->name) ? read_column(self, what, values) : ESP_OK;
 }
 
-/* N and T, checked against what a file of this size can hold before anything is allocated. */
+static esp_status fail_tokens(const reader *self, const esp_h5_shape *shape) {
+  char *found = esp_dims_format(shape->rank, shape->dims);
+  const esp_status status = esp_fail(
+      ESP_FORMAT, "%s: /tokens: (sequences, tokens) is expected, found %s", self->path, found);
+  esp_free(&found);
+  return status;
+}
+
+/* N and T. */
 static esp_status read_dims(reader *self) {
   esp_h5_shape shape;
-  int64_t bytes;
   if (!esp_h5_has(self->file, "/tokens"))
     return esp_fail(
         ESP_FORMAT,
         "%s has no /tokens; a token file is expected, which analysis/ can make from text",
         self->path);
   ESP_TRY(esp_h5_get_shape(self->file, "/tokens", &shape));
-  if (shape.rank != 2 || shape.dims[0] < 1 || shape.dims[1] < 1) {
-    char found[128];
-    print_dims(shape.rank, shape.dims, found, sizeof found);
-    return esp_fail(ESP_FORMAT, "%s: /tokens: (sequences, tokens) is expected, found %s",
-                    self->path, found);
-  }
+  if (shape.rank != 2 || shape.dims[0] < 1 || shape.dims[1] < 1) return fail_tokens(self, &shape);
   memcpy(self->dims, shape.dims, sizeof self->dims);
-  if (!__builtin_mul_overflow(self->dims[0], self->dims[1], &bytes) &&
-      bytes / MOST_RATIO <= self->bytes / (int64_t)esp_dtype_bytes(shape.type))
-    return ESP_OK;
-  return esp_fail(
-      ESP_FORMAT, "%s: /tokens claims %lld x %lld tokens, more than %lld bytes can hold",
-      self->path, (long long)self->dims[0], (long long)self->dims[1], (long long)self->bytes);
+  return ESP_OK;
 }
 
 static int32_t find_largest(const int32_t *values, int64_t count) {
@@ -189,12 +178,8 @@ static esp_status read_file(reader *self, esp_dataset *dataset) {
 /* Opened on a communicator of its own, so that the collective functions serve rank 0 alone. */
 static esp_status open_file(const char *path, esp_dataset *dataset) {
   esp_comm self;
-  struct stat about;
   reader from = {.path = path};
-  if (stat(path, &about) != 0)
-    return esp_fail(ESP_IO, "cannot open %s: %s; check the path", path, strerror(errno));
-  from.bytes = about.st_size;
-  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_comm_init_local(&self);
   esp_status status = esp_h5_open(&self, path, &from.file);
   if (status == ESP_OK) {
     status = read_file(&from, dataset);
@@ -205,14 +190,12 @@ static esp_status open_file(const char *path, esp_dataset *dataset) {
 }
 
 static esp_status open_split(const char *folder, const char *split, esp_dataset *dataset) {
-  for (int i = 0; splits[i]; i++) {
-    if (strcmp(split, splits[i]) != 0) continue;
-    char *file = esp_format("%s/%s", folder, split_files[i]);
-    const esp_status status = open_file(file, dataset);
-    esp_free(&file);
-    return status;
-  }
-  return esp_fail_unknown("split", split, splits);
+  int i;
+  ESP_TRY(esp_find_row("split", split, splits, sizeof *splits, &i));
+  char *file = esp_format("%s/%s", folder, split_files[i]);
+  const esp_status status = open_file(file, dataset);
+  esp_free(&file);
+  return status;
 }
 
 static esp_status open_dataset(const char *path, const char *split, esp_dataset *dataset) {

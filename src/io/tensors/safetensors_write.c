@@ -22,7 +22,7 @@ struct esp_safetensors_writer {
   int fd, shard;    // the file that is open, and which it is; fd -1: none
 };
 
-static char *path_of(const esp_safetensors_writer *self, int shard) {
+static char *path_of_local(const esp_safetensors_writer *self, int shard) {
   return esp_format("%s/%s", self->folder, self->layout.shards[shard].name);
 }
 
@@ -43,7 +43,7 @@ static bool write_at(int fd, const char *from, int64_t bytes, int64_t offset) {
 }
 
 /* Everything that must be the same on all ranks. */
-static uint64_t hash_layout(const esp_safetensors_writer *self) {
+static uint64_t hash_layout_local(const esp_safetensors_writer *self) {
   uint64_t hash = 0;
   for (int i = 0; i < self->layout.n_shards; i++) {
     const safetensors_shard *shard = &self->layout.shards[i];
@@ -54,7 +54,7 @@ static uint64_t hash_layout(const esp_safetensors_writer *self) {
 }
 
 static esp_status check_same(const esp_safetensors_writer *self) {
-  const uint64_t mine = hash_layout(self);
+  const uint64_t mine = hash_layout_local(self);
   uint64_t root = mine;
   esp_bcast(self->comm, &root, sizeof root, 0);
   esp_status status = ESP_OK;
@@ -72,8 +72,8 @@ static esp_status start_file(int fd, const char *path, const safetensors_shard *
   return ESP_OK;
 }
 
-static esp_status make_file(const esp_safetensors_writer *self, int shard) {
-  char *path = path_of(self, shard), *partial = esp_output_partial(path);
+static esp_status make_file_local(const esp_safetensors_writer *self, int shard) {
+  char *path = path_of_local(self, shard), *partial = esp_output_partial(path);
   const int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   esp_status status = fd >= 0 ? start_file(fd, path, &self->layout.shards[shard])
                               : fail_write(path, "making .partial");
@@ -86,15 +86,15 @@ static esp_status make_file(const esp_safetensors_writer *self, int shard) {
 static esp_status make_files_local(const esp_safetensors_writer *self) {
   esp_status status = ESP_OK;
   for (int i = 0; i < self->layout.n_shards && status == ESP_OK; i++) {
-    char *path = path_of(self, i);
+    char *path = path_of_local(self, i);
     status = esp_output_check_limit(path, self->layout.shards[i].bytes);
-    if (status == ESP_OK && self->comm->rank == 0) status = make_file(self, i);
+    if (status == ESP_OK && self->comm->rank == 0) status = make_file_local(self, i);
     esp_free(&path);
   }
   return status;
 }
 
-static void keep_rows(esp_safetensors_writer *self, const esp_safetensors_plan *plan) {
+static void keep_rows_local(esp_safetensors_writer *self, const esp_safetensors_plan *plan) {
   self->n_rows = ESP_NEW(int64_t, plan->count);
   self->is_written = ESP_NEW(bool, plan->count);
   for (int i = 0; i < plan->count; i++)
@@ -107,7 +107,7 @@ esp_status esp_safetensors_create(const esp_comm *comm, const esp_safetensors_pl
   *self = (esp_safetensors_writer){.comm = comm, .folder = esp_strdup(plan->folder), .fd = -1};
   *writer = self;
   esp_output_ignore_size_signal();
-  keep_rows(self, plan);
+  keep_rows_local(self, plan);
   esp_status status = esp_agree(comm, safetensors_layout_init(&self->layout, plan));
   if (status == ESP_OK) status = check_same(self);
   if (status == ESP_OK) status = esp_agree(comm, make_files_local(self));
@@ -115,7 +115,8 @@ esp_status esp_safetensors_create(const esp_comm *comm, const esp_safetensors_pl
   return status;
 }
 
-esp_safetensors_rows esp_safetensors_get_rows(const esp_safetensors_writer *writer, int tensor) {
+esp_safetensors_rows esp_safetensors_get_rows_local(const esp_safetensors_writer *writer,
+                                                    int tensor) {
   const esp_comm *comm = writer->comm;
   const int64_t n = writer->n_rows[tensor], begin = esp_block_begin(n, comm->size, comm->rank);
   return (esp_safetensors_rows){begin, esp_block_begin(n, comm->size, comm->rank + 1) - begin};
@@ -124,7 +125,7 @@ esp_safetensors_rows esp_safetensors_get_rows(const esp_safetensors_writer *writ
 /* Flushed here, since another node cannot flush what this one has written. */
 static esp_status close_file_local(esp_safetensors_writer *self) {
   if (self->fd < 0) return ESP_OK;
-  char *path = path_of(self, self->shard);
+  char *path = path_of_local(self, self->shard);
   esp_status status = fsync(self->fd) == 0 ? ESP_OK : fail_write(path, "flushing it to disk");
   if (close(self->fd) != 0 && status == ESP_OK) status = fail_write(path, "closing .partial");
   self->fd = -1;
@@ -135,7 +136,7 @@ static esp_status close_file_local(esp_safetensors_writer *self) {
 static esp_status open_file_local(esp_safetensors_writer *self, int shard) {
   if (self->fd >= 0 && self->shard == shard) return ESP_OK;
   ESP_TRY(close_file_local(self));
-  char *path = path_of(self, shard), *partial = esp_output_partial(path);
+  char *path = path_of_local(self, shard), *partial = esp_output_partial(path);
   self->fd = open(partial, O_WRONLY);
   self->shard = shard;
   const esp_status status =
@@ -152,13 +153,13 @@ static esp_status open_file_local(esp_safetensors_writer *self, int shard) {
 
 static esp_status write_local(esp_safetensors_writer *self, int tensor, const void *rows) {
   const safetensors_place *place = &self->layout.places[tensor];
-  const esp_safetensors_rows mine = esp_safetensors_get_rows(self, tensor);
+  const esp_safetensors_rows mine = esp_safetensors_get_rows_local(self, tensor);
   if (mine.count == 0 || place->bytes == 0) return ESP_OK;
   ESP_TRY(open_file_local(self, place->shard));
   const int64_t row_bytes = place->bytes / self->n_rows[tensor];
   if (write_at(self->fd, rows, mine.count * row_bytes, place->offset + mine.begin * row_bytes))
     return ESP_OK;
-  char *path = path_of(self, place->shard);
+  char *path = path_of_local(self, place->shard);
   const esp_status status = fail_write(path, "writing");
   esp_free(&path);
   return status;
@@ -170,17 +171,17 @@ esp_status esp_safetensors_write(esp_safetensors_writer *writer, int tensor, con
   return esp_agree(writer->comm, write_local(writer, tensor, rows));
 }
 
-int esp_safetensors_count_files(const esp_safetensors_writer *writer) {
+int esp_safetensors_count_files_local(const esp_safetensors_writer *writer) {
   return writer->layout.n_shards;
 }
 
-int64_t esp_safetensors_count_bytes(const esp_safetensors_writer *writer) {
+int64_t esp_safetensors_count_bytes_local(const esp_safetensors_writer *writer) {
   int64_t bytes = 0;
   for (int i = 0; i < writer->layout.n_shards; i++) bytes += writer->layout.shards[i].bytes;
   return bytes;
 }
 
-static esp_status check_written(const esp_safetensors_writer *self) {
+static esp_status check_written_local(const esp_safetensors_writer *self) {
   for (int i = 0; i < self->layout.n_tensors; i++)
     if (!self->is_written[i])
       return esp_fail(ESP_MISMATCH, "%s: tensor %d of %d was not written", self->folder, i,
@@ -191,7 +192,7 @@ static esp_status check_written(const esp_safetensors_writer *self) {
 static esp_status rename_files(esp_safetensors_writer *self) {
   esp_status status = ESP_OK;
   for (int i = 0; i < self->layout.n_shards && status == ESP_OK; i++) {
-    char *path = path_of(self, i);
+    char *path = path_of_local(self, i);
     status = esp_file_commit(self->comm, path);
     esp_free(&path);
   }
@@ -203,9 +204,9 @@ static esp_status rename_files(esp_safetensors_writer *self) {
 }
 
 /* What a failed commit has renamed is no checkpoint. */
-static void remove_renamed(const esp_safetensors_writer *self) {
+static void remove_renamed_local(const esp_safetensors_writer *self) {
   for (int i = 0; i < self->layout.n_shards && self->comm->rank == 0; i++) {
-    char *path = path_of(self, i);
+    char *path = path_of_local(self, i);
     unlink(path);
     esp_free(&path);
   }
@@ -213,11 +214,11 @@ static void remove_renamed(const esp_safetensors_writer *self) {
 
 esp_status esp_safetensors_commit(esp_safetensors_writer **writer) {
   esp_safetensors_writer *self = *writer;
-  esp_status status = esp_agree(self->comm, check_written(self));
+  esp_status status = esp_agree(self->comm, check_written_local(self));
   if (status == ESP_OK) status = esp_agree(self->comm, close_file_local(self));
   if (status == ESP_OK) {
     status = rename_files(self);
-    if (status != ESP_OK) remove_renamed(self);
+    if (status != ESP_OK) remove_renamed_local(self);
   }
   esp_safetensors_close(writer);
   return status;
@@ -228,7 +229,7 @@ void esp_safetensors_close(esp_safetensors_writer **writer) {
   if (!self) return;
   if (self->fd >= 0) close(self->fd);
   for (int i = 0; i < self->layout.n_shards && self->layout.shards; i++) {
-    char *path = path_of(self, i);
+    char *path = path_of_local(self, i);
     esp_file_abandon(self->comm, path);
     esp_free(&path);
   }

@@ -18,7 +18,7 @@ static bool probe(const char *path) {
   return read_head && memcmp(head, "\x89HDF", sizeof head) == 0;
 }
 
-static esp_status read_tensor(const esp_h5 *file, const char *name, esp_tensor *tensor) {
+static esp_status read_tensor_local(const esp_h5 *file, const char *name, esp_tensor *tensor) {
   esp_h5_shape shape;
   char *path = esp_format("/model/%s", name);
   esp_status status = esp_h5_get_shape_local(file, path, &shape);
@@ -32,14 +32,14 @@ static esp_status read_tensor(const esp_h5 *file, const char *name, esp_tensor *
   return ESP_OK;
 }
 
-static esp_status read_tensors(const esp_h5 *file, esp_tensor_set *set) {
+static esp_status read_tensors_local(const esp_h5 *file, esp_tensor_set *set) {
   esp_h5_names names;
   ESP_TRY(esp_h5_list_local(file, "/model", &names));
   set->tensors = ESP_NEW(esp_tensor, names.count);
   set->n_tensors = names.count;
   esp_status status = ESP_OK;
   for (int i = 0; i < names.count && status == ESP_OK; i++)
-    status = read_tensor(file, names.name[i], &set->tensors[i]);
+    status = read_tensor_local(file, names.name[i], &set->tensors[i]);
   esp_h5_names_clear(&names);
   return status;
 }
@@ -50,14 +50,14 @@ static esp_status read_file(esp_h5 *file, esp_tensor_set *set) {
   esp_free(&meta);
   ESP_TRY(esp_h5_read_text(file, "/config", &set->config));
   if (esp_h5_has(file, "/report")) ESP_TRY(esp_h5_read_text(file, "/report", &set->details));
-  return read_tensors(file, set);
+  return read_tensors_local(file, set);
 }
 
 /* Opened on a communicator of its own, so that the collective functions serve rank 0 alone. */
 static esp_status open_set(const char *path, esp_tensor_set *set) {
   esp_comm self;
   esp_h5 *file;
-  esp_comm_init(&self, MPI_COMM_SELF);
+  esp_comm_init_local(&self);
   esp_status status = esp_h5_open(&self, path, &file);
   if (status == ESP_OK) {
     status = read_file(file, set);

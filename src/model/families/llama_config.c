@@ -5,6 +5,7 @@
 #include "transformer.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/core/named.h"
 
 #include <string.h>
 
@@ -35,12 +36,15 @@ static const llama_variant variants[] = {
      .has_window_flag = true,
      .kv_heads = 32,
      .head_size = 128},
+    {.name = NULL},
 };
 
 static const llama_variant *find_variant(const esp_model *model) {
-  const llama_variant *variant = variants;
-  while (strcmp(variant->name, model->family->name) != 0) variant++;
-  return variant;
+  int i = 0;
+  const esp_status status =
+      esp_find_row("variant", model->family->name, variants, sizeof *variants, &i);
+  ESP_ASSERT(status == ESP_OK);
+  return &variants[i];
 }
 
 /* A size that may be absent (then as it is) or null (then otherwise). */

@@ -211,9 +211,9 @@ static bool fails_without_a_file(bench *self, const char *path, esp_status code,
   snprintf(partial, sizeof partial, "%s.partial", path);
   const esp_collect_options options = options_of(40, true);
   const esp_status status = collect(self, &options, path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   const bool absent = access(path, F_OK) != 0 && access(partial, F_OK) != 0;
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   return status == code && strstr(esp_failure_text(), part) && absent;
 }
 

@@ -61,12 +61,13 @@ static void comm_is_a_duplicate_and_clears_twice(void **state) {
   (void)state;
   esp_comm copy;
   int relation;
-  esp_comm_init(&copy, test_comm.mpi);
-  MPI_Comm_compare(copy.mpi, test_comm.mpi, &relation);
+  const MPI_Comm parent = esp_comm_get_handle_local(&test_comm);
+  esp_comm_init(&copy, parent);
+  MPI_Comm_compare(esp_comm_get_handle_local(&copy), parent, &relation);
   const int same = copy.rank == test_comm.rank && copy.size == test_comm.size;
   esp_comm_clear(&copy);
   esp_comm_clear(&copy);
-  ASSERT_ALL(relation == MPI_CONGRUENT && same && copy.mpi == MPI_COMM_NULL);
+  ASSERT_ALL(relation == MPI_CONGRUENT && same && !copy.state);
 }
 
 static int covers(int64_t n, int64_t parts) {
@@ -166,9 +167,9 @@ static void allreduce_gather_keeps_every_bit(void **state) {
   ASSERT_ALL(memcmp(narrow, expected, sizeof narrow) == 0);
 }
 
-static void allreduce_max_takes_negative_values(void **state) {
+static void agree_max_takes_negative_values(void **state) {
   (void)state;
-  ASSERT_ALL(esp_allreduce_max(&test_comm, -5.0 - test_comm.rank) == -5);
+  ASSERT_ALL(esp_agree_max_f64(&test_comm, -5.0 - test_comm.rank) == -5);
 }
 
 static void compute_spread_names_the_lowest_rank_of_the_maximum(void **state) {
@@ -214,7 +215,7 @@ static void phases_gather_names_the_slowest_rank_s_host(void **state) {
   char host[MPI_MAX_PROCESSOR_NAME];
   int length;
   MPI_Get_processor_name(host, &length);
-  MPI_Bcast(host, sizeof host, MPI_CHAR, last_rank(), test_comm.mpi);
+  esp_bcast(&test_comm, host, sizeof host, last_rank());
   const esp_phases phases = {.name = {"read"}, .count = 1, .seconds = {1.0 + test_comm.rank}};
   json_t *all = esp_phases_gather(&test_comm, &phases);
   const json_t *read = json_object_get(json_object_get(all, "phases_s"), "read");
@@ -252,7 +253,7 @@ static void phases_end_keeps_the_memory_of_each_phase(void **state) {
 }
 
 static double count_traffic(const char *kind, const char *key) {
-  json_t *all = esp_traffic_gather(&test_comm);
+  json_t *all = esp_phases_gather_traffic(&test_comm);
   const double value = json_number_value(json_object_get(json_object_get(all, kind), key));
   json_decref(all);
   return value;
@@ -298,7 +299,7 @@ ESP_TEST_MAIN(cmocka_unit_test(agree_without_failure_is_ok),
               cmocka_unit_test(allreduce_sum_i64_is_exact_beyond_doubles),
               cmocka_unit_test(allreduce_sum_i64_goes_beyond_one_call),
               cmocka_unit_test(allreduce_gather_keeps_every_bit),
-              cmocka_unit_test(allreduce_max_takes_negative_values),
+              cmocka_unit_test(agree_max_takes_negative_values),
               cmocka_unit_test(compute_spread_names_the_lowest_rank_of_the_maximum),
               cmocka_unit_test(phases_gather_tells_every_phase_on_all_ranks),
               cmocka_unit_test(phases_gather_tells_the_peak_memory),

@@ -73,7 +73,7 @@ static void shard_count_samples_shortens_the_last_micro_batch(void **state) {
 static void shard_init_chooses_the_same_at_any_rank_count(void **state) {
   (void)state;
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   esp_dataset *data = small_dataset_new(300, WIDTH, 1);
   esp_shard dealt = new_shard(&test_comm, data, 100, 8), whole = new_shard(&alone, data, 100, 8);
   ASSERT_ALL(whole.first == 0 && whole.count == 13 && dealt.n_batches == 13);

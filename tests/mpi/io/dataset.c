@@ -42,7 +42,7 @@ static void put(const char *name, const idx *file) {
     if (gzclose(out) != Z_OK) MPI_Abort(MPI_COMM_WORLD, 3);
     esp_free(&path);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static void put_good(const char *suffix) {

@@ -17,7 +17,7 @@ static void put_gz(const char *name, const char *bytes, unsigned count) {
     if (!file || gzwrite(file, bytes, count) != (int)count || gzclose(file) != Z_OK)
       MPI_Abort(MPI_COMM_WORLD, 3);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static bool is_there(const char *name) {
@@ -265,7 +265,7 @@ static void esp_file_abandon_removes_the_partial_file_and_bears_a_second_call(vo
   test_write_file(partial, "half", 4);
   esp_file_abandon(&test_comm, path);
   esp_file_abandon(&test_comm, path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(!is_there(partial));
 }
 

@@ -82,7 +82,7 @@ static void esp_folder_create_removes_what_an_earlier_run_left(void **state) {
   ASSERT_ALL(esp_folder_create(&test_comm, base, &partial) == ESP_OK);
   ASSERT_ALL(is_there(".partial") && !is_there(".partial/old"));
   esp_folder_abandon(&test_comm, base);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(!is_there(".partial"));
   esp_free(&partial);
 }
@@ -115,7 +115,7 @@ static void esp_folder_create_fails_everywhere_when_one_rank_does_not_see_it(voi
   for (int bad = 0; bad < test_comm.size; bad++) {
     const char *mine = test_comm.rank == bad ? "/no/such/folder" : base;
     ASSERT_ALL(failed(esp_folder_create(&test_comm, mine, &partial), "/no/such/folder"));
-    MPI_Barrier(test_comm.mpi);
+    esp_barrier(&test_comm);
     ASSERT_ALL(!partial && !is_there(".partial"));
   }
 }

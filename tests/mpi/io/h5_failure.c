@@ -1,3 +1,4 @@
+#include "claim.h"
 #include "h5_helper.h"
 
 static void esp_h5_commit_fails_everywhere_when_the_name_became_a_folder(void **state) {
@@ -8,7 +9,7 @@ static void esp_h5_commit_fails_everywhere_when_the_name_became_a_folder(void **
   test_make_folder(path);
   ASSERT_ALL(failed(esp_h5_commit(&file), ESP_IO, "folder") && file == NULL);
   if (test_comm.rank == 0) rmdir(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -26,7 +27,7 @@ static void esp_h5_create_fails_everywhere_when_one_rank_sees_another_path(void 
   const bool bad = test_comm.rank == test_comm.size - 1;
   const esp_status status = esp_h5_create(&test_comm, bad ? "/no/such/x.h5" : path, &file);
   ASSERT_ALL(failed(status, ESP_IO, "/no/such/x.h5") && !file);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -100,7 +101,7 @@ static void check_write_under_limit(bool limited) {
   esp_h5_close(&file);
   set_size_limit(RLIM_INFINITY);
   ASSERT_ALL(failed(status, ESP_IO, "ulimit -f"));
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -137,7 +138,7 @@ static void esp_h5_create_fails_everywhere_under_a_file_size_limit(void **state)
   const esp_status status = esp_h5_create(&test_comm, path, &file);
   set_size_limit(RLIM_INFINITY);
   ASSERT_ALL(failed(status, ESP_IO, "ulimit -f") && !file);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(is_absent());
 }
 
@@ -184,10 +185,10 @@ static void esp_h5_open_refuses_every_truncation(void **state) {
   esp_h5 *file;
   set_path("cut.h5");
   ASSERT_ALL(write_sample_file(&test_comm) == ESP_OK && stat(path, &about) == 0);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   for (int64_t bytes = about.st_size - 1; bytes > 0; bytes /= 2) {
     if (test_comm.rank == 0 && truncate(path, bytes) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
-    MPI_Barrier(test_comm.mpi);
+    esp_barrier(&test_comm);
     ASSERT_ALL(failed(esp_h5_open(&test_comm, path, &file), ESP_FORMAT, path));
     if (bytes > 48) ASSERT_ALL(strstr(esp_failure_text(), "truncated") != NULL);
   }
@@ -205,7 +206,49 @@ static void esp_h5_open_fails_everywhere_when_one_rank_cannot(void **state) {
   }
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(esp_h5_commit_fails_everywhere_when_the_name_became_a_folder),
+static void check_claim_refused(const hsize_t *dims, int rank, const char *part) {
+  esp_h5 *file;
+  esp_h5_shape shape;
+  const esp_h5_shape expected = {ESP_F64, 1, {1}};
+  set_path("claim.h5");
+  if (test_comm.rank == 0) unlink(path);
+  test_claim(path, "x", H5T_IEEE_F64LE, dims, rank);
+  ASSERT_ALL(esp_h5_open(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(failed(esp_h5_get_shape(file, "x", &shape), ESP_FORMAT, part));
+  ASSERT_ALL(failed(esp_h5_expect_shape(file, "x", &expected), ESP_FORMAT, part));
+  ASSERT_ALL(failed(esp_h5_read_all(file, "x", NULL), ESP_FORMAT, part));
+  ASSERT_ALL(failed(esp_h5_read(file, "x", &(esp_h5_slab){0, 0, 1}, NULL), ESP_FORMAT, part));
+  esp_h5_close(&file);
+}
+
+/* A product of 2^61, of 2^70 (which would wrap to 0), and what fits an int64 but not this file. */
+static void esp_h5_get_shape_refuses_more_than_a_file_can_hold(void **state) {
+  (void)state;
+  const hsize_t one = 1;
+  check_claim_refused((const hsize_t[]){one << 31, one << 30}, 2, "2147483648, 1073741824)");
+  check_claim_refused((const hsize_t[]){one << 30, one << 20, one << 20}, 3, "claims to be F64");
+  check_claim_refused((const hsize_t[]){one << 30}, 1, "claims to be F64 (1073741824)");
+}
+
+static void esp_h5_read_text_refuses_more_than_a_file_can_hold(void **state) {
+  (void)state;
+  esp_h5 *file;
+  char *text;
+  const hid_t type = H5Tcopy(H5T_C_S1);
+  set_path("text.h5");
+  if (test_comm.rank == 0) unlink(path);
+  H5Tset_size(type, (size_t)1 << 31);
+  test_claim(path, "x", type, NULL, 0);
+  H5Tclose(type);
+  ASSERT_ALL(esp_h5_open(&test_comm, path, &file) == ESP_OK);
+  ASSERT_ALL(failed(esp_h5_read_text(file, "x", &text), ESP_FORMAT, "of 2147483648 bytes") &&
+             !text);
+  esp_h5_close(&file);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(esp_h5_get_shape_refuses_more_than_a_file_can_hold),
+              cmocka_unit_test(esp_h5_read_text_refuses_more_than_a_file_can_hold),
+              cmocka_unit_test(esp_h5_commit_fails_everywhere_when_the_name_became_a_folder),
               cmocka_unit_test(esp_h5_create_refuses_a_missing_folder),
               cmocka_unit_test(esp_h5_create_fails_everywhere_when_one_rank_sees_another_path),
               cmocka_unit_test(esp_h5_create_fails_everywhere_under_a_file_size_limit),

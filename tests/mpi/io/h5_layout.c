@@ -93,7 +93,7 @@ static void esp_h5_fill_refuses_what_the_layout_lacks(void **state) {
   ASSERT_ALL(failed(write_blocks(file, "/group/one", &other, 0), ESP_FORMAT, "/group/one"));
   ASSERT_ALL(write_blocks(file, "/group/one", &cube, 0) == ESP_OK);
   esp_h5_close(&file);
-  MPI_Barrier(test_comm.mpi); // rank 0 removes it
+  esp_barrier(&test_comm); // rank 0 removes it
   ASSERT_ALL(is_absent());
 }
 
@@ -101,7 +101,7 @@ static void esp_h5_open_partial_refuses_a_truncated_or_missing_file(void **state
   (void)state;
   esp_h5 *file = lay_out("short.h5");
   esp_h5_keep(&file);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0 && truncate(partial, 1000) != 0) MPI_Abort(MPI_COMM_WORLD, 3);
   ASSERT_ALL(failed(esp_h5_open_partial(&test_comm, path, &file), ESP_FORMAT, "truncated"));
   ASSERT_ALL(file == NULL && access(partial, F_OK) == 0);

@@ -96,7 +96,7 @@ static void esp_tensor_set_open_names_a_missing_shard(void **state) {
   char path[192];
   snprintf(path, sizeof path, "%s/" TWO, folder);
   if (test_comm.rank == 0) unlink(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   check_refused(ESP_IO, TWO ": No such file");
 }
 

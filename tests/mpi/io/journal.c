@@ -13,13 +13,13 @@ static char output[128], path[160];
 static void set_path(const char *name) {
   snprintf(output, sizeof output, "%s", test_path(name));
   snprintf(path, sizeof path, "%s.journal", output);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0) unlink(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static bool is_there(void) {
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   return access(path, F_OK) == 0;
 }
 
@@ -59,8 +59,8 @@ static void esp_journal_open_without_a_file_has_no_records(void **state) {
   (void)state;
   set_path("none");
   esp_journal *journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
-  ASSERT_ALL(esp_journal_find(journal, "first site") == -1);
+  ASSERT_ALL(esp_journal_count_local(journal) == 0 && !esp_journal_is_resumed_local(journal));
+  ASSERT_ALL(esp_journal_find_local(journal, "first site") == -1);
   esp_journal_close(&journal, ESP_OK);
 }
 
@@ -69,10 +69,10 @@ static void esp_journal_append_is_read_back_by_every_rank_later(void **state) {
   char data[5] = {0};
   write_two("two");
   esp_journal *journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 2 && esp_journal_is_resumed(journal));
-  ASSERT_ALL(strcmp(esp_journal_name(journal, 0), "first site") == 0);
-  ASSERT_ALL(esp_journal_find(journal, "first site") == 5 &&
-             esp_journal_find(journal, "second") == 0);
+  ASSERT_ALL(esp_journal_count_local(journal) == 2 && esp_journal_is_resumed_local(journal));
+  ASSERT_ALL(strcmp(esp_journal_name_local(journal, 0), "first site") == 0);
+  ASSERT_ALL(esp_journal_find_local(journal, "first site") == 5 &&
+             esp_journal_find_local(journal, "second") == 0);
   ASSERT_ALL(esp_journal_read(journal, "first site", data) == ESP_OK);
   ASSERT_ALL(memcmp(data, "a\nb\0c", 5) == 0);
   esp_journal_close(&journal, ESP_OK);
@@ -96,7 +96,8 @@ static void esp_journal_sync_leaves_the_records(void **state) {
   ASSERT_ALL(esp_journal_sync(journal) == ESP_OK);
   esp_journal_close(&journal, ESP_INTERRUPTED);
   journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 3 && esp_journal_find(journal, "third") == 5);
+  ASSERT_ALL(esp_journal_count_local(journal) == 3 &&
+             esp_journal_find_local(journal, "third") == 5);
   esp_journal_close(&journal, ESP_OK);
 }
 
@@ -104,7 +105,7 @@ static void esp_journal_sync_leaves_the_records(void **state) {
 static int count_of(const char *bytes, int64_t count) {
   put(bytes, count);
   esp_journal *journal = reopen();
-  const int n = esp_journal_count(journal);
+  const int n = esp_journal_count_local(journal);
   esp_journal_close(&journal, ESP_INTERRUPTED);
   return n;
 }
@@ -150,7 +151,8 @@ static void esp_journal_append_follows_what_is_whole(void **state) {
   ASSERT_ALL(esp_journal_append(journal, "again", "xy", 2) == ESP_OK);
   esp_journal_close(&journal, ESP_INTERRUPTED);
   journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 2 && esp_journal_find(journal, "again") == 2);
+  ASSERT_ALL(esp_journal_count_local(journal) == 2 &&
+             esp_journal_find_local(journal, "again") == 2);
   esp_journal_close(&journal, ESP_OK);
   esp_free(&bytes);
 }
@@ -162,7 +164,7 @@ static void esp_journal_open_refuses_another_run_and_names_the_difference(void *
   ASSERT_ALL(failed(open_as(8, false, &journal), ESP_MISMATCH, "bins was 4 then and is 8 now"));
   ASSERT_ALL(journal == NULL && is_there());
   journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 2);
+  ASSERT_ALL(esp_journal_count_local(journal) == 2);
   esp_journal_close(&journal, ESP_OK);
 }
 
@@ -171,7 +173,7 @@ static void esp_journal_open_drops_another_run_when_told_to(void **state) {
   esp_journal *journal;
   write_two("told");
   ASSERT_ALL(open_as(8, true, &journal) == ESP_OK);
-  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
+  ASSERT_ALL(esp_journal_count_local(journal) == 0 && !esp_journal_is_resumed_local(journal));
   esp_journal_close(&journal, ESP_INTERRUPTED);
   ASSERT_ALL(failed(open_as(4, false, &journal), ESP_MISMATCH, "bins was 8 then and is 4 now"));
 }
@@ -181,11 +183,11 @@ static void esp_journal_restart_drops_the_records(void **state) {
   write_two("restart");
   esp_journal *journal = reopen();
   ASSERT_ALL(esp_journal_restart(journal) == ESP_OK);
-  ASSERT_ALL(esp_journal_count(journal) == 0 && !esp_journal_is_resumed(journal));
+  ASSERT_ALL(esp_journal_count_local(journal) == 0 && !esp_journal_is_resumed_local(journal));
   ASSERT_ALL(esp_journal_append(journal, "second", "", 0) == ESP_OK);
   esp_journal_close(&journal, ESP_INTERRUPTED);
   journal = reopen();
-  ASSERT_ALL(esp_journal_count(journal) == 1);
+  ASSERT_ALL(esp_journal_count_local(journal) == 1);
   esp_journal_close(&journal, ESP_OK);
 }
 

@@ -35,7 +35,7 @@ static esp_status write_tensor(esp_safetensors_writer *writer, int tensor) {
   unsigned char bytes[MOST_BYTES];
   const int64_t n_rows = entries[tensor].rank > 0 ? entries[tensor].shape[0] : 1;
   const int64_t row = n_rows > 0 ? count_bytes(tensor) / n_rows : 0;
-  const esp_safetensors_rows mine = esp_safetensors_get_rows(writer, tensor);
+  const esp_safetensors_rows mine = esp_safetensors_get_rows_local(writer, tensor);
   for (int64_t i = 0; i < mine.count * row; i++) bytes[i] = byte_of(tensor, mine.begin * row + i);
   return esp_safetensors_write(writer, tensor, mine.count > 0 ? bytes : NULL);
 }
@@ -139,7 +139,7 @@ static void esp_safetensors_write_gives_the_bytes_of_one_rank(void **state) {
   (void)state;
   esp_comm alone;
   char first[128];
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   make_folder("together");
   strcpy(first, folder);
   ASSERT_ALL(write_all(&test_comm, 60) == ESP_OK);
@@ -160,8 +160,8 @@ static void esp_safetensors_create_says_what_it_laid_out(void **state) {
   esp_safetensors_writer *writer;
   ASSERT_ALL(esp_safetensors_create(&test_comm, &plan, &writer) == ESP_OK);
   char *path = esp_format("%s/model.safetensors.partial", folder);
-  ASSERT_ALL(esp_safetensors_count_files(writer) == 1 && stat(path, &about) == 0);
-  ASSERT_ALL(esp_safetensors_count_bytes(writer) == about.st_size);
+  ASSERT_ALL(esp_safetensors_count_files_local(writer) == 1 && stat(path, &about) == 0);
+  ASSERT_ALL(esp_safetensors_count_bytes_local(writer) == about.st_size);
   esp_free(&path);
   esp_safetensors_close(&writer);
 }

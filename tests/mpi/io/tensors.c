@@ -11,9 +11,9 @@ static char path[128];
 
 static void set_path(const char *name) {
   snprintf(path, sizeof path, "%s", test_path(name));
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   if (test_comm.rank == 0) unlink(path);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static bool failed(esp_status status, esp_status code, const char *part) {
@@ -114,7 +114,7 @@ static void esp_tensor_set_open_refuses_a_truncated_file(void **state) {
   write_model(GOOD, ESP_MODEL_KIND);
   if (test_comm.rank == 0 && (stat(path, &about) != 0 || truncate(path, about.st_size - 1) != 0))
     MPI_Abort(MPI_COMM_WORLD, 3);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   check_refused(ESP_FORMAT, "truncated");
 }
 
@@ -143,7 +143,7 @@ static void add_foreign(hid_t type, H5D_layout_t layout) {
     H5Sclose(space);
     H5Fclose(file);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
 }
 
 static void check_foreign(hid_t type, H5D_layout_t layout, const char *part) {
@@ -171,7 +171,7 @@ static void esp_tensor_set_open_refuses_a_group_among_the_tensors(void **state) 
     H5Gclose(H5Gcreate2(file, "/model/group", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     H5Fclose(file);
   }
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   check_refused(ESP_FORMAT, "not a dataset");
 }
 

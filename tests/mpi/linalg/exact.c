@@ -28,7 +28,7 @@ static esp_exact add_batches(int64_t begin, int64_t end, bool gram) {
 /* True iff the sums dealt to the ranks and reduced are those of one rank alone, bit for bit. */
 static bool is_same_as_alone(int64_t batches, bool gram) {
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   const int64_t begin = esp_block_begin(batches, test_comm.size, test_comm.rank);
   const int64_t end = esp_block_begin(batches, test_comm.size, test_comm.rank + 1);
   esp_exact dealt = add_batches(begin, end, gram), whole = add_batches(0, batches, gram);

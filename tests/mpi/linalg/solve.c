@@ -161,7 +161,7 @@ static void solve_spd_agrees_with_one_rank(void **state) {
   (void)state;
   sample s = make_sample(150, 20);
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   const esp_spd_problem problem = make_problem(&s, 0.01);
   double *x = ESP_NEW(double, 3000), *serial = ESP_NEW(double, 3000);
   const esp_status status = esp_solve_spd(&test_comm, &problem, x);

@@ -50,7 +50,8 @@ static bench open_part(esp_half half) {
   else
     collect(&self, true, path);
   is_made = true;
-  if (half != ESP_WHOLE) ESP_ASSERT(esp_stats_open_half(self.stats, half, &self.half) == ESP_OK);
+  if (half != ESP_WHOLE)
+    ESP_ASSERT(esp_stats_open_half_local(self.stats, half, &self.half) == ESP_OK);
   load(half == ESP_WHOLE ? self.stats : self.half, &self.site);
   return self;
 }
@@ -227,7 +228,7 @@ static void sweep_of_a_half_counts_its_rows_alone(void **state) {
   float information[UNITS * UNITS];
   esp_sweep_marginals(&test_comm, &odd.site.planes, marginals);
   esp_sweep_information(&test_comm, &odd.site.planes, &odd.site.planes, odd.half->rows,
-                        information);
+                        ESP_REDUCE_AUTO, information);
   for (int64_t i = 0; i < odd.half->n_batches; i++) rows += odd.half->valid[i];
   ASSERT_ALL(rows == odd.half->rows && marginals[0] > 0 && marginals[0] < rows);
   ASSERT_ALL(information[0] > 1 && information[1] < information[0]);
@@ -236,7 +237,7 @@ static void sweep_of_a_half_counts_its_rows_alone(void **state) {
 
 static bool open_half_fails(esp_stats *stats, esp_half half, const char *part) {
   esp_stats *opened = stats;
-  return esp_stats_open_half(stats, half, &opened) == ESP_FORMAT && !opened &&
+  return esp_stats_open_half_local(stats, half, &opened) == ESP_FORMAT && !opened &&
          strstr(esp_failure_text(), part);
 }
 
@@ -253,7 +254,7 @@ static void open_half_of_one_micro_batch_is_format(void **state) {
   bench self = new_bench(0, SAMPLES);
   collect(&self, true, test_path("one.h5"));
   ASSERT_ALL(open_half_fails(self.stats, ESP_ODD, "--micro-batch"));
-  ASSERT_ALL(esp_stats_open_half(self.stats, ESP_EVEN, &self.half) == ESP_OK);
+  ASSERT_ALL(esp_stats_open_half_local(self.stats, ESP_EVEN, &self.half) == ESP_OK);
   ASSERT_ALL(self.half->rows == SAMPLES);
   close_bench(&self);
 }

@@ -1,5 +1,6 @@
 #include "espalier/collect/collect.h"
 
+#include "claim.h"
 #include "espalier/io/tensors.h"
 #include "mpi.h"
 #include "small.h"
@@ -64,7 +65,7 @@ static void stats_count_valid_tells_each_word_s_samples(void **state) {
   (void)state;
   static const uint8_t all[] = {64, 6, 64, 6, 10, 0};
   bench self = open_bench(true);
-  uint8_t *valid = esp_stats_count_valid(self.stats);
+  uint8_t *valid = esp_stats_count_valid_local(self.stats);
   const size_t bytes = (size_t)(self.stats->count * WORDS);
   ASSERT_ALL(memcmp(valid, all + self.stats->first * WORDS, bytes) == 0);
   esp_free(&valid);
@@ -188,7 +189,7 @@ static void stats_check_of_other_data_is_mismatch(void **state) {
 
 static bool open_fails(esp_status code, const char *part) {
   esp_stats *stats;
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   return failed(esp_stats_open(&test_comm, path, &stats), code, part) && !stats;
 }
 
@@ -217,7 +218,7 @@ static void stats_open_of_a_truncated_file_is_format(void **state) {
   (void)state;
   bench self = open_bench(true);
   esp_stats_close(&self.stats);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   const int cut = test_comm.rank == 0 ? truncate(path, 3000) : 0;
   ASSERT_ALL(cut == 0 && open_fails(ESP_FORMAT, "stats.h5"));
   close_bench(&self);
@@ -265,7 +266,25 @@ static void stats_open_of_a_damaged_head_is_format(void **state) {
   }
 }
 
+/* Sizes are not multiplied, and nothing is allocated, before they are seen to fit the file. */
+static void stats_open_of_more_micro_batches_than_a_file_can_hold_is_format(void **state) {
+  (void)state;
+  write_head("{\"bins\": 4, \"batch_rows\": 65}", "/other", 65);
+  test_claim(path, "/valid", H5T_STD_I64LE, (const hsize_t[]){(hsize_t)1 << 60}, 1);
+  ASSERT_ALL(open_fails(ESP_FORMAT, "/valid claims to be I64 (1152921504606846976)"));
+}
+
+static void stats_load_site_of_more_features_than_any_file_has_is_format(void **state) {
+  (void)state;
+  bench self = open_bench(false);
+  ASSERT_ALL(load_fails(&self, "hidden.0", INT64_MAX / 2, "/hidden.0/edges"));
+  ASSERT_ALL(load_fails(&self, "hidden.0", -1, "/hidden.0/edges"));
+  close_bench(&self);
+}
+
 ESP_TEST_MAIN(
+    cmocka_unit_test(stats_open_of_more_micro_batches_than_a_file_can_hold_is_format),
+    cmocka_unit_test(stats_load_site_of_more_features_than_any_file_has_is_format),
     cmocka_unit_test(stats_open_gives_layout_and_meta),
     cmocka_unit_test(stats_count_valid_tells_each_word_s_samples),
     cmocka_unit_test(stats_load_site_gives_every_rank_its_planes_and_the_whole_covariance),

@@ -272,8 +272,8 @@ static esp_journal *open_journal(const char *name) {
 static esp_journal *make_killed(esp_journal *whole, int n) {
   esp_journal *journal = open_journal("killed");
   for (int i = 0; i < n; i++) {
-    const char *name = esp_journal_name(whole, i);
-    const int64_t bytes = esp_journal_find(whole, name);
+    const char *name = esp_journal_name_local(whole, i);
+    const int64_t bytes = esp_journal_find_local(whole, name);
     char *data = ESP_NEW(char, bytes);
     ASSERT_ALL(esp_journal_read(whole, name, data) == ESP_OK);
     ASSERT_ALL(esp_journal_append(journal, name, data, bytes) == ESP_OK);
@@ -288,10 +288,10 @@ static void sequential_repair_of_layers_goes_on_after_any_stage(void **state) {
   for (unsigned i = 0; i < ESP_COUNT(configs); i++) {
     esp_journal *whole = open_journal("whole");
     const uint64_t want = hash_repaired(configs[i], whole);
-    ASSERT_ALL(esp_journal_count(whole) == 6);
+    ASSERT_ALL(esp_journal_count_local(whole) == 6);
     for (int n = 3; n <= 6; n += 3) {
       esp_journal *killed = make_killed(whole, n);
-      ASSERT_ALL(hash_repaired(configs[i], killed) == want && esp_journal_count(killed) == 6);
+      ASSERT_ALL(hash_repaired(configs[i], killed) == want && esp_journal_count_local(killed) == 6);
       esp_journal_close(&killed, ESP_OK);
     }
     esp_journal_close(&whole, ESP_OK);

@@ -86,7 +86,7 @@ static void repair_that_keeps_all_units_leaves_the_outputs(void **state) {
 /* True iff all ranks together get what each gets alone, to 1e-5 of the largest weight. */
 static bool agrees_with_alone(const char *name, int64_t micro_batch) {
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   write_files(micro_batch);
   bench dealt = open_bench(&test_comm, micro_batch), whole = open_bench(&alone, micro_batch);
   cut(&dealt, golden_kept, golden_counts);

@@ -44,7 +44,7 @@ static void sweep_information(const esp_comm *comm, bool idle, float *informatio
   deal(comm, idle, &begin, &end);
   esp_planes x = make_planes(0, X_UNITS, 4, begin, end);
   esp_planes y = make_planes(2, Y_UNITS, MOST_BINS, begin, end);
-  esp_sweep_information(comm, &x, &y, SAMPLES, information);
+  esp_sweep_information(comm, &x, &y, SAMPLES, ESP_REDUCE_AUTO, information);
   esp_planes_clear(&x);
   esp_planes_clear(&y);
 }
@@ -54,7 +54,8 @@ static void sweep_correlation(const esp_comm *comm, bool idle, double *correlati
   deal(comm, idle, &begin, &end);
   esp_planes x = make_planes(0, X_UNITS, 4, begin, end);
   const int owner = comm->size - 1;
-  esp_sweep_correlation(comm, &x, SAMPLES, owner, comm->rank == owner ? correlation : NULL);
+  esp_sweep_correlation(comm, &x, SAMPLES, ESP_REDUCE_AUTO, owner,
+                        comm->rank == owner ? correlation : NULL);
   esp_bcast(comm, correlation, X_UNITS * X_UNITS * (int64_t)sizeof *correlation, owner);
   esp_planes_clear(&x);
 }
@@ -119,7 +120,7 @@ static void sweep_information_has_the_same_bits_at_any_rank_count(void **state) 
   (void)state;
   float dealt[X_UNITS * Y_UNITS], whole[X_UNITS * Y_UNITS], idle[X_UNITS * Y_UNITS];
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   sweep_information(&test_comm, false, dealt);
   sweep_information(&test_comm, true, idle); // ranks without a sample take part
   sweep_information(&alone, false, whole);
@@ -145,7 +146,7 @@ static void sweep_correlation_has_the_same_bits_at_any_rank_count(void **state) 
   (void)state;
   double dealt[X_UNITS * X_UNITS], whole[X_UNITS * X_UNITS], idle[X_UNITS * X_UNITS];
   esp_comm alone;
-  esp_comm_init(&alone, MPI_COMM_SELF);
+  esp_comm_init_local(&alone);
   sweep_correlation(&test_comm, false, dealt);
   sweep_correlation(&test_comm, true, idle);
   sweep_correlation(&alone, false, whole);
@@ -236,7 +237,7 @@ static void check_matched(bool idle) {
   esp_planes y = make_planes(1, Y_UNITS, MOST_BINS, begin, end);
   float all[Y_UNITS * Y_UNITS];
   double matched[Y_UNITS];
-  esp_sweep_information(&test_comm, &x, &y, SAMPLES, all);
+  esp_sweep_information(&test_comm, &x, &y, SAMPLES, ESP_REDUCE_AUTO, all);
   esp_sweep_matched(&test_comm, &x, &y, SAMPLES, matched);
   for (int u = 0; u < Y_UNITS; u++) ASSERT_ALL((float)matched[u] == all[u * Y_UNITS + u]);
   esp_planes_clear(&x);

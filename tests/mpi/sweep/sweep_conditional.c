@@ -71,7 +71,7 @@ static void sweep(const esp_comm *comm, bool idle, float *conditional) {
                                         : 0;
   esp_planes x = make_planes(code_of, UNITS, BINS, begin, end);
   esp_planes targets = make_planes(target_of, TARGETS, TARGET_BINS, begin, end);
-  esp_sweep_conditional(comm, &x, &targets, SAMPLES, conditional);
+  esp_sweep_conditional(comm, &x, &targets, SAMPLES, ESP_REDUCE_AUTO, conditional);
   esp_planes_clear(&x);
   esp_planes_clear(&targets);
 }
@@ -190,8 +190,8 @@ static void sweep_information_of_a_site_with_itself_is_symmetric(void **state) {
   esp_planes x = make_planes(code_of, UNITS, BINS, begin, end), copy = x;
   float own[UNITS * UNITS], both[UNITS * UNITS];
   bool same = true;
-  esp_sweep_information(&test_comm, &x, &x, SAMPLES, own);
-  esp_sweep_information(&test_comm, &x, &copy, SAMPLES, both);
+  esp_sweep_information(&test_comm, &x, &x, SAMPLES, ESP_REDUCE_AUTO, own);
+  esp_sweep_information(&test_comm, &x, &copy, SAMPLES, ESP_REDUCE_AUTO, both);
   for (int64_t i = 0; i < UNITS; i++)
     for (int64_t j = i; j < UNITS; j++)
       same = same && own[i * UNITS + j] == both[i * UNITS + j] &&

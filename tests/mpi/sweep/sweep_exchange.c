@@ -1,5 +1,5 @@
 /* reduce: exchange beside allreduce: the same counts, on the same ranks; and what it costs. */
-#include "espalier/comm/traffic.h"
+#include "espalier/comm/phases.h"
 #include "espalier/core/hash.h"
 #include "espalier/sweep/sweep.h"
 
@@ -91,6 +91,53 @@ static void exchange_of_no_units_visits_nothing(void **state) {
   ASSERT_ALL(agrees_on(0, 3, 4, 0, WORDS, 0));
 }
 
+static double count_bytes(const char *collective) {
+  json_t *all = esp_phases_gather_traffic(&test_comm);
+  const double bytes =
+      json_number_value(json_object_get(json_object_get(all, collective), "bytes"));
+  json_decref(all);
+  return bytes;
+}
+
+/* Information, conditional information and correlation, each as asked for. */
+static void sweep_all(const esp_planes *x, esp_reduce reduce, float *information,
+                      float *conditional, double *correlation) {
+  const int64_t samples = (int64_t)WORDS * ESP_WORD_BITS * test_comm.size;
+  const bool is_mine = test_comm.rank == 0;
+  esp_sweep_information(&test_comm, x, x, samples, reduce, information);
+  esp_sweep_conditional(&test_comm, x, x, samples, reduce, conditional);
+  esp_sweep_correlation(&test_comm, x, samples, reduce, 0, is_mine ? correlation : NULL);
+}
+
+static bool sweeps_as_asked(esp_reduce reduce, const char *kind, const char *other) {
+  enum { UNITS = 7, CELLS = UNITS * UNITS };
+  float information[2][CELLS], conditional[2][CELLS];
+  double correlation[2][CELLS] = {{0}};
+  esp_planes x = make_planes(3, UNITS, 2, WORDS, 0); // any bits are codes of two bins
+  sweep_all(&x, ESP_REDUCE_AUTO, information[0], conditional[0], correlation[0]);
+  const double before = count_bytes(kind), before_other = count_bytes(other);
+  sweep_all(&x, reduce, information[1], conditional[1], correlation[1]);
+  esp_planes_clear(&x);
+  const bool is_sent = count_bytes(kind) > before || test_comm.size == 1;
+  return is_sent && count_bytes(other) == before_other &&
+         memcmp(information[0], information[1], sizeof *information) == 0 &&
+         memcmp(conditional[0], conditional[1], sizeof *conditional) == 0 &&
+         memcmp(correlation[0], correlation[1], sizeof *correlation) == 0;
+}
+
+static void sweeps_reduce_as_asked_to_the_same_bits(void **state) {
+  (void)state;
+  ASSERT_ALL(sweeps_as_asked(ESP_REDUCE_ALLREDUCE, "iallreduce", "exchange"));
+  ASSERT_ALL(sweeps_as_asked(ESP_REDUCE_EXCHANGE, "exchange", "iallreduce"));
+}
+
+static void find_reduce_knows_the_names_of_the_option(void **state) {
+  (void)state;
+  ASSERT_ALL(esp_sweep_find_reduce("auto") == ESP_REDUCE_AUTO);
+  ASSERT_ALL(esp_sweep_find_reduce("allreduce") == ESP_REDUCE_ALLREDUCE);
+  ASSERT_ALL(esp_sweep_find_reduce("exchange") == ESP_REDUCE_EXCHANGE);
+}
+
 static esp_sweep_shape make_shape(int64_t units, int64_t *words, int64_t words_a_rank) {
   for (int r = 0; r < test_comm.size; r++) words[r] = words_a_rank;
   return (esp_sweep_shape){.x_units = units,
@@ -99,14 +146,6 @@ static esp_sweep_shape make_shape(int64_t units, int64_t *words, int64_t words_a
                            .y_bins = 4,
                            .ranks = test_comm.size,
                            .words = words};
-}
-
-static double count_bytes(const char *collective) {
-  json_t *all = esp_traffic_gather(&test_comm);
-  const double bytes =
-      json_number_value(json_object_get(json_object_get(all, collective), "bytes"));
-  json_decref(all);
-  return bytes;
 }
 
 static void sweep_cost_is_what_is_counted(void **state) {
@@ -144,5 +183,7 @@ ESP_TEST_MAIN(cmocka_unit_test(exchange_gives_the_counts_of_allreduce),
               cmocka_unit_test(exchange_takes_fewer_tiles_than_ranks),
               cmocka_unit_test(exchange_takes_ranks_of_other_sizes_and_without_samples),
               cmocka_unit_test(exchange_of_no_units_visits_nothing),
+              cmocka_unit_test(sweeps_reduce_as_asked_to_the_same_bits),
+              cmocka_unit_test(find_reduce_knows_the_names_of_the_option),
               cmocka_unit_test(sweep_cost_is_what_is_counted),
               cmocka_unit_test(sweep_choose_weighs_codes_against_counts))

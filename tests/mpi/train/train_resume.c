@@ -2,6 +2,7 @@
 
 #include "training.h"
 
+#include <hdf5.h>
 #include <unistd.h>
 
 static char path[128];
@@ -30,7 +31,7 @@ static void check_resume(const char *optimizer, int64_t k) {
   ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
   ASSERT_ALL(exists()); // until the caller has the model safe
   esp_train_remove_checkpoint(&test_comm, &options);
-  MPI_Barrier(test_comm.mpi);
+  esp_barrier(&test_comm);
   ASSERT_ALL(!exists());
 }
 
@@ -111,6 +112,31 @@ static void esp_train_refuses_a_damaged_checkpoint(void **state) {
   ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_FORMAT, "damaged.h5"));
 }
 
+static void set_epoch(int64_t epoch) {
+  if (test_comm.rank == 0) {
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    const hid_t set = H5Dopen2(file, "/epoch", H5P_DEFAULT);
+    if (H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &epoch) < 0)
+      MPI_Abort(MPI_COMM_WORLD, 3);
+    H5Dclose(set);
+    H5Fclose(file);
+  }
+  esp_barrier(&test_comm);
+}
+
+/* The epoch is multiplied by the steps of one before anything else is done with it. */
+static void esp_train_refuses_a_checkpoint_after_epochs_that_there_are_not(void **state) {
+  (void)state;
+  static const int64_t bad[] = {-1, 5, INT64_MAX / 2};
+  esp_train_options options = with_checkpoint("sgd", "epoch.h5");
+  options.stop_after = 1;
+  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
+  for (unsigned i = 0; i < ESP_COUNT(bad); i++) {
+    set_epoch(bad[i]);
+    ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_FORMAT, "after 0 to 4 epochs"));
+  }
+}
+
 static void esp_train_says_that_a_checkpoint_cannot_be_written(void **state) {
   (void)state;
   esp_train_options options = new_options("sgd");
@@ -125,4 +151,5 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_train_resumed_gives_the_bits_of_an_undisturbe
               cmocka_unit_test(esp_train_refuses_a_checkpoint_of_other_options),
               cmocka_unit_test(esp_train_refuses_a_checkpoint_where_one_rank_has_other_options),
               cmocka_unit_test(esp_train_refuses_a_damaged_checkpoint),
+              cmocka_unit_test(esp_train_refuses_a_checkpoint_after_epochs_that_there_are_not),
               cmocka_unit_test(esp_train_says_that_a_checkpoint_cannot_be_written))

@@ -216,16 +216,6 @@ static void read_arguments_refuses_values_of_negated_flags(void **state) {
                  "--no-repair takes no value, found 'true'; write --repair=true");
 }
 
-static void find_config_returns_the_last_before_the_end(void **state) {
-  (void)state;
-  char *argv[] = {(char[]){"m"},          (char[]){"--config"}, (char[]){"a.yaml"},
-                  (char[]){"--config=b"}, (char[]){"--"},       (char[]){"--config=c"}};
-  assert_null(esp_options_find_config(1, argv));
-  assert_null(esp_options_find_config(2, argv));
-  assert_string_equal(esp_options_find_config(3, argv), "a.yaml");
-  assert_string_equal(esp_options_find_config(6, argv), "b");
-}
-
 static char *capture_help(unsigned command) {
   FILE *const file = tmpfile();
   char *text = esp_alloc(8192, 1);
@@ -301,6 +291,6 @@ ESP_TEST_MAIN(CASE(esp_options_init_sets_defaults), CASE(esp_options_clear_sets_
               CASE(read_arguments_names_near_options_of_the_command),
               CASE(read_arguments_refuses_options_of_other_commands),
               CASE(read_arguments_refuses_values_of_negated_flags),
-              CASE(find_config_returns_the_last_before_the_end), CASE(print_help_groups_and_aligns),
-              CASE(print_help_shows_ranges_and_choices), CASE(dump_holds_the_options_of_a_command),
+              CASE(print_help_groups_and_aligns), CASE(print_help_shows_ranges_and_choices),
+              CASE(dump_holds_the_options_of_a_command),
               CASE(dump_of_names_that_are_not_utf8_is_json))

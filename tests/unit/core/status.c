@@ -1,23 +1,12 @@
+#include "panic.h"
 #include "unit.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-static jmp_buf panic_point;
-static void jump_out(int exit_code) {
-  longjmp(panic_point, exit_code);
-}
-
-/* True iff the action ends in the panic hook; what it prints goes to stderr. */
 static bool panics(void (*action)(void)) {
-  esp_set_panic_hook(jump_out);
-  if (setjmp(panic_point) == 0) {
-    action();
-    esp_set_panic_hook(NULL);
-    return false;
-  }
-  esp_set_panic_hook(NULL);
-  return true;
+  char text[256];
+  return test_panics(action, text, sizeof text);
 }
 
 /* First in the list: later tests leave a text behind. */
@@ -85,6 +74,19 @@ static void assert_what_is_true(void) {
   ESP_ASSERT(strlen("ab") == 2);
 }
 
+static void esp_panic_names_the_rank_that_was_set(void **state) {
+  (void)state;
+  char text[256];
+  assert_true(test_panics(assert_what_is_false, text, sizeof text));
+  assert_null(strstr(text, "rank"));
+  esp_set_panic_rank(3);
+  assert_true(test_panics(assert_what_is_false, text, sizeof text));
+  esp_set_panic_rank(-1);
+  assert_int_equal(strncmp(text, "espalier: rank 3: ", 18), 0);
+  assert_non_null(strstr(text, "status.c:"));
+  assert_non_null(strstr(text, "assertion failed: strlen(\"ab\") == 3\n"));
+}
+
 static void esp_assert_panics_on_false_only(void **state) {
   (void)state;
   assert_true(panics(assert_what_is_false));
@@ -124,6 +126,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_failure_text_is_empty_before_the_first),
               cmocka_unit_test(esp_fail_may_quote_the_last_text),
               cmocka_unit_test(esp_fail_keeps_one_line), cmocka_unit_test(esp_fail_cuts_long_texts),
               cmocka_unit_test(esp_try_returns_on_failure_only),
+              cmocka_unit_test(esp_panic_names_the_rank_that_was_set),
               cmocka_unit_test(esp_assert_panics_on_false_only),
               cmocka_unit_test(esp_int_panics_on_what_does_not_fit),
               cmocka_unit_test(esp_alloc_panics_on_sizes_that_overflow))

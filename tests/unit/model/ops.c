@@ -224,7 +224,7 @@ static void rope_read_refuses_what_it_does_not_know(void **state) {
   (void)state;
   static const char *const cases[][2] = {
       {"{\"rope_scaling\": {\"type\": \"yarn\"}}",
-       "'yarn' is not known; known types: default, linear, llama3"},
+       "unknown type of rotary embedding 'yarn'; known: default, linear, llama3"},
       {"{\"rope_scaling\": {\"rope_type\": \"linear\"}}", "'factor'"},
       {"{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 0}}",
        "'factor' of the rotary embedding > 0"},

@@ -247,7 +247,80 @@ static void esp_weight_own_replaces_a_loaded_value(void **state) {
   esp_model_free(&model);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(esp_model_load_uses_stored_floats_in_place),
+/* A model whose head reads the embedding. */
+static esp_model *new_tied(const float *stored) {
+  esp_model *model = new_stored(stored, ESP_F32);
+  model->is_head_tied = true;
+  return model;
+}
+
+static void load(esp_model *model, int stage) {
+  assert_int_equal(esp_model_load_local(model, stage), ESP_OK);
+}
+
+static bool has_embedding(const esp_model *model) {
+  assert_true(!model->weights[0].value == !model->weights[1].value);
+  return model->weights[0].value;
+}
+
+static void esp_model_unload_of_a_tied_head_leaves_a_loaded_embedding(void **state) {
+  (void)state;
+  const float stored[ROWS * COLS] = {1.0f};
+  esp_model *model = new_tied(stored);
+  load(model, ESP_STAGE_EMBED);
+  load(model, model->n_stages);
+  esp_model_unload(model, model->n_stages);
+  assert_true(has_embedding(model));
+  esp_model_unload(model, ESP_STAGE_EMBED);
+  assert_false(has_embedding(model));
+  esp_model_free(&model);
+}
+
+static void esp_model_unload_of_the_embedding_leaves_it_to_a_tied_head(void **state) {
+  (void)state;
+  const float stored[ROWS * COLS] = {1.0f};
+  esp_model *model = new_tied(stored);
+  load(model, model->n_stages);
+  load(model, ESP_STAGE_EMBED);
+  esp_model_unload(model, ESP_STAGE_EMBED);
+  assert_true(has_embedding(model));
+  esp_model_unload(model, model->n_stages);
+  assert_false(has_embedding(model));
+  esp_model_free(&model);
+}
+
+static void esp_model_unload_ends_any_number_of_loadings(void **state) {
+  (void)state;
+  const float stored[ROWS * COLS] = {1.0f};
+  esp_model *model = new_tied(stored);
+  load(model, model->n_stages);
+  load(model, model->n_stages);
+  esp_model_unload(model, model->n_stages);
+  assert_false(has_embedding(model));
+  load(model, ESP_STAGE_EMBED);
+  load(model, model->n_stages);
+  esp_model_unload_all(model);
+  assert_false(has_embedding(model));
+  esp_model_free(&model);
+}
+
+static void esp_model_unload_of_a_tied_head_leaves_final_values(void **state) {
+  (void)state;
+  const float stored[ROWS * COLS] = {1.0f};
+  esp_model *model = new_tied(stored);
+  esp_weight_own(&model->weights[0]);
+  load(model, model->n_stages);
+  esp_model_unload(model, model->n_stages);
+  assert_non_null(model->weights[0].value);
+  assert_null(model->weights[1].value);
+  esp_model_free(&model);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(esp_model_unload_of_a_tied_head_leaves_a_loaded_embedding),
+              cmocka_unit_test(esp_model_unload_of_the_embedding_leaves_it_to_a_tied_head),
+              cmocka_unit_test(esp_model_unload_ends_any_number_of_loadings),
+              cmocka_unit_test(esp_model_unload_of_a_tied_head_leaves_final_values),
+              cmocka_unit_test(esp_model_load_uses_stored_floats_in_place),
               cmocka_unit_test(esp_model_load_applies_the_mask_to_a_copy),
               cmocka_unit_test(esp_model_load_copies_unaligned_floats),
               cmocka_unit_test(esp_model_load_converts_half_types),

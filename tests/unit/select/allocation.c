@@ -183,8 +183,9 @@ typedef struct trials {
   esp_status status;
 } trials;
 
-static esp_status try_it(void *context, double *loss) {
+static esp_status try_it(void *context, const esp_allocation_job *job, double *loss) {
   trials *self = context;
+  (void)job;
   self->n++;
   *loss = self->loss[self->of->sites[1].n_kept];
   return self->status;
@@ -256,8 +257,9 @@ static void balanced_leaves_fixed_sites_at_their_own_sparsity(void **state) {
   check_kept(&self, 2, 2); // 20 of b's, and 20 of 40
 }
 
-static esp_status lose_least_at_20(void *context, double *loss) {
+static esp_status lose_least_at_20(void *context, const esp_allocation_job *job, double *loss) {
   trials *self = context;
+  (void)job;
   const double off = (double)self->of->sites[1].n_kept - 20;
   self->n++;
   *loss = off * off;

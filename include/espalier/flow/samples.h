@@ -1,0 +1,46 @@
+/* The samples that a command works on: a data set, and the part of it that is dealt to this rank.
+ */
+#ifndef ESPALIER_FLOW_SAMPLES_H
+#define ESPALIER_FLOW_SAMPLES_H
+
+#include "espalier/core/c_linkage.h"
+#include "espalier/core/run_options.h"
+#include "espalier/flow/data_options.h"
+#include "espalier/flow/shard.h"
+#include "espalier/model/model.h"
+
+ESP_C_BEGIN
+
+/* What is asked of them. Texts are borrowed. */
+typedef struct esp_samples {
+  const char *data;    // path, or ESP_MAXIMUM_ENTROPY; NULL: not given
+  const char *split;   // "train" or "test"
+  int64_t count;       // sequences or images (made ones: tokens or images); 0: all
+  int64_t micro_batch; // sequences or images; 0: chosen
+  int64_t seed;
+  bool allow_idle; // more ranks than micro-batches are accepted
+} esp_samples;
+
+/* As the options of a command have it, with its default split. Local. */
+esp_samples esp_samples_of(const esp_run_options *run, const esp_data_options *data,
+                           const char *default_split);
+
+/* Open the data set, or make input of maximum entropy for the model, at least count rows of it;
+ * model NULL: real data only. USAGE: no data set is named; maximum entropy without count. What
+ * esp_dataset_open says. Collective on comm; equal on all ranks: self. */
+esp_status esp_samples_open_data(const esp_comm *comm, const esp_samples *self,
+                                 const esp_model *model, esp_dataset **data);
+/* Deal them. USAGE: more ranks than micro-batches; MISMATCH: the model cannot read the data. Local,
+ * equal on all ranks. */
+esp_status esp_samples_open_shard_local(const esp_comm *comm, const esp_samples *self,
+                                        const esp_model *model, const esp_dataset *data,
+                                        esp_shard *shard);
+
+/* Rows of a sample of maximum entropy: tokens of a sequence, 1 for images. Local. */
+int64_t esp_samples_count_entropy_rows(const esp_model *model);
+/* USAGE unless there are at least as many units of work as ranks, or that is accepted. Local. */
+esp_status esp_samples_check_ranks(int ranks, int64_t micro_batches, bool allow_idle);
+
+ESP_C_END
+
+#endif

@@ -1,0 +1,54 @@
+/* A pruning as it was asked for, resolved and checked. It does not change while it is carried out,
+ * and it is all that a plan needs. */
+#ifndef ESPALIER_PRUNE_REQUEST_H
+#define ESPALIER_PRUNE_REQUEST_H
+
+#include "espalier/core/c_linkage.h"
+#include "espalier/prune/settings.h"
+#include "espalier/select/allocation.h"
+#include "espalier/select/criterion.h"
+
+ESP_C_BEGIN
+
+/* What can go: units, hidden dimensions, whole layers, single weights (src/prune/structure.h). */
+typedef struct esp_prune_structure esp_prune_structure;
+enum { ESP_MOST_STRUCTURES = 4 };
+
+#define ESP_SITE_BLOCK "block"
+#define ESP_ALLOCATION_AUTO "auto"
+enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
+
+typedef struct esp_prune_request {
+  const esp_prune_settings *settings; // borrowed
+  esp_model *dense;                   // owned; its weights are loaded and unloaded
+  const esp_criterion *criterion;
+  const esp_allocation *allocation; // the one named; for auto uniform, until more is known
+  const esp_repair *repair;
+  esp_reduce reduce;     // how joint counts are added over ranks
+  double *sparsity;      // (n_stages + 1) of units, the width's last; below 0: not pruned
+  bool *is_fixed;        // (n_stages) the sparsity was given to the site or its kind itself
+  double layer_sparsity; // of whole layers; below 0: none goes
+  const esp_prune_structure *structures[ESP_MOST_STRUCTURES + 1]; // asked for, ended by NULL
+} esp_prune_request;
+
+/* Open the model at path and resolve what is asked. USAGE: an unknown name, a kind of site that the
+ * model lacks, a sparsity out of range, a combination that a structure does not take; what
+ * esp_model_open says. Collective on comm; equal on all ranks: settings, path. */
+esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
+                                  const char *path, esp_prune_request **request);
+/* The same of a model that is open already (taken over, also on failure). Local. */
+esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *dense,
+                                 esp_prune_request **request);
+/* Free, the model too; NULL inside is fine. Local. */
+void esp_prune_request_free(esp_prune_request **request);
+
+/* A site of the model by number: its stages, then (n_stages) the width. Local. */
+typedef struct esp_prune_site {
+  const char *name, *kind;
+  int64_t units, width; // features a unit
+} esp_prune_site;
+esp_prune_site esp_prune_site_of(const esp_model *dense, int site);
+
+ESP_C_END
+
+#endif

@@ -1,0 +1,58 @@
+/* What ranks agree on: failures, numbers that steer the run, a point in time. */
+#include "comm_internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+esp_status esp_agree(const esp_comm *comm, esp_status mine) {
+  int failing = mine == ESP_OK ? INT_MAX : comm->rank;
+  MPI_Allreduce(MPI_IN_PLACE, &failing, 1, MPI_INT, MPI_MIN,
+                comm_count_local(comm, ESP_AGREEMENT, sizeof failing));
+  if (failing == INT_MAX) return ESP_OK;
+  struct {
+    int code;
+    char text[1024];
+  } message = {.code = (int)mine};
+  snprintf(message.text, sizeof message.text, "%s", esp_failure_text());
+  comm_bcast(comm, ESP_CONTROL, &message, sizeof message, failing);
+  return esp_fail((esp_status)message.code, "%s", message.text);
+}
+
+static double agree_f64(const esp_comm *comm, double value, MPI_Op op) {
+  MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, op,
+                comm_count_local(comm, ESP_CONTROL, sizeof value));
+  return value;
+}
+
+static int64_t agree_i64(const esp_comm *comm, int64_t value, MPI_Op op) {
+  MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, op,
+                comm_count_local(comm, ESP_CONTROL, sizeof value));
+  return value;
+}
+
+double esp_agree_max_f64(const esp_comm *comm, double value) {
+  return agree_f64(comm, value, MPI_MAX);
+}
+
+int64_t esp_agree_max_i64(const esp_comm *comm, int64_t value) {
+  return agree_i64(comm, value, MPI_MAX);
+}
+
+int64_t esp_agree_sum_i64(const esp_comm *comm, int64_t value) {
+  return agree_i64(comm, value, MPI_SUM);
+}
+
+void esp_barrier(const esp_comm *comm) {
+  MPI_Barrier(comm_count_local(comm, ESP_CONTROL, 0));
+}
+
+esp_spread esp_compute_spread(const esp_comm *comm, double value) {
+  struct {
+    double value;
+    int rank;
+  } mine = {value, comm->rank}, worst;
+  MPI_Allreduce(&mine, &worst, 1, MPI_DOUBLE_INT, MPI_MAXLOC,
+                comm_count_local(comm, ESP_CONTROL, sizeof mine));
+  const double low = agree_f64(comm, value, MPI_MIN), sum = agree_f64(comm, value, MPI_SUM);
+  return (esp_spread){low, sum / comm->size, worst.value, worst.rank};
+}

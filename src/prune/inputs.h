@@ -1,0 +1,22 @@
+/* What a pruning reads beside the model: statistics, opened or collected first, and samples. */
+#ifndef ESPALIER_SRC_PRUNE_INPUTS_H
+#define ESPALIER_SRC_PRUNE_INPUTS_H
+
+#include "job.h"
+
+/* Open the statistics if any are read: those named, or collected to OUT.stats.h5. FORMAT, MISMATCH,
+ * USAGE. Collective. */
+esp_status inputs_open_statistics(prune_job *job);
+/* Collect to OUT.stats.h5 from this data and so many samples, open it, and check it. Collective. */
+esp_status inputs_collect(prune_job *job, const char *data, int64_t samples);
+/* Open the samples if the repair, or trials, read any. Collective. */
+esp_status inputs_open_samples(prune_job *job);
+void inputs_close(prune_job *job);
+
+/* Where the samples of statistics were, for a second pass over them: as asked, but as many, and
+ * dealt, as when they were collected. Texts are borrowed from the statistics. Local. */
+esp_samples inputs_samples_of(const esp_prune_request *request, const esp_stats_about *about);
+/* MISMATCH: the criterion uses no data, but the statistics do. Local. */
+esp_status inputs_check_made(const esp_prune_request *request, const esp_stats *stats);
+
+#endif

@@ -1,0 +1,79 @@
+#include "rules.h"
+
+#include <string.h>
+
+bool request_has_rounds(const esp_prune_request *request) {
+  return request->criterion->is_data_free && !request->settings->prune.stats;
+}
+
+bool request_reads_other_data(const esp_prune_request *request) {
+  const char *data = request->settings->data.data;
+  return request->criterion->is_data_free && data && !esp_dataset_is_made(data);
+}
+
+bool request_repairs_from_samples(const esp_prune_request *request) {
+  const bool has_width = request->sparsity[request->dense->n_stages] >= 0.0;
+  return request->repair->needs_data || (has_width && request->repair->needs_data_for_width);
+}
+
+bool request_is_free(const esp_prune_request *request, int stage) {
+  return request->sparsity[stage] >= 0.0 && !request->is_fixed[stage];
+}
+
+bool metric_is_wanted(const esp_prune_request *request) {
+  return request->criterion->needs & ESP_NEEDS_METRIC &&
+         strcmp(request->settings->prune.metric, "outputs") != 0;
+}
+
+bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats) {
+  return metric_is_wanted(request) && stats && stats->about.fisher_rows > 0;
+}
+
+static bool asks_fisher(const esp_prune_request *request) {
+  return strcmp(request->settings->prune.metric, "fisher") == 0;
+}
+
+esp_status metric_check_request(const esp_prune_request *request) {
+  const esp_prune_settings *settings = request->settings;
+  if (!asks_fisher(request)) return ESP_OK;
+  if (!(request->criterion->needs & ESP_NEEDS_METRIC))
+    return esp_fail(ESP_USAGE, "--metric fisher is for criterion 'set-mi', not '%s'",
+                    request->criterion->name);
+  if (settings->prune.stats || !esp_dataset_is_made(settings->data.data)) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--metric fisher: expected calibration samples with something to predict, found "
+                  "--data %s; give a data set, or leave --metric out",
+                  settings->data.data);
+}
+
+esp_status metric_check(const esp_prune_request *request, const esp_stats *stats) {
+  if (!asks_fisher(request) || metric_is_fisher(request, stats)) return ESP_OK;
+  return esp_fail(
+      ESP_MISMATCH,
+      "%s: --metric fisher needs the Fisher information, which was not collected; collect "
+      "again, with --fisher-tokens",
+      stats->path);
+}
+
+bool reads_activation_covariance(const esp_prune_request *request) {
+  const unsigned needs = request->criterion->needs;
+  return needs & ESP_NEEDS_COVARIANCE && !(needs & ESP_NEEDS_CODES) &&
+         strcmp(request->settings->prune.moments, "activations") == 0;
+}
+
+bool uses_own_output(const esp_prune_request *request) {
+  return strcmp(request->settings->prune.upper, "output") == 0 && request->dense->width.units > 0;
+}
+
+/* Prices in nats say themselves when a site has given enough; others are too crude for that
+ * (docs/results.md). */
+double find_cap(const esp_prune_request *request, bool is_in_nats) {
+  const double crude = 0.8, asked = request->settings->allocation.max_sparsity;
+  if (asked > 0.0) return asked;
+  return !request->allocation->is_by_price || is_in_nats ? 1.0 : crude;
+}
+
+bool may_empty_stages(const esp_prune_request *request, bool is_in_nats) {
+  return request->allocation->is_by_price && request->settings->allocation.min_keep == 0 &&
+         find_cap(request, is_in_nats) >= 1.0;
+}

@@ -1,0 +1,35 @@
+/* Questions about a request that several files ask. All local. */
+#ifndef ESPALIER_SRC_PRUNE_RULES_H
+#define ESPALIER_SRC_PRUNE_RULES_H
+
+#include "espalier/prune/request.h"
+
+/* Whether the statistics are collected in rounds, twice the samples at a time: a criterion without
+ * data that was given no statistics. */
+bool request_has_rounds(const esp_prune_request *request);
+/* Whether real data is given for the repair alone, the statistics being without. */
+bool request_reads_other_data(const esp_prune_request *request);
+/* Whether the repair passes over samples. */
+bool request_repairs_from_samples(const esp_prune_request *request);
+/* Whether the site of a stage is to be pruned, and without a sparsity of its own. */
+bool request_is_free(const esp_prune_request *request, int stage);
+
+/* Whether outputs of a site are to be compared by the softmax layer's Fisher information, and
+ * whether they are: where it was collected. */
+bool metric_is_wanted(const esp_prune_request *request);
+bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats);
+/* USAGE: --metric fisher, but the criterion does not use it, or nothing will be predicted. */
+esp_status metric_check_request(const esp_prune_request *request);
+/* MISMATCH: --metric fisher, but the information was not collected. */
+esp_status metric_check(const esp_prune_request *request, const esp_stats *stats);
+/* Whether the criterion reads the activations' covariance, not the codes'. */
+bool reads_activation_covariance(const esp_prune_request *request);
+/* Whether the units preserved above a stage are its own output after its consumer, as the next
+ * reader of the residual stream gets it, and not those of the next site. */
+bool uses_own_output(const esp_prune_request *request);
+/* The most that one site may lose of its units; whether it may then lose them all, and with them
+ * its sub-layer. */
+double find_cap(const esp_prune_request *request, bool is_in_nats);
+bool may_empty_stages(const esp_prune_request *request, bool is_in_nats);
+
+#endif

@@ -1,0 +1,60 @@
+/* Structures: what can go. One file each, one row in structures.c. */
+#ifndef ESPALIER_SRC_PRUNE_STRUCTURE_H
+#define ESPALIER_SRC_PRUNE_STRUCTURE_H
+
+#include "job.h"
+
+/* An item of --sites. */
+typedef struct site_item {
+  const char *name;
+  double sparsity; // its own, or that of --sparsity
+  bool is_own;
+} site_item;
+
+struct esp_prune_structure {
+  const char *name;
+  const char *summary;
+  /* Whether --structure and --sites, as taken, ask for it. Local. */
+  bool (*is_asked)(const esp_prune_request *request);
+  /* Put an item of --sites into the request, *taken; add the names that could be items to names
+   * (most in all, *n of them so far). USAGE: it is an item, but not for this model. NULL: it has
+   * none. Local. */
+  esp_status (*take_site)(esp_prune_request *request, const site_item *item, bool *taken);
+  void (*list_sites)(const esp_model *dense, const char **names, int *n);
+  /* Put into the request what goes where --sites is not given. NULL: nothing. Local. */
+  esp_status (*take_default)(esp_prune_request *request);
+  /* USAGE: it does not take the criterion, allocation, repair or other structures asked for. Local.
+   */
+  esp_status (*check)(const esp_prune_request *request);
+  /* What it reads of the statistics: whether any, whether second moments, and the option that needs
+   * the residual stream (NULL: it is not needed). Local. */
+  bool (*reads_statistics)(const esp_prune_request *request);
+  bool (*reads_covariance)(const esp_prune_request *request);
+  const char *(*reads_stream)(const esp_prune_request *request);
+  /* Select what stays, once statistics are open: fills the job's selection, scores and report, and
+   * chains the report's checksum. Collective. */
+  esp_status (*select)(prune_job *job);
+  /* Select again from each half of the statistics, and report how much agrees. NULL: with another
+   * structure, or not at all. Collective. */
+  esp_status (*measure_stability)(prune_job *job);
+  /* Make the pruned model. NULL: with another structure. Local, equal on all ranks. */
+  esp_status (*cut_local)(prune_job *job);
+  /* Repair it. NULL: with another structure. Collective. */
+  esp_status (*repair)(prune_job *job, esp_repair_job *repair);
+  /* Write what was kept beside the model. Collective. */
+  esp_status (*write)(const prune_job *job, esp_h5 *file);
+  bool shares_sparsity; // between kinds of sites: counts can be tried
+};
+
+extern const esp_prune_structure prune_structure_units, prune_structure_width,
+    prune_structure_layers, prune_structure_masks;
+/* The table, ended by NULL; structures are checked, and select, in its order. */
+extern const esp_prune_structure *const prune_structures[];
+
+/* Whether one of those asked for ... Local. */
+bool structures_read_statistics(const esp_prune_request *request);
+bool structures_read_covariance(const esp_prune_request *request);
+const char *structures_read_stream(const esp_prune_request *request);
+bool structures_share_sparsity(const esp_prune_request *request);
+
+#endif

@@ -1,0 +1,79 @@
+/* The width: hidden dimensions, the same in all layers. They are chosen after the units, and cut
+ * and repaired with them. */
+#include "allocate.h"
+#include "keep.h"
+#include "selected.h"
+#include "structure.h"
+
+#include <string.h>
+
+static bool is_asked(const esp_prune_request *request) {
+  return request->sparsity[request->dense->n_stages] >= 0.0;
+}
+
+/* It is cut only when it is named. */
+static esp_status take_site(esp_prune_request *request, const site_item *item, bool *taken) {
+  if (request->dense->width.units == 0 || strcmp(item->name, ESP_SITE_WIDTH) != 0) return ESP_OK;
+  request->sparsity[request->dense->n_stages] = item->sparsity;
+  *taken = true;
+  return ESP_OK;
+}
+
+static void list_sites(const esp_model *dense, const char **names, int *n) {
+  if (dense->width.units > 0) names[(*n)++] = ESP_SITE_WIDTH;
+}
+
+static esp_status check(const esp_prune_request *request) {
+  (void)request;
+  return ESP_OK;
+}
+
+static bool reads_statistics(const esp_prune_request *request) {
+  (void)request;
+  return true;
+}
+
+static bool reads_covariance(const esp_prune_request *request) {
+  return reads_activation_covariance(request);
+}
+
+static const char *reads_stream(const esp_prune_request *request) {
+  (void)request;
+  return "--sites width";
+}
+
+static esp_status select_dimensions(prune_job *job) {
+  const int at = job->request->dense->n_stages;
+  ESP_TRY(ranker_rank_width(&job->ranker));
+  keep_dimensions(job->request->dense, job->ranker.order[at], allocate_width(job->request),
+                  &job->selection);
+  selected_report(job, at);
+  return selected_save(job, at);
+}
+
+static esp_status select_width(prune_job *job) {
+  const int at = job->request->dense->n_stages;
+  bool found;
+  job->ranker.is_asked[at] = true;
+  ESP_TRY(selected_load(job, at, &found));
+  if (!found) ESP_TRY(select_dimensions(job));
+  selected_chain_checksum(job, at);
+  return ESP_OK;
+}
+
+static esp_status write(const prune_job *job, esp_h5 *file) {
+  return selected_write(job, job->request->dense->n_stages, file);
+}
+
+const esp_prune_structure prune_structure_width = {.name = "width",
+                                                   .summary = "hidden dimensions of all layers",
+                                                   .is_asked = is_asked,
+                                                   .take_site = take_site,
+                                                   .list_sites = list_sites,
+                                                   .check = check,
+                                                   .reads_statistics = reads_statistics,
+                                                   .reads_covariance = reads_covariance,
+                                                   .reads_stream = reads_stream,
+                                                   .select = select_width,
+                                                   .write = write,
+                                                   .shares_sparsity = true};

@@ -1,0 +1,6 @@
+foreach(name request allocate)
+  esp_unit_test(prune ${name})
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/prune)
+endforeach()
+esp_mpi_test(prune selected)
+target_include_directories(mpi_selected PRIVATE ${PROJECT_SOURCE_DIR}/src/prune)
