@@ -2,8 +2,9 @@
 #ifndef ESPALIER_SRC_CLI_COMMANDS_H
 #define ESPALIER_SRC_CLI_COMMANDS_H
 
+#include "settings.h"
+
 #include "espalier/comm/comm.h"
-#include "espalier/pipeline/settings.h"
 
 typedef struct command_input {
   const esp_comm *comm;

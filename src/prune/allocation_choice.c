@@ -34,7 +34,7 @@ static bool is_auto(const esp_prune_request *request) {
 }
 
 bool allocation_may_try(const esp_prune_request *request) {
-  if (request->settings->allocation.trial_tokens == 0 || request_has_rounds(request) ||
+  if (request->settings->allocation.trial_tokens == 0 || esp_prune_has_rounds(request) ||
       !structures_share_sparsity(request) || !has_kinds_to_share(request))
     return false;
   return request->allocation->needs_trial ||
@@ -68,7 +68,7 @@ esp_status allocation_check(const esp_prune_request *request) {
   if (!settings->prune.stats && esp_dataset_is_made(settings->data.data))
     return fail_untried(request);
   if (allocation_may_try(request)) return ESP_OK;
-  if (request_has_rounds(request))
+  if (esp_prune_has_rounds(request))
     return esp_fail(ESP_USAGE,
                     "--allocation %s tries counts on calibration sequences, but criterion '%s' "
                     "collects without any; give --stats, or --allocation uniform",

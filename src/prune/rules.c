@@ -2,16 +2,16 @@
 
 #include <string.h>
 
-bool request_has_rounds(const esp_prune_request *request) {
+bool esp_prune_has_rounds(const esp_prune_request *request) {
   return request->criterion->is_data_free && !request->settings->prune.stats;
 }
 
-bool request_reads_other_data(const esp_prune_request *request) {
+bool esp_prune_reads_other_data(const esp_prune_request *request) {
   const char *data = request->settings->data.data;
   return request->criterion->is_data_free && data && !esp_dataset_is_made(data);
 }
 
-bool request_repairs_from_samples(const esp_prune_request *request) {
+bool esp_prune_repairs_from_samples(const esp_prune_request *request) {
   const bool has_width = request->sparsity[request->dense->n_stages] >= 0.0;
   return request->repair->needs_data || (has_width && request->repair->needs_data_for_width);
 }

@@ -4,13 +4,6 @@
 
 #include "espalier/prune/request.h"
 
-/* Whether the statistics are collected in rounds, twice the samples at a time: a criterion without
- * data that was given no statistics. */
-bool request_has_rounds(const esp_prune_request *request);
-/* Whether real data is given for the repair alone, the statistics being without. */
-bool request_reads_other_data(const esp_prune_request *request);
-/* Whether the repair passes over samples. */
-bool request_repairs_from_samples(const esp_prune_request *request);
 /* Whether the site of a stage is to be pruned, and without a sparsity of its own. */
 bool request_is_free(const esp_prune_request *request, int stage);
 

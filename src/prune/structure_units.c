@@ -1,7 +1,9 @@
 /* Units: neurons and heads. Selection goes from the top [Fan]: the site below the softmax layer
  * first, each site against the units that the one above has kept. */
+#include "costs.h"
 #include "keep.h"
 #include "selected.h"
+#include "sketch_units.h"
 #include "stability.h"
 #include "structure.h"
 #include "trial.h"
@@ -197,4 +199,9 @@ const esp_prune_structure prune_structure_units = {.name = "units",
                                                    .cut_local = cut_local,
                                                    .repair = repair,
                                                    .write = write,
+                                                   .sketch_selection = units_sketch_selection,
+                                                   .sketch_cut = units_sketch_cut,
+                                                   .add_cost = add_select_cost_of_units,
+                                                   .add_ways = add_ways_of_units,
+                                                   .count_file_bytes = file_bytes_of_units,
                                                    .shares_sparsity = true};

@@ -84,8 +84,9 @@ typedef struct esp_criterion {
    * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
    * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
-  /* What ranking evidence of these sizes takes beside it, and the metric's root; what stays, and
-   * stood before, is the BLAS's. NULL: next to nothing. Local. */
+  /* Put behind cost what ranking evidence of these sizes takes beside it, the metric's root
+   * included. What it keeps is the BLAS's, and is held from its beginning. NULL: next to nothing.
+   * Local. */
   void (*cost)(const esp_criterion_shape *shape, esp_cost *cost);
 } esp_criterion;
 
