@@ -42,7 +42,7 @@ check "without statistics, an encoder" test "$(get bert.h5.report.json sites 0 u
 refused=(--stats s.h5 --repair none -o out/p.h5)
 expect_failure "a criterion of units" "does not rank whole layers" -- prune "$llama" "${refused[@]}" --sites block
 expect_failure "other sites" "give --sites block" -- prune "$llama" "${refused[@]}" --sites ffn --criterion block
-expect_failure "with other sites" "goes alone" -- \
+expect_failure "with other sites" "no other sites with them" -- \
   prune "$llama" "${refused[@]}" --sites block=0.25,ffn --criterion block
 expect_failure "a repair from the statistics" "choose sequential or none" -- \
   prune "$llama" "${refused[@]}" --repair least-squares --sites block --criterion block
