@@ -1,3 +1,15 @@
-esp_mpi_test(flow shard)
-target_link_libraries(mpi_shard PRIVATE test_small)
-esp_unit_test(flow shape)
+foreach(name shape tape tape_models cross_entropy objectives)
+  esp_unit_test(flow ${name})
+endforeach()
+target_include_directories(unit_cross_entropy PRIVATE ${PROJECT_SOURCE_DIR}/src/flow)
+target_link_libraries(unit_tape_models PRIVATE OpenMP::OpenMP_C)
+
+foreach(name shard stream)
+  esp_mpi_test(flow ${name})
+  target_link_libraries(mpi_${name} PRIVATE test_small)
+endforeach()
+
+esp_mpi_test(flow tally)
+esp_mpi_test(flow gradients 1)
+target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
+set_tests_properties(mpi.gradients.np1 PROPERTIES LABELS golden)

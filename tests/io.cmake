@@ -1,5 +1,6 @@
 esp_unit_test(io dtype)
 esp_unit_test(io box)
+esp_unit_test(io mapping)
 esp_unit_test(io safetensors)
 esp_unit_test(io io_cost)
 foreach(name box safetensors)

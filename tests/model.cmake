@@ -1,4 +1,4 @@
-foreach(name model_cost activation model_mlp gradient loss weight)
+foreach(name model_cost activation model_mlp weight workspace)
   esp_unit_test(model ${name})
 endforeach()
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
@@ -8,11 +8,7 @@ esp_mpi_test(model parity)
 target_compile_definitions(mpi_parity PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
 set_tests_properties(mpi.parity.np1 mpi.parity.np2 mpi.parity.np3 mpi.parity.np4 PROPERTIES LABELS golden)
 
-esp_mpi_test(model gradients 1)
-target_compile_definitions(mpi_gradients PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
-set_tests_properties(mpi.gradients.np1 PROPERTIES LABELS golden)
-
-foreach(name ops attention llama backward backward_models)
+foreach(name ops attention llama backward)
   esp_unit_test(model ${name})
   target_link_libraries(unit_${name} PRIVATE OpenMP::OpenMP_C)
 endforeach()

@@ -1,6 +1,6 @@
 foreach(name cut repair repair_golden progress width repair_width layers)
   esp_mpi_test(surgery ${name})
-  target_link_libraries(mpi_${name} PRIVATE test_small)
+  target_link_libraries(mpi_${name} PRIVATE espalier_collect test_small)
 endforeach()
 target_include_directories(mpi_repair PRIVATE golden)
 target_include_directories(mpi_repair_golden PRIVATE golden)

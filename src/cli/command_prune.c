@@ -63,4 +63,5 @@ const command command_prune = {.name = "prune",
                                .bit = ESP_FOR_PRUNE,
                                .least = 1,
                                .most = 1,
+                               .computes = true,
                                .run = run};

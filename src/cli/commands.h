@@ -18,6 +18,7 @@ typedef struct command {
   unsigned bit;            // ESP_FOR_...
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
+  bool computes;           // calls BLAS, and so needs its memory and threads
   /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.
    * Collective. */
   esp_status (*run)(const command_input *input, json_t **result);

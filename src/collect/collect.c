@@ -1,43 +1,21 @@
 #include "collect_internal.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/model/forward.h"
 
-#include <math.h>
-
-esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
-  for (int64_t i = 0; i < rows * features; i++)
-    if (!isfinite(x[i]))
-      return esp_fail(ESP_NUMERIC,
-                      "site '%s': expected finite activations, found %g in feature %lld; look for "
-                      "broken weights or data out of range",
-                      site, (double)x[i], (long long)(i % features));
-  return ESP_OK;
-}
-
-esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batch *batch,
-                               const float *state, float *x) {
-  const esp_stage *self = &model->stages[stage];
-  model->family->produce(model, stage, batch, state, x);
-  return collect_check_finite(self->name, x, esp_batch_count_rows(batch), esp_stage_features(self));
-}
-
-static esp_status produce(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  esp_batch batch;
-  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-  ESP_TRY(esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x));
-  *rows = esp_batch_compact(&batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
+static esp_status produce_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+  const esp_step step = esp_stream_step(&pass->stream, stage, i);
+  ESP_TRY(esp_step_produce(&step, pass->x));
+  *rows =
+      esp_batch_compact(&step.call.batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
   return ESP_OK;
 }
 
 /* Like produce, and takes the state on to the next stage. */
-static esp_status produce_and_advance(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  esp_batch batch;
-  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-  ESP_TRY(esp_produce_checked(pass->model, stage, &batch, pass->states[i], pass->x));
-  esp_stage_consume(pass->model, stage, esp_batch_count_rows(&batch), pass->x, pass->states[i]);
-  esp_stage_finish(pass->model, stage, &batch, pass->states[i]);
-  *rows = esp_batch_compact(&batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
+static esp_status advance_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+  const esp_step step = esp_stream_step(&pass->stream, stage, i);
+  ESP_TRY(esp_step_advance(&step, pass->x));
+  *rows =
+      esp_batch_compact(&step.call.batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
   return ESP_OK;
 }
 
@@ -80,7 +58,7 @@ static esp_status pass_by_local(collect_pass *pass, collect_source source, int s
 
 static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
                                esp_site_stats *site, bool covariance) {
-  if (collect_is_done(pass, site->name)) {
+  if (collect_is_done_local(pass, site->name)) {
     pass->done += pass->shard->count;
     return sources.run == sources.look
                ? ESP_OK
@@ -95,8 +73,9 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
     esp_planes_init(&site->planes, site->features, pass->stats->bins,
                     pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
+    esp_stream_free_scratch(&pass->stream);
   }
-  if (status == ESP_OK) status = site_sums_reduce(&sums, pass);
+  if (status == ESP_OK) status = site_sums_reduce(pass->comm, &sums);
   if (status == ESP_OK) status = write_half(pass, &sums, site->name);
   if (status == ESP_OK) {
     site_sums_give_all(&sums, pass, site);
@@ -108,18 +87,17 @@ static esp_status collect_site(collect_pass *pass, site_sources sources, int sta
   return status;
 }
 
-static esp_status read_stream(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
+static esp_status read_stream_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   const int64_t units = pass->model->width.units;
-  esp_batch batch;
-  esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-  pass->model->family->read(pass->model, stage, &batch, pass->states[i], pass->x);
-  *rows = esp_batch_compact(&batch, units, pass->x);
-  return collect_check_finite(ESP_SITE_WIDTH, pass->x, *rows, units);
+  const esp_step step = esp_stream_step(&pass->stream, stage, i);
+  esp_step_read(&step, pass->x);
+  *rows = esp_batch_compact(&step.call.batch, units, pass->x);
+  return esp_check_finite(ESP_SITE_WIDTH, pass->x, *rows, units);
 }
 
 /* The residual stream as a stage, or the head, reads it; its weights are loaded. */
 static esp_status collect_stream(collect_pass *pass, int stage) {
-  const site_sources sources = {read_stream, read_stream};
+  const site_sources sources = {read_stream_local, read_stream_local};
   if (!pass->has_width) return ESP_OK;
   esp_site_stats site;
   const esp_site_name name = esp_stats_name_reader(pass->model, stage);
@@ -131,22 +109,22 @@ static esp_status collect_stream(collect_pass *pass, int stage) {
 
 static esp_status collect_stage(collect_pass *pass, int stage) {
   const esp_stage *self = &pass->model->stages[stage];
-  const site_sources sources = {produce, produce_and_advance};
+  const site_sources sources = {produce_local, advance_local};
   esp_site_stats site;
   esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->stats->bins);
-  esp_status status = esp_agree(pass->comm, esp_model_load_local(pass->model, stage));
+  esp_status status = esp_stream_load(pass->comm, &pass->stream, stage);
   if (status == ESP_OK) status = collect_stream(pass, stage);
   if (status == ESP_OK)
     status = collect_site(pass, sources, stage, &site, pass->options->covariance);
-  esp_model_unload(pass->model, stage);
+  esp_stream_unload(&pass->stream, stage);
   esp_site_stats_clear(&site);
   return status;
 }
 
 static esp_status collect_logits(collect_pass *pass) {
-  const site_sources sources = {collect_produce_logits, collect_produce_logits};
+  const site_sources sources = {collect_produce_logits_local, collect_produce_logits_local};
   const int head = pass->model->n_stages;
-  ESP_TRY(esp_agree(pass->comm, esp_model_load_local(pass->model, head)));
+  ESP_TRY(esp_stream_load(pass->comm, &pass->stream, head));
   ESP_TRY(collect_choose_logits(pass));
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
   ESP_TRY(esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units));
@@ -154,32 +132,20 @@ static esp_status collect_logits(collect_pass *pass) {
   esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->stats->bins);
   esp_status status = collect_stream(pass, head);
   if (status == ESP_OK) status = collect_site(pass, sources, head, &site, false);
-  esp_model_unload(pass->model, head);
+  esp_stream_unload(&pass->stream, head);
   esp_site_stats_clear(&site);
   return status;
 }
 
-static esp_status embed_local(collect_pass *pass) {
-  ESP_TRY(esp_model_load_local(pass->model, ESP_STAGE_EMBED));
-  for (int64_t i = 0; i < pass->shard->count; i++) {
-    esp_batch batch;
-    esp_shard_read(pass->shard, pass->shard->first + i, &batch);
-    pass->states[i] = ESP_NEW(float, pass->batch_rows * pass->model->max_state);
-    pass->model->family->embed(pass->model, &batch, pass->states[i]);
-  }
-  esp_model_unload(pass->model, ESP_STAGE_EMBED);
-  return ESP_OK;
-}
-
 static esp_status run_stages(collect_pass *pass) {
   const int64_t sites = (pass->model->n_stages + 1) * (pass->has_width ? 2 : 1);
-  if (collect_has_sites(pass)) return ESP_OK;
-  ESP_TRY(esp_agree(pass->comm, embed_local(pass)));
+  if (collect_has_sites_local(pass)) return ESP_OK;
+  ESP_TRY(esp_agree(pass->comm, esp_stream_embed(&pass->stream)));
   esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
   for (int stage = 0; stage < pass->model->n_stages; stage++) {
-    collect_layer_begin(pass, stage);
+    collect_layer_begin_local(pass, stage);
     ESP_TRY(collect_stage(pass, stage));
-    collect_layer_end(pass, stage);
+    collect_layer_end_local(pass, stage);
   }
   ESP_TRY(collect_write_layers(pass));
   ESP_TRY(collect_logits(pass));
@@ -193,18 +159,21 @@ static void init_pass(collect_pass *pass) {
   int64_t widest = model->max_features > logits ? model->max_features : logits;
   if (widest < model->width.units) widest = model->width.units;
   pass->batch_rows = esp_shard_count_rows(pass->shard);
-  pass->states = ESP_NEW(float *, pass->shard->count);
+  esp_stream_init(&pass->stream, &(esp_stream_options){.model = pass->model,
+                                                       .shard = pass->shard,
+                                                       .first = pass->shard->first,
+                                                       .count = pass->shard->count,
+                                                       .is_checked = true});
   pass->x = ESP_NEW(float, pass->batch_rows *widest);
   pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
 }
 
 static void clear_pass(collect_pass *pass) {
-  for (int64_t i = 0; i < pass->shard->count; i++) esp_free(&pass->states[i]);
-  esp_free(&pass->states);
+  esp_stream_clear(&pass->stream);
   esp_free(&pass->x);
   esp_free(&pass->logits);
   esp_free(&pass->units);
-  collect_clear_layers(pass);
+  collect_clear_layers_local(pass);
 }
 
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,

@@ -4,10 +4,11 @@
 
 #include "espalier/collect/collect.h"
 #include "espalier/core/log.h"
+#include "espalier/flow/stream.h"
 #include "espalier/io/journal.h"
 #include "espalier/linalg/exact.h"
 
-/* A pass under way: hidden states of this rank's micro-batches, one row of floats a sample. */
+/* A pass under way: a stream of this rank's micro-batches. */
 typedef struct collect_pass {
   const esp_comm *comm;
   esp_model *model;
@@ -21,10 +22,10 @@ typedef struct collect_pass {
   double saved_s;
   bool has_width;     // the residual stream is measured too
   int64_t batch_rows; // rows of a full micro-batch
-  float **states;     // (shard->count): (batch_rows, max_state) each
-  float *x;           // (batch_rows, widest site) scratch
-  float *logits;      // (batch_rows, n_outputs) scratch
-  int64_t *units;     // (n_units): logits that are measured
+  esp_stream stream;
+  float *x;       // (batch_rows, widest site) scratch
+  float *logits;  // (batch_rows, n_outputs) scratch
+  int64_t *units; // (n_units): logits that are measured
   int64_t n_units;
   float *before;         // (shard->count, batch_rows, D): the stream before a layer
   int64_t *cosines;      // (layers): sums in 2^-31
@@ -38,9 +39,9 @@ typedef struct collect_pass {
 esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path);
 /* Whether a unit of work is finished: a site, or "fisher " and a stage. Local, equal on all ranks.
  */
-bool collect_is_done(const collect_pass *pass, const char *unit);
+bool collect_is_done_local(const collect_pass *pass, const char *unit);
 /* Whether all that a pass up to the logits makes is finished. Local, equal on all ranks. */
-bool collect_has_sites(const collect_pass *pass);
+bool collect_has_sites_local(const collect_pass *pass);
 /* Note a finished unit; bring those noted to disk and into the journal from time to time, and
  * before stopping. IO, INTERRUPTED. Collective. */
 esp_status collect_mark_done(collect_pass *pass, const char *unit);
@@ -53,11 +54,12 @@ esp_site_name collect_name_fisher(const esp_model *model, int stage);
  * padding. NUMERIC. Local. */
 typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
-/* How many logits are measured, and which: fills units. Collective. */
+/* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
+/* Choose which: fills units. NUMERIC. Collective. */
 esp_status collect_choose_logits(collect_pass *pass);
 /* The source of the logits' site. */
-esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows);
+esp_status collect_produce_logits_local(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
 /* What the pilot tells of F features. */
 typedef struct collect_scale {
@@ -91,15 +93,16 @@ void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
 void site_sums_clear(site_sums *self);
 /* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
 esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
-/* Add the sums of all ranks. Collective. */
-esp_status site_sums_reduce(site_sums *self, const collect_pass *pass);
+/* Add the sums of all ranks. Collective on comm. */
+esp_status site_sums_reduce(const esp_comm *comm, site_sums *self);
 /* Fill the site's moments and this rank's block of rows of the covariance from the even-numbered
  * micro-batches, or from all: once, and last. Local. */
 void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site);
 void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stats *site);
 
-/* Rows that the Fisher information is computed from, 0 where there is none (encoders without a
- * softmax). Local. */
+/* Micro-batches, spread evenly over all, and rows that the Fisher information is computed from; 0
+ * rows where there is none (encoders without a softmax). Local. */
+int64_t collect_count_fisher_batches(const esp_shard *shard, const esp_collect_options *options);
 int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
                                   const esp_collect_options *options);
 /* Compute and write it for all stages. NUMERIC, IO. Collective. */
@@ -108,14 +111,11 @@ esp_status collect_fisher(collect_pass *pass);
 /* The cosine of the residual stream around each layer: call begin before a stage, end behind it,
  * write once all stages are through. Where the stream is measured; else nothing. Local, and write
  * collective. */
-void collect_layer_begin(collect_pass *pass, int stage);
-void collect_layer_end(collect_pass *pass, int stage);
+void collect_layer_begin_local(collect_pass *pass, int stage);
+void collect_layer_end_local(collect_pass *pass, int stage);
 esp_status collect_lay_out_layers(collect_pass *pass);
 esp_status collect_write_layers(collect_pass *pass);
-void collect_clear_layers(collect_pass *pass);
-
-/* NUMERIC, naming the site, unless all of x (rows, features) is finite. Local. */
-esp_status collect_check_finite(const char *site, const float *x, int64_t rows, int64_t features);
+void collect_clear_layers_local(collect_pass *pass);
 
 /* Columns of the pilot that one rank sorts at a time. */
 enum { PILOT_FEATURES = 128 };

@@ -24,7 +24,7 @@ static double compute_cosine(const float *a, const float *b, int64_t n) {
   return aa > 0.0 && bb > 0.0 ? ab / sqrt(aa * bb) : 0.0;
 }
 
-void collect_layer_begin(collect_pass *pass, int stage) {
+void collect_layer_begin_local(collect_pass *pass, int stage) {
   const int64_t n = pass->batch_rows * pass->model->width.units;
   if (!is_measured(pass) || stage % ESP_LAYER_STAGES != 0) return;
   if (!pass->before) {
@@ -32,15 +32,17 @@ void collect_layer_begin(collect_pass *pass, int stage) {
     pass->cosines = ESP_NEW(int64_t, esp_model_count_layers(pass->model));
   }
   for (int64_t i = 0; i < pass->shard->count; i++)
-    memcpy(pass->before + i * n, pass->states[i], (size_t)n * sizeof *pass->before);
+    memcpy(pass->before + i * n, esp_stream_find_state(&pass->stream, stage, i),
+           (size_t)n * sizeof *pass->before);
 }
 
-/* Rows of micro-batch i that are not padding. */
-static int64_t sum_cosines(const collect_pass *pass, int64_t i) {
+/* Rows of micro-batch i, behind a stage, that are not padding. */
+static int64_t sum_cosines(const collect_pass *pass, int stage, int64_t i) {
   const esp_shard *shard = pass->shard;
   const int64_t d = pass->model->width.units, at = shard->first + i;
   const int64_t length = pass->batch_rows / shard->micro_batch;
-  const float *before = pass->before + i * pass->batch_rows * d, *after = pass->states[i];
+  const float *before = pass->before + i * pass->batch_rows * d;
+  const float *after = esp_stream_find_state(&pass->stream, stage + 1, i);
   int64_t sum = 0;
   for (int64_t s = 0; s < esp_shard_count_samples(shard, at); s++)
     for (int64_t t = 0; t < esp_shard_count_valid_of(shard, at, s); t++) {
@@ -50,10 +52,10 @@ static int64_t sum_cosines(const collect_pass *pass, int64_t i) {
   return sum;
 }
 
-void collect_layer_end(collect_pass *pass, int stage) {
+void collect_layer_end_local(collect_pass *pass, int stage) {
   if (!is_measured(pass) || stage % ESP_LAYER_STAGES != ESP_LAYER_STAGES - 1) return;
   for (int64_t i = 0; i < pass->shard->count; i++)
-    pass->cosines[stage / ESP_LAYER_STAGES] += sum_cosines(pass, i);
+    pass->cosines[stage / ESP_LAYER_STAGES] += sum_cosines(pass, stage, i);
 }
 
 esp_status collect_lay_out_layers(collect_pass *pass) {
@@ -73,7 +75,7 @@ esp_status collect_write_layers(collect_pass *pass) {
   return status;
 }
 
-void collect_clear_layers(collect_pass *pass) {
+void collect_clear_layers_local(collect_pass *pass) {
   esp_free(&pass->before);
   esp_free(&pass->cosines);
 }

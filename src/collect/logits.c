@@ -4,19 +4,12 @@
 #include "collect_internal.h"
 
 #include "espalier/core/memory.h"
-#include "espalier/model/forward.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double to_fixed = 0x1p31; // fewer than 2^31 rows: no sum overflows
-
-int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options) {
-  const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
-  return is_vocabulary && options->top_units < model->n_outputs ? options->top_units
-                                                                : model->n_outputs;
-}
 
 static void add_probabilities(const float *logits, int64_t rows, int64_t n, int64_t *sums) {
   for (int64_t r = 0; r < rows; r++) {
@@ -54,20 +47,13 @@ static void pick_largest(const int64_t *sums, int64_t n, int64_t n_picked, int64
   esp_free(&all);
 }
 
-static esp_status run_head(collect_pass *pass, int64_t i, esp_batch *batch, int64_t *rows) {
-  esp_shard_read(pass->shard, pass->shard->first + i, batch);
-  pass->model->family->head(pass->model, batch, pass->states[i], pass->logits);
-  *rows = esp_batch_count_outputs(pass->model, batch);
-  return collect_check_finite(ESP_SITE_LOGITS, pass->logits, *rows, pass->model->n_outputs);
-}
-
 static esp_status sum_probabilities_local(collect_pass *pass, int64_t *sums) {
   const int64_t n = pass->model->n_outputs;
   for (int64_t i = 0; i < pass->shard->count; i++) {
-    esp_batch batch;
-    int64_t rows;
-    ESP_TRY(run_head(pass, i, &batch, &rows));
-    add_probabilities(pass->logits, esp_batch_compact(&batch, n, pass->logits), n, sums);
+    const esp_step step = esp_stream_step(&pass->stream, pass->model->n_stages, i);
+    ESP_TRY(esp_step_run_head(&step, pass->logits));
+    const int64_t rows = esp_batch_compact(&step.call.batch, n, pass->logits);
+    add_probabilities(pass->logits, rows, n, sums);
   }
   return ESP_OK;
 }
@@ -93,20 +79,21 @@ static void repeat_rows(const esp_batch *batch, int64_t n, const float *from, fl
       memcpy(to + (s * batch->width + t) * n, from + s * n, (size_t)n * sizeof *to);
 }
 
-esp_status collect_produce_logits(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  (void)stage;
+esp_status collect_produce_logits_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   const int64_t n = pass->model->n_outputs;
-  esp_batch batch;
-  ESP_TRY(run_head(pass, i, &batch, rows));
+  const esp_step step = esp_stream_step(&pass->stream, stage, i);
+  const esp_batch *batch = &step.call.batch;
+  ESP_TRY(esp_step_run_head(&step, pass->logits));
+  *rows = esp_batch_count_outputs(pass->model, batch);
   for (int64_t r = 0; r < *rows; r++)
     for (int64_t j = 0; j < pass->n_units; j++)
       pass->logits[r * pass->n_units + j] = pass->logits[r * n + pass->units[j]];
-  const bool is_repeated = *rows < esp_batch_count_rows(&batch);
-  *rows = esp_batch_count_rows(&batch);
+  const bool is_repeated = *rows < esp_batch_count_rows(batch);
+  *rows = esp_batch_count_rows(batch);
   if (is_repeated)
-    repeat_rows(&batch, n, pass->logits, pass->x);
+    repeat_rows(batch, n, pass->logits, pass->x);
   else
     memcpy(pass->x, pass->logits, (size_t)(*rows * pass->n_units) * sizeof *pass->x);
-  *rows = esp_batch_compact(&batch, pass->n_units, pass->x);
+  *rows = esp_batch_compact(batch, pass->n_units, pass->x);
   return ESP_OK;
 }

@@ -34,15 +34,10 @@ static int64_t count_pilot_batches(const collect_pass *pass) {
   return wanted < 1 ? 1 : wanted < all ? wanted : all;
 }
 
-/* The i-th pilot micro-batch of n among all. */
-static int64_t pick_batch(const collect_pass *pass, int64_t i, int64_t n) {
-  return i * pass->shard->n_batches / n;
-}
-
 static esp_status run_local(collect_pass *pass, collect_source source, int stage, pilot *self) {
   const int64_t n = count_pilot_batches(pass), first = pass->shard->first;
   for (int64_t i = 0; i < n; i++) {
-    const int64_t mine = pick_batch(pass, i, n) - first;
+    const int64_t mine = esp_shard_pick(pass->shard, i, n) - first;
     if (mine < 0 || mine >= pass->shard->count) continue;
     int64_t rows;
     ESP_TRY(source(pass, stage, mine, &rows));
@@ -122,6 +117,7 @@ esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, e
                 .x = ESP_NEW(float, batches * pass->batch_rows * site->features),
                 .counts = ESP_NEW(int64_t, pass->comm->size)};
   const esp_status status = esp_agree(pass->comm, run_local(pass, source, stage, &self));
+  esp_stream_free_scratch(&pass->stream);
   if (status == ESP_OK) {
     esp_allgather_i64(pass->comm, ESP_CONTROL, self.rows, self.counts);
     compute_blocks(pass->comm, &self, site, pass->stats->bins, scale);

@@ -140,12 +140,12 @@ esp_status collect_begin(collect_pass *pass, json_t *meta, const char *path) {
   return status == ESP_OK ? status : collect_end(pass, status);
 }
 
-bool collect_is_done(const collect_pass *pass, const char *unit) {
+bool collect_is_done_local(const collect_pass *pass, const char *unit) {
   return esp_journal_find_local(pass->journal, unit) >= 0;
 }
 
-bool collect_has_sites(const collect_pass *pass) {
-  return collect_is_done(pass, ESP_SITE_LOGITS);
+bool collect_has_sites_local(const collect_pass *pass) {
+  return collect_is_done_local(pass, ESP_SITE_LOGITS);
 }
 
 static esp_status save_pending(collect_pass *pass) {

@@ -135,11 +135,11 @@ static void fill(const esp_comm *comm, const moments *self, esp_site_stats *site
   if (self->sums->is_full) fill_covariance(comm, self, site);
 }
 
-esp_status site_sums_reduce(site_sums *self, const collect_pass *pass) {
+esp_status site_sums_reduce(const esp_comm *comm, site_sums *self) {
   for (int p = 0; p < self->n_parts; p++) {
-    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].first));
-    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].second));
-    ESP_TRY(esp_exact_reduce(pass->comm, &self->parts[p].sequences));
+    ESP_TRY(esp_exact_reduce(comm, &self->parts[p].first));
+    ESP_TRY(esp_exact_reduce(comm, &self->parts[p].second));
+    ESP_TRY(esp_exact_reduce(comm, &self->parts[p].sequences));
   }
   return ESP_OK;
 }

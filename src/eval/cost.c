@@ -1,7 +1,6 @@
 #include "espalier/eval/cost.h"
 
-#include "stream.h"
-
+#include "espalier/eval/eval.h"
 #include "espalier/model/cost.h"
 
 #include <math.h>
@@ -15,7 +14,7 @@ static double count_batch_rows(const esp_eval_shape *shape) {
 static double state_bytes(const esp_model *model, const esp_eval_shape *shape, double batch_rows) {
   const double batch = sizeof(float) * batch_rows * (double)model->max_state;
   const double batches = batch_rows > 0.0 ? ceil(shape->rows / batch_rows / shape->ranks) : 0.0;
-  return fmin(batch * batches, fmax((double)eval_state_bytes(NULL), batch));
+  return fmin(batch * batches, fmax((double)ESP_EVAL_STATE_BYTES, batch));
 }
 
 static void add_stage(const esp_model *model, int stage, const esp_eval_shape *shape,

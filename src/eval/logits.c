@@ -1,4 +1,4 @@
-#include "stream.h"
+#include "eval_internal.h"
 
 #include "espalier/io/h5.h"
 
@@ -11,42 +11,43 @@ typedef struct output {
   const esp_comm *comm;
   esp_h5 *file;
   const char *name;
+  esp_model *model;
+  esp_shard shard;
+  int64_t chunk; // micro-batches
 } output;
 
-/* Micro-batch i + k of every rank that has one. Collective. */
-static esp_status write_one(output *self, eval_stream *stream, const esp_model *model, int64_t i,
-                            int64_t k) {
+/* Micro-batch k of every rank's chunk that has one. Collective. */
+static esp_status write_one(output *self, eval_chunk *chunk, int64_t k) {
   esp_h5_slab slab = {0};
-  if (k < eval_stream_count(stream, i)) {
-    esp_batch batch;
-    eval_stream_read(stream, model, i, k, &batch);
-    slab.begin = stream->begin + (i + k) * stream->size;
-    slab.count = batch.count;
+  if (k < chunk->stream.count) {
+    slab.count = eval_chunk_read(chunk, k).count;
+    slab.begin = self->shard.begin + chunk->stream.numbers[k] * self->shard.micro_batch;
   }
-  return esp_h5_write_part(self->file, self->name, &slab, stream->logits);
+  return esp_h5_write_part(self->file, self->name, &slab, chunk->logits);
 }
 
 /* Ranks have chunks of unequal size and number; all take part in every call. */
-static esp_status write_chunk(output *self, eval_stream *stream, esp_model *model, int64_t i) {
-  esp_status status = esp_agree(self->comm, eval_stream_advance_local(stream, model, i));
-  const int64_t n = esp_agree_max_i64(self->comm, eval_stream_count(stream, i));
-  for (int64_t k = 0; k < n && status == ESP_OK; k++) status = write_one(self, stream, model, i, k);
-  eval_stream_finish(stream, model);
+static esp_status write_chunk(output *self, int64_t i) {
+  eval_chunk chunk;
+  esp_status status =
+      esp_agree(self->comm, eval_chunk_open(&chunk, self->model, &self->shard, i, self->chunk));
+  const int64_t n = esp_agree_max_i64(self->comm, chunk.stream.count);
+  for (int64_t k = 0; k < n && status == ESP_OK; k++) status = write_one(self, &chunk, k);
+  eval_chunk_close(&chunk);
   return status;
 }
 
-static esp_status write_all(output *self, eval_stream *stream, esp_model *model) {
-  const int64_t n = esp_agree_max_i64(self->comm, stream->n_batches);
-  const int64_t chunk = esp_agree_max_i64(self->comm, stream->chunk);
-  for (int64_t i = 0; i < n; i += chunk) ESP_TRY(write_chunk(self, stream, model, i));
+static esp_status write_all(output *self) {
+  const int64_t n = esp_agree_max_i64(self->comm, self->shard.count);
+  self->chunk = esp_agree_max_i64(self->comm, self->chunk);
+  for (int64_t i = 0; i < n; i += self->chunk) ESP_TRY(write_chunk(self, i));
   return ESP_OK;
 }
 
-static esp_status write_file(output *self, eval_stream *stream, esp_model *model,
-                             const esp_h5_shape *shape, const char *path) {
+static esp_status write_file(output *self, const esp_h5_shape *shape, const char *path) {
   ESP_TRY(esp_h5_create(self->comm, path, &self->file));
   ESP_TRY(esp_h5_allot(self->file, self->name, shape));
-  ESP_TRY(write_all(self, stream, model));
+  ESP_TRY(write_all(self));
   return esp_h5_commit(&self->file);
 }
 
@@ -56,13 +57,14 @@ esp_status esp_eval_write_logits(const esp_comm *comm, esp_model *model, const e
   n = n > 0 && n < data->count ? n : data->count;
   const esp_h5_shape shape = choose_shape(model, data, n);
   const int64_t begin = esp_block_begin(n, comm->size, comm->rank);
-  const eval_samples mine = {data, begin, esp_block_begin(n, comm->size, comm->rank + 1) - begin};
-  const esp_model *const models[1] = {model};
-  output self = {.comm = comm, .name = model->task == ESP_TASK_EMBED ? "/embeddings" : "/logits"};
-  eval_stream stream;
-  eval_stream_init(&stream, &mine, models, 1, eval_state_bytes(options));
-  const esp_status status = write_file(&self, &stream, model, &shape, path);
+  const int64_t end = esp_block_begin(n, comm->size, comm->rank + 1);
+  output self = {.comm = comm,
+                 .name = model->task == ESP_TASK_EMBED ? "/embeddings" : "/logits",
+                 .model = model};
+  eval_shard_init(&self.shard, data, (esp_sample_range){begin, end - begin});
+  self.chunk = eval_choose_chunk(&self.shard, (const esp_model *const[1]){model}, 1, options);
+  const esp_status status = write_file(&self, &shape, path);
   esp_h5_close(&self.file);
-  eval_stream_clear(&stream);
+  esp_shard_clear(&self.shard);
   return status;
 }

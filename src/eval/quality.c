@@ -1,89 +1,110 @@
-#include "stream.h"
+/* An objective over a data set, of a model and, where the objective asks for one, a teacher. */
+#include "eval_internal.h"
 
 #include <inttypes.h>
-#include <math.h>
 
-static const double largest_loss = 1e6; // nats a target: 8 million targets of it fit the sum
-
-/* Integer sums of one evaluation. */
-typedef struct tally {
-  int64_t targets, correct;
-  int64_t loss; // 2^-20 nats
-} tally;
-
-static void add_rows(const esp_model *model, const float *logits, const int32_t *labels,
-                     int64_t rows, tally *sums) {
-  const int64_t n = model->n_outputs;
-  const double loss = esp_softmax_loss(logits, labels, rows, n, NULL);
-  sums->targets += rows;
-  sums->correct += esp_count_correct(logits, labels, rows, n);
-  sums->loss = isfinite(loss) && sums->loss >= 0
-                   ? sums->loss + (int64_t)(fmin(loss, largest_loss * (double)rows) * 0x1p20)
-                   : -1;
-}
-
-/* Token t + shift is predicted from row t of every sequence. */
-static void add_tokens(const esp_model *model, const esp_batch *batch, const float *logits,
-                       int64_t shift, tally *sums) {
-  for (int64_t s = 0; s < batch->count; s++) {
-    const int64_t length = batch->lengths ? batch->lengths[s] : batch->width;
-    add_rows(model, logits + s * batch->width * model->n_outputs,
-             batch->tokens + s * batch->width + shift, length - shift, sums);
-  }
-}
-
-typedef struct scoring {
-  const esp_model *model;
+typedef struct evaluation {
+  esp_model *model, *teacher; // teacher NULL: none
   const esp_dataset *data;
-  tally sums;
-} scoring;
+  const esp_objective *objective;
+  const esp_eval_options *options;
+  esp_tally tally;
+} evaluation;
 
-static esp_status score(void *context, const esp_batch *batch, const float *logits) {
-  scoring *self = context;
-  if (self->model->task == ESP_TASK_CLASSIFY)
-    add_rows(self->model, logits, batch->labels, batch->count, &self->sums);
-  else
-    add_tokens(self->model, batch, logits, self->model->task == ESP_TASK_LANGUAGE ? 1 : 0,
-               &self->sums);
-  if (self->sums.loss >= 0) return ESP_OK;
+static esp_status measure(evaluation *self, const esp_outputs *outputs) {
+  self->objective->measure(outputs, &self->tally);
+  if (!self->tally.is_undefined) return ESP_OK;
   return esp_fail(ESP_NUMERIC,
                   "%s: expected finite logits, found others; the weights are too large",
                   self->data->path);
 }
 
-static esp_status check(const esp_model *model, const esp_dataset *data) {
-  ESP_TRY(esp_model_check_data(model, data));
-  if (model->task == ESP_TASK_CLASSIFY) return esp_model_check_labels(model, data);
-  if (model->task != ESP_TASK_EMBED) return ESP_OK;
-  return esp_fail(ESP_USAGE,
-                  "an encoder without head is evaluated against another: give the dense model "
-                  "first, then the pruned ones");
+/* Micro-batches of a chunk; taught NULL: there is no teacher. */
+static esp_status measure_read(evaluation *self, eval_chunk *chunk, eval_chunk *taught) {
+  esp_status status = ESP_OK;
+  for (int64_t k = 0; k < chunk->stream.count && status == ESP_OK; k++) {
+    if (taught) eval_chunk_read(taught, k);
+    const esp_batch batch = eval_chunk_read(chunk, k);
+    status = measure(self, &(esp_outputs){.model = self->model,
+                                          .batch = &batch,
+                                          .logits = chunk->logits,
+                                          .teacher = taught ? taught->logits : NULL,
+                                          .workspace = chunk->stream.workspace});
+  }
+  return status;
 }
 
-static esp_status run_local(const esp_comm *comm, esp_model *model, const esp_eval_options *options,
-                            scoring *self) {
-  const eval_samples mine = eval_deal_local(comm, self->data);
-  const esp_model *const models[1] = {model};
-  eval_stream stream;
-  eval_stream_init(&stream, &mine, models, 1, eval_state_bytes(options));
+static esp_status measure_chunk(evaluation *self, esp_shard *shard, int64_t begin, int64_t most) {
+  eval_chunk chunk, taught;
   esp_status status = ESP_OK;
-  for (int64_t i = 0; i < stream.n_batches && status == ESP_OK; i += stream.chunk)
-    status = eval_stream_visit_local(&stream, model, i, score, self);
-  eval_stream_clear(&stream);
+  if (self->teacher) status = eval_chunk_open(&taught, self->teacher, shard, begin, most);
+  const esp_status opened = eval_chunk_open(&chunk, self->model, shard, begin, most);
+  if (status == ESP_OK) status = opened;
+  if (status == ESP_OK) status = measure_read(self, &chunk, self->teacher ? &taught : NULL);
+  eval_chunk_close(&chunk);
+  if (self->teacher) eval_chunk_close(&taught);
   return status;
+}
+
+static esp_status run_local(const esp_comm *comm, evaluation *self) {
+  const esp_model *const models[2] = {self->model, self->teacher};
+  esp_shard shard;
+  eval_shard_init(&shard, self->data, eval_deal_local(comm, self->data));
+  const int64_t most = eval_choose_chunk(&shard, models, self->teacher ? 2 : 1, self->options);
+  esp_status status = ESP_OK;
+  for (int64_t i = 0; i < shard.count && status == ESP_OK; i += most)
+    status = measure_chunk(self, &shard, i, most);
+  esp_shard_clear(&shard);
+  return status;
+}
+
+static esp_status run(const esp_comm *comm, evaluation *self, esp_quality *quality) {
+  ESP_TRY(esp_agree(comm, run_local(comm, self)));
+  esp_tally_reduce(comm, &self->tally);
+  *quality =
+      (esp_quality){.samples = self->data->count,
+                    .targets = self->tally.targets,
+                    .correct = self->tally.correct,
+                    .loss_nats = esp_tally_compute_loss(&self->tally),
+                    .cosine = (double)self->tally.cosine * 0x1p-40 / (double)self->data->count};
+  return ESP_OK;
+}
+
+static esp_status check_quality(const evaluation *self) {
+  ESP_TRY(esp_model_check_data(self->model, self->data));
+  if (self->objective->needs_teacher)
+    return esp_fail(ESP_USAGE,
+                    "an encoder without head is evaluated against another: give the dense model "
+                    "first, then the pruned ones");
+  return self->objective->check ? self->objective->check(self->model, self->data) : ESP_OK;
 }
 
 esp_status esp_eval_quality(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                             const esp_eval_options *options, esp_quality *quality) {
-  scoring self = {.model = model, .data = data};
-  ESP_TRY(esp_agree(comm, check(model, data)));
-  ESP_TRY(esp_agree(comm, run_local(comm, model, options, &self)));
-  int64_t all[3] = {self.sums.targets, self.sums.correct, self.sums.loss};
-  esp_allreduce_sum_i64(comm, all, 3);
-  *quality =
-      (esp_quality){.samples = data->count,
-                    .targets = all[0],
-                    .correct = all[1],
-                    .loss_nats = (double)all[2] * 0x1p-20 / (double)(all[0] > 0 ? all[0] : 1)};
-  return ESP_OK;
+  evaluation self = {
+      .model = model, .data = data, .objective = esp_objective_of(model->task), .options = options};
+  ESP_TRY(esp_agree(comm, check_quality(&self)));
+  return run(comm, &self, quality);
+}
+
+static esp_status check_cosine(const evaluation *self) {
+  const esp_model *reference = self->teacher, *model = self->model;
+  ESP_TRY(esp_model_check_data(model, self->data));
+  if (reference->task == ESP_TASK_EMBED && reference->n_outputs == model->n_outputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "expected two encoders of the same hidden size, found %" PRId64 " and %" PRId64
+                  "; compare a pruned model with the one it was cut from",
+                  reference->n_outputs, model->n_outputs);
+}
+
+esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
+                           const esp_dataset *data, const esp_eval_options *options,
+                           esp_quality *quality) {
+  evaluation self = {.model = models[1],
+                     .teacher = models[0],
+                     .data = data,
+                     .objective = esp_objective_of(ESP_TASK_EMBED),
+                     .options = options};
+  ESP_TRY(esp_agree(comm, check_cosine(&self)));
+  return run(comm, &self, quality);
 }

@@ -17,6 +17,16 @@ void esp_shard_init(esp_shard *self, const esp_comm *comm, const esp_dataset *da
   esp_rng_permutation(options->seed, STREAM_CALIBRATION, data->count, self->order);
 }
 
+void esp_shard_init_range(esp_shard *self, const esp_dataset *data, esp_sample_range range,
+                          int64_t micro_batch) {
+  *self = (esp_shard){.data = data,
+                      .samples = range.count,
+                      .micro_batch = micro_batch,
+                      .n_batches = (range.count + micro_batch - 1) / micro_batch,
+                      .begin = range.begin};
+  self->count = self->n_batches;
+}
+
 void esp_shard_clear(esp_shard *self) {
   esp_free(&self->order);
   esp_batch_buffer_clear(&self->buffer);
@@ -33,8 +43,9 @@ int64_t esp_shard_count_rows(const esp_shard *self) {
 
 int64_t esp_shard_count_valid_of(const esp_shard *self, int64_t i, int64_t s) {
   const esp_dataset *data = self->data;
+  const int64_t at = self->begin + i * self->micro_batch + s;
   if (data->kind != ESP_DATA_TOKENS) return 1;
-  return data->lengths ? data->lengths[self->order[i * self->micro_batch + s]] : data->width;
+  return data->lengths ? data->lengths[self->order ? self->order[at] : at] : data->width;
 }
 
 int64_t esp_shard_count_valid(const esp_shard *self, int64_t i) {
@@ -45,6 +56,6 @@ int64_t esp_shard_count_valid(const esp_shard *self, int64_t i) {
 }
 
 void esp_shard_read(esp_shard *self, int64_t i, esp_batch *batch) {
-  esp_dataset_read(self->data, self->order, i * self->micro_batch, esp_shard_count_samples(self, i),
-                   &self->buffer, batch);
+  esp_dataset_read(self->data, self->order, self->begin + i * self->micro_batch,
+                   esp_shard_count_samples(self, i), &self->buffer, batch);
 }

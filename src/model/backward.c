@@ -1,34 +1,46 @@
-/* The backward pass of one stage. */
-#include "espalier/core/memory.h"
+/* The backward pass of the head, of one stage and of the embedding. */
 #include "espalier/model/forward.h"
 
 #include <string.h>
 
-/* What follows the consumer's result reads it: computed again. */
-void esp_stage_finish_backward(const esp_stage_backward *self, float *dstate) {
-  const esp_model *model = self->model;
-  const esp_stage *stage = &model->stages[self->stage];
-  const int64_t rows = esp_batch_count_rows(self->batch);
-  if (!model->family->finish_backward) return;
-  float *state = ESP_NEW(float, rows * stage->state_out);
-  if (stage->is_residual)
-    memcpy(state, self->state, (size_t)(rows * stage->state_out) * sizeof *state);
-  esp_stage_consume(model, self->stage, rows, self->x, state);
-  model->family->finish_backward(self, state, dstate);
-  esp_free(&state);
+void esp_backward_head(const esp_backward *self, const float *dlogits, float *dstate) {
+  esp_workspace *workspace = self->call.workspace;
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  self->call.model->family->head_backward(self, dlogits, dstate);
+  esp_workspace_release(workspace, mark);
 }
 
-void esp_stage_consume_backward(const esp_stage_backward *self, float *dstate) {
-  const esp_model *model = self->model;
-  const esp_stage *stage = &model->stages[self->stage];
-  const int64_t rows = esp_batch_count_rows(self->batch), n = rows * stage->state_in;
-  float *dx = ESP_NEW(float, rows * stage->consumer.inputs);
-  float *read = stage->is_residual ? ESP_NEW(float, n) : dstate;
+/* What follows the consumer's result reads it: computed again. */
+void esp_backward_finish(const esp_backward *self, float *dstate) {
+  const esp_call *call = &self->call;
+  const esp_stage *stage = &call->model->stages[call->stage];
+  const int64_t n = esp_call_count_rows(call) * stage->state_out;
+  if (!call->model->family->finish_backward) return;
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  float *state = ESP_TAKE(call->workspace, float, n);
+  if (stage->is_residual) memcpy(state, self->state, (size_t)n * sizeof *state);
+  esp_call_consume(call, self->x, state);
+  call->model->family->finish_backward(self, state, dstate);
+  esp_workspace_release(call->workspace, mark);
+}
+
+void esp_backward_consume(const esp_backward *self, float *dstate) {
+  const esp_call *call = &self->call;
+  const esp_stage *stage = &call->model->stages[call->stage];
+  const int64_t rows = esp_call_count_rows(call), n = rows * stage->state_in;
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  float *dx = ESP_TAKE(call->workspace, float, rows * stage->consumer.inputs);
+  float *read = stage->is_residual ? ESP_TAKE(call->workspace, float, n) : dstate;
   esp_linear_add_gradients(&stage->consumer, rows, self->x, dstate, self->gradients);
-  esp_linear_compute_dx(model, &stage->consumer, rows, dstate, dx, false);
-  model->family->produce_backward(self, dx, read);
-  esp_free(&dx);
-  if (read == dstate) return;
-  for (int64_t i = 0; i < n; i++) dstate[i] += read[i];
-  esp_free(&read);
+  esp_linear_compute_dx(call->model, &stage->consumer, rows, dstate, dx, false);
+  call->model->family->produce_backward(self, dx, read);
+  for (int64_t i = 0; i < n && read != dstate; i++) dstate[i] += read[i];
+  esp_workspace_release(call->workspace, mark);
+}
+
+void esp_backward_embed(const esp_backward *self, const float *dstate) {
+  esp_workspace *workspace = self->call.workspace;
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  if (self->gradients) self->call.model->family->embed_backward(self, dstate);
+  esp_workspace_release(workspace, mark);
 }

@@ -24,14 +24,40 @@ int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch) 
   return model->task == ESP_TASK_CLASSIFY ? batch->count : esp_batch_count_rows(batch);
 }
 
-void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
-                       float *state) {
-  const esp_stage *self = &model->stages[stage];
-  esp_linear_forward(model, &self->consumer, rows, x, state, self->is_residual);
+void esp_call_embed(const esp_call *call, float *state) {
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  call->model->family->embed(call, state);
+  esp_workspace_release(call->workspace, mark);
 }
 
-void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state) {
-  if (model->family->finish) model->family->finish(model, stage, batch, state);
+void esp_call_produce(const esp_call *call, const float *state, float *x) {
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  call->model->family->produce(call, state, x);
+  esp_workspace_release(call->workspace, mark);
+}
+
+void esp_call_read(const esp_call *call, const float *state, float *normed) {
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  call->model->family->read(call, state, normed);
+  esp_workspace_release(call->workspace, mark);
+}
+
+void esp_call_consume(const esp_call *call, const float *x, float *state) {
+  const esp_stage *stage = &call->model->stages[call->stage];
+  esp_linear_forward(call->model, &stage->consumer, esp_call_count_rows(call), x, state,
+                     stage->is_residual);
+}
+
+void esp_call_finish(const esp_call *call, float *state) {
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  if (call->model->family->finish) call->model->family->finish(call, state);
+  esp_workspace_release(call->workspace, mark);
+}
+
+void esp_call_head(const esp_call *call, const float *state, float *logits) {
+  const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
+  call->model->family->head(call, state, logits);
+  esp_workspace_release(call->workspace, mark);
 }
 
 void esp_pass_init(esp_pass *self, const esp_model *model, int64_t rows) {
@@ -45,16 +71,17 @@ void esp_pass_clear(esp_pass *self) {
   esp_free(&self->state);
   esp_free(&self->x);
   esp_free(&self->logits);
+  esp_workspace_clear(&self->workspace);
 }
 
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self) {
-  const int64_t rows = esp_batch_count_rows(batch);
-  ESP_ASSERT(rows <= self->rows);
-  model->family->embed(model, batch, self->state);
-  for (int stage = 0; stage < model->n_stages; stage++) {
-    model->family->produce(model, stage, batch, self->state, self->x);
-    esp_stage_consume(model, stage, rows, self->x, self->state);
-    esp_stage_finish(model, stage, batch, self->state);
+  esp_call call = {model, ESP_STAGE_EMBED, *batch, &self->workspace};
+  ESP_ASSERT(esp_batch_count_rows(batch) <= self->rows);
+  esp_call_embed(&call, self->state);
+  for (call.stage = 0; call.stage < model->n_stages; call.stage++) {
+    esp_call_produce(&call, self->state, self->x);
+    esp_call_consume(&call, self->x, self->state);
+    esp_call_finish(&call, self->state);
   }
-  model->family->head(model, batch, self->state, self->logits);
+  esp_call_head(&call, self->state, self->logits);
 }

@@ -69,21 +69,39 @@ void op_activate(const esp_activation *activation, int64_t rows, int64_t n, cons
   }
 }
 
-static void rotate_head(int64_t half, const float *cosine, const float *sine, float *x) {
+/* sign 1 turns, -1 turns back. */
+static void rotate_head(int64_t half, const float *cosine, const float *sine, float sign,
+                        float *x) {
   for (int64_t i = 0; i < half; i++) {
-    const float a = x[i], b = x[half + i];
-    x[i] = a * cosine[i] - b * sine[i];
-    x[half + i] = b * cosine[i] + a * sine[i];
+    const float a = x[i], b = x[half + i], s = sign * sine[i];
+    x[i] = a * cosine[i] - b * s;
+    x[half + i] = b * cosine[i] + a * s;
+  }
+}
+
+typedef struct rotation {
+  int64_t rows, length, heads, head_size;
+  const float *cosine, *sine; // (length, head_size / 2)
+  float sign;
+} rotation;
+
+static void rotate(const rotation *job, float *x) {
+  const int64_t size = job->head_size, half = size / 2;
+#pragma omp parallel for
+  for (int64_t r = 0; r < job->rows; r++) {
+    const int64_t at = r % job->length * half;
+    for (int64_t h = 0; h < job->heads; h++)
+      rotate_head(half, job->cosine + at, job->sine + at, job->sign,
+                  x + (r * job->heads + h) * size);
   }
 }
 
 void op_rotate(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
                const float *cos_sin[2], float *x) {
-  const int64_t half = head_size / 2;
-#pragma omp parallel for
-  for (int64_t r = 0; r < rows; r++) {
-    const int64_t at = r % length * half;
-    for (int64_t h = 0; h < heads; h++)
-      rotate_head(half, cos_sin[0] + at, cos_sin[1] + at, x + (r * heads + h) * head_size);
-  }
+  rotate(&(rotation){rows, length, heads, head_size, cos_sin[0], cos_sin[1], 1.0f}, x);
+}
+
+void op_rotate_back(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
+                    const float *cos_sin[2], float *dx) {
+  rotate(&(rotation){rows, length, heads, head_size, cos_sin[0], cos_sin[1], -1.0f}, dx);
 }

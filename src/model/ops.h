@@ -40,6 +40,7 @@ typedef struct op_attention_job {
   const float *q, *k, *v;
   int64_t q_stride, kv_stride; // floats from row to row (fused projections)
   float *out;                  // row stride heads * head_size
+  esp_workspace *workspace;
 } op_attention_job;
 void op_attention(const op_attention_job *job);
 
@@ -58,6 +59,7 @@ typedef struct op_norm_backward {
   double epsilon;
   bool is_centred;
   float *dx, *dweight, *dbias;
+  esp_workspace *workspace;
 } op_norm_backward;
 void op_norm_compute_backward(const op_norm_backward *job);
 

@@ -5,10 +5,10 @@
 
 #include "exp.h"
 
-#include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"
 
 #include <math.h>
+#include <omp.h>
 
 enum { LANES = 8 };
 
@@ -110,16 +110,18 @@ static void mix_values(const query_block *self, const float *scores) {
 
 void op_attention(const op_attention_job *job) {
   const int64_t blocks = (job->length + QUERY_BLOCK - 1) / QUERY_BLOCK;
-  const int64_t n = job->count * job->heads * blocks;
+  const int64_t n = job->count * job->heads * blocks, size = QUERY_BLOCK * job->length;
+  const esp_workspace_mark mark = esp_workspace_set_mark(job->workspace);
+  float *all = ESP_TAKE(job->workspace, float, omp_get_max_threads() * size);
 #pragma omp parallel
   {
-    float *scores = ESP_NEW(float, QUERY_BLOCK * job->length);
+    float *scores = all + omp_get_thread_num() * size;
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < n; i++) {
       const query_block block = query_block_find(job, i, blocks);
       query_block_compute_weights(&block, scores);
       mix_values(&block, scores);
     }
-    esp_free(&scores);
   }
+  esp_workspace_release(job->workspace, mark);
 }

@@ -3,9 +3,9 @@
  * All query heads of one KV head of one sequence are one thread's, in order. */
 #include "attention_block.h"
 
-#include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"
 
+#include <omp.h>
 #include <string.h>
 
 /* Where a block's queries and keys begin. */
@@ -106,9 +106,12 @@ static void clear_head(const op_attention_job *job, int64_t kv_head, int64_t seq
 void op_attention_backward(const op_attention_job *job, const op_attention_gradients *gradients) {
   const int64_t blocks = (job->length + QUERY_BLOCK - 1) / QUERY_BLOCK;
   const int64_t per_group = job->heads / job->kv_heads * blocks;
+  const int64_t size = 2 * QUERY_BLOCK * job->length;
+  const esp_workspace_mark mark = esp_workspace_set_mark(job->workspace);
+  float *all = ESP_TAKE(job->workspace, float, omp_get_max_threads() * size);
 #pragma omp parallel
   {
-    float *scratch = ESP_NEW(float, 2 * QUERY_BLOCK * job->length);
+    float *scratch = all + omp_get_thread_num() * size;
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < job->count * job->kv_heads; i++) {
       clear_head(job, i % job->kv_heads, i / job->kv_heads, gradients->dk);
@@ -118,6 +121,6 @@ void op_attention_backward(const op_attention_job *job, const op_attention_gradi
         attend_backward(&block, gradients, scratch);
       }
     }
-    esp_free(&scratch);
   }
+  esp_workspace_release(job->workspace, mark);
 }

@@ -2,8 +2,6 @@
  * one thread in their order. */
 #include "ops.h"
 
-#include "espalier/core/memory.h"
-
 #include <math.h>
 
 /* The statistics of a row and the two means that its gradient needs, of w dy and of w dy xhat. */
@@ -49,7 +47,8 @@ static void compute_row(const op_norm_backward *job, const norm_row *row, int64_
 }
 
 void op_norm_compute_backward(const op_norm_backward *job) {
-  norm_row *rows = ESP_NEW(norm_row, job->rows);
+  const esp_workspace_mark mark = esp_workspace_set_mark(job->workspace);
+  norm_row *rows = ESP_TAKE(job->workspace, norm_row, job->rows);
 #pragma omp parallel for
   for (int64_t r = 0; r < job->rows; r++)
     rows[r] = measure(job, job->x + r * job->n, job->dy + r * job->n);
@@ -57,7 +56,7 @@ void op_norm_compute_backward(const op_norm_backward *job) {
     add_weight_gradients(job, &rows[r], job->x + r * job->n, job->dy + r * job->n);
 #pragma omp parallel for
   for (int64_t r = 0; r < job->rows; r++) compute_row(job, &rows[r], r);
-  esp_free(&rows);
+  esp_workspace_release(job->workspace, mark);
 }
 
 void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices, float *table) {
@@ -88,13 +87,4 @@ void op_activate_backward(const esp_activation *activation, int64_t count, const
   for (int64_t begin = 0; begin < count; begin += BLOCK)
     activation->derive(count - begin < BLOCK ? count - begin : BLOCK, z + begin, dy + begin,
                        dz + begin);
-}
-
-void op_rotate_back(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
-                    const float *cos_sin[2], float *dx) {
-  const int64_t half = head_size / 2, n = length * half;
-  float *minus = ESP_NEW(float, n);
-  for (int64_t i = 0; i < n; i++) minus[i] = -cos_sin[1][i];
-  op_rotate(rows, length, heads, head_size, (const float *[2]){cos_sin[0], minus}, dx);
-  esp_free(&minus);
 }

@@ -2,7 +2,6 @@
 
 #include "transformer.h"
 
-#include "espalier/core/memory.h"
 #include "espalier/core/named.h"
 
 #include <math.h>
@@ -112,20 +111,27 @@ esp_status rope_read(const json_t *config, int64_t head_size, rope *self) {
   return self->type->read ? self->type->read(parameters, config, self) : ESP_OK;
 }
 
+static float compute_frequency(const rope *self, int64_t i) {
+  const float exponent = (float)(2 * i) / (float)self->head_size;
+  const float plain = 1.0f / (float)pow(self->theta, (double)exponent);
+  return self->type->scale ? self->type->scale(self, plain) : plain;
+}
+
+static void fill_position(int64_t p, int64_t half, const float *frequencies, float *cosine,
+                          float *sine) {
+  for (int64_t i = 0; i < half; i++) {
+    const float angle = (float)p * frequencies[i];
+    cosine[p * half + i] = cosf(angle);
+    sine[p * half + i] = sinf(angle);
+  }
+}
+
+/* The frequencies stand in place of position 0's sines until all others are there. */
 void rope_fill(const rope *self, int64_t length, float *cosine, float *sine) {
   const int64_t half = self->head_size / 2;
-  float *frequency = ESP_NEW(float, half);
-  for (int64_t i = 0; i < half; i++) {
-    const float exponent = (float)(2 * i) / (float)self->head_size;
-    const float plain = 1.0f / (float)pow(self->theta, (double)exponent);
-    frequency[i] = self->type->scale ? self->type->scale(self, plain) : plain;
-  }
+  if (length == 0) return;
+  for (int64_t i = 0; i < half; i++) sine[i] = compute_frequency(self, i);
 #pragma omp parallel for
-  for (int64_t p = 0; p < length; p++)
-    for (int64_t i = 0; i < half; i++) {
-      const float angle = (float)p * frequency[i];
-      cosine[p * half + i] = cosf(angle);
-      sine[p * half + i] = sinf(angle);
-    }
-  esp_free(&frequency);
+  for (int64_t p = 1; p < length; p++) fill_position(p, half, sine, cosine, sine);
+  fill_position(0, half, sine, cosine, sine);
 }

@@ -47,11 +47,11 @@ void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t row
 
 void tf_linear_backward(const tf_input *self, const esp_linear *linear, const float *dy) {
   esp_linear_add_gradients(linear, self->rows, self->x, dy, self->gradients);
-  esp_linear_compute_dx(self->model, linear, self->rows, dy, self->dx, true);
+  esp_linear_compute_dx(self->call->model, linear, self->rows, dy, self->dx, true);
 }
 
 void tf_norm_backward(const tf_input *self, int norm, double epsilon, const float *dy) {
-  const esp_weight *weight = &self->model->weights[norm];
+  const esp_weight *weight = &self->call->model->weights[norm];
   op_norm_compute_backward(&(op_norm_backward){
       .rows = self->rows,
       .n = weight->shape[0],
@@ -63,17 +63,17 @@ void tf_norm_backward(const tf_input *self, int norm, double epsilon, const floa
       .dx = self->dx,
       .dweight = tf_get_gradient(self->gradients, norm),
       .dbias = tf_get_gradient(self->gradients, norm + 1),
+      .workspace = self->call->workspace,
   });
 }
 
 void tf_activated_backward(const tf_input *self, const esp_linear *up,
                            const esp_activation *activation, const float *dx) {
   const int64_t n = self->rows * up->outputs;
-  float *z = ESP_NEW(float, n);
-  esp_linear_forward(self->model, up, self->rows, self->x, z, false);
+  float *z = ESP_TAKE(self->call->workspace, float, n);
+  esp_linear_forward(self->call->model, up, self->rows, self->x, z, false);
   op_activate_backward(activation, n, z, dx, z);
   tf_linear_backward(self, up, z);
-  esp_free(&z);
 }
 
 void tf_add_writer(esp_model *model, const esp_linear *linear) {
@@ -105,8 +105,9 @@ void tf_add_producer(esp_stage *stage, const esp_linear *linear, int64_t offset)
     stage->producers[stage->n_producers++] = (esp_slice){linear->bias, 0, offset, stage->width};
 }
 
-void tf_clear_gradient(const esp_model *model, int stage, int64_t rows, float *dstate) {
-  memset(dstate, 0, (size_t)(rows * model->stages[stage].state_in) * sizeof *dstate);
+void tf_clear_gradient(const esp_call *call, float *dstate) {
+  const int64_t n = esp_call_count_rows(call) * call->model->stages[call->stage].state_in;
+  memset(dstate, 0, (size_t)n * sizeof *dstate);
 }
 
 bool tf_ends_with(const char *text, const char *end) {

@@ -51,7 +51,7 @@ void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t row
 
 /* Backward: what some linears read, x (rows, inputs), and its gradient dx, to which each adds. */
 typedef struct tf_input {
-  const esp_model *model;
+  const esp_call *call;
   int64_t rows;
   const float *x;
   float *dx;
@@ -81,7 +81,7 @@ static inline bool tf_is_empty(const esp_model *model, int stage) {
   return model->stages[stage].units == 0;
 }
 /* The gradient of what an empty stage reads: 0. */
-void tf_clear_gradient(const esp_model *model, int stage, int64_t rows, float *dstate);
+void tf_clear_gradient(const esp_call *call, float *dstate);
 
 bool tf_ends_with(const char *text, const char *end);
 

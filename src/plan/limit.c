@@ -1,51 +1,25 @@
-/* Memory that a rank may use: asked, or the node's by its ranks. */
+/* Memory that a rank may use: asked, or the node's by its ranks, or what limits a process. */
 #include "job.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static double read_number(const char *path, const char *key, double unit) {
-  FILE *file = fopen(path, "r");
-  char line[256];
-  double value = -1.0;
-  if (!file) return -1.0;
-  while (value < 0.0 && fgets(line, sizeof line, file))
-    if (strncmp(line, key, strlen(key)) == 0) {
-      char *end;
-      const double number = strtod(line + strlen(key), &end);
-      if (end > line + strlen(key)) value = number * unit;
-    }
-  fclose(file);
-  return value;
-}
-
-static void take_less(double *least, double value, const char *name, const char **from) {
-  if (value <= 0.0 || (*least > 0.0 && value >= *least)) return;
-  *least = value;
-  *from = name;
-}
-
-/* The least of what Slurm grants, the control group allows and the kernel calls available. */
-static double node_bytes(const char **from) {
-  const char *granted = getenv("SLURM_MEM_PER_NODE"); // MiB
-  double least = -1.0;
-  *from = "unknown";
-  take_less(&least, read_number("/proc/meminfo", "MemAvailable:", 1024.0), "MemAvailable", from);
-  take_less(&least, read_number("/sys/fs/cgroup/memory.max", "", 1.0), "control group", from);
-  if (granted) take_less(&least, strtod(granted, NULL) * 0x1p20, "SLURM_MEM_PER_NODE", from);
-  return least;
-}
+#include "espalier/core/memory.h"
+#include "espalier/core/memory_limit.h"
 
 void plan_find_limit(const plan_job *plan, esp_plan_memory *memory) {
-  const char *source;
+  esp_memory_bound node, process;
   if (plan->options->memory > 0) {
-    snprintf(memory->limit_from, sizeof memory->limit_from, "--memory");
+    memory->limit_from = esp_strdup("--memory");
     memory->limit = (double)plan->options->memory;
     return;
   }
-  const double node = node_bytes(&source);
-  snprintf(memory->limit_from, sizeof memory->limit_from, "%s %.0f MiB / %d ranks a node", source,
-           node / 0x1p20, plan->ranks_per_node);
-  memory->limit = node > 0.0 ? node / plan->ranks_per_node : -1.0;
+  esp_memory_find_node_bound("", &node);
+  esp_memory_find_process_bound("", &process);
+  memory->limit = node.bytes > 0.0 ? node.bytes / plan->ranks_per_node : -1.0;
+  if (process.bytes > 0.0 && (memory->limit < 0.0 || process.bytes < memory->limit)) {
+    memory->limit = process.bytes;
+    memory->limit_from =
+        esp_format("what the limit on %s leaves: %.0f MiB", process.name, process.bytes / 0x1p20);
+  } else {
+    memory->limit_from = esp_format("%s %.0f MiB / %d ranks a node", node.name, node.bytes / 0x1p20,
+                                    plan->ranks_per_node);
+  }
 }

@@ -42,6 +42,7 @@ esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
 
 void esp_plan_report_clear(esp_plan_report *self) {
   esp_free(&self->sites);
+  esp_free(&self->memory.limit_from);
 }
 
 esp_status esp_plan_check(const esp_plan_report *report) {

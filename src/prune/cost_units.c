@@ -30,7 +30,7 @@ static bool is_ranked(const ranking *self, int stage) {
                                         : sketch_cuts_stage(self->sketch, stage);
 }
 
-/* Stages that hang on nothing above them are ranked one a rank, from the top. */
+/* Stages that depend on nothing above them are ranked one a rank, from the top. */
 static int find_owner(const ranking *self, int stage) {
   int before = 0;
   if (depends(self, stage)) return 0;

@@ -3,6 +3,7 @@
 
 #include "allocate.h"
 #include "allocation_choice.h"
+#include "evidence.h"
 #include "keep.h"
 
 #include "espalier/core/memory.h"
@@ -79,7 +80,7 @@ static void allocate_by_parameters(even_task *self) {
 
 static void find_dependence(esp_prune_sketch *sketch) {
   for (int s = 0; s < sketch->request->dense->n_stages; s++)
-    sketch->depends[s] = ranker_depends_on_selection(sketch->request, &sketch->selection, s);
+    sketch->depends[s] = evidence_depends_on_selection(sketch->request, &sketch->selection, s);
 }
 
 void units_sketch_selection(esp_prune_sketch *sketch) {

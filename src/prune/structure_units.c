@@ -1,6 +1,7 @@
 /* Units: neurons and heads. Selection goes from the top [Fan]: the site below the softmax layer
  * first, each site against the units that the one above has kept. */
 #include "costs.h"
+#include "evidence.h"
 #include "keep.h"
 #include "selected.h"
 #include "sketch_units.h"
@@ -96,12 +97,12 @@ static esp_status select_site(prune_job *job, int stage) {
   ranker *ranked = &job->ranker;
   if (!ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
   ranker_begin_phase(ranked, "joint counts");
-  ESP_TRY(ranker_count_joint(ranked, stage));
+  ESP_TRY(information_count(ranked, stage));
   keep_first(&job->request->dense->stages[stage], stage, ranked->order[stage],
              job->report.allocated.n_kept[stage], &job->selection);
   report_information(job, stage);
   selected_report(job, stage);
-  ranker_drop_joint(ranked);
+  information_drop(ranked);
   return ESP_OK;
 }
 
@@ -119,7 +120,7 @@ static esp_status price_sites(prune_job *job) {
   ranker *ranked = &job->ranker;
   for (int stage = job->request->dense->n_stages - 1; stage >= 0; stage--) {
     if (ranked->is_asked[stage] && !ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
-    ranker_drop_joint(ranked);
+    information_drop(ranked);
   }
   return ESP_OK;
 }
@@ -127,7 +128,7 @@ static esp_status price_sites(prune_job *job) {
 /* Sites whose order depends on what is kept above are ranked again. */
 static void forget_prices(prune_job *job) {
   for (int stage = 0; stage < job->request->dense->n_stages; stage++)
-    if (ranker_depends_on_selection(job->request, &job->selection, stage))
+    if (evidence_depends_on_selection(job->request, &job->selection, stage))
       esp_free(&job->ranker.order[stage]);
 }
 

@@ -1,22 +1,17 @@
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <string.h>
 
-/* Element (out, in) of a linear map in whichever layout. */
-static int64_t at(const esp_linear *linear, int64_t out, int64_t in) {
-  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
-}
-
-const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage) {
+const int64_t *consumer_kept_outputs_local(const esp_repair_job *job, int stage) {
   const esp_linear *linear = &job->pruned->stages[stage].consumer;
   return job->pruned->weights[linear->weight].keep[linear->input_major ? 1 : 0];
 }
 
 static void list_outputs(const esp_repair_job *job, int stage, int64_t n_out, int64_t *rows) {
-  const int64_t *keep = consumer_kept_outputs(job, stage);
+  const int64_t *keep = consumer_kept_outputs_local(job, stage);
   for (int64_t i = 0; i < n_out; i++) rows[i] = keep ? keep[i] : i;
 }
 
@@ -26,9 +21,9 @@ static void read_weights(consumer *self, const esp_repair_job *job, const int64_
   const float *v = job->pruned->weights[pruned->weight].value;
   for (int64_t i = 0; i < self->n_out; i++) {
     for (int64_t j = 0; j < self->n_all; j++)
-      self->dense[i * self->n_all + j] = w[at(dense, rows[i], j)];
+      self->dense[i * self->n_all + j] = w[linear_at(dense, rows[i], j)];
     for (int64_t j = 0; j < self->n_kept; j++)
-      self->fitted[i * self->n_kept + j] = v[at(pruned, i, j)];
+      self->fitted[i * self->n_kept + j] = v[linear_at(pruned, i, j)];
   }
   if (pruned->bias >= 0)
     memcpy(self->bias, job->pruned->weights[pruned->bias].value,
@@ -58,7 +53,7 @@ void consumer_store(const consumer *self, const esp_repair_job *job, int stage) 
   float *values = esp_weight_own(&job->pruned->weights[linear->weight]);
   for (int64_t i = 0; i < self->n_out; i++)
     for (int64_t j = 0; j < self->n_kept; j++)
-      values[at(linear, i, j)] = self->fitted[i * self->n_kept + j];
+      values[linear_at(linear, i, j)] = self->fitted[i * self->n_kept + j];
   if (self->bias)
     memcpy(esp_weight_own(&job->pruned->weights[linear->bias]), self->bias,
            (size_t)self->n_out * sizeof(float));
@@ -89,7 +84,7 @@ static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, cons
   json_t *report = json_object();
   json_object_set_new(job->report, job->dense->stages[stage].name, report);
   if (is_whole(job, stage)) return ESP_OK;
-  if (repair_is_done(job, pass, stage)) return repair_restore(job, pass, stage);
+  if (repair_is_done_local(job, pass, stage)) return repair_restore(job, pass, stage);
   ESP_TRY(repair_load(job, stage));
   consumer self;
   consumer_init(&self, job, stage);

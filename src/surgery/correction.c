@@ -3,7 +3,7 @@
  * are those with the least error on held-out sums, for which, with R = XT - XX W0^T of the held-out
  * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. docs/method/repair.md
  * (ours). */
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"

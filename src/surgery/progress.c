@@ -1,7 +1,7 @@
 /* What of a repair is finished: a record of the journal holds the fitted weights of one stage, as
  * float32 like in memory, and the report so far. Its head is [weights, bytes of the report, then
  * index and count of each weight], int64. */
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/memory.h"
 
@@ -22,7 +22,7 @@ static record_name name_record(const esp_repair_job *job, const char *pass, int 
   return name;
 }
 
-bool repair_is_done(const esp_repair_job *job, const char *pass, int stage) {
+bool repair_is_done_local(const esp_repair_job *job, const char *pass, int stage) {
   return job->journal &&
          esp_journal_find_local(job->journal, name_record(job, pass, stage).text) >= 0;
 }
@@ -129,7 +129,7 @@ esp_status repair_restore(esp_repair_job *job, const char *pass, int stage) {
 
 esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool *done) {
   *done = true;
-  for (int stage = 0; stage < n; stage++) *done = *done && repair_is_done(job, pass, stage);
+  for (int stage = 0; stage < n; stage++) *done = *done && repair_is_done_local(job, pass, stage);
   for (int stage = 0; stage < n && *done; stage++) ESP_TRY(repair_restore(job, pass, stage));
   return ESP_OK;
 }

@@ -10,11 +10,6 @@
 
 #include <string.h>
 
-bool readers_are_cut(const esp_repair_job *job) {
-  const esp_selection *selection = job->selection;
-  return selection && selection->kept && selection->kept[job->dense->n_stages];
-}
-
 /* Both models' weights of one reader. */
 typedef struct reader {
   const esp_linear *dense, *pruned;
@@ -23,18 +18,13 @@ typedef struct reader {
   const int64_t *rows; // kept outputs; NULL: all
 } reader;
 
-static int64_t at(const esp_linear *linear, int64_t out, int64_t in) {
-  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
-}
-
 /* target = W x_dense + b for the rows being fitted, x = the pruned stream as its norm gives it. */
-static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
-  esp_repair_job *job = self->job;
-  esp_batch batch;
-  streams_read(self, i, &batch);
-  const int64_t all = esp_batch_count_rows(&batch), d = job->dense->width.units;
-  job->dense->family->read(job->dense, fit->stage, &batch, self->dense[i], self->x_dense);
-  job->pruned->family->read(job->pruned, fit->stage, &batch, self->pruned[i], self->x);
+static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
+  const esp_step dense = esp_stream_step(&self->dense, fit->stage, i);
+  const esp_step pruned = esp_stream_step(&self->pruned, fit->stage, i);
+  const int64_t all = esp_call_count_rows(&dense.call), d = self->job->dense->width.units;
+  esp_step_read(&dense, self->x_dense);
+  esp_step_read(&pruned, self->x);
   esp_gemm_compute(&(esp_gemm){.transpose_b = true,
                                .m = all,
                                .n = fit->n_out,
@@ -51,7 +41,7 @@ static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int
     for (int64_t j = 0; j < fit->n_out && fit->bias; j++)
       self->target[r * fit->n_out + j] += fit->dense_bias[j];
   }
-  *rows = streams_drop_padding(self, &batch, fit);
+  *rows = streams_drop_padding_local(self, &dense.call.batch, fit);
   return ESP_OK;
 }
 
@@ -66,9 +56,10 @@ static void read_rows(const reader *self, const esp_model *dense, int64_t begin,
   for (int64_t i = 0; i < fit->n_out; i++) {
     const int64_t row = dense_row(self, begin + i);
     for (int64_t j = 0; j < self->dense->inputs; j++)
-      rows[i * self->dense->inputs + j] = self->dense_weight->value[at(self->dense, row, j)];
+      rows[i * self->dense->inputs + j] = self->dense_weight->value[linear_at(self->dense, row, j)];
     for (int64_t j = 0; j < fit->n_in; j++)
-      fit->weights[i * fit->n_in + j] = self->pruned_weight->value[at(self->pruned, begin + i, j)];
+      fit->weights[i * fit->n_in + j] =
+          self->pruned_weight->value[linear_at(self->pruned, begin + i, j)];
     if (bias) bias[i] = dense->weights[self->dense->bias].value[row];
   }
 }
@@ -77,7 +68,7 @@ static void store_rows(const reader *self, int64_t begin, const stream_fit *fit,
                        float *bias) {
   for (int64_t i = 0; i < fit->n_out; i++) {
     for (int64_t j = 0; j < fit->n_in; j++)
-      values[at(self->pruned, begin + i, j)] = fit->weights[i * fit->n_in + j];
+      values[linear_at(self->pruned, begin + i, j)] = fit->weights[i * fit->n_in + j];
     if (bias) bias[begin + i] = fit->bias[i];
   }
 }
@@ -118,7 +109,7 @@ static esp_status fit_reader(streams *self, int stage, const reader *which) {
     stream_fit fit = {.stage = stage,
                       .n_in = which->pruned->inputs,
                       .n_out = left < STREAM_OUTPUTS ? left : STREAM_OUTPUTS,
-                      .form = form_rows};
+                      .form = form_rows_local};
     status = fit_rows(self, which, &fit, begin, out);
   }
   if (status == ESP_OK) own(which->pruned_weight, out[0]);
@@ -130,7 +121,7 @@ static esp_status fit_reader(streams *self, int stage, const reader *which) {
 esp_status readers_fit(streams *self, int stage) {
   const esp_repair_job *job = self->job;
   int n;
-  if (!readers_are_cut(job)) return ESP_OK;
+  if (!selection_cuts_width(job->selection)) return ESP_OK;
   const esp_reader *dense = esp_model_get_readers(job->dense, stage, &n);
   const esp_reader *pruned = esp_model_get_readers(job->pruned, stage, &n);
   for (int i = 0; i < n; i++) {
@@ -147,28 +138,31 @@ esp_status readers_fit(streams *self, int stage) {
 }
 
 /* The pruned stream becomes the kept dimensions of the dense one. */
-static void follow(streams *self) {
+static void follow(const streams *self, int stage) {
   const esp_repair_job *job = self->job;
   const int64_t d = job->dense->width.units, k = job->pruned->width.units;
   const int64_t *kept = job->selection->kept[job->dense->n_stages];
-  for (int64_t i = 0; i < job->shard->count; i++)
-    for (int64_t r = 0; r < self->rows; r++)
-      for (int64_t j = 0; j < k; j++) self->pruned[i][r * k + j] = self->dense[i][r * d + kept[j]];
+  for (int64_t i = 0; i < self->dense.count; i++) {
+    const float *dense = esp_stream_find_state(&self->dense, stage, i);
+    float *pruned = esp_stream_find_state(&self->pruned, stage, i);
+    for (int64_t r = 0; r < self->dense.rows; r++)
+      for (int64_t j = 0; j < k; j++) pruned[r * k + j] = dense[r * d + kept[j]];
+  }
 }
 
 static const char pass[] = "readers"; // in the journal
 
 static esp_status fit_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
-  const bool is_done = repair_is_done(job, pass, stage);
+  const bool is_done = repair_is_done_local(job, pass, stage);
   if (is_done) ESP_TRY(repair_restore(job, pass, stage));
   ESP_TRY(repair_load(job, stage));
-  follow(self);
+  follow(self, stage);
   esp_status status = is_done ? ESP_OK : readers_fit(self, stage);
   if (status == ESP_OK && stage < job->dense->n_stages)
-    status = esp_agree(job->comm, streams_advance(self, job->dense, self->dense, stage));
-  esp_model_unload(job->pruned, stage);
-  esp_model_unload(job->dense, stage);
+    status = esp_agree(job->comm, esp_stream_advance(&self->dense, stage, self->x));
+  esp_stream_unload(&self->pruned, stage);
+  esp_stream_unload(&self->dense, stage);
   return status == ESP_OK && !is_done ? repair_save(job, pass, stage) : status;
 }
 
@@ -180,6 +174,6 @@ esp_status readers_fit_all(esp_repair_job *job) {
   esp_status status = streams_open(&self, job);
   for (int stage = 0; stage <= job->dense->n_stages && status == ESP_OK; stage++)
     status = fit_stage(&self, stage);
-  streams_close(&self);
+  streams_close_local(&self);
   return status;
 }

@@ -1,6 +1,6 @@
 /* Bias: b' = b + W_removed E[x_removed]. */
 #include "repair_cost.h"
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/memory.h"
 

@@ -6,7 +6,6 @@
 #include "repair_cost.h"
 #include "streams.h"
 
-#include "espalier/collect/collect.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/cost.h"
 #include "espalier/model/family.h"
@@ -38,33 +37,26 @@ static int find_target(const layer_repair *self, int stage) {
 
 /* Advance the dense stream of one micro-batch through the target's stage, and form x of the pruned
  * one and what is missing from the dense stream. */
-static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
-  esp_repair_job *job = self->job;
+static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
   const int target = ((const layer_fit *)fit)->target;
-  const int64_t n = fit->n_out;
-  esp_batch batch;
-  streams_read(self, i, &batch);
-  const int64_t all = esp_batch_count_rows(&batch);
-  ESP_TRY(esp_produce_checked(job->dense, target, &batch, self->dense[i], self->x_dense));
-  ESP_TRY(esp_produce_checked(job->pruned, fit->stage, &batch, self->pruned[i], self->x));
-  esp_stage_consume(job->dense, target, all, self->x_dense, self->dense[i]);
-  for (int64_t k = 0; k < all * n; k++) self->target[k] = self->dense[i][k] - self->pruned[i][k];
-  streams_weigh_rows(self, &job->dense->stages[target], self->dense[i], all, fit);
-  esp_stage_finish(job->dense, target, &batch, self->dense[i]);
-  *rows = streams_drop_padding(self, &batch, fit);
+  const esp_step dense = esp_stream_step(&self->dense, target, i);
+  const esp_step pruned = esp_stream_step(&self->pruned, fit->stage, i);
+  const int64_t all = esp_call_count_rows(&dense.call), n = all * fit->n_out;
+  ESP_TRY(esp_step_produce(&dense, self->x_dense));
+  ESP_TRY(esp_step_produce(&pruned, self->x));
+  esp_step_consume(&dense, self->x_dense);
+  for (int64_t k = 0; k < n; k++) self->target[k] = dense.next[k] - pruned.state[k];
+  streams_weigh_rows_local(self, &self->job->dense->stages[target], dense.next, all, fit);
+  esp_step_finish(&dense);
+  *rows = streams_drop_padding_local(self, &dense.call.batch, fit);
   return ESP_OK;
-}
-
-/* Element (out, in) of a linear map in whichever layout. */
-static int64_t at(const esp_linear *linear, int64_t out, int64_t in) {
-  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
 }
 
 /* Between a linear map's own layout and (outputs, inputs). */
 static void copy_weights(const esp_linear *linear, float *own, float *plain, bool is_read) {
   for (int64_t i = 0; i < linear->outputs; i++)
     for (int64_t j = 0; j < linear->inputs; j++) {
-      float *const a = &own[at(linear, i, j)], *const b = &plain[i * linear->inputs + j];
+      float *const a = &own[linear_at(linear, i, j)], *const b = &plain[i * linear->inputs + j];
       *(is_read ? b : a) = *(is_read ? a : b);
     }
 }
@@ -84,7 +76,7 @@ static esp_status fit_writer(layer_repair *self, int stage, json_t *report) {
                             .n_out = linear->outputs,
                             .weights = ESP_NEW(float, linear->outputs * linear->inputs),
                             .bias = linear->bias >= 0 ? ESP_NEW(float, linear->outputs) : NULL,
-                            .form = form_rows},
+                            .form = form_rows_local},
                    .target = find_target(self, stage)};
   copy_weights(linear, pruned->weights[linear->weight].value, fit.base.weights, true);
   for (int64_t i = 0; fit.base.bias && i < linear->outputs; i++)
@@ -98,11 +90,11 @@ static esp_status fit_writer(layer_repair *self, int stage, json_t *report) {
 
 /* The dense stream, up to a stage. */
 static esp_status pass_dense_local(layer_repair *self, int stage) {
-  esp_model *dense = self->streams.job->dense;
+  esp_stream *dense = &self->streams.dense;
   for (; self->passed < stage; self->passed++) {
-    ESP_TRY(esp_model_load_local(dense, self->passed));
-    ESP_TRY(streams_advance(&self->streams, dense, self->streams.dense, self->passed));
-    esp_model_unload(dense, self->passed);
+    ESP_TRY(esp_model_load_local(dense->model, self->passed));
+    ESP_TRY(esp_stream_advance(dense, self->passed, self->streams.x));
+    esp_stream_unload(dense, self->passed);
   }
   return ESP_OK;
 }
@@ -118,7 +110,7 @@ static esp_status restore_writer(layer_repair *self, int stage, int target) {
   esp_repair_job *job = self->streams.job;
   ESP_TRY(repair_restore(job, pass_name, stage));
   ESP_TRY(esp_agree(job->comm, pass_dense_local(self, target + 1)));
-  return esp_agree(job->comm, esp_model_load_local(job->pruned, stage));
+  return esp_stream_load(job->comm, &self->streams.pruned, stage);
 }
 
 static esp_status fit_anew(layer_repair *self, int stage, int target) {
@@ -128,19 +120,19 @@ static esp_status fit_anew(layer_repair *self, int stage, int target) {
   ESP_TRY(esp_agree(job->comm, load_local(self, stage, target)));
   const esp_status status = fit_writer(self, stage, report);
   self->passed = target + 1;
-  esp_model_unload(job->dense, target);
+  esp_stream_unload(&self->streams.dense, target);
   return status;
 }
 
 static esp_status repair_stage(layer_repair *self, int stage) {
   esp_repair_job *job = self->streams.job;
+  esp_stream *pruned = &self->streams.pruned;
   const int target = find_target(self, stage);
-  const bool is_done = repair_is_done(job, pass_name, stage);
+  const bool is_done = repair_is_done_local(job, pass_name, stage);
   esp_status status = is_done ? restore_writer(self, stage, target) : fit_anew(self, stage, target);
   if (status == ESP_OK)
-    status = esp_agree(job->comm,
-                       streams_advance(&self->streams, job->pruned, self->streams.pruned, stage));
-  esp_model_unload(job->pruned, stage);
+    status = esp_agree(job->comm, esp_stream_advance(pruned, stage, self->streams.x));
+  esp_stream_unload(pruned, stage);
   return status == ESP_OK && !is_done ? repair_save(job, pass_name, stage) : status;
 }
 
@@ -152,7 +144,7 @@ esp_status layers_repair(esp_repair_job *job, const int64_t *kept) {
   esp_status status = streams_open(&self.streams, job);
   for (int stage = 0; stage < job->pruned->n_stages && status == ESP_OK; stage++)
     status = repair_stage(&self, stage);
-  streams_close(&self.streams);
+  streams_close_local(&self.streams);
   return status;
 }
 

@@ -106,7 +106,7 @@ esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, jso
  * samples. */
 static esp_status apply(esp_repair_job *job) {
   ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
-  return readers_are_cut(job) ? readers_fit_all(job) : ESP_OK;
+  return selection_cuts_width(job->selection) ? readers_fit_all(job) : ESP_OK;
 }
 
 /* The covariance and G_K: W^T throughout, G_K: until the solution. */

@@ -6,54 +6,33 @@
 #include "repair_cost.h"
 #include "streams.h"
 
-#include "espalier/collect/collect.h"
 #include "espalier/core/log.h"
 #include "espalier/model/cost.h"
 
-#include <math.h>
-
 static const char pass_name[] = "sequential"; // in the journal; the first pass has its own
-
-/* Rows of a residual stream weigh 1 / mean square of the dense stream, as the next norm has it:
- * real models have a few tokens with enormous activations. Rows of x and target are scaled by the
- * square root. */
-void streams_weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
-                        const stream_fit *fit) {
-  const int64_t n_in = fit->n_in, n_out = fit->n_out;
-  const int64_t d = dense->state_out;
-  for (int64_t r = 0; r < rows; r++) {
-    double sum = 0.0;
-    for (int64_t j = 0; j < d; j++) sum += (double)state[r * d + j] * state[r * d + j];
-    const float weight =
-        dense->is_residual && sum > 0.0 ? (float)(1.0 / sqrt(sum / (double)d)) : 1.0f;
-    self->weight[r] = weight;
-    for (int64_t j = 0; j < n_in; j++) self->x[r * n_in + j] *= weight;
-    for (int64_t j = 0; j < n_out; j++) self->target[r * n_out + j] *= weight;
-  }
-}
 
 /* Advance the dense stream of one micro-batch and form x of the pruned one and the target:
  * preserved outputs of the dense state after the stage, less the pruned stream where the stage adds
  * to it. */
-static esp_status form_rows(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
-  esp_repair_job *job = self->job;
+static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t i, int64_t *rows) {
   const int stage = fit->stage;
-  const esp_stage *dense = &job->dense->stages[stage], *pruned = &job->pruned->stages[stage];
-  const int64_t *kept = consumer_kept_outputs(job, stage);
+  const esp_stage *whole = &self->job->dense->stages[stage],
+                  *cut = &self->job->pruned->stages[stage];
+  const int64_t *kept = consumer_kept_outputs_local(self->job, stage);
   const int64_t n = fit->n_out;
-  esp_batch batch;
-  streams_read(self, i, &batch);
-  const int64_t all = esp_batch_count_rows(&batch);
-  ESP_TRY(esp_produce_checked(job->dense, stage, &batch, self->dense[i], self->x_dense));
-  ESP_TRY(esp_produce_checked(job->pruned, stage, &batch, self->pruned[i], self->x));
-  esp_stage_consume(job->dense, stage, all, self->x_dense, self->dense[i]);
+  const esp_step dense = esp_stream_step(&self->dense, stage, i);
+  const esp_step pruned = esp_stream_step(&self->pruned, stage, i);
+  const int64_t all = esp_call_count_rows(&dense.call);
+  ESP_TRY(esp_step_produce(&dense, self->x_dense));
+  ESP_TRY(esp_step_produce(&pruned, self->x));
+  esp_step_consume(&dense, self->x_dense);
   for (int64_t r = 0; r < all; r++)
     for (int64_t j = 0; j < n; j++)
-      self->target[r * n + j] = self->dense[i][r * dense->state_out + (kept ? kept[j] : j)] -
-                                (pruned->is_residual ? self->pruned[i][r * n + j] : 0.0f);
-  streams_weigh_rows(self, dense, self->dense[i], all, fit);
-  esp_stage_finish(job->dense, stage, &batch, self->dense[i]);
-  *rows = streams_drop_padding(self, &batch, fit);
+      self->target[r * n + j] = dense.next[r * whole->state_out + (kept ? kept[j] : j)] -
+                                (cut->is_residual ? pruned.state[r * n + j] : 0.0f);
+  streams_weigh_rows_local(self, whole, dense.next, all, fit);
+  esp_step_finish(&dense);
+  *rows = streams_drop_padding_local(self, &dense.call.batch, fit);
   return ESP_OK;
 }
 
@@ -66,7 +45,7 @@ static esp_status repair_writer(streams *self, int stage, json_t *report) {
                           .n_out = target.n_out,
                           .weights = target.fitted,
                           .bias = target.bias,
-                          .form = form_rows};
+                          .form = form_rows_local};
   const esp_status status = streams_fit(self, &fit, report);
   if (status == ESP_OK) consumer_store(&target, job, stage);
   consumer_clear(&target);
@@ -75,8 +54,8 @@ static esp_status repair_writer(streams *self, int stage, json_t *report) {
 
 /* A finished stage has its weights; both streams go on through it. */
 static esp_status pass_by_local(streams *self, int stage) {
-  ESP_TRY(streams_advance(self, self->job->dense, self->dense, stage));
-  return streams_advance(self, self->job->pruned, self->pruned, stage);
+  ESP_TRY(esp_stream_advance(&self->dense, stage, self->x));
+  return esp_stream_advance(&self->pruned, stage, self->x);
 }
 
 static esp_status restore_stage(streams *self, int stage) {
@@ -84,23 +63,23 @@ static esp_status restore_stage(streams *self, int stage) {
   ESP_TRY(repair_restore(job, pass_name, stage));
   esp_status status = repair_load(job, stage);
   if (status == ESP_OK) status = esp_agree(job->comm, pass_by_local(self, stage));
-  esp_model_unload(job->pruned, stage);
-  esp_model_unload(job->dense, stage);
+  esp_stream_unload(&self->pruned, stage);
+  esp_stream_unload(&self->dense, stage);
   return status;
 }
 
 static esp_status repair_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
-  if (repair_is_done(job, pass_name, stage)) return restore_stage(self, stage);
+  if (repair_is_done_local(job, pass_name, stage)) return restore_stage(self, stage);
   json_t *report = json_object();
   json_object_set_new(job->report, job->dense->stages[stage].name, report);
   ESP_TRY(repair_load(job, stage));
   esp_status status = readers_fit(self, stage);
   if (status == ESP_OK) status = repair_writer(self, stage, report);
   if (status == ESP_OK)
-    status = esp_agree(job->comm, streams_advance(self, job->pruned, self->pruned, stage));
-  esp_model_unload(job->pruned, stage);
-  esp_model_unload(job->dense, stage);
+    status = esp_agree(job->comm, esp_stream_advance(&self->pruned, stage, self->x));
+  esp_stream_unload(&self->pruned, stage);
+  esp_stream_unload(&self->dense, stage);
   return status == ESP_OK ? repair_save(job, pass_name, stage) : status;
 }
 
@@ -108,8 +87,8 @@ static esp_status repair_stage(streams *self, int stage) {
 static esp_status repair_head(streams *self) {
   esp_repair_job *job = self->job;
   const int head = job->dense->n_stages;
-  if (!readers_are_cut(job)) return ESP_OK;
-  if (repair_is_done(job, pass_name, head)) return repair_restore(job, pass_name, head);
+  if (!selection_cuts_width(job->selection)) return ESP_OK;
+  if (repair_is_done_local(job, pass_name, head)) return repair_restore(job, pass_name, head);
   ESP_TRY(repair_load(job, head));
   ESP_TRY(readers_fit(self, head));
   return repair_save(job, pass_name, head);
@@ -118,8 +97,8 @@ static esp_status repair_head(streams *self) {
 static esp_status apply(esp_repair_job *job) {
   bool is_done;
   ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
-  ESP_TRY(
-      repair_restore_all(job, pass_name, job->dense->n_stages + readers_are_cut(job), &is_done));
+  ESP_TRY(repair_restore_all(
+      job, pass_name, job->dense->n_stages + selection_cuts_width(job->selection), &is_done));
   if (is_done) return ESP_OK;
   streams self;
   esp_status status = streams_open(&self, job);
@@ -131,7 +110,7 @@ static esp_status apply(esp_repair_job *job) {
   }
   esp_progress_clear(&progress);
   if (status == ESP_OK) status = repair_head(&self);
-  streams_close(&self);
+  streams_close_local(&self);
   return status;
 }
 

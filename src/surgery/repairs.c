@@ -1,4 +1,4 @@
-#include "surgery.h"
+#include "surgery_internal.h"
 
 #include "espalier/core/suggest.h"
 

@@ -4,28 +4,24 @@
 #ifndef ESPALIER_SRC_SURGERY_STREAMS_H
 #define ESPALIER_SRC_SURGERY_STREAMS_H
 
-#include "surgery.h"
+#include "surgery_internal.h"
 
-#include "espalier/model/forward.h"
+#include "espalier/flow/stream.h"
 
 enum { STREAM_OUTPUTS = 4096 }; // of a map, fitted at a time
 
 typedef struct streams {
   esp_repair_job *job;
-  int64_t rows;            // of a full micro-batch
-  float **dense, **pruned; // (shard->count): states
-  float *x_dense, *x;      // (rows, widest) scratch
-  float *target;           // (rows, n_out) scratch
-  float *weight;           // (rows) of each row in the fit
+  esp_stream dense, pruned; // of this rank's micro-batches; they share their scratch memory
+  float *x_dense, *x;       // (rows, widest) scratch
+  float *target;            // (rows, n_out) scratch
+  float *weight;            // (rows) of each row in the fit
 } streams;
 
-/* Allocate both streams and embed all samples. Collective. */
+/* Allocate both streams and embed all samples. NUMERIC. Collective. */
 esp_status streams_open(streams *self, esp_repair_job *job);
-void streams_close(streams *self);
-/* Read this rank's micro-batch i. Local. */
-void streams_read(streams *self, int64_t i, esp_batch *batch);
-/* Take the stream of the pruned, or the dense, model through a stage. Local. */
-esp_status streams_advance(streams *self, esp_model *model, float **states, int stage);
+/* Free both. Local. */
+void streams_close_local(streams *self);
 
 /* A linear map y = W x + b to be fitted. */
 typedef struct stream_fit stream_fit;
@@ -36,15 +32,15 @@ struct stream_fit {
   float *bias;                     // (n_out) or NULL: without a bias
   const float *dense, *dense_bias; // of a reader: (n_out, D), (n_out)
   /* Leave x (rows, n_in), target (rows, n_out) and weight of this rank's micro-batch i in the
-   * streams' scratch, without padding. Called once a micro-batch, in order. */
+   * streams' scratch, without padding. Called once a micro-batch, in order. NUMERIC. Local. */
   esp_status (*form)(streams *self, const stream_fit *fit, int64_t i, int64_t *rows);
 };
 /* Drop padding from the scratch; returns the rows that are left. Local. */
-int64_t streams_drop_padding(streams *self, const esp_batch *batch, const stream_fit *fit);
+int64_t streams_drop_padding_local(streams *self, const esp_batch *batch, const stream_fit *fit);
 
 /* Weigh the scratch's rows by the state (rows, state_out) that a dense stage leaves. Local. */
-void streams_weigh_rows(streams *self, const esp_stage *dense, const float *state, int64_t rows,
-                        const stream_fit *fit);
+void streams_weigh_rows_local(streams *self, const esp_stage *dense, const float *state,
+                              int64_t rows, const stream_fit *fit);
 
 /* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out.
  * Collective. */
@@ -58,7 +54,5 @@ esp_status readers_fit(streams *self, int stage);
 esp_status readers_fit_all(esp_repair_job *job);
 /* Fit every writer of the stream that stays, whole layers having gone. Collective. */
 esp_status layers_repair(esp_repair_job *job, const int64_t *kept);
-/* Whether the width was cut. Local. */
-bool readers_are_cut(const esp_repair_job *job);
 
 #endif

@@ -10,14 +10,6 @@
 
 enum { STREAM_ORDER = 1 << 20 };
 
-/* Sums of an epoch; the loss in fixed point 2^-20 nats so that it too is the same at any rank
- * count. */
-typedef struct tally {
-  int64_t samples, correct, loss_fixed;
-} tally;
-
-static const double largest_loss = 1e6; // nats a sample: 8 million samples of it fit a tally
-
 static double schedule_rate(const training *self, int64_t step, int64_t n_steps) {
   const double warm = self->options->warmup * (double)n_steps, at = (double)step + 0.5;
   if (at < warm) return self->options->rate * at / warm;
@@ -52,42 +44,43 @@ static esp_status fail_diverged(const training *self, const char *what) {
                   self->step + 1, what);
 }
 
-static esp_status run_micro_batch(training *self, const int64_t *order, int64_t begin,
-                                  int64_t count, tally *sums) {
+static esp_status run_micro_batch_local(training *self, const int64_t *order, int64_t begin,
+                                        int64_t count, esp_tally *tally) {
   esp_batch batch;
+  esp_tape *tape = &self->tape;
   esp_dataset_read(self->data, order, begin, count, &self->buffer, &batch);
-  esp_tape_forward(self->model, &batch, &self->tape);
-  const int64_t classes = self->model->n_outputs;
-  const double loss =
-      esp_softmax_loss(self->tape.logits, batch.labels, count, classes, self->tape.dlogits);
-  sums->correct += esp_count_correct(self->tape.logits, batch.labels, count, classes);
-  sums->samples += count;
-  if (!(loss < largest_loss * (double)count))
+  esp_tape_forward(self->model, &batch, tape);
+  self->objective->measure(&(esp_outputs){.model = self->model,
+                                          .batch = &batch,
+                                          .logits = tape->logits,
+                                          .dlogits = tape->dlogits,
+                                          .workspace = &tape->workspace},
+                           tally);
+  if (tally->is_undefined || tally->is_capped)
     return fail_diverged(self, "the loss is not finite or above 1e6 nats a sample");
-  sums->loss_fixed += (int64_t)(loss * 0x1p20);
   gradients_zero_micro(&self->gradient);
-  esp_tape_backward(self->model, &batch, &self->tape, self->gradient.parts);
+  esp_tape_backward(self->model, &batch, tape, self->gradient.parts);
   if (gradients_add_local(&self->gradient)) return ESP_OK;
   return fail_diverged(self, "a gradient is not finite or too large");
 }
 
 /* One step: this rank's micro-batches of the batch [begin, end). Collective. */
 static esp_status run_batch(training *self, const int64_t *order, int64_t begin, int64_t end,
-                            tally *sums) {
+                            esp_tally *tally) {
   const int64_t size = self->options->micro_batch, n = (end - begin + size - 1) / size;
   const esp_comm *comm = self->comm;
   const int64_t last = esp_block_begin(n, comm->size, comm->rank + 1);
   esp_status status = ESP_OK;
   for (int64_t m = esp_block_begin(n, comm->size, comm->rank); m < last && status == ESP_OK; m++) {
     const int64_t at = begin + m * size;
-    status = run_micro_batch(self, order, at, at + size < end ? size : end - at, sums);
+    status = run_micro_batch_local(self, order, at, at + size < end ? size : end - at, tally);
   }
   ESP_TRY(esp_agree(comm, status));
   gradients_reduce(comm, &self->gradient, end - begin);
   return ESP_OK;
 }
 
-static esp_status run_epoch(training *self, esp_progress *progress, tally *sums) {
+static esp_status run_epoch(training *self, esp_progress *progress, esp_tally *tally) {
   const int64_t n = self->data->count, batch = self->options->batch;
   const int64_t per_epoch = (n + batch - 1) / batch, n_steps = per_epoch * self->options->epochs;
   int64_t *order = ESP_NEW(int64_t, n);
@@ -96,7 +89,7 @@ static esp_status run_epoch(training *self, esp_progress *progress, tally *sums)
   esp_status status = ESP_OK;
   for (int64_t b = 0; b < per_epoch && status == ESP_OK; b++) {
     const int64_t begin = b * batch, end = begin + batch < n ? begin + batch : n;
-    status = run_batch(self, order, begin, end, sums);
+    status = run_batch(self, order, begin, end, tally);
     if (status == ESP_OK) update_weights(self, n_steps);
     esp_progress_update(progress, self->epoch * n + end, NULL);
   }
@@ -104,12 +97,10 @@ static esp_status run_epoch(training *self, esp_progress *progress, tally *sums)
   return status;
 }
 
-static void finish_epoch(training *self, tally *sums, json_t *report) {
-  esp_allreduce_sum_i64(self->comm, &sums->samples, 1);
-  esp_allreduce_sum_i64(self->comm, &sums->correct, 1);
-  esp_allreduce_sum_i64(self->comm, &sums->loss_fixed, 1);
-  const double loss = (double)sums->loss_fixed * 0x1p-20 / (double)sums->samples;
-  const double accuracy = (double)sums->correct / (double)sums->samples;
+static void finish_epoch(training *self, esp_tally *tally, json_t *report) {
+  esp_tally_reduce(self->comm, tally);
+  const double loss = esp_tally_compute_loss(tally);
+  const double accuracy = (double)tally->correct / (double)tally->targets;
   self->epoch++;
   esp_log_info("epoch %" PRId64 " of %" PRId64 ": loss %.4f nats, accuracy %.2f %%", self->epoch,
                self->options->epochs, loss, 100.0 * accuracy);
@@ -123,10 +114,10 @@ static esp_status run_epochs(training *self, json_t *report) {
   esp_progress progress;
   esp_progress_init(&progress, "train", "samples", self->data->count * self->options->epochs);
   while (self->epoch < self->options->epochs) {
-    tally sums = {0};
-    ESP_TRY(run_epoch(self, &progress, &sums));
+    esp_tally tally = {0};
+    ESP_TRY(run_epoch(self, &progress, &tally));
     esp_progress_clear(&progress);
-    finish_epoch(self, &sums, report);
+    finish_epoch(self, &tally, report);
     if (self->options->checkpoint && self->epoch < self->options->epochs)
       ESP_TRY(checkpoint_save(self));
     if (self->epoch == self->options->stop_after && self->epoch < self->options->epochs)
@@ -176,6 +167,7 @@ esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *
   training self = {.comm = comm, .model = model, .data = data, .options = options};
   ESP_TRY(esp_agree(comm, check_local(model, data)));
   ESP_TRY(optimizer_find(options->optimizer, &self.method));
+  self.objective = esp_objective_of(model->task);
   init_training(&self);
   esp_status status = ESP_OK;
   bool found = false;

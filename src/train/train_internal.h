@@ -2,7 +2,8 @@
 #ifndef ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 #define ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 
-#include "espalier/model/forward.h"
+#include "espalier/flow/objective.h"
+#include "espalier/flow/tape.h"
 #include "espalier/train/train.h"
 
 /* One update of n parameters: slots are the optimiser's own arrays (n each). */
@@ -50,6 +51,7 @@ typedef struct training {
   const esp_dataset *data;
   const esp_train_options *options;
   const optimizer *method;
+  const esp_objective *objective;
   float **slots[2]; // (n_weights) arrays of the weights' sizes
   int64_t epoch;    // finished
   int64_t step;     // finished

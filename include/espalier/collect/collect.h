@@ -36,11 +36,6 @@ extern const esp_option_group esp_collect_option_group;
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
                        const esp_collect_options *options, json_t *meta, const char *path);
 
-/* Activations of one stage for some rows: checks that they are finite. NUMERIC names the site.
- * Local. */
-esp_status esp_produce_checked(const esp_model *model, int stage, const esp_batch *batch,
-                               const float *state, float *x);
-
 ESP_C_END
 
 #endif

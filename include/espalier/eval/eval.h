@@ -17,7 +17,7 @@ typedef struct esp_quality {
   int64_t samples;  // images or sequences
   int64_t targets;  // predictions: samples, or tokens
   int64_t correct;  // of the targets
-  double loss_nats; // mean cross-entropy a target
+  double loss_nats; // mean cross-entropy a target; of encoders 1 - cosine
   double cosine;    // encoders: mean over samples, with the reference
 } esp_quality;
 

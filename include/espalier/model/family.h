@@ -5,6 +5,7 @@
 #include "espalier/core/c_linkage.h"
 #include "espalier/io/dataset.h"
 #include "espalier/model/model.h"
+#include "espalier/model/workspace.h"
 
 ESP_C_BEGIN
 
@@ -13,15 +14,22 @@ typedef struct esp_rename {
   const char *now, *then;
 } esp_rename;
 
-/* What the backward pass of a stage starts from. */
-typedef struct esp_stage_backward {
+/* What a function of a family works on: a micro-batch before a stage, ESP_STAGE_EMBED, or n_stages
+ * for the head. Scratch arrays are taken from the workspace; who calls releases them. */
+typedef struct esp_call {
   const esp_model *model;
   int stage;
-  const esp_batch *batch;
+  esp_batch batch;
+  esp_workspace *workspace; // borrowed
+} esp_call;
+
+/* What a backward function starts from. */
+typedef struct esp_backward {
+  esp_call call;
   const float *state;      // (rows, state_in): before the stage
   const float *x;          // (rows, F): its activation
   float *const *gradients; // (n_weights), added to; NULL: those of activations only
-} esp_stage_backward;
+} esp_backward;
 
 /* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States,
  * activations and logits are (rows, width) row-major. Weights of the stage at hand are loaded. */
@@ -40,28 +48,25 @@ struct esp_family {
   const char *layers_key; // of the configuration: how many layers; NULL: none can go
   /* Set random initial weights. */
   void (*init)(esp_model *model, uint64_t seed);
-  void (*embed)(const esp_model *model, const esp_batch *batch, float *state);
-  void (*produce)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                  float *x);
+  void (*embed)(const esp_call *call, float *state);
+  void (*produce)(const esp_call *call, const float *state, float *x);
   /* The residual stream (rows, D) as normalised for a stage's readers, n_stages: for the head's.
    * NULL where there is no such stream. */
-  void (*read)(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-               float *normed);
+  void (*read)(const esp_call *call, const float *state, float *normed);
   /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
-  void (*finish)(const esp_model *model, int stage, const esp_batch *batch, float *state);
+  void (*finish)(const esp_call *call, float *state);
   /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state
    * itself. */
-  void (*head)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
-  /* Backward of the three; gradients (n_weights pointers) are added to, NULL: those of activations
-   * only. dstate (that of produce: without the residual) is overwritten, and may be the same array
-   * as dlogits. NULL in a family that cannot be trained. */
-  void (*head_backward)(const esp_model *model, const esp_batch *batch, const float *state,
-                        const float *dlogits, float *dstate, float *const *gradients);
-  void (*produce_backward)(const esp_stage_backward *self, const float *dx, float *dstate);
+  void (*head)(const esp_call *call, const float *state, float *logits);
+  /* Backward of the head, produce, finish and embed. dstate (that of produce: without the residual)
+   * is overwritten, and may be the same array as dlogits. NULL in a family that cannot be trained.
+   */
+  void (*head_backward)(const esp_backward *self, const float *dlogits, float *dstate);
+  void (*produce_backward)(const esp_backward *self, const float *dx, float *dstate);
   /* dstate in place; given is what finish was given (rows, state_out). NULL with finish. */
-  void (*finish_backward)(const esp_stage_backward *self, const float *given, float *dstate);
-  void (*embed_backward)(const esp_model *model, const esp_batch *batch, const float *dstate,
-                         float *const *gradients);
+  void (*finish_backward)(const esp_backward *self, const float *given, float *dstate);
+  /* Called only where there are gradients. */
+  void (*embed_backward)(const esp_backward *self, const float *dstate);
   /* Whether a tensor of a checkpoint that describe did not ask for may be left out (buffers, tied
    * copies); others are refused. NULL: none may. */
   bool (*ignores)(const esp_model *model, const char *tensor);

@@ -30,16 +30,27 @@ int64_t esp_batch_count_rows(const esp_batch *batch);
  */
 int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x);
 
-/* Apply a stage's consumer: state (rows, state_out) from x (rows, F), in place; then what the
- * family has follow it. */
-void esp_stage_consume(const esp_model *model, int stage, int64_t rows, const float *x,
-                       float *state);
-void esp_stage_finish(const esp_model *model, int stage, const esp_batch *batch, float *state);
+static inline int64_t esp_call_count_rows(const esp_call *call) {
+  return esp_batch_count_rows(&call->batch);
+}
 
-/* Backward of the two: from the gradient of the state after a stage to that of its consumer's
- * result y (state_out), then to that of the state before it, in place. */
-void esp_stage_finish_backward(const esp_stage_backward *self, float *dstate);
-void esp_stage_consume_backward(const esp_stage_backward *self, float *dstate);
+/* The family's functions, scratch released. Consume applies a stage's consumer: state (rows,
+ * state_out) from x (rows, F), in place; finish is what the family has follow it. Read: where there
+ * is a residual stream. Of the embedding's, a stage's or the head's call. */
+void esp_call_embed(const esp_call *call, float *state);
+void esp_call_produce(const esp_call *call, const float *state, float *x);
+void esp_call_read(const esp_call *call, const float *state, float *normed);
+void esp_call_consume(const esp_call *call, const float *x, float *state);
+void esp_call_finish(const esp_call *call, float *state);
+void esp_call_head(const esp_call *call, const float *state, float *logits);
+
+/* Backward of the head, and of a stage in two steps, in place: from the gradient of the state after
+ * a stage to that of its consumer's result y (state_out), then to that of the state before it. Then
+ * of the embedding. */
+void esp_backward_head(const esp_backward *self, const float *dlogits, float *dstate);
+void esp_backward_finish(const esp_backward *self, float *dstate);
+void esp_backward_consume(const esp_backward *self, float *dstate);
+void esp_backward_embed(const esp_backward *self, const float *dstate);
 
 /* Rows of the logits: samples for ESP_TASK_CLASSIFY, else rows of the batch. */
 int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch);
@@ -50,36 +61,13 @@ typedef struct esp_pass {
   float *state;  // (rows, max_state)
   float *x;      // (rows, max_features)
   float *logits; // (rows, n_outputs)
+  esp_workspace workspace;
 } esp_pass;
 void esp_pass_init(esp_pass *self, const esp_model *model, int64_t rows);
 void esp_pass_clear(esp_pass *self);
 
 /* Run a whole model, all weights loaded, into self->logits. */
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self);
-
-/* All activations of one micro-batch, for the backward pass. Caller's struct. */
-typedef struct esp_tape {
-  int64_t rows;
-  float **state; // (n_stages + 1): before each stage, and before the head
-  float **x;     // (n_stages)
-  float *logits, *dlogits, *dstate;
-} esp_tape;
-void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows);
-void esp_tape_clear(esp_tape *self, const esp_model *model);
-
-void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self);
-/* Add the gradients of sum(dlogits . logits) to gradients (n_weights); dlogits is set by the
- * caller, dstate is left with the gradient of the embedding's result. */
-void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
-                       float *const *gradients);
-
-/* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
- * gradient. */
-double esp_softmax_loss(const float *logits, const int32_t *labels, int64_t rows, int64_t classes,
-                        float *dlogits);
-/* Count rows whose largest logit (lowest index on ties) is the label's. */
-int64_t esp_count_correct(const float *logits, const int32_t *labels, int64_t rows,
-                          int64_t classes);
 
 ESP_C_END
 

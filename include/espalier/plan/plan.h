@@ -38,7 +38,7 @@ typedef struct esp_plan_memory {
   double base, data, peak; // programs and libraries; the data set; all that stands together
   const char *peak_phase;  // static
   double limit;            // below 0: not known
-  char limit_from[64];
+  char *limit_from;        // owned
 } esp_plan_memory;
 
 /* Both ways of adding joint counts over ranks. */

@@ -13,7 +13,7 @@
 
 ESP_C_BEGIN
 
-/* What a criterion reads; the pipeline computes only that. */
+/* What a criterion reads; a pruning computes only that. */
 enum {
   ESP_NEEDS_INFORMATION = 1, // evidence.information
   ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance

@@ -136,121 +136,117 @@ static void embed_token(const esp_model *model, const esp_batch *batch, int64_t 
   for (int64_t j = 0; j < n; j++) state[j] = word[j] + kind[j] + position[j];
 }
 
-static void embed(const esp_model *model, const esp_batch *batch, float *state) {
-  const bert_shape *shape = get_shape(model);
-  const int64_t rows = batch->count * batch->width;
-  ESP_ASSERT(batch->width <= model->max_length);
-  for (int64_t r = 0; r < rows; r++) embed_token(model, batch, r, state + r * shape->hidden);
-  tf_apply_norm(model, shape->norm, shape->epsilon, rows, state, state);
+static void embed(const esp_call *call, float *state) {
+  const bert_shape *shape = get_shape(call->model);
+  const int64_t rows = esp_call_count_rows(call);
+  ESP_ASSERT(call->batch.width <= call->model->max_length);
+  for (int64_t r = 0; r < rows; r++)
+    embed_token(call->model, &call->batch, r, state + r * shape->hidden);
+  tf_apply_norm(call->model, shape->norm, shape->epsilon, rows, state, state);
 }
 
-static op_attention_job make_attention(const esp_model *model, int stage, const esp_batch *batch,
-                                       const float *parts) {
-  const int64_t head_size = get_shape(model)->head_size;
-  const int64_t n = model->stages[stage].consumer.inputs, part = batch->count * batch->width * n;
+static const bert_layer *get_layer(const esp_call *call) {
+  return &get_shape(call->model)->layers[call->stage / 2];
+}
+
+static op_attention_job make_attention(const esp_call *call, const float *parts) {
+  const int64_t head_size = get_shape(call->model)->head_size;
+  const int64_t n = call->model->stages[call->stage].consumer.inputs;
+  const int64_t part = esp_call_count_rows(call) * n;
   return (op_attention_job){
-      .count = batch->count,
-      .length = batch->width,
+      .count = call->batch.count,
+      .length = call->batch.width,
       .heads = n / head_size,
       .kv_heads = n / head_size,
       .head_size = head_size,
-      .lengths = batch->lengths,
+      .lengths = call->batch.lengths,
       .scale = 1.0f / sqrtf((float)head_size),
       .q = parts,
       .k = parts + part,
       .v = parts + 2 * part,
       .q_stride = n,
       .kv_stride = n,
+      .workspace = call->workspace,
   };
 }
 
-static void produce_attention(const esp_model *model, int stage, const esp_batch *batch,
-                              const float *state, float *x) {
-  const bert_layer *layer = &get_shape(model)->layers[stage / 2];
-  const int64_t rows = batch->count * batch->width, part = rows * layer->parts[0].outputs;
-  float *parts = ESP_NEW(float, 3 * part);
+/* Queries, keys and values (3, rows, outputs), scratch. */
+static float *compute_parts(const esp_call *call, const float *state) {
+  const bert_layer *layer = get_layer(call);
+  const int64_t rows = esp_call_count_rows(call), part = rows * layer->parts[0].outputs;
+  float *parts = ESP_TAKE(call->workspace, float, 3 * part);
   for (int i = 0; i < 3; i++)
-    esp_linear_forward(model, &layer->parts[i], rows, state, parts + i * part, false);
-  op_attention_job job = make_attention(model, stage, batch, parts);
-  job.out = x;
-  op_attention(&job);
-  esp_free(&parts);
+    esp_linear_forward(call->model, &layer->parts[i], rows, state, parts + i * part, false);
+  return parts;
 }
 
-static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                    float *x) {
-  const bert_shape *shape = get_shape(model);
-  const esp_linear *up = &shape->layers[stage / 2].up;
-  const int64_t rows = batch->count * batch->width;
-  if (tf_is_empty(model, stage)) return;
-  if (stage % 2 == 0) {
-    produce_attention(model, stage, batch, state, x);
+static void produce_attention(const esp_call *call, const float *state, float *x) {
+  op_attention_job job = make_attention(call, compute_parts(call, state));
+  job.out = x;
+  op_attention(&job);
+}
+
+static void produce(const esp_call *call, const float *state, float *x) {
+  const esp_linear *up = &get_layer(call)->up;
+  const int64_t rows = esp_call_count_rows(call);
+  if (tf_is_empty(call->model, call->stage)) return;
+  if (call->stage % 2 == 0) {
+    produce_attention(call, state, x);
     return;
   }
-  esp_linear_forward(model, up, rows, state, x, false);
-  shape->activation->apply(rows * up->outputs, x, x);
+  esp_linear_forward(call->model, up, rows, state, x, false);
+  get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
 }
 
 /* The stream is normalised where it is written. */
-static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                 float *normed) {
-  (void)stage;
-  const int64_t n = batch->count * batch->width * get_shape(model)->hidden;
+static void read(const esp_call *call, const float *state, float *normed) {
+  const int64_t n = esp_call_count_rows(call) * get_shape(call->model)->hidden;
   memcpy(normed, state, (size_t)n * sizeof *normed);
 }
 
-static void finish(const esp_model *model, int stage, const esp_batch *batch, float *state) {
-  const bert_shape *shape = get_shape(model);
-  tf_apply_norm(model, shape->layers[stage / 2].norms[stage % 2], shape->epsilon,
-                batch->count * batch->width, state, state);
+static void finish(const esp_call *call, float *state) {
+  tf_apply_norm(call->model, get_layer(call)->norms[call->stage % 2],
+                get_shape(call->model)->epsilon, esp_call_count_rows(call), state, state);
 }
 
-static void attention_backward(const tf_input *input, int stage, const esp_batch *batch,
-                               const float *dx) {
-  const bert_layer *layer = &get_shape(input->model)->layers[stage / 2];
+static void attention_backward(const tf_input *input, const float *dx) {
+  const bert_layer *layer = get_layer(input->call);
   const int64_t part = input->rows * layer->parts[0].outputs;
-  float *parts = ESP_NEW(float, 3 * part), *dparts = ESP_NEW(float, 3 * part);
-  for (int i = 0; i < 3; i++)
-    esp_linear_forward(input->model, &layer->parts[i], input->rows, input->x, parts + i * part,
-                       false);
-  const op_attention_job job = make_attention(input->model, stage, batch, parts);
+  const float *parts = compute_parts(input->call, input->x);
+  float *dparts = ESP_TAKE(input->call->workspace, float, 3 * part);
+  const op_attention_job job = make_attention(input->call, parts);
   op_attention_backward(
       &job, &(op_attention_gradients){
                 .dout = dx, .dq = dparts, .dk = dparts + part, .dv = dparts + 2 * part});
   for (int i = 0; i < 3; i++) tf_linear_backward(input, &layer->parts[i], dparts + i * part);
-  esp_free(&dparts);
-  esp_free(&parts);
 }
 
-static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
-  const bert_shape *shape = get_shape(input->model);
-  tf_activated_backward(input, &shape->layers[stage / 2].up, shape->activation, dx);
+static tf_input make_input(const esp_backward *self, const float *x, float *dx) {
+  return (tf_input){&self->call, esp_call_count_rows(&self->call), x, dx, self->gradients};
 }
 
-static tf_input make_input(const esp_stage_backward *self, const float *x, float *dx) {
-  return (tf_input){self->model, self->batch->count * self->batch->width, x, dx, self->gradients};
-}
-
-static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
+static void produce_backward(const esp_backward *self, const float *dx, float *dstate) {
+  const esp_call *call = &self->call;
   const tf_input input = make_input(self, self->state, dstate);
-  tf_clear_gradient(self->model, self->stage, input.rows, dstate);
-  if (tf_is_empty(self->model, self->stage)) return;
-  if (self->stage % 2 == 0)
-    attention_backward(&input, self->stage, self->batch, dx);
+  tf_clear_gradient(call, dstate);
+  if (tf_is_empty(call->model, call->stage)) return;
+  if (call->stage % 2 == 0)
+    attention_backward(&input, dx);
   else
-    feed_forward_backward(&input, self->stage, dx);
+    tf_activated_backward(&input, &get_layer(call)->up, get_shape(call->model)->activation, dx);
 }
 
-static void finish_backward(const esp_stage_backward *self, const float *given, float *dstate) {
-  const bert_shape *shape = get_shape(self->model);
+static void finish_backward(const esp_backward *self, const float *given, float *dstate) {
+  const esp_call *call = &self->call;
   const tf_input input = make_input(self, given, dstate);
-  tf_norm_backward(&input, shape->layers[self->stage / 2].norms[self->stage % 2], shape->epsilon,
+  tf_norm_backward(&input, get_layer(call)->norms[call->stage % 2], get_shape(call->model)->epsilon,
                    dstate);
 }
 
-static void add_embedding_gradients(const esp_model *model, const esp_batch *batch,
-                                    const float *dstate, float *const *gradients) {
-  const bert_shape *shape = get_shape(model);
+static void add_embedding_gradients(const esp_backward *self, const float *dstate) {
+  const esp_batch *batch = &self->call.batch;
+  const bert_shape *shape = get_shape(self->call.model);
+  float *const *gradients = self->gradients;
   const int64_t n = shape->hidden;
   for (int64_t r = 0; r < batch->count * batch->width; r++) {
     const int64_t type = batch->types ? batch->types[r] : 0;
@@ -263,27 +259,24 @@ static void add_embedding_gradients(const esp_model *model, const esp_batch *bat
 }
 
 /* Through the norm, before which the state is computed again. */
-static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
-                           float *const *gradients) {
-  const bert_shape *shape = get_shape(model);
-  const int64_t rows = batch->count * batch->width, n = shape->hidden;
-  float *state = ESP_NEW(float, rows *n), *dsum = ESP_NEW(float, rows *n);
-  const tf_input input = {model, rows, state, dsum, gradients};
-  for (int64_t r = 0; r < rows; r++) embed_token(model, batch, r, state + r * n);
+static void embed_backward(const esp_backward *self, const float *dstate) {
+  const esp_call *call = &self->call;
+  const bert_shape *shape = get_shape(call->model);
+  const int64_t rows = esp_call_count_rows(call), n = shape->hidden;
+  float *state = ESP_TAKE(call->workspace, float, rows *n);
+  float *dsum = ESP_TAKE(call->workspace, float, rows *n);
+  const tf_input input = make_input(self, state, dsum);
+  for (int64_t r = 0; r < rows; r++) embed_token(call->model, &call->batch, r, state + r * n);
   tf_norm_backward(&input, shape->norm, shape->epsilon, dstate);
-  if (gradients) add_embedding_gradients(model, batch, dsum, gradients);
-  esp_free(&dsum);
-  esp_free(&state);
+  add_embedding_gradients(self, dsum);
 }
 
-static void head(const esp_model *model, const esp_batch *batch, const float *state,
-                 float *logits) {
-  get_shape(model)->head->apply(model, batch, state, logits);
+static void head(const esp_call *call, const float *state, float *logits) {
+  get_shape(call->model)->head->apply(call, state, logits);
 }
 
-static void head_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                          const float *dlogits, float *dstate, float *const *gradients) {
-  get_shape(model)->head->backward(model, batch, state, dlogits, dstate, gradients);
+static void head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
+  get_shape(self->call.model)->head->backward(self, dlogits, dstate);
 }
 
 static bool ignores(const esp_model *model, const char *tensor) {

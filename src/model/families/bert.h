@@ -18,10 +18,9 @@ typedef struct bert_head {
   /* Add the head's weights to the last stage and set task, outputs and is_head_tied. */
   esp_status (*describe)(esp_model *model, bert_shape *shape);
   /* logits from the final state, as esp_family's head. */
-  void (*apply)(const esp_model *model, const esp_batch *batch, const float *state, float *logits);
+  void (*apply)(const esp_call *call, const float *state, float *logits);
   /* As esp_family's head_backward. */
-  void (*backward)(const esp_model *model, const esp_batch *batch, const float *state,
-                   const float *dlogits, float *dstate, float *const *gradients);
+  void (*backward)(const esp_backward *self, const float *dlogits, float *dstate);
   bool (*ignores)(const esp_model *model, const char *tensor);
 } bert_head;
 
@@ -40,11 +39,8 @@ struct bert_shape {
 /* FORMAT: an architecture with a head that Espalier does not know. */
 esp_status bert_head_find(const json_t *config, const bert_head **head);
 
-void bert_encoder_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                           const float *dlogits, float *dstate, float *const *gradients);
-void bert_classifier_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                              const float *dlogits, float *dstate, float *const *gradients);
-void bert_masked_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                          const float *dlogits, float *dstate, float *const *gradients);
+void bert_encoder_backward(const esp_backward *self, const float *dlogits, float *dstate);
+void bert_classifier_backward(const esp_backward *self, const float *dlogits, float *dstate);
+void bert_masked_backward(const esp_backward *self, const float *dlogits, float *dstate);
 
 #endif

@@ -2,7 +2,6 @@
  * language model's decoder. */
 #include "bert.h"
 
-#include "espalier/core/memory.h"
 #include "espalier/model/forward.h"
 
 #include <stdio.h>
@@ -40,9 +39,8 @@ static esp_status describe_encoder(esp_model *model, bert_shape *shape) {
   return ESP_OK;
 }
 
-static void apply_encoder(const esp_model *model, const esp_batch *batch, const float *state,
-                          float *logits) {
-  const int64_t n = batch->count * batch->width * get_shape(model)->hidden;
+static void apply_encoder(const esp_call *call, const float *state, float *logits) {
+  const int64_t n = esp_call_count_rows(call) * get_shape(call->model)->hidden;
   if (logits != state) memcpy(logits, state, (size_t)n * sizeof *logits);
 }
 
@@ -67,20 +65,18 @@ static esp_status describe_classifier(esp_model *model, bert_shape *shape) {
 }
 
 /* W tanh(P r_0 + p) + b of each sequence's first token. */
-static void apply_classifier(const esp_model *model, const esp_batch *batch, const float *state,
-                             float *logits) {
-  const bert_shape *shape = get_shape(model);
+static void apply_classifier(const esp_call *call, const float *state, float *logits) {
+  const bert_shape *shape = get_shape(call->model);
   const esp_activation *tanh = NULL;
-  const int64_t n = shape->hidden, count = batch->count;
-  float *first = ESP_NEW(float, count *n), *pooled = ESP_NEW(float, count *n);
+  const int64_t n = shape->hidden, count = call->batch.count;
+  float *first = ESP_TAKE(call->workspace, float, count *n);
+  float *pooled = ESP_TAKE(call->workspace, float, count *n);
   ESP_ASSERT(esp_activation_find("tanh", &tanh) == ESP_OK);
   for (int64_t i = 0; i < count; i++)
-    memcpy(first + i * n, state + i * batch->width * n, (size_t)n * sizeof *first);
-  esp_linear_forward(model, &shape->pooler, count, first, pooled, false);
+    memcpy(first + i * n, state + i * call->batch.width * n, (size_t)n * sizeof *first);
+  esp_linear_forward(call->model, &shape->pooler, count, first, pooled, false);
   tanh->apply(count * n, pooled, pooled);
-  esp_linear_forward(model, &shape->output, count, pooled, logits, false);
-  esp_free(&first);
-  esp_free(&pooled);
+  esp_linear_forward(call->model, &shape->output, count, pooled, logits, false);
 }
 
 /* The bias of a tied decoder is "cls.predictions.bias"; an untied one has its own of both. */
@@ -114,16 +110,15 @@ static esp_status describe_masked(esp_model *model, bert_shape *shape) {
 }
 
 /* V norm(f(T r + t)) + b. */
-static void apply_masked(const esp_model *model, const esp_batch *batch, const float *state,
-                         float *logits) {
+static void apply_masked(const esp_call *call, const float *state, float *logits) {
+  const esp_model *model = call->model;
   const bert_shape *shape = get_shape(model);
-  const int64_t rows = batch->count * batch->width, n = shape->hidden;
-  float *x = ESP_NEW(float, rows *n);
+  const int64_t rows = esp_call_count_rows(call), n = shape->hidden;
+  float *x = ESP_TAKE(call->workspace, float, rows *n);
   esp_linear_forward(model, &shape->transform, rows, state, x, false);
   shape->activation->apply(rows * n, x, x);
   tf_apply_norm(model, shape->transform_norm, shape->epsilon, rows, x, x);
   esp_linear_forward(model, &shape->output, rows, x, logits, false);
-  esp_free(&x);
 }
 
 /* The next-sentence head and its pooler, and the copies of tied weights (or the unused bias of

@@ -159,7 +159,9 @@ static void init(esp_model *model, uint64_t seed) {
   }
 }
 
-static void embed(const esp_model *model, const esp_batch *batch, float *state) {
+static void embed(const esp_call *call, float *state) {
+  const esp_model *model = call->model;
+  const esp_batch *batch = &call->batch;
   const gpt2_shape *shape = get_shape(model);
   const float *tokens = model->weights[shape->tokens].value;
   const float *positions = model->weights[shape->positions_weight].value;
@@ -173,18 +175,17 @@ static void embed(const esp_model *model, const esp_batch *batch, float *state) 
   }
 }
 
-static op_attention_job make_attention(const esp_model *model, int stage, const esp_batch *batch,
-                                       const float *qkv) {
-  const gpt2_shape *shape = get_shape(model);
-  const int64_t heads = model->stages[stage].consumer.inputs / shape->head_size;
+static op_attention_job make_attention(const esp_call *call, const float *qkv) {
+  const gpt2_shape *shape = get_shape(call->model);
+  const int64_t heads = call->model->stages[call->stage].consumer.inputs / shape->head_size;
   const int64_t n = heads * shape->head_size;
   return (op_attention_job){
-      .count = batch->count,
-      .length = batch->width,
+      .count = call->batch.count,
+      .length = call->batch.width,
       .heads = heads,
       .kv_heads = heads,
       .head_size = shape->head_size,
-      .lengths = batch->lengths,
+      .lengths = call->batch.lengths,
       .is_causal = true,
       .scale = shape->is_scaled ? 1.0f / sqrtf((float)shape->head_size) : 1.0f,
       .q = qkv,
@@ -192,120 +193,120 @@ static op_attention_job make_attention(const esp_model *model, int stage, const 
       .v = qkv + 2 * n,
       .q_stride = 3 * n,
       .kv_stride = 3 * n,
+      .workspace = call->workspace,
   };
 }
 
-static int get_norm(const esp_model *model, int stage) {
-  const gpt2_shape *shape = get_shape(model);
-  return stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
+static const gpt2_layer *get_layer(const esp_call *call) {
+  return &get_shape(call->model)->layers[call->stage / 2];
 }
 
-static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                 float *normed) {
-  tf_apply_norm(model, get_norm(model, stage), get_shape(model)->epsilon,
-                batch->count * batch->width, state, normed);
+static int get_norm(const esp_call *call) {
+  const bool is_head = call->stage == call->model->n_stages;
+  return is_head ? get_shape(call->model)->norm : get_layer(call)->norms[call->stage % 2];
 }
 
-static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                    float *x) {
-  const gpt2_shape *shape = get_shape(model);
-  const gpt2_layer *layer = &shape->layers[stage / 2];
-  const int64_t rows = batch->count * batch->width;
-  if (tf_is_empty(model, stage)) return;
-  float *normed = ESP_NEW(float, rows * shape->hidden);
-  read(model, stage, batch, state, normed);
-  if (stage % 2 == 0) {
-    float *qkv = ESP_NEW(float, rows * layer->qkv.outputs);
-    esp_linear_forward(model, &layer->qkv, rows, normed, qkv, false);
-    op_attention_job job = make_attention(model, stage, batch, qkv);
-    job.out = x;
-    op_attention(&job);
-    esp_free(&qkv);
-  } else {
-    esp_linear_forward(model, &layer->up, rows, normed, x, false);
-    shape->activation->apply(rows * layer->up.outputs, x, x);
+static void read(const esp_call *call, const float *state, float *normed) {
+  tf_apply_norm(call->model, get_norm(call), get_shape(call->model)->epsilon,
+                esp_call_count_rows(call), state, normed);
+}
+
+/* The stream as normalised for the stage, scratch. */
+static float *read_scratch(const esp_call *call, const float *state) {
+  const int64_t n = esp_call_count_rows(call) * get_shape(call->model)->hidden;
+  float *normed = ESP_TAKE(call->workspace, float, n);
+  read(call, state, normed);
+  return normed;
+}
+
+static void produce_attention(const esp_call *call, const float *normed, float *x) {
+  const esp_linear *linear = &get_layer(call)->qkv;
+  const int64_t rows = esp_call_count_rows(call);
+  float *qkv = ESP_TAKE(call->workspace, float, rows * linear->outputs);
+  esp_linear_forward(call->model, linear, rows, normed, qkv, false);
+  op_attention_job job = make_attention(call, qkv);
+  job.out = x;
+  op_attention(&job);
+}
+
+static void produce(const esp_call *call, const float *state, float *x) {
+  const esp_linear *up = &get_layer(call)->up;
+  const int64_t rows = esp_call_count_rows(call);
+  if (tf_is_empty(call->model, call->stage)) return;
+  const float *normed = read_scratch(call, state);
+  if (call->stage % 2 == 0) {
+    produce_attention(call, normed, x);
+    return;
   }
-  esp_free(&normed);
+  esp_linear_forward(call->model, up, rows, normed, x, false);
+  get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
 }
 
-static void head(const esp_model *model, const esp_batch *batch, const float *state,
-                 float *logits) {
-  const gpt2_shape *shape = get_shape(model);
-  const int64_t rows = batch->count * batch->width;
-  float *normed = ESP_NEW(float, rows * shape->hidden);
-  read(model, model->n_stages, batch, state, normed);
-  esp_linear_forward(model, &shape->head, rows, normed, logits, false);
-  esp_free(&normed);
+static void head(const esp_call *call, const float *state, float *logits) {
+  const float *normed = read_scratch(call, state);
+  esp_linear_forward(call->model, &get_shape(call->model)->head, esp_call_count_rows(call), normed,
+                     logits, false);
 }
 
-static void attention_backward(const tf_input *input, int stage, const esp_batch *batch,
-                               const float *dx) {
-  const esp_linear *linear = &get_shape(input->model)->layers[stage / 2].qkv;
+static void attention_backward(const tf_input *input, const float *dx) {
+  const esp_call *call = input->call;
+  const esp_linear *linear = &get_layer(call)->qkv;
   const int64_t n = input->rows * linear->outputs, part = linear->outputs / 3;
-  float *qkv = ESP_NEW(float, n), *dqkv = ESP_NEW(float, n);
-  esp_linear_forward(input->model, linear, input->rows, input->x, qkv, false);
-  const op_attention_job job = make_attention(input->model, stage, batch, qkv);
+  float *qkv = ESP_TAKE(call->workspace, float, n), *dqkv = ESP_TAKE(call->workspace, float, n);
+  esp_linear_forward(call->model, linear, input->rows, input->x, qkv, false);
+  const op_attention_job job = make_attention(call, qkv);
   op_attention_backward(
       &job,
       &(op_attention_gradients){.dout = dx, .dq = dqkv, .dk = dqkv + part, .dv = dqkv + 2 * part});
   tf_linear_backward(input, linear, dqkv);
-  esp_free(&dqkv);
-  esp_free(&qkv);
 }
 
-static void feed_forward_backward(const tf_input *input, int stage, const float *dx) {
-  const gpt2_shape *shape = get_shape(input->model);
-  tf_activated_backward(input, &shape->layers[stage / 2].up, shape->activation, dx);
-}
-
-static void norm_backward(const tf_input *input, int stage, const float *state, float *dstate) {
+static void norm_backward(const tf_input *input, const float *state, float *dstate) {
   tf_input norm = *input;
   norm.x = state;
   norm.dx = dstate;
-  tf_norm_backward(&norm, get_norm(input->model, stage), get_shape(input->model)->epsilon,
-                   input->dx);
+  tf_norm_backward(&norm, get_norm(input->call), get_shape(input->call->model)->epsilon, input->dx);
 }
 
-static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
-  const esp_batch *batch = self->batch;
-  const int64_t rows = batch->count * batch->width, n = rows * get_shape(self->model)->hidden;
-  if (tf_is_empty(self->model, self->stage)) {
-    tf_clear_gradient(self->model, self->stage, rows, dstate);
+/* The normalised stream, and room for its gradient. */
+static tf_input read_input(const esp_backward *self) {
+  const esp_call *call = &self->call;
+  const int64_t rows = esp_call_count_rows(call), n = rows * get_shape(call->model)->hidden;
+  const float *normed = read_scratch(call, self->state);
+  float *dnormed = ESP_TAKE(call->workspace, float, n);
+  memset(dnormed, 0, (size_t)n * sizeof *dnormed);
+  return (tf_input){call, rows, normed, dnormed, self->gradients};
+}
+
+static void produce_backward(const esp_backward *self, const float *dx, float *dstate) {
+  const esp_call *call = &self->call;
+  const gpt2_shape *shape = get_shape(call->model);
+  if (tf_is_empty(call->model, call->stage)) {
+    tf_clear_gradient(call, dstate);
     return;
   }
-  float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
-  const tf_input input = {self->model, rows, normed, dnormed, self->gradients};
-  read(self->model, self->stage, batch, self->state, normed);
-  if (self->stage % 2 == 0)
-    attention_backward(&input, self->stage, batch, dx);
+  const tf_input input = read_input(self);
+  if (call->stage % 2 == 0)
+    attention_backward(&input, dx);
   else
-    feed_forward_backward(&input, self->stage, dx);
-  norm_backward(&input, self->stage, self->state, dstate);
-  esp_free(&dnormed);
-  esp_free(&normed);
+    tf_activated_backward(&input, &get_layer(call)->up, shape->activation, dx);
+  norm_backward(&input, self->state, dstate);
 }
 
-static void head_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                          const float *dlogits, float *dstate, float *const *gradients) {
-  const int64_t rows = batch->count * batch->width, n = rows * get_shape(model)->hidden;
-  float *normed = ESP_NEW(float, n), *dnormed = ESP_NEW(float, n);
-  const tf_input input = {model, rows, normed, dnormed, gradients};
-  read(model, model->n_stages, batch, state, normed);
-  tf_linear_backward(&input, &get_shape(model)->head, dlogits);
-  norm_backward(&input, model->n_stages, state, dstate);
-  esp_free(&dnormed);
-  esp_free(&normed);
+static void head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
+  const tf_input input = read_input(self);
+  tf_linear_backward(&input, &get_shape(self->call.model)->head, dlogits);
+  norm_backward(&input, self->state, dstate);
 }
 
-static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
-                           float *const *gradients) {
-  const gpt2_shape *shape = get_shape(model);
+static void embed_backward(const esp_backward *self, const float *dstate) {
+  const esp_batch *batch = &self->call.batch;
+  const gpt2_shape *shape = get_shape(self->call.model);
   const int64_t rows = batch->count * batch->width, n = shape->hidden;
-  if (!gradients) return;
-  op_scatter(dstate, rows, n, batch->tokens, gradients[shape->tokens]);
+  float *positions = self->gradients[shape->positions_weight];
+  op_scatter(dstate, rows, n, batch->tokens, self->gradients[shape->tokens]);
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t j = 0; j < n; j++)
-      gradients[shape->positions_weight][r % batch->width * n + j] += dstate[r * n + j];
+    for (int64_t j = 0; j < n; j++) positions[r % batch->width * n + j] += dstate[r * n + j];
 }
 
 /* Causal masks, stored as buffers by older versions, and the tied head's copy. */

@@ -4,13 +4,8 @@
 #include "llama.h"
 
 #include "families.h"
-#include "ops.h"
 #include "transformer.h"
 
-#include "espalier/core/memory.h"
-#include "espalier/model/forward.h"
-
-#include <math.h>
 #include <string.h>
 
 static const llama_shape *get_shape(const esp_model *model) {
@@ -134,123 +129,6 @@ static esp_status describe(esp_model *model) {
   return ESP_OK;
 }
 
-static void embed(const esp_model *model, const esp_batch *batch, float *state) {
-  const llama_shape *shape = get_shape(model);
-  const op_table table = {model->weights[shape->embedding].value, model->vocabulary, shape->hidden};
-  op_gather(&table, esp_batch_count_rows(batch), batch->tokens, state);
-}
-
-void llama_normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y) {
-  op_rms_norm(rows, model->weights[weight].shape[0], x, model->weights[weight].value,
-              get_shape(model)->epsilon, y);
-}
-
-float *llama_compute_angles(const esp_model *model, int64_t length) {
-  const int64_t n = length * get_shape(model)->head_size / 2;
-  float *angles = ESP_NEW(float, 2 * n);
-  rope_fill(&get_shape(model)->rope, length, angles, angles + n);
-  return angles;
-}
-
-void llama_rotate(const esp_model *model, const llama_layer *layer, const esp_batch *batch,
-                  float *q, float *k) {
-  const llama_shape *shape = get_shape(model);
-  const int64_t rows = esp_batch_count_rows(batch), size = shape->head_size;
-  float *angles = llama_compute_angles(model, batch->width);
-  const float *cos_sin[2] = {angles, angles + batch->width * size / 2};
-  if (shape->has_head_norms) {
-    llama_normalise(model, layer->query_norm, rows * layer->heads, q, q);
-    llama_normalise(model, layer->key_norm, rows * layer->kv_heads, k, k);
-  }
-  op_rotate(rows, batch->width, layer->heads, size, cos_sin, q);
-  op_rotate(rows, batch->width, layer->kv_heads, size, cos_sin, k);
-  esp_free(&angles);
-}
-
-op_attention_job llama_make_attention(const llama_layer *layer, const esp_batch *batch) {
-  const int64_t size = layer->query.outputs / layer->heads;
-  return (op_attention_job){
-      .count = batch->count,
-      .length = batch->width,
-      .heads = layer->heads,
-      .kv_heads = layer->kv_heads,
-      .head_size = size,
-      .lengths = batch->lengths,
-      .is_causal = true,
-      .scale = 1.0f / sqrtf((float)size),
-      .q_stride = layer->query.outputs,
-      .kv_stride = layer->key.outputs,
-  };
-}
-
-/* The context takes the place of the queries. */
-static void attend(const llama_layer *layer, const esp_batch *batch, const float *k, const float *v,
-                   float *x) {
-  op_attention_job job = llama_make_attention(layer, batch);
-  job.q = x;
-  job.k = k;
-  job.v = v;
-  job.out = x;
-  op_attention(&job);
-}
-
-static void produce_context(const esp_model *model, const llama_layer *layer,
-                            const esp_batch *batch, const float *normed, float *x) {
-  const int64_t rows = esp_batch_count_rows(batch);
-  float *k = ESP_NEW(float, rows * layer->key.outputs);
-  float *v = ESP_NEW(float, rows * layer->value.outputs);
-  esp_linear_forward(model, &layer->query, rows, normed, x, false);
-  esp_linear_forward(model, &layer->key, rows, normed, k, false);
-  esp_linear_forward(model, &layer->value, rows, normed, v, false);
-  llama_rotate(model, layer, batch, x, k);
-  attend(layer, batch, k, v, x);
-  esp_free(&v);
-  esp_free(&k);
-}
-
-static void produce_gated(const esp_model *model, const llama_layer *layer, int64_t rows,
-                          const float *normed, float *x) {
-  float *up = ESP_NEW(float, rows * layer->up.outputs);
-  esp_linear_forward(model, &layer->gate, rows, normed, x, false);
-  esp_linear_forward(model, &layer->up, rows, normed, up, false);
-  op_activate(get_shape(model)->activation, rows, layer->up.outputs, up, x);
-  esp_free(&up);
-}
-
-int llama_get_norm(const esp_model *model, int stage) {
-  const llama_shape *shape = get_shape(model);
-  return stage == model->n_stages ? shape->norm : shape->layers[stage / 2].norms[stage % 2];
-}
-
-static void read(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                 float *normed) {
-  llama_normalise(model, llama_get_norm(model, stage), esp_batch_count_rows(batch), state, normed);
-}
-
-static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                    float *x) {
-  const llama_layer *layer = &get_shape(model)->layers[stage / 2];
-  const int64_t rows = esp_batch_count_rows(batch);
-  if (tf_is_empty(model, stage)) return;
-  float *normed = ESP_NEW(float, rows *get_shape(model)->hidden);
-  read(model, stage, batch, state, normed);
-  if (stage % 2 == 0)
-    produce_context(model, layer, batch, normed, x);
-  else
-    produce_gated(model, layer, rows, normed, x);
-  esp_free(&normed);
-}
-
-static void head(const esp_model *model, const esp_batch *batch, const float *state,
-                 float *logits) {
-  const llama_shape *shape = get_shape(model);
-  const int64_t rows = esp_batch_count_rows(batch);
-  float *normed = ESP_NEW(float, rows * shape->hidden);
-  read(model, model->n_stages, batch, state, normed);
-  esp_linear_forward(model, &shape->head, rows, normed, logits, false);
-  esp_free(&normed);
-}
-
 /* Frequencies that older versions stored, and the tied head's copy. */
 static bool ignores(const esp_model *model, const char *tensor) {
   return tf_ends_with(tensor, "rotary_emb.inv_freq") ||
@@ -265,10 +143,10 @@ static bool ignores(const esp_model *model, const char *tensor) {
                                         .resize = llama_resize,                     \
                                         .layers_key = "num_hidden_layers",          \
                                         .init = tf_init,                            \
-                                        .embed = embed,                             \
-                                        .read = read,                               \
-                                        .produce = produce,                         \
-                                        .head = head,                               \
+                                        .embed = llama_embed,                       \
+                                        .read = llama_read_stream,                  \
+                                        .produce = llama_produce,                   \
+                                        .head = llama_head,                         \
                                         .head_backward = llama_head_backward,       \
                                         .produce_backward = llama_produce_backward, \
                                         .embed_backward = llama_embed_backward,     \

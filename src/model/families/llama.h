@@ -33,21 +33,23 @@ esp_status llama_read(esp_model *model);
 /* The family's resize. */
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config);
 
-/* Parts of the forward pass that the backward pass computes again. The norm before a stage or the
- * head; a norm; cosines and sines (2, length, head_size / 2), owned by the caller; norms of the
- * heads, then positions; the job without its arrays. */
-int llama_get_norm(const esp_model *model, int stage);
+/* Parts of the forward pass that the backward pass computes again. The layer, and the norm before
+ * the stage or the head; a norm; cosines and sines (2, length, head_size / 2), scratch; norms of
+ * the heads, then positions; the job without its arrays. */
+const llama_layer *llama_get_layer(const esp_call *call);
+int llama_get_norm(const esp_call *call);
 void llama_normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y);
-float *llama_compute_angles(const esp_model *model, int64_t length);
-void llama_rotate(const esp_model *model, const llama_layer *layer, const esp_batch *batch,
-                  float *q, float *k);
-op_attention_job llama_make_attention(const llama_layer *layer, const esp_batch *batch);
+const float *llama_compute_angles(const esp_call *call);
+void llama_rotate(const esp_call *call, float *q, float *k);
+op_attention_job llama_make_attention(const esp_call *call);
 
 /* The family's. */
-void llama_head_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                         const float *dlogits, float *dstate, float *const *gradients);
-void llama_produce_backward(const esp_stage_backward *self, const float *dx, float *dstate);
-void llama_embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
-                          float *const *gradients);
+void llama_embed(const esp_call *call, float *state);
+void llama_read_stream(const esp_call *call, const float *state, float *normed);
+void llama_produce(const esp_call *call, const float *state, float *x);
+void llama_head(const esp_call *call, const float *state, float *logits);
+void llama_head_backward(const esp_backward *self, const float *dlogits, float *dstate);
+void llama_produce_backward(const esp_backward *self, const float *dx, float *dstate);
+void llama_embed_backward(const esp_backward *self, const float *dstate);
 
 #endif

@@ -116,10 +116,14 @@ static void init(esp_model *model, uint64_t seed) {
   }
 }
 
-static void standardise(const esp_model *model, const esp_batch *batch, float *input) {
-  const float mean = (float)get_shape(model)->mean, factor = (float)(1.0 / get_shape(model)->std);
-  for (int64_t i = 0; i < batch->count * batch->width; i++)
-    input[i] = (batch->pixels[i] - mean) * factor;
+/* The standardised input (count, width), scratch. */
+static const float *standardise(const esp_call *call) {
+  const mlp_shape *shape = get_shape(call->model);
+  const float mean = (float)shape->mean, factor = (float)(1.0 / shape->std);
+  const int64_t n = call->batch.count * call->batch.width;
+  float *input = ESP_TAKE(call->workspace, float, n);
+  for (int64_t i = 0; i < n; i++) input[i] = (call->batch.pixels[i] - mean) * factor;
+  return input;
 }
 
 static esp_linear first_linear(const esp_model *model) {
@@ -127,42 +131,36 @@ static esp_linear first_linear(const esp_model *model) {
       .weight = 0, .bias = 1, .outputs = model->weights[0].shape[0], .inputs = model->n_inputs};
 }
 
-static void embed(const esp_model *model, const esp_batch *batch, float *state) {
-  float *input = ESP_NEW(float, batch->count * batch->width);
-  const esp_linear first = first_linear(model);
-  standardise(model, batch, input);
-  esp_linear_forward(model, &first, batch->count, input, state, false);
-  esp_free(&input);
+static void embed(const esp_call *call, float *state) {
+  const esp_linear first = first_linear(call->model);
+  esp_linear_forward(call->model, &first, call->batch.count, standardise(call), state, false);
 }
 
-static void produce(const esp_model *model, int stage, const esp_batch *batch, const float *state,
-                    float *x) {
-  get_shape(model)->activation->apply(batch->count * model->stages[stage].units, state, x);
+static void produce(const esp_call *call, const float *state, float *x) {
+  const int64_t n = call->batch.count * call->model->stages[call->stage].units;
+  get_shape(call->model)->activation->apply(n, state, x);
 }
 
-static void head(const esp_model *model, const esp_batch *batch, const float *state,
-                 float *logits) {
-  memcpy(logits, state, (size_t)(batch->count * model->n_outputs) * sizeof *logits);
+static void head(const esp_call *call, const float *state, float *logits) {
+  const int64_t n = call->batch.count * call->model->n_outputs;
+  memcpy(logits, state, (size_t)n * sizeof *logits);
 }
 
-static void head_backward(const esp_model *model, const esp_batch *batch, const float *state,
-                          const float *dlogits, float *dstate, float *const *gradients) {
-  (void)state, (void)gradients;
-  memcpy(dstate, dlogits, (size_t)(batch->count * model->n_outputs) * sizeof *dstate);
+static void head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
+  const int64_t n = self->call.batch.count * self->call.model->n_outputs;
+  memcpy(dstate, dlogits, (size_t)n * sizeof *dstate);
 }
 
-static void produce_backward(const esp_stage_backward *self, const float *dx, float *dstate) {
-  const int64_t n = self->batch->count * self->model->stages[self->stage].units;
-  get_shape(self->model)->activation->derive(n, self->state, dx, dstate);
+static void produce_backward(const esp_backward *self, const float *dx, float *dstate) {
+  const esp_call *call = &self->call;
+  const int64_t n = call->batch.count * call->model->stages[call->stage].units;
+  get_shape(call->model)->activation->derive(n, self->state, dx, dstate);
 }
 
-static void embed_backward(const esp_model *model, const esp_batch *batch, const float *dstate,
-                           float *const *gradients) {
-  float *input = ESP_NEW(float, batch->count * batch->width);
-  const esp_linear first = first_linear(model);
-  standardise(model, batch, input);
-  esp_linear_add_gradients(&first, batch->count, input, dstate, gradients);
-  esp_free(&input);
+static void embed_backward(const esp_backward *self, const float *dstate) {
+  const esp_call *call = &self->call;
+  const esp_linear first = first_linear(call->model);
+  esp_linear_add_gradients(&first, call->batch.count, standardise(call), dstate, self->gradients);
 }
 
 const esp_family esp_family_mlp = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write gradients.json for tests/mpi/gradients.c: what PyTorch finds for every weight of the checkpoints.
+"""Write gradients.json for tests/mpi/flow/gradients.c: what PyTorch finds for every weight of the checkpoints.
 
     python3 gradients.py > gradients.json
 

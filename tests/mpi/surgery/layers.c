@@ -82,20 +82,26 @@ static int64_t count_logits(const bench *self) {
   return esp_batch_count_outputs(self->dense, &self->batch) * self->dense->n_outputs;
 }
 
+static void run_stage(const esp_call *call, esp_pass *pass) {
+  esp_call_produce(call, pass->state, pass->x);
+  esp_call_consume(call, pass->x, pass->state);
+  esp_call_finish(call, pass->state);
+}
+
 /* The dense model's own stages, those of the removed layers passed over. */
 static float *run_kept(const bench *self) {
   const esp_model *dense = self->dense;
   float *logits = ESP_NEW(float, count_logits(self));
   esp_pass pass;
   esp_pass_init(&pass, dense, SAMPLES * LENGTH);
-  dense->family->embed(dense, &self->batch, pass.state);
+  esp_call call = {dense, ESP_STAGE_EMBED, self->batch, &pass.workspace};
+  esp_call_embed(&call, pass.state);
   for (int64_t i = 0; i < 2 * self->n_kept; i++) {
-    const int stage = (int)(2 * self->kept[i / 2] + i % 2);
-    dense->family->produce(dense, stage, &self->batch, pass.state, pass.x);
-    esp_stage_consume(dense, stage, SAMPLES * LENGTH, pass.x, pass.state);
-    esp_stage_finish(dense, stage, &self->batch, pass.state);
+    call.stage = (int)(2 * self->kept[i / 2] + i % 2);
+    run_stage(&call, &pass);
   }
-  dense->family->head(dense, &self->batch, pass.state, logits);
+  call.stage = dense->n_stages;
+  esp_call_head(&call, pass.state, logits);
   esp_pass_clear(&pass);
   return logits;
 }
@@ -323,12 +329,12 @@ static void compute_cosines(const bench *self, double *cosines) {
   float *before = ESP_NEW(float, rows *HIDDEN);
   esp_pass pass;
   esp_pass_init(&pass, self->dense, rows);
-  self->dense->family->embed(self->dense, &self->batch, pass.state);
+  esp_call call = {self->dense, ESP_STAGE_EMBED, self->batch, &pass.workspace};
+  esp_call_embed(&call, pass.state);
   for (int stage = 0; stage < 2 * LAYERS; stage++) {
     if (stage % 2 == 0) memcpy(before, pass.state, (size_t)(rows * HIDDEN) * sizeof *before);
-    self->dense->family->produce(self->dense, stage, &self->batch, pass.state, pass.x);
-    esp_stage_consume(self->dense, stage, rows, pass.x, pass.state);
-    esp_stage_finish(self->dense, stage, &self->batch, pass.state);
+    call.stage = stage;
+    run_stage(&call, &pass);
     double sum = 0.0, n = 0.0;
     for (int64_t r = 0; r < rows; r++) {
       double ab = 0.0, aa = 0.0, bb = 0.0;

@@ -28,6 +28,14 @@ typedef struct sample {
   float *q, *kv, *out;
 } sample;
 
+static esp_workspace scratch;
+
+static void run(op_attention_job *job) {
+  job->workspace = &scratch;
+  op_attention(job);
+  esp_workspace_clear(&scratch);
+}
+
 static sample sample_new(op_attention_job job) {
   const int64_t rows = job.count * job.length, n = job.heads * job.head_size;
   const int64_t n_kv = job.kv_heads * job.head_size;
@@ -86,7 +94,7 @@ static double *naive_attention(const op_attention_job *job) {
 static void assert_attention(op_attention_job job) {
   sample self = sample_new(job);
   double *expected = naive_attention(&self.job);
-  op_attention(&self.job);
+  run(&self.job);
   const int64_t n = job.count * job.length * job.heads * job.head_size;
   assert_true(largest_difference(self.out, expected, n) < 3e-6);
   esp_free(&expected);
@@ -96,19 +104,19 @@ static void assert_attention(op_attention_job job) {
 /* Two tokens, one head of size 1, values 1 and 3. */
 static void attend_two(const float q[2], const float k[2], bool is_causal, float out[2]) {
   const float v[2] = {1.0f, 3.0f};
-  op_attention(&(op_attention_job){.count = 1,
-                                   .length = 2,
-                                   .heads = 1,
-                                   .kv_heads = 1,
-                                   .head_size = 1,
-                                   .is_causal = is_causal,
-                                   .scale = 1.0f,
-                                   .q = q,
-                                   .k = k,
-                                   .v = v,
-                                   .q_stride = 1,
-                                   .kv_stride = 1,
-                                   .out = out});
+  run(&(op_attention_job){.count = 1,
+                          .length = 2,
+                          .heads = 1,
+                          .kv_heads = 1,
+                          .head_size = 1,
+                          .is_causal = is_causal,
+                          .scale = 1.0f,
+                          .q = q,
+                          .k = k,
+                          .v = v,
+                          .q_stride = 1,
+                          .kv_stride = 1,
+                          .out = out});
 }
 
 static void attention_gives_an_example_by_hand(void **state) {
@@ -165,7 +173,7 @@ static void attention_never_reads_padding(void **state) {
       .count = 1, .length = 9, .heads = 2, .kv_heads = 2, .head_size = 3, .lengths = lengths});
   for (int64_t i = 4 * 12; i < 9 * 12; i++) self.kv[i] = NAN;
   double *expected = naive_attention(&self.job);
-  op_attention(&self.job);
+  run(&self.job);
   assert_true(largest_difference(self.out, expected, 9 * 6) < 3e-6);
   esp_free(&expected);
   sample_free(&self);
@@ -175,9 +183,9 @@ static void attention_may_overwrite_its_queries(void **state) {
   (void)state;
   sample self = sample_new((op_attention_job){
       .count = 2, .length = 77, .heads = 4, .kv_heads = 2, .head_size = 3, .is_causal = true});
-  op_attention(&self.job);
+  run(&self.job);
   self.job.out = self.q;
-  op_attention(&self.job);
+  run(&self.job);
   assert_memory_equal(self.q, self.out, (size_t)(2 * 77 * 12) * sizeof(float));
   sample_free(&self);
 }
@@ -199,7 +207,7 @@ static float *run_all(int threads, int64_t *bytes) {
   float cosine[97 * 3], sine[97 * 3];
   rope_fill(&angles, 97, cosine, sine);
   op_rotate(3 * 97, 97, 4, 6, (const float *[2]){cosine, sine}, self.q);
-  op_attention(&self.job);
+  run(&self.job);
   op_rms_norm(3 * 97, 24, self.out, self.q, 1e-5, self.out);
   op_activate(find_activation("silu"), 3 * 97, 24, self.q, self.out);
   esp_free(&self.q);

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <omp.h>
 
+static esp_workspace scratch;
+
 static float *random_floats(int64_t n, uint64_t stream) {
   float *values = ESP_NEW(float, n);
   for (int64_t i = 0; i < n; i++) values[i] = (float)esp_rng_normal(5, stream, (uint64_t)i);
@@ -56,9 +58,11 @@ static double naive_norms(const void *context, const double *x) {
 static void check_norm(bool is_centred) {
   enum { ALL = ROWS * N + 2 * N };
   float *x = random_floats(ALL, 1), *dy = random_floats(ROWS * N, 2), found[ALL] = {0.0f};
-  op_norm_backward job = {ROWS, N,          x,     x + ROWS * N,     dy,
-                          0.1,  is_centred, found, found + ROWS * N, found + ROWS * N + N};
+  op_norm_backward job = {ROWS,    N,          x,     x + ROWS * N,     dy,
+                          0.1,     is_centred, found, found + ROWS * N, found + ROWS * N + N,
+                          &scratch};
   op_norm_compute_backward(&job);
+  esp_workspace_clear(&scratch);
   double *wide = widen(ALL, x);
   check_slopes(naive_norms, &job, wide, ALL, found);
   esp_free(&wide);
@@ -79,11 +83,12 @@ static void op_norm_compute_backward_matches_differences_of_layer_norm(void **st
 static void op_norm_compute_backward_works_in_place_without_weights(void **state) {
   (void)state;
   float *x = random_floats(ROWS * N, 1), *dy = random_floats(ROWS * N, 2), found[ROWS * N];
-  op_norm_backward job = {ROWS, N, x, x, dy, 0.1, true, found, NULL, NULL};
+  op_norm_backward job = {ROWS, N, x, x, dy, 0.1, true, found, NULL, NULL, &scratch};
   op_norm_compute_backward(&job);
   job.dx = dy;
   op_norm_compute_backward(&job);
   assert_memory_equal(found, dy, sizeof found);
+  esp_workspace_clear(&scratch);
   esp_free(&dy);
   esp_free(&x);
 }
@@ -149,6 +154,7 @@ static attention attention_new(op_attention_job job) {
   job.q_stride = job.heads * job.head_size;
   job.kv_stride = 2 * job.kv_heads * job.head_size;
   job.scale = 0.7f;
+  job.workspace = &scratch;
   job.q = self.values;
   job.k = self.values + self.n_q;
   job.v = job.k + job.kv_heads * job.head_size;
@@ -160,6 +166,7 @@ static void attention_run(const attention *self) {
   float *dk = self->found + self->n_q;
   float *dv = dk + self->job.kv_heads * self->job.head_size;
   op_attention_backward(&self->job, &(op_attention_gradients){self->dout, self->found, dk, dv});
+  esp_workspace_clear(&scratch);
 }
 
 static void attention_clear(attention *self) {

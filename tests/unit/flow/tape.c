@@ -1,6 +1,8 @@
 /* The tape's gradients of sum(dlogits . logits) against central differences of the naive net. */
 #include "unit.h"
 
+#include "espalier/flow/tape.h"
+
 #include "mlp.h"
 
 enum { N_SIZES = 4, ROWS = 5, N_PARAMETERS = 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3 };

@@ -1,4 +1,4 @@
-#include "espalier/model/forward.h"
+#include "espalier/flow/tape.h"
 
 #include "espalier/core/memory.h"
 
@@ -25,31 +25,38 @@ void esp_tape_clear(esp_tape *self, const esp_model *model) {
   esp_free(&self->logits);
   esp_free(&self->dlogits);
   esp_free(&self->dstate);
+  esp_workspace_clear(&self->workspace);
 }
 
 void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self) {
-  const int64_t rows = esp_batch_count_rows(batch);
+  esp_call call = {model, ESP_STAGE_EMBED, *batch, &self->workspace};
+  const int64_t rows = esp_call_count_rows(&call);
   ESP_ASSERT(rows <= self->rows);
-  model->family->embed(model, batch, self->state[0]);
-  for (int i = 0; i < model->n_stages; i++) {
+  esp_call_embed(&call, self->state[0]);
+  for (call.stage = 0; call.stage < model->n_stages; call.stage++) {
+    const int i = call.stage;
     const esp_stage *stage = &model->stages[i];
-    model->family->produce(model, i, batch, self->state[i], self->x[i]);
+    esp_call_produce(&call, self->state[i], self->x[i]);
     if (stage->is_residual)
       memcpy(self->state[i + 1], self->state[i], (size_t)(rows * stage->state_in) * sizeof(float));
-    esp_stage_consume(model, i, rows, self->x[i], self->state[i + 1]);
-    esp_stage_finish(model, i, batch, self->state[i + 1]);
+    esp_call_consume(&call, self->x[i], self->state[i + 1]);
+    esp_call_finish(&call, self->state[i + 1]);
   }
-  model->family->head(model, batch, self->state[model->n_stages], self->logits);
+  esp_call_head(&call, self->state[model->n_stages], self->logits);
 }
 
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients) {
-  model->family->head_backward(model, batch, self->state[model->n_stages], self->dlogits,
-                               self->dstate, gradients);
+  const esp_call call = {model, model->n_stages, *batch, &self->workspace};
+  esp_backward backward = {call, self->state[model->n_stages], NULL, gradients};
+  esp_backward_head(&backward, self->dlogits, self->dstate);
   for (int i = model->n_stages - 1; i >= 0; i--) {
-    const esp_stage_backward stage = {model, i, batch, self->state[i], self->x[i], gradients};
-    esp_stage_finish_backward(&stage, self->dstate);
-    esp_stage_consume_backward(&stage, self->dstate);
+    backward.call.stage = i;
+    backward.state = self->state[i];
+    backward.x = self->x[i];
+    esp_backward_finish(&backward, self->dstate);
+    esp_backward_consume(&backward, self->dstate);
   }
-  if (gradients) model->family->embed_backward(model, batch, self->dstate, gradients);
+  backward.call.stage = ESP_STAGE_EMBED;
+  esp_backward_embed(&backward, self->dstate);
 }

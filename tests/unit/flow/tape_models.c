@@ -1,6 +1,8 @@
 /* Gradients of whole transformers against differences along a random direction of each weight. */
 #include "unit.h"
 
+#include "espalier/flow/tape.h"
+
 #include "gradients.h"
 #include "transformer.h"
 
@@ -72,11 +74,20 @@ static void check_weight(esp_model *model, const esp_tape *tape, int w, const fl
     fail_msg("%s: %g, expected %g", model->weights[w].name, expected, slope);
 }
 
+/* Scratch of any content: NaN here. */
+static void soil(esp_workspace *workspace) {
+  enum { BYTES = 1 << 16 };
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  memset(ESP_TAKE(workspace, char, BYTES), 0xff, BYTES);
+  esp_workspace_release(workspace, mark);
+}
+
 static void check_model(json_t *config) {
   esp_model *model = transformer_new(config);
   float **gradients = gradients_new(model);
   esp_tape tape;
   esp_tape_init(&tape, model, 12);
+  soil(&tape.workspace);
   esp_tape_forward(model, &batch, &tape);
   set_dlogits(model, &tape);
   esp_tape_backward(model, &batch, &tape, gradients);
@@ -115,6 +126,7 @@ static void run_states(json_t *config, bool with_weights, float *dstate) {
   float **gradients = with_weights ? gradients_new(model) : NULL;
   esp_tape tape;
   esp_tape_init(&tape, model, 12);
+  soil(&tape.workspace);
   esp_tape_forward(model, &batch, &tape);
   set_dlogits(model, &tape);
   esp_tape_backward(model, &batch, &tape, gradients);

@@ -1,11 +1,21 @@
 /* What the repairs share. */
-#ifndef ESPALIER_SRC_SURGERY_SURGERY_H
-#define ESPALIER_SRC_SURGERY_SURGERY_H
+#ifndef ESPALIER_SRC_SURGERY_SURGERY_INTERNAL_H
+#define ESPALIER_SRC_SURGERY_SURGERY_INTERNAL_H
 
 #include "espalier/linalg/exact.h"
 #include "espalier/surgery/repair.h"
 
 extern const esp_repair repair_none, repair_bias, repair_least_squares, repair_sequential;
+
+/* Element (out, in) of a linear map in whichever layout. */
+static inline int64_t linear_at(const esp_linear *linear, int64_t out, int64_t in) {
+  return linear->input_major ? in * linear->outputs + out : out * linear->inputs + in;
+}
+
+/* Whether the width is cut; NULL: whole layers were, and nothing else. */
+static inline bool selection_cuts_width(const esp_selection *selection) {
+  return selection && selection->kept && selection->kept[selection->n_stages];
+}
 
 /* A stage's consumer as matrices: dense rows that stay, and where the pruned one's values go. */
 typedef struct consumer {
@@ -26,14 +36,14 @@ void consumer_clear(consumer *self);
 /* Load a stage's weights of both models. Collective. */
 esp_status repair_load(esp_repair_job *job, int stage);
 /* Which dense output each pruned output is; NULL: all. Local. */
-const int64_t *consumer_kept_outputs(const esp_repair_job *job, int stage);
+const int64_t *consumer_kept_outputs_local(const esp_repair_job *job, int stage);
 
 /* A pass of a repair over the stages is gone on with where it was interrupted. is_done: this pass
  * has finished the stage (n_stages: the head) at this number of ranks, since rounding hangs on it.
  * restore: give the stage's weights the values that it had then, and the report its numbers. save:
  * keep these. Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is local,
  * the others collective. */
-bool repair_is_done(const esp_repair_job *job, const char *pass, int stage);
+bool repair_is_done_local(const esp_repair_job *job, const char *pass, int stage);
 esp_status repair_restore(esp_repair_job *job, const char *pass, int stage);
 esp_status repair_save(esp_repair_job *job, const char *pass, int stage);
 /* Restore the first n stages if this pass has finished them all: *done. Samples are then not needed

@@ -1,0 +1,56 @@
+/* Objectives: what is measured of a model's outputs, and descended. One file and one row each. */
+#ifndef ESPALIER_FLOW_OBJECTIVE_H
+#define ESPALIER_FLOW_OBJECTIVE_H
+
+#include "espalier/core/c_linkage.h"
+#include "espalier/model/forward.h"
+
+ESP_C_BEGIN
+
+/* Sums over micro-batches and ranks. Integers: the same however the micro-batches are dealt.
+ * Caller's struct, zero-initialised. */
+typedef struct esp_tally {
+  int64_t targets;   // predictions, or comparisons
+  int64_t correct;   // of the targets
+  int64_t loss;      // 2^-20 nats
+  int64_t cosine;    // 2^-40
+  bool is_undefined; // a loss was not finite, and is left out
+  bool is_capped;    // a loss was above 1e6 nats a target, and counts as that
+} esp_tally;
+
+/* Mean loss a target, nats; 0 without targets. Local. */
+double esp_tally_compute_loss(const esp_tally *self);
+/* Add the sums of all ranks; the two flags stay this rank's. Collective on comm. */
+void esp_tally_reduce(const esp_comm *comm, esp_tally *self);
+
+/* What a micro-batch has led to: rows of esp_batch_count_outputs. */
+typedef struct esp_outputs {
+  const esp_model *model;
+  const esp_batch *batch;
+  const float *logits;   // (rows, n_outputs)
+  const float *teacher;  // (rows, n_outputs): another model's; NULL: none
+  const int32_t *labels; // (rows) the right answers; NULL: the data's own
+  float *dlogits;        // (rows, n_outputs) gets the gradient of the summed loss, 0 where there is
+                         // no target; NULL: not wanted; may be logits
+  esp_workspace *workspace;
+} esp_outputs;
+
+typedef struct esp_objective {
+  const char *name;
+  const char *summary;
+  esp_task task;      // of the models whose own objective it is
+  bool needs_teacher; // of the same sizes
+  /* MISMATCH unless the data has what the objective needs. NULL: it needs nothing. Local. */
+  esp_status (*check)(const esp_model *model, const esp_dataset *data);
+  /* Add to the tally (NULL: not wanted), and compute dlogits. Local. */
+  void (*measure)(const esp_outputs *self, esp_tally *tally);
+} esp_objective;
+
+/* The objective of a task. Local. */
+const esp_objective *esp_objective_of(esp_task task);
+/* The table, ended by NULL. */
+extern const esp_objective *const esp_objectives[];
+
+ESP_C_END
+
+#endif

@@ -1,0 +1,23 @@
+/* How much of a model and a data set is measured. */
+#include "collect_internal.h"
+
+int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options) {
+  const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
+  return is_vocabulary && options->top_units < model->n_outputs ? options->top_units
+                                                                : model->n_outputs;
+}
+
+int64_t collect_count_fisher_batches(const esp_shard *shard, const esp_collect_options *options) {
+  const int64_t rows = esp_shard_count_rows(shard);
+  const int64_t wanted = (options->fisher_tokens + rows - 1) / rows;
+  return wanted < shard->n_batches ? wanted : shard->n_batches;
+}
+
+int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
+                                  const esp_collect_options *options) {
+  const int64_t n = collect_count_fisher_batches(shard, options);
+  int64_t rows = 0;
+  if (model->task == ESP_TASK_EMBED || !model->family->head_backward) return 0;
+  for (int64_t i = 0; i < n; i++) rows += esp_shard_count_valid(shard, esp_shard_pick(shard, i, n));
+  return rows;
+}

@@ -1,0 +1,66 @@
+#include "flow_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static int64_t find_largest(const float *values, int64_t n) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < n; i++)
+    if (values[i] > values[best]) best = i;
+  return best;
+}
+
+double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t rows,
+                             int64_t classes, float *dlogits) {
+  double loss = 0.0;
+  for (int64_t r = 0; r < rows; r++) {
+    const float *z = logits + r * classes;
+    const double top = z[find_largest(z, classes)];
+    double sum = 0.0;
+    for (int64_t c = 0; c < classes; c++) sum += exp(z[c] - top);
+    loss += log(sum) + top - z[labels[r]];
+    if (!dlogits) continue;
+    for (int64_t c = 0; c < classes; c++)
+      dlogits[r * classes + c] = (float)(exp(z[c] - top) / sum) - (c == labels[r] ? 1.0f : 0.0f);
+  }
+  return loss;
+}
+
+int64_t cross_entropy_count_correct(const float *logits, const int32_t *labels, int64_t rows,
+                                    int64_t classes) {
+  int64_t correct = 0;
+  for (int64_t r = 0; r < rows; r++)
+    correct += find_largest(logits + r * classes, classes) == labels[r];
+  return correct;
+}
+
+/* Rows [begin, begin + n), whose labels are given. */
+static void measure_part(const esp_outputs *self, int64_t begin, int64_t n, const int32_t *labels,
+                         esp_tally *tally) {
+  const int64_t classes = self->model->n_outputs, at = begin * classes;
+  if (tally) tally->correct += cross_entropy_count_correct(self->logits + at, labels, n, classes);
+  const double loss = cross_entropy_compute(self->logits + at, labels, n, classes,
+                                            self->dlogits ? self->dlogits + at : NULL);
+  if (tally) tally_add_loss(tally, loss, n);
+}
+
+void cross_entropy_measure_rows(const esp_outputs *self, const int32_t *labels, esp_tally *tally) {
+  measure_part(self, 0, esp_batch_count_outputs(self->model, self->batch), labels, tally);
+}
+
+static void clear_rows(const esp_outputs *self, int64_t begin, int64_t n) {
+  const int64_t classes = self->model->n_outputs;
+  if (self->dlogits)
+    memset(self->dlogits + begin * classes, 0, (size_t)(n * classes) * sizeof *self->dlogits);
+}
+
+void cross_entropy_measure_tokens(const esp_outputs *self, const int32_t *labels, int64_t shift,
+                                  esp_tally *tally) {
+  const esp_batch *batch = self->batch;
+  for (int64_t s = 0; s < batch->count; s++) {
+    const int64_t n = (batch->lengths ? batch->lengths[s] : batch->width) - shift;
+    const int64_t begin = s * batch->width;
+    measure_part(self, begin, n, labels + begin + shift, tally);
+    clear_rows(self, begin + n, batch->width - n);
+  }
+}
