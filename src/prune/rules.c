@@ -34,16 +34,9 @@ static bool asks_fisher(const esp_prune_request *request) {
 }
 
 esp_status metric_check_request(const esp_prune_request *request) {
-  const esp_prune_settings *settings = request->settings;
-  if (!asks_fisher(request)) return ESP_OK;
-  if (!(request->criterion->needs & ESP_NEEDS_METRIC))
-    return esp_fail(ESP_USAGE, "--metric fisher is for criterion 'set-mi', not '%s'",
-                    request->criterion->name);
-  if (settings->prune.stats || !esp_dataset_is_made(settings->data.data)) return ESP_OK;
-  return esp_fail(ESP_USAGE,
-                  "--metric fisher: expected calibration samples with something to predict, found "
-                  "--data %s; give a data set, or leave --metric out",
-                  settings->data.data);
+  if (!asks_fisher(request) || request->criterion->needs & ESP_NEEDS_METRIC) return ESP_OK;
+  return esp_fail(ESP_USAGE, "--metric fisher is for criterion 'set-mi', not '%s'",
+                  request->criterion->name);
 }
 
 esp_status metric_check(const esp_prune_request *request, const esp_stats *stats) {

@@ -11,7 +11,7 @@ bool request_is_free(const esp_prune_request *request, int stage);
  * whether they are: where it was collected. */
 bool metric_is_wanted(const esp_prune_request *request);
 bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats);
-/* USAGE: --metric fisher, but the criterion does not use it, or nothing will be predicted. */
+/* USAGE: --metric fisher, but the criterion does not use it. */
 esp_status metric_check_request(const esp_prune_request *request);
 /* MISMATCH: --metric fisher, but the information was not collected. */
 esp_status metric_check(const esp_prune_request *request, const esp_stats *stats);

@@ -122,5 +122,5 @@ if [[ $mode == record ]]; then
   cp found.txt "$here/expected.txt"
   exit
 fi
-diff "$here/expected.txt" found.txt >differences || { echo "other than recorded (<: expected, >: found):"; cat differences; exit 1; }
+diff "$here/expected.txt" found.txt >differences || { echo "other than recorded (<: expected, >: found):"; head -n 60 differences; exit 1; }
 echo "$(wc -l <found.txt) rows as recorded"

@@ -2,25 +2,24 @@
 # Heads against neurons by trial cuts, the default. One threshold over all sites: one collection for all sparsities, nested sets, what was asked, layers that differ.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-llama=$(dirname -- "${BASH_SOURCE[0]}")/../models/llama
-get() { "$HELPERS/json_get" "$@"; }
 kept() { h5dump -y -w 1 -d "/kept/$2" "$1" | awk '/DATA \{/ { on = 1; next } on && /}/ { exit } on { gsub(/[ ,]/, ""); print }' | sort; }
 is_within() { [[ -s $1 && -z $(comm -23 "$1" "$2") ]]; }
 
 # One collection of a transformer for three sparsities, against runs that collect themselves.
-calibration=(-d "$llama/calibration.h5" --samples 16 --micro-batch 4 --fisher-tokens 256)
+calibration=(-d "$llama/calibration.h5" --samples 8 --micro-batch 2 --fisher-tokens 256)
+cut_tokens 16 "$llama/heldout.h5" few.h5
 must collect "$llama" "${calibration[@]}" -o s.h5 --quiet
 for sparsity in 0.2 0.35 0.5; do
-  must prune "$llama" --stats s.h5 --metric fisher --allocation global --sparsity $sparsity --repair none -o "g$sparsity.h5" --quiet
+  must prune "$llama" --stats s.h5 --metric fisher --allocation global --sparsity $sparsity --repair none --no-stability -o "g$sparsity.h5" --quiet
   mv stdout once
-  must prune "$llama" "${calibration[@]}" --metric fisher --allocation global --sparsity $sparsity --repair none -o own.h5 --quiet
+  must prune "$llama" "${calibration[@]}" --metric fisher --allocation global --sparsity $sparsity --repair none --no-stability -o own.h5 --quiet
   check "sparsity $sparsity: one collection selects what a run of its own does" cmp once stdout
   kept "g$sparsity.h5" ffn.0 >"ffn$sparsity"
 done
 check "global: kept at 0.35 within kept at 0.2" is_within ffn0.35 ffn0.2
 check "global: kept at 0.5 within kept at 0.35" is_within ffn0.5 ffn0.35
 for ranks in 1 3 4; do
-  run $ranks prune "$llama" --stats s.h5 --metric fisher --allocation global --sparsity 0.35 --repair none -o g.h5 --quiet >/dev/null
+  run $ranks prune "$llama" --stats s.h5 --metric fisher --allocation global --sparsity 0.35 --repair none --no-stability -o g.h5 --quiet >/dev/null
   check "np$ranks: the same kept units" h5diff g.h5 g0.35.h5 /kept
   check "np$ranks: the same model" h5diff g.h5 g0.35.h5 /model
 done
@@ -30,10 +29,10 @@ is_near() { awk "BEGIN { d = $1 - $2; exit !(d < 0.02 && d > -0.02) }"; }
 check "asked and got" is_near "$(get g0.5.h5.report.json allocation sparsity_chosen_matrices)" 0.5
 check "the price is in nats" test "$(get g0.5.h5.report.json allocation price_unit)" = "nats a parameter"
 check "layers differ" test "$(get g0.5.h5.report.json sites 1 kept)" != "$(get g0.5.h5.report.json sites 7 kept)"
-must eval g0.5.h5 -d "$llama/heldout.h5" --no-speed --json pruned.json --quiet
+must eval g0.5.h5 -d few.h5 --no-speed --json pruned.json --quiet
 must export g0.5.h5 exported --quiet
 check "sizes by layer are exported" grep -q per_layer_config exported/config.json
-must eval exported -d "$llama/heldout.h5" --no-speed --json exported.json --quiet
+must eval exported -d few.h5 --no-speed --json exported.json --quiet
 check "the export is the same model" test "$(get pruned.json results 0 perplexity)" = "$(get exported.json results 0 perplexity)"
 
 # Whole sub-layers: a layer without attention has neither query nor KV heads, here, after export and after more pruning.
@@ -48,15 +47,15 @@ check "np3: the same selection checksum" cmp <(grep checksum once) <(grep checks
 check "np3: the same kept units" h5diff w.h5 w3.h5 /kept
 must prune "$llama" "${whole[@]}" --sparsity 0.9 --min-keep 1 --repair none -o k.h5 --quiet
 check "--min-keep 1 leaves a unit of each" test "$(get k.h5.report.json sites 2 kept)" = 2
-must eval w.h5 -d "$llama/heldout.h5" --no-speed --json pruned.json --quiet
+must eval w.h5 -d few.h5 --no-speed --json pruned.json --quiet
 must export w.h5 whole --quiet
 check "a layer without heads is exported" grep -q '"num_key_value_heads": *0' whole/config.json
-must eval whole -d "$llama/heldout.h5" --no-speed --json exported.json --quiet
+must eval whole -d few.h5 --no-speed --json exported.json --quiet
 check "the export has no such sub-layer either" test "$(get pruned.json results 0 perplexity)" = "$(get exported.json results 0 perplexity)"
 must info w.h5 --json info.json
 check "info: no units" test "$(get info.json sites 2 units)" = 0
 must prune w.h5 "${calibration[@]}" --sparsity 0.3 --no-stability -o again.h5 --quiet
-must eval again.h5 -d "$llama/heldout.h5" --repeats 1 --speed-batch 128 --quiet
+must eval again.h5 -d few.h5 --repeats 1 --speed-batch 128 --quiet
 must plan w.h5 "${calibration[@]}" --ranks 2 --quiet
 
 # Balanced, the default here: the same counts in every layer, those whose trial lost least, at any rank count.

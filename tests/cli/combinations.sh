@@ -26,8 +26,14 @@ make_files() {
 }
 collect() { alone collect "${@:2}" -o "$1" --quiet >/dev/null; }
 
-# One process without mpirun, which takes longer. Several at once must not share memory.
-alone() { OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_btl=self timeout -k 5 60 "$ESPALIER" "$@"; }
+# One process without mpirun, which takes longer. Several at once must share neither memory nor a folder.
+alone() {
+  local folder code=0
+  folder=$(mktemp -d)
+  TMPDIR=$folder OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_btl=self timeout -k 5 60 "$ESPALIER" "$@" || code=$?
+  rm -r "$folder"
+  return $code
+}
 
 # run_row RANKS OPTION...: its exit code. Writes to $out, $ERRORS and $out.printed.
 run_row() {

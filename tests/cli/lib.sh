@@ -152,7 +152,7 @@ damage_h5() {
   cp good "$file"
 }
 
-# make_narrow GPT2 FILE: its units and hidden dimensions thinned out, so that runs are short, but as many stages as before.
+# make_narrow MODEL FILE: its units and hidden dimensions thinned out, so that runs are short, but as many stages as before.
 make_narrow() {
   must prune "$1" -d "$1/calibration.h5" --samples 2 --micro-batch 1 --pilot 64 --fisher-tokens 0 --no-stability \
     --criterion magnitude --repair none --sites ffn=0.8,attention=0.6,width=0.6 -o "$2"

@@ -44,11 +44,9 @@ for pair in "random none" "random dummy" "dummy none"; do
   # shellcheck disable=SC2086
   check "plan: criterion ${pair% *}, repair ${pair#* }" make_plan $pair
 done
-if [[ -f $SOURCE/include/espalier/core/cost.h ]]; then
-  check "memory of the repair" rises random.none.json random.dummy.json $((64 << 20)) memory phases repair
-  check "memory of the repair stays" rises random.none.json random.dummy.json $((64 << 20)) memory phases write
-  check "work of the repair" rises random.none.json random.dummy.json 1e9 work repair flops
-  check "memory of the criterion" rises random.none.json dummy.none.json $((32 << 20)) memory phases select
-  check "work of the criterion" rises random.none.json dummy.none.json 1e8 work select flops
-fi
+check "memory of the repair" rises random.none.json random.dummy.json $((64 << 20)) memory phases repair
+check "memory of the repair stays" rises random.none.json random.dummy.json $((64 << 20)) memory phases write
+check "work of the repair" rises random.none.json random.dummy.json 1e9 work repair flops
+check "memory of the criterion" rises random.none.json dummy.none.json $((32 << 20)) memory phases select
+check "work of the criterion" rises random.none.json dummy.none.json 1e8 work select flops
 finish

@@ -39,7 +39,7 @@ for ((i = 1; i <= hosts; i++)); do
   echo "10.213.77.$i slots=$((ranks / hosts))" >>hostfile
 done
 
-prune=(prune "$model" --data "$model/calibration.h5" --samples 64 --micro-batch 8 --sites ffn=0.5
+prune=(prune "$model" --data "$model/calibration.h5" --samples 16 --micro-batch 2 --sites ffn=0.5
        --repair least-squares --json -)
 checksum() { sed -n 's/.*"selection_checksum": "\([0-9a-f]*\)".*/\1/p' "$1"; }
 
