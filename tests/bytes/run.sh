@@ -9,6 +9,7 @@ set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 ESPALIER=$(realpath -- "${1:?usage: run.sh PROGRAM [record|compare]}") mode=${2:-compare}
 HELPERS=${HELPERS:-$(dirname -- "$ESPALIER")/tests/cli}
+MPIEXEC=${MPIEXEC:-$(command -v mpiexec)}
 base=$(realpath -m -- "${SCRATCH:-${TMPDIR:-/tmp}/espalier-bytes}")
 
 # Files hold the paths of their data and models. In a folder whose path has a fixed length, which is then struck out, their
