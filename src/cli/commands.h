@@ -2,7 +2,7 @@
 #ifndef ESPALIER_SRC_CLI_COMMANDS_H
 #define ESPALIER_SRC_CLI_COMMANDS_H
 
-#include "settings.h"
+#include "all_settings.h"
 
 #include "espalier/comm/comm.h"
 

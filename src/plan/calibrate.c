@@ -1,5 +1,5 @@
 /* A part of a second of the kernels that the time goes to, on sizes like a real job's. */
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"

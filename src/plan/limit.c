@@ -1,5 +1,5 @@
 /* Memory that a rank may use: asked, or the node's by its ranks, or what limits a process. */
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/core/memory_limit.h"

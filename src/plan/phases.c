@@ -1,5 +1,5 @@
 /* The phases of a pruning, each the sum of what its modules say that it takes. */
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/collect/cost.h"
 #include "espalier/eval/cost.h"

@@ -1,4 +1,4 @@
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/core/memory.h"
 

@@ -1,5 +1,5 @@
 /* The report of a plan, from the costs of its phases. */
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/collect/cost.h"
 #include "espalier/core/memory.h"

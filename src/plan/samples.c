@@ -1,5 +1,5 @@
 /* The samples that a job reads, as they would be dealt to its ranks, without a pass over them. */
-#include "job.h"
+#include "plan_job.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"

@@ -2,7 +2,7 @@
 
 #include "allocation_choice.h"
 #include "inputs.h"
-#include "output.h"
+#include "pruned_file.h"
 #include "selection.h"
 #include "structure.h"
 
@@ -59,8 +59,8 @@ static esp_status run(prune_job *job) {
   esp_phases_begin(&job->phases, "repair");
   ESP_TRY(repair(job));
   esp_phases_begin(&job->phases, "write");
-  output_complete_report(job);
-  ESP_TRY(output_write(job));
+  pruned_file_complete_report(job);
+  ESP_TRY(pruned_file_write(job));
   if (job->report.warning) esp_log_warn("%s", job->report.warning);
   return ESP_OK;
 }

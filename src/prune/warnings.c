@@ -1,5 +1,5 @@
 /* What a report should be read with: nothing was removed, or too few samples for the bins. */
-#include "output.h"
+#include "pruned_file.h"
 
 #include "espalier/core/memory.h"
 
@@ -74,7 +74,7 @@ static char *describe_nothing(const prune_job *job) {
       (long long)job->request->settings->allocation.multiple_of);
 }
 
-char *output_make_warning(const prune_job *job) {
+char *pruned_file_make_warning(const prune_job *job) {
   if (removes_nothing(job)) return describe_nothing(job);
   worst_site worst = {.part = -1};
   for (int i = 0; i <= job->request->dense->n_stages; i++) look_at(job, i, &worst);

@@ -1,4 +1,4 @@
-#include "output.h"
+#include "pruned_file.h"
 
 #include "structure.h"
 
@@ -24,7 +24,7 @@ static double count_prunable(const esp_model *dense, const esp_model *model) {
   return (double)count;
 }
 
-void output_complete_report(prune_job *job) {
+void pruned_file_complete_report(prune_job *job) {
   const esp_model *dense = job->request->dense;
   esp_prune_report *report = &job->report;
   report->sizes.dense = esp_model_count_parameters(dense);
@@ -33,7 +33,7 @@ void output_complete_report(prune_job *job) {
   report->sizes.prunable_pruned = count_prunable(dense, job->pruned);
   report->allocation = job->allocation;
   report->is_fisher = metric_is_fisher(job->request, job->stats);
-  report->warning = output_make_warning(job);
+  report->warning = pruned_file_make_warning(job);
   if (!job->stats) return;
   report->rows = job->stats->rows;
   report->bins = job->stats->bins;
@@ -72,7 +72,7 @@ static esp_status write_report(prune_job *job) {
   return status;
 }
 
-esp_status output_write(prune_job *job) {
+esp_status pruned_file_write(prune_job *job) {
   ESP_TRY(write_model(job));
   esp_phases_end(&job->phases);
   job->report.parts.run = esp_phases_gather(job->comm, &job->phases);

@@ -1,6 +1,6 @@
 /* All options of all commands: the modules' groups side by side, joined into one table. */
-#ifndef ESPALIER_SRC_CLI_SETTINGS_H
-#define ESPALIER_SRC_CLI_SETTINGS_H
+#ifndef ESPALIER_SRC_CLI_ALL_SETTINGS_H
+#define ESPALIER_SRC_CLI_ALL_SETTINGS_H
 
 #include "espalier/collect/collect.h"
 #include "espalier/core/run_options.h"

@@ -1,6 +1,6 @@
 /* What the files of the plan share. */
-#ifndef ESPALIER_SRC_PLAN_JOB_H
-#define ESPALIER_SRC_PLAN_JOB_H
+#ifndef ESPALIER_SRC_PLAN_PLAN_JOB_H
+#define ESPALIER_SRC_PLAN_PLAN_JOB_H
 
 #include "espalier/plan/plan.h"
 #include "espalier/prune/cost.h"

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "all_settings.h"
 
 #define PART(member, group) \
   { &(group), offsetof(esp_settings, member) }
