@@ -18,7 +18,7 @@ cmp one.txt two.txt
 cmp one.h5 two.h5
 
 # Its statistics serve the program, which keeps the same units.
-"$TREE/bin/espalier" prune "$model" --stats one.h5 --criterion activation --repair none --allocation uniform \
+espalier prune "$model" --stats one.h5 --criterion activation --repair none --allocation uniform \
   --sites "$site=0.5" --min-keep 1 --multiple-of 1 -o pruned.h5 --quiet >/dev/null
 kept=$(h5dump -y -w 0 -d "/kept/$site" pruned.h5 | sed -n '/DATA {/ { n; s/,//g; s/^ *//; s/ *$//; p }')
 [[ -n $kept ]]

@@ -20,6 +20,9 @@ find_one() { # TREE NAME
   printf '%s' "$found"
 }
 
+# The installed program, started as one rank.
+espalier() { "$MPIEXEC" -n 1 "$TREE/bin/espalier" "$@"; }
+
 # Compile and link C files against a tree through its pkg-config file.
 compile() { # TREE OUTPUT FILE...
   local folder

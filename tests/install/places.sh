@@ -27,7 +27,7 @@ check() { # TREE
   done
   [[ -n ${headers-} && -n ${archive-} ]] || fail "$pc does not name its own tree: $flags"
   compile "$1" user user.c
-  ./user >/dev/null
+  ./user >/dev/null # no MPI in it
 }
 
 for prefix in "$SCRATCH/one" "$SCRATCH/a/deeper/two"; do
