@@ -7,7 +7,7 @@ from figures import (GREY, INK, REPAIRS, accent, group, make_axes, order, plain_
 PHASES = ('read', 'collect', 'joint counts', 'select', 'stability', 'cut', 'repair', 'write')
 PHASE_COLOURS = ('#c8d3de', '#30475e', '#5b8fb9', '#f2b880', '#b58bc2', '#9c6b4f', '#7fa883', '#d8a7b1')
 COLLECTIVES = ('allreduce', 'iallreduce', 'exchange', 'bcast', 'gather', 'agreement', 'control')
-COLLECTIVE_COLOURS = ('#30475e', '#5b8fb9', '#f2b880', '#7fa883', '#b58bc2', '#9c6b4f')
+COLLECTIVE_COLOURS = ('#30475e', '#5b8fb9', '#f2b880', '#7fa883', '#b58bc2', '#9c6b4f', '#d8a7b1')
 MIB = 2 ** 20
 
 
