@@ -1,4 +1,4 @@
-# analysis/*.py on files of the program; skipped without Debian's python3-h5py, python3-numpy, python3-matplotlib.
+# analysis/*.py on files of the program; skipped without h5py, NumPy and Matplotlib, which scripts/install-dependencies installs.
 add_test(NAME analysis.report COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/analysis/run.sh)
 set_tests_properties(analysis.report PROPERTIES
   LABELS analysis TIMEOUT 300 SKIP_RETURN_CODE 77 FIXTURES_REQUIRED cli_shared

@@ -26,6 +26,9 @@ endforeach()
 foreach(name bad_pairs resume) # one rank fails, and goes on, as three do
   esp_cli_test(${name} 1 3)
 endforeach()
+foreach(name limits file_systems)
+  esp_cli_test(${name} 3)
+endforeach()
 esp_cli_test(plan 1 2 3)
 esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)
@@ -41,5 +44,7 @@ esp_cli_test(allocation 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(journals 2) # it goes on with other numbers of ranks itself
 esp_cli_test(kills 2)
-set_tests_properties(cli.journals.np2 cli.kills.np2 PROPERTIES TIMEOUT 600)
+esp_cli_test(combinations 2) # it runs 1 and 2 ranks, two rows at a time
+set_tests_properties(cli.journals.np2 cli.kills.np2 cli.combinations.np2 PROPERTIES TIMEOUT 600)
+set_tests_properties(cli.combinations.np2 PROPERTIES PROCESSORS 2)
 esp_cli_test(same_bits 1) # it runs all the numbers of ranks itself

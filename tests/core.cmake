@@ -1,3 +1,3 @@
-foreach(name status memory rng hash suggest named option_value options options_yaml)
+foreach(name status memory memory_limit deadline rng hash cost suggest named option_value options options_yaml)
   esp_unit_test(core ${name})
 endforeach()

@@ -1,6 +1,8 @@
 esp_unit_test(io dtype)
 esp_unit_test(io box)
+esp_unit_test(io mapping)
 esp_unit_test(io safetensors)
+esp_unit_test(io io_cost)
 foreach(name box safetensors)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io ${PROJECT_SOURCE_DIR}/src/io/tensors)
 endforeach()

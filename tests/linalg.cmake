@@ -1,5 +1,6 @@
 esp_unit_test(linalg gemm)
 esp_unit_test(linalg exact)
+esp_unit_test(linalg linalg_cost)
 target_link_libraries(unit_gemm PRIVATE OpenMP::OpenMP_C)
 target_link_libraries(unit_exact PRIVATE OpenMP::OpenMP_C)
 esp_mpi_test(linalg exact)

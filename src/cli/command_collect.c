@@ -25,4 +25,5 @@ const command command_collect = {.name = "collect",
                                  .bit = ESP_FOR_COLLECT,
                                  .least = 1,
                                  .most = 1,
+                                 .computes = true,
                                  .run = run};

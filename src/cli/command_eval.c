@@ -212,4 +212,5 @@ const command command_eval = {
     .bit = ESP_FOR_EVAL,
     .least = 1,
     .most = 1 << 20,
+    .computes = true,
     .run = run};

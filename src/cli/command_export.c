@@ -1,24 +1,28 @@
 #include "commands.h"
 
-#include "espalier/pipeline/export.h"
+#include "espalier/core/memory.h"
+#include "espalier/model/export.h"
 
 #include <inttypes.h>
 
-static int64_t get_int(const json_t *report, const char *key) {
-  return json_integer_value(json_object_get(report, key));
+static json_t *dump(const command_input *input, const esp_export_result *done) {
+  return json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:s?, s:i, s:b}", "model", input->arguments[0],
+                   "output", input->arguments[1], "family", done->family, "parameters",
+                   (json_int_t)done->parameters, "weight_files", done->files.count, "weight_bytes",
+                   (json_int_t)done->files.bytes, "source", done->source, "copied_files",
+                   done->n_copied, "per_layer_sizes", (int)done->has_layer_sizes);
 }
 
 static esp_status run(const command_input *input, json_t **result) {
   const char *folder = input->arguments[1];
-  ESP_TRY(esp_export(input->comm, input->settings, input->arguments[0], folder, result));
-  const char *source = json_string_value(json_object_get(*result, "source"));
-  print_result(input,
-               "%s: %" PRId64 " parameters in %" PRId64 " safetensors files, %" PRId64 " bytes\n",
-               folder, get_int(*result, "parameters"), get_int(*result, "weight_files"),
-               get_int(*result, "weight_bytes"));
-  if (source)
-    print_result(input, "%" PRId64 " other files copied from %s\n",
-                 get_int(*result, "copied_files"), source);
+  esp_export_result done;
+  ESP_TRY(esp_export(input->comm, &input->settings->exporting, input->arguments[0], folder, &done));
+  print_result(input, "%s: %" PRId64 " parameters in %d safetensors files, %" PRId64 " bytes\n",
+               folder, done.parameters, done.files.count, done.files.bytes);
+  if (done.source)
+    print_result(input, "%d other files copied from %s\n", done.n_copied, done.source);
+  *result = dump(input, &done);
+  esp_free(&done.source);
   return ESP_OK;
 }
 

@@ -1,93 +1,96 @@
 #include "commands.h"
 
-#include "espalier/pipeline/plan.h"
+#include "espalier/comm/traffic.h"
+#include "espalier/plan/plan.h"
 
 #include <inttypes.h>
-#include <string.h>
 
-static double get(const json_t *object, const char *key) {
-  return json_number_value(json_object_get(object, key));
+static double to_mib(double bytes) {
+  return bytes / 0x1p20;
 }
 
-static void print_sites(const command_input *input, const json_t *report) {
-  size_t i;
-  json_t *site;
+static void print_sizes(const command_input *input, const esp_plan_sizes *sizes) {
+  print_result(input,
+               "%d ranks (%d a node): %" PRId64 " samples, %" PRId64 " rows, %" PRId64
+               " micro-batches, %" PRId64 " a rank at most; parameters %" PRId64 " of %" PRId64
+               "\n",
+               sizes->ranks, sizes->ranks_per_node, sizes->samples, sizes->rows, sizes->n_batches,
+               sizes->share, sizes->pruned, sizes->dense);
+}
+
+static void print_sites(const command_input *input, const esp_plan_report *report) {
   print_result(input, "\n%-20s %8s %8s %14s\n", "site", "units", "kept", "a multiple of");
-  json_array_foreach(json_object_get(report, "sites"), i, site) {
-    const double groups = get(site, "groups");
-    print_result(input, "%-20s %8.0f %8.0f %14.0f",
-                 json_string_value(json_object_get(site, "site")), get(site, "units"),
-                 get(site, "kept"), get(site, "multiple"));
-    if (groups > 1)
-      print_result(input, "  %.0f of each of %.0f groups", get(site, "kept") / groups, groups);
+  for (int i = 0; i < report->n_sites; i++) {
+    const esp_plan_site *site = &report->sites[i];
+    print_result(input, "%-20s %8" PRId64 " %8" PRId64 " %14" PRId64, site->name, site->units,
+                 site->kept, site->multiple);
+    if (site->groups > 1)
+      print_result(input, "  %" PRId64 " of each of %" PRId64 " groups", site->kept / site->groups,
+                   site->groups);
     print_result(input, "\n");
   }
 }
 
-static void print_phases(const command_input *input, const json_t *report) {
-  const json_t *memory = json_object_get(report, "memory"),
-               *time = json_object_get(report, "time_s");
-  const json_t *work = json_object_get(report, "work");
-  const char *name;
-  json_t *bytes;
+static void print_phase(const command_input *input, const esp_plan_phase *phase) {
+  const esp_work *work = &phase->work;
+  print_result(input, "%-20s %12.1f", phase->name, to_mib(phase->bytes));
+  if (!phase->is_apart)
+    print_result(input, " %12.1f %14.1f %10.1f", (work->flops + work->solver + work->serial) / 1e9,
+                 work->words / 1e9, phase->time_s);
+  print_result(input, "\n");
+}
+
+static void print_phases(const command_input *input, const esp_plan_report *report) {
+  const esp_plan_memory *memory = &report->memory;
   print_result(input, "\n%-20s %12s %12s %14s %10s\n", "phase", "MiB a rank", "GFLOP", "G word ops",
                "s");
-  json_object_foreach(json_object_get(memory, "phases"), name, bytes) {
-    const json_t *of = json_object_get(work, name);
-    print_result(input, "%-20s %12.1f", name, json_number_value(bytes) / 0x1p20);
-    if (of)
-      print_result(input, " %12.1f %14.1f %10.1f", get(of, "flops") / 1e9,
-                   get(of, "word_operations") / 1e9, get(time, name));
-    print_result(input, "\n");
-  }
-  print_result(input, "%-20s %12.1f %12s %14s %10.1f\n", "largest, sum",
-               get(memory, "peak_bytes") / 0x1p20, "", "", get(time, "all"));
-  print_result(input,
-               "of which programs and libraries %.1f MiB, data set %.1f MiB; limit %.0f MiB (%s)\n",
-               get(memory, "base_bytes") / 0x1p20, get(memory, "data_bytes") / 0x1p20,
-               get(memory, "limit_bytes") / 0x1p20,
-               json_string_value(json_object_get(memory, "limit_from")));
+  for (int i = 0; i < report->n_phases; i++) print_phase(input, &report->phases[i]);
+  print_result(input, "%-20s %12.1f %12s %14s %10.1f\n", "largest, sum", to_mib(memory->peak), "",
+               "", report->time_s);
+  print_result(
+      input, "of which programs and libraries %.1f MiB, data set %.1f MiB; limit %.0f MiB (%s)\n",
+      to_mib(memory->base), to_mib(memory->data), to_mib(memory->limit), memory->limit_from);
 }
 
-static void print_traffic(const command_input *input, const json_t *report) {
-  const json_t *reduce = json_object_get(report, "reduce");
-  const char *name;
-  json_t *of;
+static void print_traffic(const command_input *input, const esp_plan_report *report) {
+  const esp_plan_reduce *reduce = &report->reduce;
   print_result(input, "\n%-20s %12s\n", "traffic", "MiB a rank");
-  json_object_foreach(json_object_get(report, "traffic"), name, of)
-      print_result(input, "%-20s %12.2f\n", name, get(of, "bytes") / 0x1p20);
+  for (int i = 0; i < ESP_N_PLANNED; i++)
+    print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
+                 to_mib(report->traffic[i]));
   print_result(input,
                "joint counts: allreduce %.2f MiB, %.2f s; exchange %.2f MiB, %.2f s; %s is cheaper "
                "here, and %.0f of %.0f sweeps exchange\n",
-               get(reduce, "allreduce_bytes") / 0x1p20, get(reduce, "allreduce_s"),
-               get(reduce, "exchange_bytes") / 0x1p20, get(reduce, "exchange_s"),
-               json_string_value(json_object_get(reduce, "cheaper")), get(reduce, "by_exchange"),
-               get(reduce, "sweeps"));
+               to_mib(reduce->allreduce_bytes), reduce->allreduce_s, to_mib(reduce->exchange_bytes),
+               reduce->exchange_s,
+               reduce->exchange_s < reduce->allreduce_s ? "exchange" : "allreduce",
+               reduce->by_exchange, reduce->sweeps);
 }
 
-static void print_report(const command_input *input, const json_t *report) {
-  const char *name;
-  json_t *bytes;
-  print_result(input,
-               "%.0f ranks (%.0f a node): %.0f samples, %.0f rows, %.0f micro-batches, %.0f a rank "
-               "at most; parameters %.0f of %.0f\n",
-               get(report, "ranks"), get(report, "ranks_per_node"), get(report, "samples"),
-               get(report, "rows"), get(report, "micro_batches"),
-               get(report, "micro_batches_a_rank"), get(report, "parameters"),
-               get(report, "parameters_dense"));
+static void print_files(const command_input *input, const esp_plan_report *report) {
+  print_result(input, "\n%-20s %12s\n", "files", "MiB");
+  if (report->statistics_bytes >= 0.0)
+    print_result(input, "%-20s %12.2f\n", "statistics", to_mib(report->statistics_bytes));
+  print_result(input, "%-20s %12.2f\n", "pruned", to_mib(report->pruned_bytes));
+}
+
+static void print_report(const command_input *input, const esp_plan_report *report) {
+  print_sizes(input, &report->sizes);
   print_sites(input, report);
   print_phases(input, report);
   print_traffic(input, report);
-  print_result(input, "\n%-20s %12s\n", "files", "MiB");
-  json_object_foreach(json_object_get(report, "files"), name, bytes) print_result(
-      input, "%-20s %12.2f\n", strcmp(name, "pruned_bytes") == 0 ? "pruned" : "statistics",
-      json_number_value(bytes) / 0x1p20);
+  print_files(input, report);
 }
 
 static esp_status run(const command_input *input, json_t **result) {
-  ESP_TRY(esp_plan(input->comm, input->settings, input->arguments[0], result));
-  print_report(input, *result);
-  return esp_agree(input->comm, esp_plan_check(*result));
+  const esp_prune_settings settings = settings_of_prune(input->settings);
+  esp_plan_report report;
+  ESP_TRY(esp_plan(input->comm, &settings, &input->settings->plan, input->arguments[0], &report));
+  print_report(input, &report);
+  *result = esp_plan_report_dump(&report);
+  const esp_status status = esp_agree(input->comm, esp_plan_check(&report));
+  esp_plan_report_clear(&report);
+  return status;
 }
 
 const command command_plan = {.name = "plan",

@@ -47,9 +47,7 @@ static void print_report(const command_input *input, const esp_prune_report *rep
 }
 
 static esp_status run(const command_input *input, json_t **result) {
-  const esp_settings *all = input->settings;
-  const esp_prune_settings settings = {all->run,        all->data,  all->collect, all->prune,
-                                       all->allocation, all->sweep, all->repair};
+  const esp_prune_settings settings = settings_of_prune(input->settings);
   esp_prune_report report;
   esp_interrupt_catch();
   ESP_TRY(esp_prune(input->comm, &settings, input->arguments[0], &report));
@@ -65,4 +63,5 @@ const command command_prune = {.name = "prune",
                                .bit = ESP_FOR_PRUNE,
                                .least = 1,
                                .most = 1,
+                               .computes = true,
                                .run = run};

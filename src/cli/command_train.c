@@ -148,4 +148,5 @@ const command command_train = {.name = "train",
                                .least = 0,
                                .most = 1,
                                .config_is_argument = true,
+                               .computes = true,
                                .run = run};

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "limits.h"
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
@@ -101,6 +102,7 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   if (comm->rank == 0) esp_log_set_level(settings.run.quiet ? ESP_LOG_WARN : ESP_LOG_INFO);
   if (status == ESP_OK && settings.run.json && strcmp(settings.run.json, "-") != 0)
     status = esp_file_check_writable(comm, settings.run.json, 0);
+  if (status == ESP_OK && self->computes) status = limits_check(comm);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
   json_decref(result);

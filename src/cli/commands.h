@@ -2,8 +2,9 @@
 #ifndef ESPALIER_SRC_CLI_COMMANDS_H
 #define ESPALIER_SRC_CLI_COMMANDS_H
 
+#include "settings.h"
+
 #include "espalier/comm/comm.h"
-#include "espalier/pipeline/settings.h"
 
 typedef struct command_input {
   const esp_comm *comm;
@@ -17,6 +18,7 @@ typedef struct command {
   unsigned bit;            // ESP_FOR_...
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument is the configuration file
+  bool computes;           // calls BLAS, and so needs its memory and threads
   /* Do it; *result is what --json prints (a new reference), text goes to stdout on rank 0.
    * Collective. */
   esp_status (*run)(const command_input *input, json_t **result);

@@ -116,6 +116,8 @@ esp_status collect_lay_out_layers(collect_pass *pass);
 esp_status collect_write_layers(collect_pass *pass);
 void collect_clear_layers_local(collect_pass *pass);
 
+/* Columns of the pilot that one rank sorts at a time. */
+enum { PILOT_FEATURES = 128 };
 /* Compute edges and scale of F features from the pilot micro-batches: spread evenly over all, so
  * the same at any rank count. Collective. */
 esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,

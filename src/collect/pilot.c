@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEATURE_BLOCK = 128, LEAST_SPREAD = 64 };
+enum { LEAST_SPREAD = 64 };
 
 typedef struct pilot {
   int64_t rows; // of this rank
@@ -91,10 +91,10 @@ static void compute_blocks(const esp_comm *comm, const pilot *self, esp_site_sta
                            const collect_scale *scale) {
   int64_t rows = 0;
   for (int r = 0; r < comm->size; r++) rows += self->counts[r];
-  float *block = ESP_NEW(float, rows *FEATURE_BLOCK);
+  float *block = ESP_NEW(float, rows *PILOT_FEATURES);
   int root = 0;
-  for (int64_t begin = 0; begin < self->features; begin += FEATURE_BLOCK) {
-    const int64_t left = self->features - begin, n = left < FEATURE_BLOCK ? left : FEATURE_BLOCK;
+  for (int64_t begin = 0; begin < self->features; begin += PILOT_FEATURES) {
+    const int64_t left = self->features - begin, n = left < PILOT_FEATURES ? left : PILOT_FEATURES;
     gather_block(comm, self, begin, n, root, block);
     if (comm->rank == root) {
       esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));

@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 // SIGXCPU
 #include "espalier/core/interrupt.h"
 
 #include <signal.h>
@@ -15,6 +16,7 @@ void esp_interrupt_catch(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGUSR1, &action, NULL);
+  sigaction(SIGXCPU, &action, NULL);
 }
 
 bool esp_interrupt_seen(void) {

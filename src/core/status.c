@@ -48,6 +48,14 @@ void esp_set_panic_rank(int rank) {
   panic_rank = rank;
 }
 
+int esp_get_panic_rank(void) {
+  return panic_rank;
+}
+
+void esp_call_panic_hook(int exit_code) {
+  if (panic_hook) panic_hook(exit_code);
+}
+
 void esp_panic(const char *file, int line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -58,6 +66,15 @@ void esp_panic(const char *file, int line, const char *format, ...) {
   fputc('\n', stderr);
   va_end(arguments);
   fflush(stderr);
-  if (panic_hook) panic_hook(70);
+  esp_call_panic_hook(70);
+  abort();
+}
+
+void esp_end_job(esp_status code) {
+  fputs("espalier: error: ", stderr);
+  if (panic_rank >= 0) fprintf(stderr, "rank %d: ", panic_rank);
+  fprintf(stderr, "%s\n", failure_text);
+  fflush(stderr);
+  esp_call_panic_hook((int)code);
   abort();
 }

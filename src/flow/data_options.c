@@ -8,8 +8,7 @@ static const esp_option rows[] = {
      .short_name = 'd',
      .value_name = "PATH",
      .help = "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and "
-             "prune "
-             "also maximum-entropy: made on the fly, --samples tokens or images"},
+             "prune also maximum-entropy: made on the fly, --samples tokens or images"},
     {.key = "data.split",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_data_options, split),
@@ -25,7 +24,8 @@ static const esp_option rows[] = {
      .high = 1 << 20,
      .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "samples a unit of work; 0: 64 for train, 256 otherwise"},
+     .help = "sequences, or images, a unit of work; 0: sequences of about 1024 tokens together; of "
+             "images 256, and 64 for train"},
     {.key = "collect.samples",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_data_options, samples),
@@ -34,7 +34,8 @@ static const esp_option rows[] = {
      .high = 2e9,
      .commands = ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "calibration samples; 0: all there are"},
+     .help = "calibration sequences, or images; 0: all there are; under maximum-entropy tokens, or "
+             "images"},
 };
 
 const esp_option_group esp_data_option_group = {rows, sizeof rows / sizeof *rows};

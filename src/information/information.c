@@ -14,11 +14,15 @@ static double compute_n_log_n(int64_t n) {
   return n > 0 ? (double)n * log((double)n) : 0;
 }
 
+int64_t esp_entropy_table_count(int64_t samples) {
+  return (samples < TABLE_SAMPLES ? samples : TABLE_SAMPLES) + 1;
+}
+
 void esp_entropy_table_init(esp_entropy_table *self, int64_t samples) {
   ESP_ASSERT(samples >= 0);
-  const int64_t last = samples < TABLE_SAMPLES ? samples : TABLE_SAMPLES;
-  *self = (esp_entropy_table){.n_log_n = ESP_NEW(double, last + 1), .samples = samples};
-  for (int64_t n = 0; n <= last; n++) self->n_log_n[n] = compute_n_log_n(n);
+  const int64_t count = esp_entropy_table_count(samples);
+  *self = (esp_entropy_table){.n_log_n = ESP_NEW(double, count), .samples = samples};
+  for (int64_t n = 0; n < count; n++) self->n_log_n[n] = compute_n_log_n(n);
 }
 
 void esp_entropy_table_clear(esp_entropy_table *self) {

@@ -1,5 +1,6 @@
 #include "h5_internal.h"
 
+#include "espalier/core/deadline.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 #include "output.h"
@@ -88,9 +89,10 @@ static esp_status create(esp_h5 *file, const char *partial) {
   ESP_TRY(esp_h5_check_writable(file->comm, file->path, SLACK_BYTES));
   ESP_TRY(esp_agree(file->comm, create_partial_local(file, partial)));
   file->created = true;
+  esp_h5_note_written_local(file->path);
   ESP_TRY(esp_agree(file->comm, see_partial_local(file, partial)));
   ESP_TRY(esp_h5_reserve(file, 0));
-  ESP_TRY(esp_agree(file->comm, create_library_file(file, partial)));
+  ESP_TRY(esp_agree_or_end(file->comm, create_library_file(file, partial)));
   file->reserved = 0; // creating has cut the file to nothing
   return esp_h5_reserve(file, 0);
 }
@@ -186,7 +188,7 @@ static esp_status open_library_file(esp_h5 *file, const char *path, unsigned fla
   H5Pclose(access_list);
   esp_status status = ESP_OK;
   if (file->id < 0) status = esp_fail(ESP_FORMAT, "cannot open %s: %s", path, esp_h5_reason());
-  return esp_agree(file->comm, status);
+  return esp_agree_or_end(file->comm, status);
 }
 
 static esp_status open_file(esp_h5 *file, const char *path, unsigned flags) {
@@ -217,7 +219,7 @@ esp_status esp_h5_flush(esp_h5 *file) {
   esp_status status = ESP_OK;
   if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0)
     status = esp_fail(ESP_IO, "cannot write %s to disk: %s", file->path, esp_h5_reason());
-  return esp_agree(file->comm, status);
+  return esp_agree_or_end(file->comm, status);
 }
 
 esp_status esp_h5_lay_out(const esp_comm *comm, const char *path, esp_h5 **file) {
@@ -230,7 +232,7 @@ esp_status esp_h5_lay_out(const esp_comm *comm, const char *path, esp_h5 **file)
  * or not it is closed and opened in between. */
 static esp_status reopen(esp_h5 *file, const char *partial) {
   ESP_TRY(esp_h5_flush(file));
-  ESP_TRY(esp_agree(file->comm, close_library_file(file)));
+  ESP_TRY(esp_agree_or_end(file->comm, close_library_file(file)));
   return open_library_file(file, partial, H5F_ACC_RDWR);
 }
 
@@ -251,6 +253,7 @@ esp_status esp_h5_open_partial(const esp_comm *comm, const char *path, esp_h5 **
   if (status == ESP_OK && comm->rank == 0) (*file)->fd = open(partial, O_RDWR);
   esp_free(&partial);
   (*file)->phase = H5_PHASE_FILL;
+  esp_h5_note_written_local(path);
   if (status == ESP_OK)
     (*file)->created = true;
   else
@@ -265,7 +268,7 @@ void esp_h5_keep(esp_h5 **file) {
 
 static esp_status commit(esp_h5 *file) {
   ESP_TRY(esp_h5_flush(file));
-  ESP_TRY(esp_agree(file->comm, close_library_file(file)));
+  ESP_TRY(esp_agree_or_end(file->comm, close_library_file(file)));
   if (file->fd >= 0) esp_output_trim(file->fd);
   file->created = false; // nothing is left to remove
   return esp_file_commit(file->comm, file->path);
@@ -286,11 +289,25 @@ static void drop_contents(const esp_h5 *file) {
   esp_barrier(file->comm);
 }
 
+/* What has failed stays to be told. Closing a file that cannot be written, ranks may wait for each
+ * other in different places of the library. */
+static void give_up(esp_h5 *self) {
+  char *reason = esp_strdup(esp_failure_text());
+  esp_deadline_set(ESP_IO);
+  drop_contents(self);
+  (void)esp_agree_or_end(self->comm, close_library_file(self));
+  esp_deadline_clear();
+  (void)esp_fail(ESP_IO, "%s", reason);
+  esp_free(&reason);
+}
+
 void esp_h5_close(esp_h5 **file) {
   esp_h5 *self = *file;
   if (!self) return;
-  if (self->created) drop_contents(self);
-  (void)close_library_file(self);
+  if (self->created)
+    give_up(self);
+  else
+    (void)close_library_file(self);
   if (self->fd >= 0) close(self->fd);
   if (self->created) esp_file_abandon(self->comm, self->path);
   esp_free(&self->path);

@@ -31,6 +31,8 @@ const char *esp_h5_reason(void);
 /* Make the list of how a file is opened: by all ranks, or with comm NULL by this process alone;
  * closed by the caller. Local. */
 hid_t esp_h5_access_new_local(const esp_comm *comm);
+/* Note which file is being written, for the message of a write that fails. Local. */
+void esp_h5_note_written_local(const char *path);
 
 /* The file and memory type of elements; closed by the caller. Local. */
 hid_t esp_h5_type_new(esp_dtype type);

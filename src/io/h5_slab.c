@@ -84,8 +84,11 @@ static esp_status open_dataset_local(const esp_h5 *file, const char *name,
 static esp_status get_dataset(esp_h5 *file, const char *name, const esp_h5_shape *shape, hid_t type,
                               hid_t *dataset) {
   const esp_box whole = esp_box_whole(shape);
-  if (file->phase == H5_PHASE_FILL)
-    return esp_agree(file->comm, open_dataset_local(file, name, shape, dataset));
+  if (file->phase == H5_PHASE_FILL) {
+    const esp_status status = esp_agree(file->comm, open_dataset_local(file, name, shape, dataset));
+    if (status != ESP_OK && *dataset >= 0) H5Dclose(*dataset); // another rank could not
+    return status;
+  }
   ESP_TRY(esp_h5_reserve(file, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape->type)));
   return esp_h5_create_dataset(file, name, type, &whole, dataset);
 }

@@ -67,7 +67,7 @@ esp_status esp_h5_create_dataset(esp_h5 *file, const char *name, hid_t type, con
   if (*dataset < 0)
     status =
         esp_fail(ESP_IO, "%s: cannot create dataset %s: %s", file->path, name, esp_h5_reason());
-  status = esp_agree(file->comm, status);
+  status = esp_agree_or_end(file->comm, status);
   if (status == ESP_OK) note_used_local(file, *dataset);
   if (status != ESP_OK && *dataset >= 0) H5Dclose(*dataset);
   return status;
@@ -120,10 +120,13 @@ esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *mo
   const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
   H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
   esp_status status = ESP_OK;
-  for (int64_t i = 0; i < calls; i++)
-    if (!move_piece(move, &cut, i, transfer) && status == ESP_OK)
+  int64_t i = 0;
+  do {
+    if (i < calls && !move_piece(move, &cut, i, transfer))
       status = esp_fail(ESP_IO, "%s: cannot %s dataset %s: %s", file->path,
                         move->writing ? "write" : "read", name, esp_h5_reason());
+    status = esp_agree_or_end(file->comm, status);
+  } while (status == ESP_OK && ++i < calls);
   H5Pclose(transfer);
-  return esp_agree(file->comm, status);
+  return status;
 }

@@ -105,9 +105,14 @@ static bool take_record(journal_file *self, int64_t file_bytes) {
 
 /* Lock without waiting for ever: a run that was killed may take a moment to end. File systems
  * without locks are used without. */
-static bool lock(int fd) {
+static bool lock(const journal_file *self) {
   for (int i = 0; i < LOCK_TRIES; i++) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
+    if (flock(self->fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      esp_log_warn("%s: cannot lock it: %s; see to it yourself that no two runs write this output",
+                   self->path, strerror(errno));
+      return true;
+    }
     usleep(100000);
   }
   return false;
@@ -119,7 +124,7 @@ static esp_status open_locked(journal_file *self, struct stat *about) {
     if (self->fd >= 0) close(self->fd);
     self->fd = open(self->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (self->fd < 0) return fail(self, "open the journal");
-    if (!lock(self->fd))
+    if (!lock(self))
       return esp_fail(ESP_IO,
                       "%s: another run is writing the same output; wait until it has ended, or "
                       "give another name",

@@ -3,6 +3,7 @@
 #include "espalier/core/memory.h"
 
 #include <cblas.h>
+#include <omp.h>
 
 /* Tiles of C, by the sizes alone. 256 x 256 costs 0-6 % against one whole call; small products get
  * half as high tiles, so that a few threads all have work. */
@@ -46,6 +47,15 @@ void openblas_set_num_threads(int threads); // not in every cblas.h
 void esp_blas_use_one_thread(void) {
   openblas_set_num_threads(1);
 }
+
+/* BUFFER_SIZE of its x86-64 builds, the largest; one for every thread that calls it. */
+int64_t esp_blas_count_buffer_bytes(void) {
+  return ((int64_t)128 << 20) * omp_get_max_threads();
+}
 #else
 void esp_blas_use_one_thread(void) {} // by the environment: MKL is serial inside a parallel region
+
+int64_t esp_blas_count_buffer_bytes(void) {
+  return 0; // it says itself what it cannot get
+}
 #endif

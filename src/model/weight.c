@@ -2,6 +2,7 @@
 #include "espalier/model/model.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/model/cost.h"
 
 #include <math.h>
 #include <string.h>
@@ -72,6 +73,18 @@ static esp_status check_finite(const esp_weight *weight) {
 static bool is_usable_in_place(const esp_weight *weight) {
   return weight->type == ESP_F32 && is_whole(weight) && !weight->mask &&
          (uintptr_t)weight->stored % sizeof(float) == 0;
+}
+
+double esp_model_loaded_bytes(const esp_model *model, int stage) {
+  double sum = 0.0;
+  for (int i = 0; i < model->n_weights; i++) {
+    const esp_weight *weight = &model->weights[i];
+    if (weight->stage == stage && !weight->is_final && !is_usable_in_place(weight))
+      sum += sizeof(float) * (double)esp_weight_count(weight);
+  }
+  if (stage == model->n_stages && model->is_head_tied)
+    sum += esp_model_loaded_bytes(model, ESP_STAGE_EMBED);
+  return sum;
 }
 
 static void apply_mask(const esp_weight *weight) {

@@ -34,7 +34,7 @@ static bool is_auto(const esp_prune_request *request) {
 }
 
 bool allocation_may_try(const esp_prune_request *request) {
-  if (request->settings->allocation.trial_tokens == 0 || request_has_rounds(request) ||
+  if (request->settings->allocation.trial_tokens == 0 || esp_prune_has_rounds(request) ||
       !structures_share_sparsity(request) || !has_kinds_to_share(request))
     return false;
   return request->allocation->needs_trial ||
@@ -54,9 +54,21 @@ static bool can_try(const prune_job *job) {
   return dense->task != ESP_TASK_CLASSIFY || job->data->classes > 0;
 }
 
+static esp_status fail_untried(const esp_prune_request *request) {
+  return esp_fail(ESP_USAGE,
+                  "--allocation %s: expected calibration sequences (with labels, for a "
+                  "classifier) and their covariances, to try counts on; collect them, or choose "
+                  "--allocation uniform",
+                  request->allocation->name);
+}
+
 esp_status allocation_check(const esp_prune_request *request) {
-  if (!request->allocation->needs_trial || allocation_may_try(request)) return ESP_OK;
-  if (request_has_rounds(request))
+  const esp_prune_settings *settings = request->settings;
+  if (!request->allocation->needs_trial) return ESP_OK;
+  if (!settings->prune.stats && esp_dataset_is_made(settings->data.data))
+    return fail_untried(request);
+  if (allocation_may_try(request)) return ESP_OK;
+  if (esp_prune_has_rounds(request))
     return esp_fail(ESP_USAGE,
                     "--allocation %s tries counts on calibration sequences, but criterion '%s' "
                     "collects without any; give --stats, or --allocation uniform",
@@ -73,9 +85,5 @@ esp_status allocation_choose(prune_job *job) {
   if (is_auto(job->request))
     return esp_allocation_find(can_try(job) ? "balanced" : "uniform", &job->allocation);
   if (!job->allocation->needs_trial || can_try(job)) return ESP_OK;
-  return esp_fail(ESP_USAGE,
-                  "--allocation %s: expected calibration sequences (with labels, for a "
-                  "classifier) and their covariances, to try counts on; collect them, or choose "
-                  "--allocation uniform",
-                  job->allocation->name);
+  return fail_untried(job->request);
 }

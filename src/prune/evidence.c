@@ -71,7 +71,7 @@ static esp_status read_fisher(ranker *self, int stage, int owner, site_evidence 
 
 static esp_status count_joint(ranker *self, int stage) {
   ranker_begin_phase(self, "joint counts");
-  const esp_status status = ranker_count_joint(self, stage);
+  const esp_status status = information_count(self, stage);
   ranker_begin_phase(self, "select");
   return status;
 }
@@ -167,8 +167,8 @@ static bool has_open_outputs(const esp_model *dense, const esp_selection *above,
   return false;
 }
 
-bool ranker_depends_on_selection(const esp_prune_request *request, const esp_selection *above,
-                                 int stage) {
+bool evidence_depends_on_selection(const esp_prune_request *request, const esp_selection *above,
+                                   int stage) {
   const unsigned needs = request->criterion->needs;
   return needs & ESP_NEEDS_INFORMATION ||
          (needs & ESP_NEEDS_MAP && has_open_outputs(request->dense, above, stage));

@@ -2,7 +2,7 @@
 #ifndef ESPALIER_SRC_PRUNE_EVIDENCE_H
 #define ESPALIER_SRC_PRUNE_EVIDENCE_H
 
-#include "ranker.h"
+#include "ranking.h"
 
 /* Owns the arrays that an esp_evidence borrows. The large ones are on one rank only, the owner. */
 typedef struct site_evidence {
@@ -12,6 +12,15 @@ typedef struct site_evidence {
   double *moments;                       // (4, F): mean, variance, norm, activation
   double *producer_norm, *consumer_norm; // (U), owner
 } site_evidence;
+
+/* Whether what a criterion reads of a stage depends on what was kept above it. Local. */
+bool evidence_depends_on_selection(const esp_prune_request *request, const esp_selection *above,
+                                   int stage);
+
+/* Information of a stage's planes with the units above into self->information, unless it is there;
+ * and drop it. Collective; local. */
+esp_status information_count(ranker *self, int stage);
+void information_drop(ranker *self);
 
 /* Gather what the criterion needs to rank a stage: what is read by all ranks together, then the
  * rest, on the owner alone. Between the two others may read for theirs. Collective; local. */

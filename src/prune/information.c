@@ -132,11 +132,11 @@ void information_clear(site_information *self) {
   esp_free(&self->targets);
 }
 
-esp_status ranker_count_joint(ranker *self, int stage) {
+esp_status information_count(ranker *self, int stage) {
   const esp_stage *of = &self->request->dense->stages[stage];
   esp_site_stats site;
   if (self->information_stage == stage) return ESP_OK;
-  ranker_drop_joint(self);
+  information_drop(self);
   ESP_TRY(
       esp_stats_load_site(self->stats, of->name, esp_stage_features(of), ESP_LOAD_PLANES, &site));
   const upper_site above = uses_own_output(self->request) ? find_output(self->request->dense, stage)
@@ -147,7 +147,7 @@ esp_status ranker_count_joint(ranker *self, int stage) {
   return status;
 }
 
-void ranker_drop_joint(ranker *self) {
+void information_drop(ranker *self) {
   information_clear(&self->information);
   self->information_stage = -1;
 }

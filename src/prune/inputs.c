@@ -47,8 +47,7 @@ static esp_status check_statistics(prune_job *job) {
   return check_covariance(request, job->stats);
 }
 
-/* What is collected here is for this request. */
-static esp_collect_settings choose_collection(const esp_prune_request *request) {
+esp_collect_settings esp_prune_collection_of(const esp_prune_request *request) {
   esp_collect_settings settings = esp_prune_settings_of_collection(request->settings);
   settings.collect.halves = request->settings->prune.stability;
   settings.streams = structures_read_stream(request) != NULL;
@@ -85,7 +84,7 @@ static esp_status collect_to(prune_job *job, const esp_collect_settings *setting
 }
 
 esp_status inputs_collect(prune_job *job, const char *data, int64_t samples) {
-  esp_collect_settings settings = choose_collection(job->request);
+  esp_collect_settings settings = esp_prune_collection_of(job->request);
   char *path = esp_format("%s.stats.h5", settings.run.output);
   settings.data.data = (char *)(uintptr_t)data; // borrowed
   settings.data.samples = samples;
@@ -99,7 +98,7 @@ esp_status inputs_collect(prune_job *job, const char *data, int64_t samples) {
 
 esp_status inputs_open_statistics(prune_job *job) {
   const esp_prune_settings *settings = job->request->settings;
-  if (!structures_read_statistics(job->request)) return ESP_OK;
+  if (!esp_prune_reads_statistics(job->request)) return ESP_OK;
   esp_phases_begin(&job->phases, "read");
   if (!settings->prune.stats)
     return inputs_collect(job, settings->data.data, settings->data.samples);
@@ -107,7 +106,7 @@ esp_status inputs_open_statistics(prune_job *job) {
   return check_statistics(job);
 }
 
-esp_samples inputs_samples_of(const esp_prune_request *request, const esp_stats_about *about) {
+esp_samples esp_prune_samples_of(const esp_prune_request *request, const esp_stats_about *about) {
   const esp_prune_settings *settings = request->settings;
   esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
   samples.count = about->samples;
@@ -122,10 +121,10 @@ esp_samples inputs_samples_of(const esp_prune_request *request, const esp_stats_
 
 static esp_status open_samples(prune_job *job) {
   const esp_prune_request *request = job->request;
-  const bool is_other = request_reads_other_data(request);
+  const bool is_other = esp_prune_reads_other_data(request);
   const esp_samples samples =
       is_other ? esp_samples_of(&request->settings->run, &request->settings->data, "train")
-               : inputs_samples_of(request, &job->stats->about);
+               : esp_prune_samples_of(request, &job->stats->about);
   ESP_TRY(esp_samples_open_data(job->comm, &samples, request->dense, &job->data));
   ESP_TRY(is_other ? journal_check_data(&job->journal, job->data)
                    : esp_stats_check(job->stats, request->dense, job->data));
@@ -137,7 +136,7 @@ static esp_status open_samples(prune_job *job) {
 
 /* Where only trials read samples, there is a way without. */
 esp_status inputs_open_samples(prune_job *job) {
-  if (request_repairs_from_samples(job->request)) return open_samples(job);
+  if (esp_prune_repairs_from_samples(job->request)) return open_samples(job);
   if (!allocation_wants_samples(job)) return ESP_OK;
   const esp_status status = open_samples(job);
   if (status == ESP_OK) return ESP_OK;

@@ -13,9 +13,6 @@ esp_status inputs_collect(prune_job *job, const char *data, int64_t samples);
 esp_status inputs_open_samples(prune_job *job);
 void inputs_close(prune_job *job);
 
-/* Where the samples of statistics were, for a second pass over them: as asked, but as many, and
- * dealt, as when they were collected. Texts are borrowed from the statistics. Local. */
-esp_samples inputs_samples_of(const esp_prune_request *request, const esp_stats_about *about);
 /* MISMATCH: the criterion uses no data, but the statistics do. Local. */
 esp_status inputs_check_made(const esp_prune_request *request, const esp_stats *stats);
 

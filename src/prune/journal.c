@@ -26,7 +26,7 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
       json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
                 RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
                 "model_fingerprint", fingerprint, "options", options);
-  if (request_has_rounds(request)) // else --stats could take over what depends on these
+  if (esp_prune_has_rounds(request)) // else --stats could take over what depends on these
     json_object_set_new(description, "statistics", json_string("collected by the pruning itself"));
   return description;
 }

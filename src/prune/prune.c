@@ -10,7 +10,7 @@
 #include "espalier/core/memory.h"
 
 static esp_status open_inputs(prune_job *job) {
-  if (request_has_rounds(job->request)) {
+  if (esp_prune_has_rounds(job->request)) {
     job->allocation = job->request->allocation;
     ESP_TRY(selection_run_rounds(job));
   } else {

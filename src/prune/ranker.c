@@ -2,6 +2,8 @@
  * many at a time as there are ranks, one by each; the others one at a time, by rank 0. A rank holds
  * the arrays of one site. A site that is ranked a second time, against another selection above, has
  * a record in the journal for each. */
+#include "ranker.h"
+
 #include "evidence.h"
 
 #include "espalier/core/memory.h"
@@ -34,11 +36,7 @@ void ranker_clear(ranker *self) {
   esp_free(&self->scores);
   esp_free(&self->whole);
   esp_free(&self->n_ranked);
-  ranker_drop_joint(self);
-}
-
-void ranker_begin_phase(ranker *self, const char *name) {
-  if (self->phases) esp_phases_begin(self->phases, name);
+  information_drop(self);
 }
 
 static const esp_stage *stage_of(const ranker *self, int stage) {
@@ -127,7 +125,7 @@ typedef struct batch {
 
 static bool is_ready(const ranker *self, int stage) {
   return self->is_asked[stage] && !self->order[stage] &&
-         !ranker_depends_on_selection(self->request, self->above, stage);
+         !evidence_depends_on_selection(self->request, self->above, stage);
 }
 
 static batch choose_batch(const ranker *self, int first) {

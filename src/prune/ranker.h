@@ -1,46 +1,12 @@
-/* Ranking of sites from some statistics, against what is kept above them; and what a criterion is
- * shown of a site for that. */
+/* Ranking of sites from some statistics, against what is kept above them. */
 #ifndef ESPALIER_SRC_PRUNE_RANKER_H
 #define ESPALIER_SRC_PRUNE_RANKER_H
 
-#include "prune_journal.h"
-#include "rules.h"
-
-#include "espalier/comm/phases.h"
-
-enum { NOISE_UNITS = 16 }; // injected, whose information gives the null level
-
-/* Joint information of a site's features with the preserved units above it. */
-typedef struct site_information {
-  float *values;                   // (features + NOISE_UNITS, n_upper) on every rank
-  float *redundancy, *conditional; // (features, features) where the criterion needs them, likewise
-  int64_t *targets, n_targets;     // of conditional: columns of values
-  int64_t features, n_upper;
-  double null_level[NOISE_UNITS]; // mean information of a noise unit with the units above
-} site_information;
-
-/* Sites are numbered as in request.h: the stages', then the width (n = n_stages). */
-typedef struct ranker {
-  const esp_comm *comm;
-  const esp_prune_request *request;
-  esp_stats *stats;           // or a half of them; NULL: nothing reads any
-  const esp_selection *above; // what is kept so far
-  prune_journal *journal;
-  esp_phases *phases; // NULL: not told apart
-  bool *is_asked;     // (n + 1) sites that are to be ranked
-  int64_t **order;    // (n + 1): (units) from most to least important; NULL: not ranked yet
-  double **scores;    // (n + 1): (units)
-  double *whole;      // (n) nats that all units of a stage cost together; below 0: not priced
-  int *n_ranked;      // (n) how often each was ranked
-  site_information information; // of one stage, while it is ranked and reported
-  int information_stage;        // that stage; -1: none
-} ranker;
+#include "ranking.h"
 
 void ranker_init(ranker *self, const esp_comm *comm, const esp_prune_request *request,
                  prune_journal *journal);
 void ranker_clear(ranker *self);
-/* Begin or go on with a phase. Local. */
-void ranker_begin_phase(ranker *self, const char *name);
 
 /* Rank a stage, and as many of those below as there are ranks to do so if none depends on what is
  * kept above it: fills order and scores, the same at any rank count. NUMERIC, FORMAT, INTERRUPTED.
@@ -48,13 +14,4 @@ void ranker_begin_phase(ranker *self, const char *name);
 esp_status ranker_rank(ranker *self, int stage);
 /* Rank the hidden dimensions, by all readers of the stream together. Collective. */
 esp_status ranker_rank_width(ranker *self);
-/* Whether what a criterion reads of a stage depends on what was kept above it. Local. */
-bool ranker_depends_on_selection(const esp_prune_request *request, const esp_selection *above,
-                                 int stage);
-
-/* Information of a stage's planes with the units above into self->information, unless it is there;
- * and drop it. Collective; local. */
-esp_status ranker_count_joint(ranker *self, int stage);
-void ranker_drop_joint(ranker *self);
-
 #endif

@@ -1,5 +1,7 @@
 /* The hidden dimensions, the same in all layers, are ranked by all readers of the residual stream
  * together, each for what the selection above has left of it. */
+#include "ranker.h"
+
 #include "evidence.h"
 
 #include "espalier/core/memory.h"

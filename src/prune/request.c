@@ -82,7 +82,8 @@ static esp_status choose_structures(esp_prune_request *request) {
 
 /* --data is for the repair where the criterion uses none. */
 static esp_status check_data_free(const esp_prune_request *request) {
-  if (!request_reads_other_data(request) || request_repairs_from_samples(request)) return ESP_OK;
+  if (!esp_prune_reads_other_data(request) || esp_prune_repairs_from_samples(request))
+    return ESP_OK;
   return esp_fail(ESP_USAGE,
                   "criterion '%s' uses no data, and repair '%s' would not read %s; leave --data "
                   "out, or choose another of the two",
@@ -107,6 +108,7 @@ static esp_status resolve(esp_prune_request *request) {
   ESP_TRY(choose_sites(request));
   ESP_TRY(choose_structures(request));
   ESP_TRY(check_data_free(request));
+  ESP_TRY(metric_check_request(request));
   return allocation_check(request);
 }
 

@@ -2,16 +2,16 @@
 
 #include <string.h>
 
-bool request_has_rounds(const esp_prune_request *request) {
+bool esp_prune_has_rounds(const esp_prune_request *request) {
   return request->criterion->is_data_free && !request->settings->prune.stats;
 }
 
-bool request_reads_other_data(const esp_prune_request *request) {
+bool esp_prune_reads_other_data(const esp_prune_request *request) {
   const char *data = request->settings->data.data;
   return request->criterion->is_data_free && data && !esp_dataset_is_made(data);
 }
 
-bool request_repairs_from_samples(const esp_prune_request *request) {
+bool esp_prune_repairs_from_samples(const esp_prune_request *request) {
   const bool has_width = request->sparsity[request->dense->n_stages] >= 0.0;
   return request->repair->needs_data || (has_width && request->repair->needs_data_for_width);
 }
@@ -29,12 +29,25 @@ bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats) 
   return metric_is_wanted(request) && stats && stats->about.fisher_rows > 0;
 }
 
-esp_status metric_check(const esp_prune_request *request, const esp_stats *stats) {
-  if (strcmp(request->settings->prune.metric, "fisher") != 0 || metric_is_fisher(request, stats))
-    return ESP_OK;
+static bool asks_fisher(const esp_prune_request *request) {
+  return strcmp(request->settings->prune.metric, "fisher") == 0;
+}
+
+esp_status metric_check_request(const esp_prune_request *request) {
+  const esp_prune_settings *settings = request->settings;
+  if (!asks_fisher(request)) return ESP_OK;
   if (!(request->criterion->needs & ESP_NEEDS_METRIC))
     return esp_fail(ESP_USAGE, "--metric fisher is for criterion 'set-mi', not '%s'",
                     request->criterion->name);
+  if (settings->prune.stats || !esp_dataset_is_made(settings->data.data)) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--metric fisher: expected calibration samples with something to predict, found "
+                  "--data %s; give a data set, or leave --metric out",
+                  settings->data.data);
+}
+
+esp_status metric_check(const esp_prune_request *request, const esp_stats *stats) {
+  if (!asks_fisher(request) || metric_is_fisher(request, stats)) return ESP_OK;
   return esp_fail(
       ESP_MISMATCH,
       "%s: --metric fisher needs the Fisher information, which was not collected; collect "

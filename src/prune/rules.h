@@ -4,13 +4,6 @@
 
 #include "espalier/prune/request.h"
 
-/* Whether the statistics are collected in rounds, twice the samples at a time: a criterion without
- * data that was given no statistics. */
-bool request_has_rounds(const esp_prune_request *request);
-/* Whether real data is given for the repair alone, the statistics being without. */
-bool request_reads_other_data(const esp_prune_request *request);
-/* Whether the repair passes over samples. */
-bool request_repairs_from_samples(const esp_prune_request *request);
 /* Whether the site of a stage is to be pruned, and without a sparsity of its own. */
 bool request_is_free(const esp_prune_request *request, int stage);
 
@@ -18,7 +11,9 @@ bool request_is_free(const esp_prune_request *request, int stage);
  * whether they are: where it was collected. */
 bool metric_is_wanted(const esp_prune_request *request);
 bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats);
-/* USAGE, MISMATCH: --metric fisher, but the criterion does not use it, or it was not collected. */
+/* USAGE: --metric fisher, but the criterion does not use it, or nothing will be predicted. */
+esp_status metric_check_request(const esp_prune_request *request);
+/* MISMATCH: --metric fisher, but the information was not collected. */
 esp_status metric_check(const esp_prune_request *request, const esp_stats *stats);
 /* Whether the criterion reads the activations' covariance, not the codes'. */
 bool reads_activation_covariance(const esp_prune_request *request);

@@ -3,6 +3,7 @@
  * they were kept, and the sets that the two would keep are compared. */
 #include "stability.h"
 
+#include "evidence.h"
 #include "keep.h"
 
 #include "espalier/core/log.h"
@@ -71,7 +72,7 @@ static esp_status rank_half(ranker *self) {
   const int n = self->request->dense->n_stages;
   for (int stage = n - 1; stage >= 0; stage--)
     if (self->is_asked[stage] && !self->order[stage]) ESP_TRY(ranker_rank(self, stage));
-  ranker_drop_joint(self); // not to be held while the other half is ranked
+  information_drop(self); // not to be held while the other half is ranked
   return self->is_asked[n] ? ranker_rank_width(self) : ESP_OK;
 }
 

@@ -4,6 +4,8 @@
 
 #include "job.h"
 
+#include "espalier/prune/cost.h"
+
 /* An item of --sites. */
 typedef struct site_item {
   const char *name;
@@ -43,6 +45,19 @@ struct esp_prune_structure {
   esp_status (*repair)(prune_job *job, esp_repair_job *repair);
   /* Write what was kept beside the model. Collective. */
   esp_status (*write)(const prune_job *job, esp_h5 *file);
+  /* Fill a sketch's selection, or, once all have, make its pruned model, so far as the structure
+   * does in a pruning. NULL: not. Local. */
+  void (*sketch_selection)(esp_prune_sketch *sketch);
+  esp_status (*sketch_cut)(esp_prune_sketch *sketch);
+  /* What select, and repair beside the repair itself, take; both ways of their sweeps; bytes that
+   * write adds. NULL: nothing. Local. */
+  void (*add_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                   esp_selection_cost *self);
+  void (*add_repair_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                          esp_cost *cost);
+  void (*add_ways)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                   esp_sweep_ways *ways);
+  double (*count_file_bytes)(const esp_prune_sketch *sketch);
   bool shares_sparsity; // between kinds of sites: counts can be tried
 };
 
@@ -52,7 +67,6 @@ extern const esp_prune_structure prune_structure_units, prune_structure_width,
 extern const esp_prune_structure *const prune_structures[];
 
 /* Whether one of those asked for ... Local. */
-bool structures_read_statistics(const esp_prune_request *request);
 bool structures_read_covariance(const esp_prune_request *request);
 const char *structures_read_stream(const esp_prune_request *request);
 bool structures_share_sparsity(const esp_prune_request *request);

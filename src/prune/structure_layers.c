@@ -1,6 +1,7 @@
 /* Whole layers (--sites block). Each is measured by what it reads and what it leaves of the
  * residual stream, by criteria of its own. No other structure goes with it, since the sites of a
  * layer that is removed need no selection. */
+#include "costs.h"
 #include "structure.h"
 
 #include "espalier/core/log.h"
@@ -219,6 +220,17 @@ static esp_status write(const prune_job *job, esp_h5 *file) {
   return esp_h5_write_root(file, "/scores/" ESP_SITE_BLOCK, &scores, job->layer_scores);
 }
 
+/* The lowest ones. */
+static esp_status sketch_cut(esp_prune_sketch *sketch) {
+  const int64_t n = count_kept(sketch->request);
+  int64_t *kept = ESP_NEW(int64_t, n);
+  for (int64_t i = 0; i < n; i++) kept[i] = i;
+  sketch->n_layers = n;
+  const esp_status status = esp_model_drop_layers(sketch->request->dense, kept, n, &sketch->pruned);
+  esp_free(&kept);
+  return status;
+}
+
 const esp_prune_structure prune_structure_layers = {.name = "layers",
                                                     .summary = "whole layers, no other sites",
                                                     .is_asked = is_asked,
@@ -232,4 +244,7 @@ const esp_prune_structure prune_structure_layers = {.name = "layers",
                                                     .select = select_layers,
                                                     .cut_local = cut_local,
                                                     .repair = repair,
-                                                    .write = write};
+                                                    .write = write,
+                                                    .sketch_cut = sketch_cut,
+                                                    .add_cost = add_select_cost_of_layers,
+                                                    .count_file_bytes = file_bytes_of_layers};

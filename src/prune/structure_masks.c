@@ -2,6 +2,7 @@
  * matrix shrinks. Ranks share the matrices; a mask is one bit a weight, applied when the weight is
  * loaded. */
 #include "allocate.h"
+#include "costs.h"
 #include "keep.h"
 #include "masks.h"
 #include "selected.h"
@@ -164,6 +165,18 @@ static esp_status write(const prune_job *job, esp_h5 *file) {
   return ESP_OK;
 }
 
+/* Masks shrink nothing, but what has one is not read in place. */
+static esp_status sketch_cut(esp_prune_sketch *sketch) {
+  const esp_model *dense = sketch->request->dense;
+  for (int i = 0; i < dense->n_stages; i++) keep_all(&dense->stages[i], i, &sketch->selection);
+  ESP_TRY(esp_model_cut(dense, &sketch->selection, &sketch->pruned));
+  for (int w = 0; w < dense->n_weights; w++)
+    if (mask_describe(sketch->request, w).sparsity >= 0.0)
+      sketch->pruned->weights[w].mask =
+          ESP_NEW(uint8_t, esp_mask_bytes(esp_weight_count(&dense->weights[w])));
+  return ESP_OK;
+}
+
 const esp_prune_structure prune_structure_masks = {.name = "masks",
                                                    .summary = "single weights; nothing shrinks",
                                                    .is_asked = is_asked,
@@ -174,4 +187,7 @@ const esp_prune_structure prune_structure_masks = {.name = "masks",
                                                    .select = select_all,
                                                    .cut_local = cut_local,
                                                    .repair = mask_weights,
-                                                   .write = write};
+                                                   .write = write,
+                                                   .sketch_cut = sketch_cut,
+                                                   .add_repair_cost = add_repair_cost_of_masks,
+                                                   .count_file_bytes = file_bytes_of_units};

@@ -1,7 +1,10 @@
 /* Units: neurons and heads. Selection goes from the top [Fan]: the site below the softmax layer
  * first, each site against the units that the one above has kept. */
+#include "costs.h"
+#include "evidence.h"
 #include "keep.h"
 #include "selected.h"
+#include "sketch_units.h"
 #include "stability.h"
 #include "structure.h"
 #include "trial.h"
@@ -94,12 +97,12 @@ static esp_status select_site(prune_job *job, int stage) {
   ranker *ranked = &job->ranker;
   if (!ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
   ranker_begin_phase(ranked, "joint counts");
-  ESP_TRY(ranker_count_joint(ranked, stage));
+  ESP_TRY(information_count(ranked, stage));
   keep_first(&job->request->dense->stages[stage], stage, ranked->order[stage],
              job->report.allocated.n_kept[stage], &job->selection);
   report_information(job, stage);
   selected_report(job, stage);
-  ranker_drop_joint(ranked);
+  information_drop(ranked);
   return ESP_OK;
 }
 
@@ -117,7 +120,7 @@ static esp_status price_sites(prune_job *job) {
   ranker *ranked = &job->ranker;
   for (int stage = job->request->dense->n_stages - 1; stage >= 0; stage--) {
     if (ranked->is_asked[stage] && !ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
-    ranker_drop_joint(ranked);
+    information_drop(ranked);
   }
   return ESP_OK;
 }
@@ -125,7 +128,7 @@ static esp_status price_sites(prune_job *job) {
 /* Sites whose order depends on what is kept above are ranked again. */
 static void forget_prices(prune_job *job) {
   for (int stage = 0; stage < job->request->dense->n_stages; stage++)
-    if (ranker_depends_on_selection(job->request, &job->selection, stage))
+    if (evidence_depends_on_selection(job->request, &job->selection, stage))
       esp_free(&job->ranker.order[stage]);
 }
 
@@ -197,4 +200,9 @@ const esp_prune_structure prune_structure_units = {.name = "units",
                                                    .cut_local = cut_local,
                                                    .repair = repair,
                                                    .write = write,
+                                                   .sketch_selection = units_sketch_selection,
+                                                   .sketch_cut = units_sketch_cut,
+                                                   .add_cost = add_select_cost_of_units,
+                                                   .add_ways = add_ways_of_units,
+                                                   .count_file_bytes = file_bytes_of_units,
                                                    .shares_sparsity = true};

@@ -1,6 +1,7 @@
 /* The width: hidden dimensions, the same in all layers. They are chosen after the units, and cut
  * and repaired with them. */
 #include "allocate.h"
+#include "costs.h"
 #include "keep.h"
 #include "selected.h"
 #include "structure.h"
@@ -65,6 +66,11 @@ static esp_status write(const prune_job *job, esp_h5 *file) {
   return selected_write(job, job->request->dense->n_stages, file);
 }
 
+static void sketch_selection(esp_prune_sketch *sketch) {
+  keep_dimensions(sketch->request->dense, NULL, allocate_width(sketch->request),
+                  &sketch->selection);
+}
+
 const esp_prune_structure prune_structure_width = {.name = "width",
                                                    .summary = "hidden dimensions of all layers",
                                                    .is_asked = is_asked,
@@ -76,4 +82,8 @@ const esp_prune_structure prune_structure_width = {.name = "width",
                                                    .reads_stream = reads_stream,
                                                    .select = select_width,
                                                    .write = write,
+                                                   .sketch_selection = sketch_selection,
+                                                   .add_cost = add_select_cost_of_width,
+                                                   .add_ways = add_ways_of_width,
+                                                   .count_file_bytes = file_bytes_of_width,
                                                    .shares_sparsity = true};

@@ -4,7 +4,7 @@ const esp_prune_structure *const prune_structures[] = {
     &prune_structure_units, &prune_structure_width, &prune_structure_layers, &prune_structure_masks,
     NULL};
 
-bool structures_read_statistics(const esp_prune_request *request) {
+bool esp_prune_reads_statistics(const esp_prune_request *request) {
   for (int i = 0; request->structures[i]; i++)
     if (request->structures[i]->reads_statistics(request)) return true;
   return false;

@@ -251,3 +251,21 @@ void appraisal_choose(appraisal *self, int64_t g) {
   else
     condition(self, g);
 }
+
+/* S, C and, where the map is not refitted, M^T; the diagonal blocks, and a unit's columns. */
+static double part_bytes(const esp_criterion_shape *shape) {
+  const double w = (double)shape->width, f = (double)shape->units * w;
+  const double maps = shape->is_fixed && shape->width == 1 ? 2.0 : 1.0;
+  return esp_schur_bytes(shape->units, shape->width, false) +
+         sizeof(double) * f * (maps * (double)shape->outputs + 2.0 * w);
+}
+
+/* 2 F^2 P operations for C and F^3 / 3 for S; at each step C and the gains of the units that are
+ * left: w (3 w + 5) P a unit. */
+void appraisal_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double w = (double)shape->width, f = (double)shape->units * w;
+  const double p = (double)shape->outputs;
+  esp_cost_hold(cost, part_bytes(shape));
+  esp_cost_touch(cost, sizeof(double) * 2.0 * f * PANEL);
+  cost->work.serial += f * f * (f / 3.0 + p * (2.0 + (3.0 + 5.0 / w) / 2.0));
+}

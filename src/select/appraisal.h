@@ -30,6 +30,8 @@ typedef struct appraisal {
 /* Appraise every unit. NUMERIC. Local. */
 esp_status appraisal_new(const esp_evidence *evidence, appraisal **part);
 void appraisal_free(appraisal **part);
+/* Make one, which stays, and choose all units. Local. */
+void appraisal_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
 /* Whether no feature of the unit varies. Local. */
 bool appraisal_is_dead(const appraisal *self, int64_t unit);
 /* Condition on a unit, and appraise those that are left. Local. */

@@ -24,6 +24,11 @@ esp_status esp_criterion_find(const char *name, const esp_criterion **criterion)
   return ESP_OK;
 }
 
+void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
+                            esp_cost *cost) {
+  if (criterion->cost) criterion->cost(shape, cost);
+}
+
 typedef struct scored {
   double score;
   int64_t unit;
@@ -53,6 +58,17 @@ esp_status esp_rank_by_features(const esp_evidence *evidence, esp_feature_score 
   ESP_TRY(esp_check_doubles(evidence->site, "score", score, evidence->units));
   esp_rank_by_score(evidence->units, score, order);
   return ESP_OK;
+}
+
+/* Measured, OpenBLAS. */
+void criteria_keep_packed(double n, esp_cost *cost) {
+  enum { ROWS = 2 * 384, BUFFER_BYTES = 32 << 20 };
+  const double packed = sizeof(double) * ROWS * n;
+  esp_cost_hold(cost, packed < BUFFER_BYTES ? packed : BUFFER_BYTES);
+}
+
+void criteria_add_map_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  cost->work.serial += 2.0 * (double)(shape->units * shape->width * shape->outputs);
 }
 
 esp_status criteria_rank_layers(const esp_evidence *evidence, const double *values,

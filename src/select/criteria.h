@@ -19,8 +19,14 @@ extern const esp_criterion esp_criterion_layer_information, esp_criterion_layer_
 esp_status criteria_rank_layers(const esp_evidence *evidence, const double *values,
                                 const char *what, int64_t *order, double *score);
 
+/* Keep what the BLAS keeps of what it packs of (n, n) matrices in double precision. */
+void criteria_keep_packed(double n, esp_cost *cost);
+/* The sum over outputs of what a feature's weights give. */
+void criteria_add_map_cost(const esp_criterion_shape *shape, esp_cost *cost);
+
 /* set-mi's elimination, which other criteria run on statistics of their own. */
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);
 extern const esp_joint_rule esp_joint_backward;
+void esp_rank_backward_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
 #endif

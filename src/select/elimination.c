@@ -220,3 +220,24 @@ esp_status elimination_remove(elimination *self, int64_t g) {
   esp_schur_remove(schur, g);
   return ESP_OK;
 }
+
+static bool is_fixed(const esp_criterion_shape *shape) {
+  return shape->is_fixed && shape->width == 1;
+}
+
+/* The matrices, the diagonal blocks, and a unit's columns. */
+static double part_bytes(const esp_criterion_shape *shape) {
+  const double u = (double)shape->units, w = (double)shape->width, f = u * w;
+  const double matrices =
+      is_fixed(shape) ? sizeof(double) * u * u : esp_schur_bytes(shape->units, shape->width, true);
+  return matrices + sizeof(double) * (2.0 * f * w + f * w);
+}
+
+/* F^3 operations for A, 3 F^2 P for Q and 2 F^3 for all eliminations; or 2 F^2 P for H. */
+void elimination_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double f = (double)(shape->units * shape->width), p = (double)shape->outputs;
+  const double panels = is_fixed(shape) ? 1.0 : 2.0;
+  esp_cost_hold(cost, part_bytes(shape));
+  esp_cost_touch(cost, sizeof(double) * f * panels * PANEL);
+  cost->work.serial += is_fixed(shape) ? 2.0 * f * f * p : 3.0 * f * f * (f + p);
+}

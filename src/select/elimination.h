@@ -23,6 +23,8 @@ typedef struct elimination {
 /* Invert, and price every unit. NUMERIC. Local. */
 esp_status elimination_new(const esp_evidence *evidence, elimination **part);
 void elimination_free(elimination **part);
+/* Make one, which stays, and take all units out. Local. */
+void elimination_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
 /* Whether no feature of the unit varies. Local. */
 bool elimination_is_dead(const elimination *self, int64_t unit);
 /* Take a unit out, and price those that are left. NUMERIC. Local. */

@@ -21,4 +21,5 @@ const esp_criterion esp_criterion_flap = {
     .name = "flap",
     .summary = "variance of the activation times the squared norm of its reading weights",
     .needs = ESP_NEEDS_MAP | ESP_NEEDS_MOMENTS,
-    .rank = rank};
+    .rank = rank,
+    .cost = criteria_add_map_cost};

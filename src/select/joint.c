@@ -59,6 +59,17 @@ esp_status esp_joint_rank(esp_joint *self, int64_t *order, double *score) {
   return ESP_OK;
 }
 
+void esp_joint_add_cost(const esp_criterion *criterion, const esp_criterion_shape *reader,
+                        bool is_first, esp_cost *cost) {
+  esp_cost step = {0};
+  if (criterion->joint)
+    criterion->joint->cost(reader, &step);
+  else
+    esp_criterion_add_cost(criterion, reader, &step);
+  if (criterion->joint && criterion->joint->is_summed && !is_first) step.kept_bytes = 0.0;
+  esp_cost_add(cost, &step);
+}
+
 void esp_joint_free(esp_joint **joint) {
   esp_joint *self = *joint;
   if (!self) return;

@@ -10,6 +10,7 @@ typedef struct esp_joint_rule {
   esp_status (*add)(const esp_evidence *reader, joint_part **part);
   esp_status (*rank)(joint_part **parts, int n, int64_t *order, double *score);
   void (*free)(joint_part **part);
+  void (*cost)(const esp_criterion_shape *shape, esp_cost *cost); // of a reader; its part is kept
   bool is_summed; // add gets the same part for all readers: there is one
 } joint_rule;
 

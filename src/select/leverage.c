@@ -47,8 +47,17 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return ESP_OK;
 }
 
+/* A matrix and its inverse in place, F^3 operations. */
+static void add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double n = (double)(shape->units * shape->width);
+  criteria_keep_packed(n, cost);
+  esp_cost_touch(cost, sizeof(double) * n * n);
+  cost->work.serial += n * n * n;
+}
+
 const esp_criterion esp_criterion_leverage = {
     .name = "leverage",
     .summary = "ridge leverage: how far the unit is from a linear function of the others",
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS,
-    .rank = rank};
+    .rank = rank,
+    .cost = add_cost};

@@ -86,3 +86,11 @@ int64_t esp_mask_count(const uint8_t *mask, int64_t count) {
   for (int64_t i = 0; i < count; i++) kept += esp_mask_has(mask, i);
   return kept;
 }
+
+/* Factors and scores of a row; a weight in each pass takes as long as some elementwise values
+ * (measured). */
+void esp_mask_add_cost(int64_t outputs, int64_t inputs, esp_cost *cost) {
+  enum { PASSES = 4 };
+  esp_cost_touch(cost, (double)inputs * (sizeof(double) + sizeof(float)));
+  cost->work.values += PASSES * (double)(outputs * inputs);
+}

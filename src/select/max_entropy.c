@@ -11,4 +11,5 @@ const esp_criterion esp_criterion_max_entropy = {
     .is_data_free = true,
     .is_greedy = true,
     .joint = &esp_joint_backward,
-    .rank = esp_rank_backward};
+    .rank = esp_rank_backward,
+    .cost = esp_rank_backward_cost};

@@ -8,7 +8,7 @@
 
 enum { PANEL = 256 };
 
-static const double SHRINKAGE = 0.1; // docs/method.md: one of three values tried
+static const double SHRINKAGE = 0.1; // one of three values tried: docs/experiments.md
 
 static double compute_trace(const double *metric, int64_t n) {
   double trace = 0.0;
@@ -35,6 +35,12 @@ esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t
               esp_int(features), 1.0f, root, size, map, esp_int(features));
   esp_free(&root);
   return ESP_OK;
+}
+
+void esp_metric_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double n = (double)shape->outputs, f = (double)(shape->units * shape->width);
+  esp_cost_touch(cost, (sizeof(double) + sizeof(float)) * n * n);
+  cost->work.serial += n * n * (n / 3.0 + f);
 }
 
 static double dot(const double *a, const float *b, int64_t n) {

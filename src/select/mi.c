@@ -21,8 +21,13 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return ESP_OK;
 }
 
+static void add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  cost->work.serial += (double)(shape->units * shape->width * shape->upper);
+}
+
 const esp_criterion esp_criterion_mi = {
     .name = "mi",
     .summary = "mean mutual information with each preserved unit above, unit by unit",
     .needs = ESP_NEEDS_INFORMATION,
-    .rank = rank};
+    .rank = rank,
+    .cost = add_cost};

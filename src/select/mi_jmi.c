@@ -12,4 +12,5 @@ const esp_criterion esp_criterion_mi_jmi = {
     .needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_REDUNDANCY | ESP_NEEDS_CONDITIONAL,
     .is_greedy = true,
     .joint = &rule,
-    .rank = rank};
+    .rank = rank,
+    .cost = pairwise_add_cost};

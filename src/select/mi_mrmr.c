@@ -13,4 +13,5 @@ const esp_criterion esp_criterion_mi_mrmr = {
     .needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_REDUNDANCY,
     .is_greedy = true,
     .joint = &rule,
-    .rank = rank};
+    .rank = rank,
+    .cost = pairwise_add_cost};

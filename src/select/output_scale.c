@@ -39,3 +39,9 @@ esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale)
   esp_gaussian_clear(&gaussian);
   return ESP_OK;
 }
+
+void esp_output_scale_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double f = (double)(shape->units * shape->width), p = (double)shape->outputs;
+  esp_cost_touch(cost, 2.0 * sizeof(double) * f * PANEL);
+  cost->work.serial += 2.0 * f * f * p;
+}

@@ -236,3 +236,18 @@ void pairwise_free_sum(joint_part **sum) {
   pairwise_free(&own);
   *sum = NULL;
 }
+
+/* Two matrices of features become one of units, and each unit that is chosen passes over its row.
+ */
+void pairwise_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double u = (double)shape->units, f = u * (double)shape->width;
+  esp_cost_touch(cost, sizeof(double) * u * (u + 3.0));
+  cost->work.serial += 2.0 * f * f + 2.0 * u * u;
+}
+
+/* A reader's own terms, beside the sum of all. */
+void pairwise_add_reader_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  const double u = (double)shape->units;
+  esp_cost_hold(cost, sizeof(double) * u * (u + 3.0));
+  pairwise_add_cost(shape, cost);
+}

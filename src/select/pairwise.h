@@ -22,6 +22,9 @@ esp_status pairwise_rank(const pairwise_form *form, const esp_evidence *evidence
 esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, joint_part **sum);
 esp_status pairwise_rank_sum(joint_part **parts, int n, int64_t *order, double *score);
 void pairwise_free_sum(joint_part **sum);
+/* Of one reader; of one site alone. */
+void pairwise_add_reader_cost(const esp_criterion_shape *shape, esp_cost *cost);
+void pairwise_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
 /* Define `rank` and `rule` of a criterion of the family, whose form is named. */
 #define PAIRWISE_DEFINE(form)                                                           \
@@ -31,7 +34,10 @@ void pairwise_free_sum(joint_part **sum);
   static esp_status add_reader(const esp_evidence *reader, joint_part **sum) {          \
     return pairwise_add(&(form), reader, sum);                                          \
   }                                                                                     \
-  static const joint_rule rule = {                                                      \
-      .add = add_reader, .rank = pairwise_rank_sum, .free = pairwise_free_sum, .is_summed = true}
+  static const joint_rule rule = {.add = add_reader,                                    \
+                                  .rank = pairwise_rank_sum,                            \
+                                  .free = pairwise_free_sum,                            \
+                                  .cost = pairwise_add_reader_cost,                     \
+                                  .is_summed = true}
 
 #endif

@@ -7,8 +7,17 @@
 
 enum { LEAST_BLOCK = 64 };
 
+static int64_t count_pending(int64_t width) {
+  return width > LEAST_BLOCK ? width : LEAST_BLOCK;
+}
+
+double esp_schur_bytes(int64_t units, int64_t width, bool has_twin) {
+  const int64_t features = units * width, pending = (has_twin ? 2 : 1) * count_pending(width);
+  return sizeof(double) * (double)(features + 1) * (double)(features + pending);
+}
+
 void esp_schur_init(esp_schur *self, int64_t units, int64_t width, bool has_twin) {
-  const int64_t features = units * width, block = width > LEAST_BLOCK ? width : LEAST_BLOCK;
+  const int64_t features = units * width, block = count_pending(width);
   *self = (esp_schur){.width = width,
                       .units = units,
                       .slots = units,

@@ -25,6 +25,8 @@ typedef struct esp_schur {
 } esp_schur;
 
 void esp_schur_init(esp_schur *self, int64_t units, int64_t width, bool has_twin);
+/* Bytes that it holds. */
+double esp_schur_bytes(int64_t units, int64_t width, bool has_twin);
 void esp_schur_clear(esp_schur *self);
 
 /* The triangles: A(i, j), i >= j, at lower[i + j stride]; Q(i, j), i <= j, at upper[i + j stride].

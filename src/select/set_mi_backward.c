@@ -22,6 +22,7 @@
 #include "joint_rule.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/select/metric.h"
 
 #include <math.h>
 
@@ -120,6 +121,20 @@ static esp_status add_reader(const esp_evidence *evidence, joint_part **part) {
   return status;
 }
 
+static void add_reader_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  esp_output_scale_add_cost(shape, cost);
+  elimination_add_cost(shape, cost);
+}
+
+void esp_rank_backward_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  esp_cost ranking = {0};
+  elimination_add_cost(shape, &ranking);
+  ranking.kept_bytes = 0.0;
+  criteria_keep_packed((double)(shape->units * shape->width), cost);
+  if (shape->has_metric) esp_metric_add_cost(shape, cost);
+  esp_cost_add(cost, &ranking);
+}
+
 static void free_reader(joint_part **part) {
   elimination *reader = (elimination *)*part;
   elimination_free(&reader);
@@ -127,7 +142,7 @@ static void free_reader(joint_part **part) {
 }
 
 const joint_rule esp_joint_backward = {
-    .add = add_reader, .rank = rank_jointly, .free = free_reader};
+    .add = add_reader, .rank = rank_jointly, .free = free_reader, .cost = add_reader_cost};
 
 const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",
@@ -135,4 +150,5 @@ const esp_criterion esp_criterion_set_mi = {
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC,
     .is_greedy = true,
     .joint = &esp_joint_backward,
-    .rank = esp_rank_backward};
+    .rank = esp_rank_backward,
+    .cost = esp_rank_backward_cost};

@@ -114,7 +114,15 @@ static esp_status rank(const esp_evidence *evidence, int64_t *order, double *sco
   return status;
 }
 
-static const joint_rule rule = {.add = add_reader, .rank = rank_jointly, .free = free_reader};
+static void add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
+  esp_cost ranking = {0};
+  appraisal_add_cost(shape, &ranking);
+  ranking.kept_bytes = 0.0;
+  esp_cost_add(cost, &ranking);
+}
+
+static const joint_rule rule = {
+    .add = add_reader, .rank = rank_jointly, .free = free_reader, .cost = appraisal_add_cost};
 
 const esp_criterion esp_criterion_set_mi_forward = {
     .name = "set-mi-forward",
@@ -122,4 +130,5 @@ const esp_criterion esp_criterion_set_mi_forward = {
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP,
     .is_greedy = true,
     .joint = &rule,
-    .rank = rank};
+    .rank = rank,
+    .cost = add_cost};

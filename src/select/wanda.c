@@ -26,4 +26,5 @@ const esp_criterion esp_criterion_wanda = {.name = "wanda",
                                                "mean reading weight times the activation's norm",
                                            .needs = ESP_NEEDS_MAP | ESP_NEEDS_MOMENTS,
                                            .mask = esp_mask_wanda,
-                                           .rank = rank};
+                                           .rank = rank,
+                                           .cost = criteria_add_map_cost};

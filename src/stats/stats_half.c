@@ -9,15 +9,14 @@ static int64_t number_of(esp_half half, int64_t k) {
   return 2 * k + (half == ESP_ODD);
 }
 
-/* Micro-batches of the half with a number below n. */
-static int64_t count_below(esp_half half, int64_t n) {
-  return (n + (half == ESP_EVEN)) / 2;
+int64_t stats_count_below(esp_half half, int64_t n) {
+  return half == ESP_WHOLE ? n : (n + (half == ESP_EVEN)) / 2;
 }
 
 int64_t esp_stats_count_rows_local(const esp_stats *whole, esp_half half) {
   if (half == ESP_WHOLE) return whole->rows;
   int64_t rows = 0;
-  for (int64_t k = 0; k < count_below(half, whole->n_batches); k++)
+  for (int64_t k = 0; k < stats_count_below(half, whole->n_batches); k++)
     rows += whole->valid[number_of(half, k)];
   return rows;
 }
@@ -43,9 +42,9 @@ esp_status esp_stats_open_half_local(const esp_stats *whole, esp_half half, esp_
   *self = *whole;
   self->half = half;
   self->whole = whole;
-  self->n_batches = count_below(half, whole->n_batches);
-  self->first = count_below(half, whole->first);
-  self->count = count_below(half, whole->first + whole->count) - self->first;
+  self->n_batches = stats_count_below(half, whole->n_batches);
+  self->first = stats_count_below(half, whole->first);
+  self->count = stats_count_below(half, whole->first + whole->count) - self->first;
   self->rows = esp_stats_count_rows_local(whole, half);
   self->valid = ESP_NEW(int64_t, self->n_batches);
   for (int64_t k = 0; k < self->n_batches; k++) self->valid[k] = whole->valid[number_of(half, k)];

@@ -1,7 +1,7 @@
 /* The correction dW of a consumer's weights W0: with moments XX, XT (about the mean where there is
  * a bias) (XX + ridge mean(diag XX) I) dW^T = XT - XX W0^T, and W = W0 + step dW. Ridge and step
  * are those with the least error on held-out sums, for which, with R = XT - XX W0^T of the held-out
- * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. docs/method.md, section 6
+ * part, E(step) = E(0) - 2 step <dW, R^T> + step^2 <dW, (XX dW^T)^T>. docs/method/repair.md
  * (ours). */
 #include "surgery_internal.h"
 
@@ -140,10 +140,10 @@ static void try_steps(const moments *held_out, const float *correction, double r
 
 static esp_status try_ridges(const correction_problem *problem, const moments *fit,
                              const moments *held_out, correction_choice *choice) {
-  static const double ridges[] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0};
+  static const double ridges[CORRECTION_RIDGES] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0};
   float *correction = ESP_NEW(float, fit->n_in * fit->n_out);
   esp_status status = ESP_OK;
-  for (unsigned r = 0; r < sizeof ridges / sizeof *ridges && status == ESP_OK; r++) {
+  for (int r = 0; r < CORRECTION_RIDGES && status == ESP_OK; r++) {
     status = solve(problem->comm, fit, ridges[r], correction);
     if (status == ESP_OK) try_steps(held_out, correction, ridges[r], choice);
     if (status == ESP_NUMERIC)

@@ -1,7 +1,7 @@
 /* Readers of the residual stream after a cut of the width. A norm over fewer dimensions is not the
  * old one's cut, so a reader is refitted to what it gave: W' = argmin E||W n(r) - W' n'(r')||^2,
  * for the kept rows of W, with n the dense model's norm of its stream r and n' the pruned model's
- * of its own, r'. docs/method.md, section 6 (ours). */
+ * of its own, r'. docs/method/repair.md (ours). */
 #include "streams.h"
 
 #include "espalier/core/memory.h"

@@ -1,4 +1,5 @@
 /* Bias: b' = b + W_removed E[x_removed]. */
+#include "repair_cost.h"
 #include "surgery_internal.h"
 
 #include "espalier/core/memory.h"
@@ -37,8 +38,18 @@ static esp_status apply_to_layers(esp_repair_job *job, const int64_t *kept) {
   return ESP_OK;
 }
 
+static void add_fit_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
+  const double f = (double)shape->dense->stages[stage].consumer.inputs;
+  esp_stats_add_load_cost(shape->stats, f, 0, cost);
+}
+
+static void add_cost(const esp_repair_shape *shape, esp_cost *cost) {
+  if (!shape->is_of_layers) repair_each_add_cost(shape, add_fit_cost, cost);
+}
+
 const esp_repair repair_bias = {.name = "bias",
                                 .summary =
                                     "move what the removed units gave on average into the bias",
                                 .apply = apply,
-                                .apply_to_layers = apply_to_layers};
+                                .apply_to_layers = apply_to_layers,
+                                .cost = add_cost};

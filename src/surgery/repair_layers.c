@@ -3,9 +3,11 @@
  * stream. The last writer before a gap answers for the removed layers too: its target is the dense
  * stream behind them. Post-norm encoders normalise behind each writer, by a norm of its own, so
  * there a writer's target is the stream at its own depth, and the next one makes good the gap. */
+#include "repair_cost.h"
 #include "streams.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/model/cost.h"
 #include "espalier/model/family.h"
 
 static const char pass_name[] = "layers"; // in the journal
@@ -144,4 +146,26 @@ esp_status layers_repair(esp_repair_job *job, const int64_t *kept) {
     status = repair_stage(&self, stage);
   streams_close_local(&self.streams);
   return status;
+}
+
+/* Every writer is fitted whole, beside its stage and the dense one that it follows, and stays. */
+static void add_writer_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
+  const esp_model *pruned = shape->pruned;
+  const fit_size size = consumer_size(pruned, stage);
+  const double values = fit_value_bytes(size);
+  const double held = 2.0 * esp_model_loaded_bytes(pruned, stage) + values;
+  esp_cost_hold(cost, held);
+  streams_add_fit_cost(shape, size,
+                       esp_stage_scratch_bytes(pruned, stage, (double)shape->samples->batch_rows),
+                       cost);
+  esp_cost_hold(cost, values - held);
+  for (int pass = 0; pass < 2; pass++) streams_add_work(shape, pruned, stage, &cost->work);
+}
+
+void layers_add_cost(const esp_repair_shape *shape, esp_cost *cost) {
+  const double held = streams_bytes(shape);
+  esp_cost_hold(cost, held);
+  for (int s = 0; s < shape->pruned->n_stages; s++) add_writer_cost(shape, s, cost);
+  esp_cost_hold(cost, -held);
+  streams_add_dense_work(shape, &cost->work);
 }

@@ -1,9 +1,11 @@
 /* Least squares on the dense model's statistics: with centred second moments G,
  *   (G_KK + ridge mean(diag G_KK) I) W'^T = G_K: W^T,  b' = b + W E[x] - W' E[x_K].
- * Without a bias the moments are taken about 0. docs/method.md, section 6. */
+ * Without a bias the moments are taken about 0. docs/method/repair.md. */
+#include "repair_cost.h"
 #include "streams.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/linalg/cost.h"
 #include "espalier/linalg/gemm.h"
 #include "espalier/linalg/solve.h"
 
@@ -107,9 +109,31 @@ static esp_status apply(esp_repair_job *job) {
   return selection_cuts_width(job->selection) ? readers_fit_all(job) : ESP_OK;
 }
 
+/* The covariance and G_K: W^T throughout, G_K: until the solution. */
+void least_squares_add_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
+  const fit_size cut = consumer_size(shape->pruned, stage);
+  const double f = (double)shape->dense->stages[stage].consumer.inputs;
+  const double k = cut.n_in, out = cut.n_out;
+  esp_cost step = {0};
+  esp_stats_add_load_cost(shape->stats, f, ESP_LOAD_COVARIANCE, &step);
+  esp_cost_hold(&step, fit_value_bytes(cut));
+  esp_cost_touch(&step, sizeof(float) * k * f);
+  esp_cost_hold(&step, sizeof(double) * k * out);
+  esp_solve_add_cost(shape->ranks, k, out, &step);
+  step.work.flops += 2.0 * k * out * f;
+  step.kept_bytes = 0.0;
+  esp_cost_add(cost, &step);
+}
+
+static void add_cost(const esp_repair_shape *shape, esp_cost *cost) {
+  repair_each_add_cost(shape, least_squares_add_cost, cost);
+  if (shape->is_width_cut) readers_all_add_cost(shape, cost);
+}
+
 const esp_repair repair_least_squares = {
     .name = "least-squares",
     .summary = "refit each consumer to its dense output, from the statistics",
     .needs_covariance = true,
     .needs_data_for_width = true,
-    .apply = apply};
+    .apply = apply,
+    .cost = add_cost};

@@ -2,10 +2,12 @@
  * model as cut and repaired so far. Every consumer is fitted to what is missing from the dense
  * stream, so that errors are corrected, not piled up. It starts from plain least squares; ridge and
  * step of the correction are those that do best on every eighth micro-batch, held out.
- * docs/method.md, section 6. */
+ * docs/method/repair.md. */
+#include "repair_cost.h"
 #include "streams.h"
 
 #include "espalier/core/log.h"
+#include "espalier/model/cost.h"
 
 static const char pass_name[] = "sequential"; // in the journal; the first pass has its own
 
@@ -112,10 +114,49 @@ static esp_status apply(esp_repair_job *job) {
   return status;
 }
 
+/* The pruned stage runs twice: to form rows, and to advance. */
+static void add_stage_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
+  const double batch_rows = (double)shape->samples->batch_rows;
+  const double loaded = stage_loaded_bytes(shape, stage), rows = consumer_row_bytes(shape, stage);
+  esp_cost_hold(cost, loaded);
+  readers_add_cost(shape, stage, cost);
+  esp_cost_hold(cost, rows);
+  streams_add_fit_cost(shape, consumer_size(shape->pruned, stage),
+                       esp_stage_scratch_bytes(shape->dense, stage, batch_rows), cost);
+  esp_cost_hold(cost, -rows - loaded);
+  if (!repair_is_cut(shape, stage)) // else it has values of its own since plain least squares
+    esp_cost_hold(cost, fit_value_bytes(consumer_size(shape->pruned, stage)));
+  for (int pass = 0; pass < 2; pass++) streams_add_work(shape, shape->pruned, stage, &cost->work);
+}
+
+static void add_streams_cost(const esp_repair_shape *shape, esp_cost *cost) {
+  const int head = shape->dense->n_stages;
+  const double held = streams_bytes(shape), loaded = stage_loaded_bytes(shape, head);
+  esp_cost_hold(cost, held);
+  for (int s = 0; s < head; s++) add_stage_cost(shape, s, cost);
+  if (shape->is_width_cut) {
+    esp_cost_hold(cost, loaded);
+    readers_add_cost(shape, head, cost);
+    esp_cost_hold(cost, -loaded);
+  }
+  esp_cost_hold(cost, -held);
+  streams_add_dense_work(shape, &cost->work);
+}
+
+static void add_cost(const esp_repair_shape *shape, esp_cost *cost) {
+  if (shape->is_of_layers) {
+    layers_add_cost(shape, cost);
+    return;
+  }
+  repair_each_add_cost(shape, least_squares_add_cost, cost);
+  add_streams_cost(shape, cost);
+}
+
 const esp_repair repair_sequential = {
     .name = "sequential",
     .summary = "least squares, then from the bottom to what is missing from the dense stream",
     .needs_covariance = true,
     .needs_data = true,
     .apply = apply,
-    .apply_to_layers = layers_repair};
+    .apply_to_layers = layers_repair,
+    .cost = add_cost};

@@ -96,6 +96,8 @@ typedef struct correction_choice {
       error_after; // held out: mean square of what is missing, over that of the targets
 } correction_choice;
 
+enum { CORRECTION_RIDGES = 6 }; // that are tried
+
 /* Try ridges and steps on the held-out sums, passing over ridges whose system is not positive
  * definite; ridge 0 in the choice means no correction. Collective. */
 esp_status correction_choose(const correction_problem *problem, correction_choice *choice);

@@ -117,7 +117,15 @@ esp_sweep_cost esp_sweep_compute_cost(const esp_sweep_shape *shape) {
   return cost;
 }
 
+/* A kernel counts fewer than 2^31 samples, those that do not exist included. */
+static bool fits_one_kernel(const esp_sweep_shape *shape) {
+  int64_t most;
+  return count_words(shape, &most) < INT32_MAX / ESP_WORD_BITS;
+}
+
 esp_reduce esp_sweep_choose(const esp_sweep_shape *shape) {
+  if (!fits_one_kernel(shape)) return ESP_REDUCE_ALLREDUCE;
+  if (shape->reduce > ESP_REDUCE_AUTO) return shape->reduce;
   if (shape->ranks == 1) return ESP_REDUCE_ALLREDUCE;
   const esp_sweep_cost cost = esp_sweep_compute_cost(shape);
   const double wire = 2.0 * (shape->ranks - 1) / shape->ranks;

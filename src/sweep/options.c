@@ -8,7 +8,7 @@ static const esp_option rows[] = {
      .choices = "allreduce|exchange|auto",
      .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .value_name = "NAME",
-     .help = "joint counts: every rank counts its samples and counts are added, or codes are "
+     .help = "joint counts: every rank counts its rows and counts are added, or codes are "
              "exchanged and "
              "every rank counts its pairs; the same counts, auto: the cheaper"},
 };

@@ -25,28 +25,16 @@ static esp_sweep_shape shape_of_local(const esp_comm *comm, const esp_sweep *swe
                            .visitor = sweep->visitor,
                            .tile = sweep->tile,
                            .panel_bytes = sweep->panel_bytes,
+                           .reduce = sweep->reduce,
                            .ranks = comm->size,
                            .words = words};
-}
-
-/* A kernel counts fewer than 2^31 samples, those that do not exist included. */
-static bool fits_one_kernel_local(const esp_comm *comm, const int64_t *words) {
-  int64_t sum = 0;
-  for (int r = 0; r < comm->size; r++) sum += words[r];
-  return sum < INT32_MAX / ESP_WORD_BITS;
-}
-
-static esp_reduce choose_local(const esp_comm *comm, const esp_sweep *sweep, const int64_t *words) {
-  if (!fits_one_kernel_local(comm, words)) return ESP_REDUCE_ALLREDUCE;
-  if (sweep->reduce != ESP_REDUCE_AUTO) return sweep->reduce;
-  const esp_sweep_shape shape = shape_of_local(comm, sweep, words);
-  return esp_sweep_choose(&shape);
 }
 
 void esp_sweep_pairs(const esp_comm *comm, const esp_sweep *sweep) {
   int64_t *words = ESP_NEW(int64_t, comm->size);
   esp_allgather_i64(comm, ESP_GATHER, sweep->x->n_words, words);
-  if (choose_local(comm, sweep, words) == ESP_REDUCE_EXCHANGE)
+  const esp_sweep_shape shape = shape_of_local(comm, sweep, words);
+  if (esp_sweep_choose(&shape) == ESP_REDUCE_EXCHANGE)
     sweep_exchange(comm, sweep, words);
   else
     sweep_allreduce(comm, sweep);

@@ -106,6 +106,22 @@ cut_tokens() {
   h5import tokens -dims "$1,128" -path /tokens -type IN -size 32 -o "$3"
 }
 
+# Made integers, in rows: numbers ROWS COLUMNS BELOW SEED
+numbers() {
+  awk -v rows="$1" -v columns="$2" -v below="$3" -v seed="$4" 'BEGIN {
+    for (i = 0; i < rows; i++) for (j = 0; j < columns; j++) {
+      seed = (seed * 16807) % 2147483647
+      printf "%d%s", seed % below, j + 1 < columns ? " " : "\n"
+    }
+  }'
+}
+
+# A column of a token file: add_column FILE NAME DIMENSIONS <numbers
+add_column() {
+  cat >column.txt
+  h5import column.txt -dims "$3" -path "$2" -type TEXTIN -size 32 -o "$1"
+}
+
 nan='\0\0\300\177' # float32, little-endian
 huge='\377\377\177\177'
 

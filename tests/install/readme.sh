@@ -2,7 +2,7 @@
 # Every path that an installed README names is there.
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-readme=$(find "$TREE" -path '*/doc/*' -name README.md)
+readme=$(find "$TREE" -path '*/doc/espalier/README.md')
 [[ -f $readme ]] || fail "expected one README among the documents, found: ${readme:-none}"
 if grep -n '@[A-Z_]*@' "$readme"; then fail "names that were not filled in"; fi
 

@@ -35,6 +35,10 @@ const esp_traffic *esp_comm_get_traffic_local(const esp_comm *comm);
 /* Give every rank the same status and failure text: those of the lowest failing rank. One 4-byte
  * allreduce when all is well. Collective on comm. Returns that status on all ranks. */
 esp_status esp_agree(const esp_comm *comm, esp_status mine);
+/* The same behind a collective call of another library, which a failing rank may have left while
+ * the others wait in it for ever: if these don't come within seconds, the failing rank ends the job
+ * with its line and its code (esp_end_job). Collective on comm. */
+esp_status esp_agree_or_end(const esp_comm *comm, esp_status mine);
 
 /* Agree on a number that steers the run: the largest, or the sum, over ranks. Collective on comm.
  * Counted as control, as is the barrier. */

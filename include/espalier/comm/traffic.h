@@ -9,25 +9,14 @@
 #define ESPALIER_COMM_TRAFFIC_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
 
 #include <stdint.h>
 
 ESP_C_BEGIN
 
-/* The first five carry data, and a plan knows their bytes. The last two steer the run: their bytes
- * are few, and how often they are called shows only as it goes. */
-typedef enum esp_collective {
-  ESP_ALLREDUCE,  // blocking reductions
-  ESP_IALLREDUCE, // reductions of joint counts, overlapped with counting
-  ESP_BCAST,
-  ESP_GATHER,
-  ESP_EXCHANGE,  // codes and counts, received from other ranks
-  ESP_AGREEMENT, // whether a rank has failed: four bytes a call
-  ESP_CONTROL,   // other numbers that ranks agree on, failure texts, barriers, reports
-  ESP_N_COLLECTIVES,
-  ESP_N_PLANNED = ESP_AGREEMENT
-} esp_collective;
-
+/* The first five kinds carry data, and a plan knows their bytes. The last two steer the run: their
+ * bytes are few, and how often they are called shows only as it goes. */
 typedef struct esp_traffic {
   int64_t calls[ESP_N_COLLECTIVES], bytes[ESP_N_COLLECTIVES];
 } esp_traffic;

@@ -52,10 +52,18 @@ const char *esp_failure_text(void);
 void esp_panic(const char *file, int line, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));
 
+/* Print "espalier: error: rank R: " and the text of the last failure, and end the job through the
+ * hook with its code: for a failure that the other ranks cannot be told of. Local. */
+void esp_end_job(esp_status code) __attribute__((noreturn));
+
 /* Set what ends the whole job (main sets a call of MPI_Abort); NULL restores abort(). Local. */
 void esp_set_panic_hook(void (*end_job)(int exit_code));
 /* Set this process's rank, which a panic then names; below 0, as at first: there is none. Local. */
 void esp_set_panic_rank(int rank);
+/* Get that rank; call the hook, if there is one, which does not return. For what ends the job in
+ * other ways. Local. */
+int esp_get_panic_rank(void);
+void esp_call_panic_hook(int exit_code);
 
 ESP_C_END
 

@@ -16,6 +16,8 @@ typedef struct esp_entropy_table {
 
 void esp_entropy_table_init(esp_entropy_table *self, int64_t samples);
 void esp_entropy_table_clear(esp_entropy_table *self);
+/* Numbers in the table of so many samples. */
+int64_t esp_entropy_table_count(int64_t samples);
 
 /* A pair: C (Bx-1, By-1) with the planes' marginals (Bx-1) and (By-1), bins Bx and By. */
 typedef struct esp_pair_counts {

@@ -1,5 +1,6 @@
 /* Bit-planes of quantised activations. A unit with edges e_1 <= ... <= e_(B-1) has plane a = 1..B-1
- * with bit s set iff x_s > e_a. All functions are local and pure. Letters: docs/method.md. */
+ * with bit s set iff x_s > e_a. All functions are local and pure. Letters: docs/method/README.md.
+ */
 #ifndef ESPALIER_INFORMATION_PLANES_H
 #define ESPALIER_INFORMATION_PLANES_H
 
@@ -47,7 +48,7 @@ void esp_planes_pack(const esp_planes *from, const uint64_t *mask, esp_planes *t
 
 /* Fill one unit with independent noise, equally likely bins: sample s of word w draws from counter
  * 64 (first_word + w) + s, so that a shard's bits do not depend on the sharding; n_valid (n_words)
- * gives the samples that exist in each word. Source: null level, docs/method.md, section 3. */
+ * gives the samples that exist in each word. Source: null level, docs/method/information.md. */
 void esp_fill_noise(uint64_t seed, uint64_t stream, int64_t first_word, const uint8_t *n_valid,
                     int64_t unit, esp_planes *planes);
 

@@ -27,7 +27,7 @@ typedef struct esp_tensor_set {
   int n_tensors, n_files;
   esp_tensor *tensors; // sorted by name
   char **files;        // paths
-  void **maps;         // (n_files)
+  const void **maps;   // (n_files)
   int64_t *map_bytes;  // (n_files)
 } esp_tensor_set;
 

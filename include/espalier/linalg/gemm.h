@@ -31,6 +31,12 @@ void esp_gemm_compute(const esp_gemm *product);
  */
 void esp_blas_use_one_thread(void);
 
+/* Count the bytes of address space that BLAS takes for itself at its first calls, with one for
+ * every OpenMP thread at once; 0: not known. OpenBLAS 0.3.21 waits for ever where it cannot get
+ * them. Local.
+ */
+int64_t esp_blas_count_buffer_bytes(void);
+
 ESP_C_END
 
 #endif

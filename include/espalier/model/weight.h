@@ -21,9 +21,9 @@ typedef struct esp_weight {
   const void *stored; // mapped, of the whole tensor; NULL for a model made in memory
   int64_t stored_shape[ESP_MAX_RANK];
   int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all
-  uint8_t *mask; // owned: bit i (byte i / 8) is 0 where element i is loaded as zero; NULL: none
-  float *value;  // float32, C order, while loaded
-  bool is_owned; // value belongs to this weight, not to the mapping
+  uint8_t *mask;  // owned: bit i (byte i / 8) is 0 where element i is loaded as zero; NULL: none
+  float *value;   // float32, C order, while loaded
+  bool is_owned;  // value belongs to this weight, not to the mapping
   bool is_final;  // value is the truth (trained, repaired): never unloaded
   unsigned users; // bits: its own stage, a tied head; it is unloaded with the last
 } esp_weight;

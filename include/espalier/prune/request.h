@@ -42,6 +42,15 @@ esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *
 /* Free, the model too; NULL inside is fine. Local. */
 void esp_prune_request_free(esp_prune_request **request);
 
+/* What the pruning reads beside the model: statistics; samples by its repair; for these real data
+ * that the statistics, being without, are not made from. Local. */
+bool esp_prune_reads_statistics(const esp_prune_request *request);
+bool esp_prune_repairs_from_samples(const esp_prune_request *request);
+bool esp_prune_reads_other_data(const esp_prune_request *request);
+/* Whether statistics are collected in rounds, twice the samples at a time: a criterion without data
+ * that was given no statistics. Local. */
+bool esp_prune_has_rounds(const esp_prune_request *request);
+
 /* A site of the model by number: its stages, then (n_stages) the width. Local. */
 typedef struct esp_prune_site {
   const char *name, *kind;

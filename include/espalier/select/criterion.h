@@ -4,6 +4,7 @@
 #define ESPALIER_SELECT_CRITERION_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
 #include "espalier/core/status.h"
 #include "espalier/select/mask.h"
 
@@ -12,7 +13,7 @@
 
 ESP_C_BEGIN
 
-/* What a criterion reads; the pipeline computes only that. */
+/* What a criterion reads; a pruning computes only that. */
 enum {
   ESP_NEEDS_INFORMATION = 1, // evidence.information
   ESP_NEEDS_COVARIANCE = 2,  // evidence.covariance
@@ -55,6 +56,13 @@ typedef struct esp_evidence {
   uint64_t stream; // distinguishes sites in random choices
 } esp_evidence;
 
+/* Sizes of that evidence. */
+typedef struct esp_criterion_shape {
+  int64_t units, width;      // U; F = U * width
+  int64_t upper, outputs;    // of information and of map
+  bool has_metric, is_fixed; // the map is multiplied by a metric's root; it will not be refitted
+} esp_criterion_shape;
+
 typedef struct esp_joint_rule esp_joint_rule; // private to select; see joint.h
 
 typedef struct esp_criterion {
@@ -76,10 +84,17 @@ typedef struct esp_criterion {
    * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
    * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
+  /* Put behind cost what ranking evidence of these sizes takes beside it, the metric's root
+   * included. What it keeps is the BLAS's, and is held from its beginning. NULL: next to nothing.
+   * Local. */
+  void (*cost)(const esp_criterion_shape *shape, esp_cost *cost);
 } esp_criterion;
 
 /* Find a criterion; USAGE names the nearest ones and the known ones. */
 esp_status esp_criterion_find(const char *name, const esp_criterion **criterion);
+/* Rank one site. Local. */
+void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
+                            esp_cost *cost);
 /* The table, ended by NULL. */
 extern const esp_criterion *const esp_criteria[];
 
@@ -88,6 +103,7 @@ extern const esp_criterion *const esp_criteria[];
  * Var(y_j | x_K) / Var(y_j), without it of the squared error of y. Ignores evidence->output_scale.
  * NUMERIC as above. Local. */
 esp_status esp_compute_output_scale(const esp_evidence *evidence, double *scale);
+void esp_output_scale_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
 /* Score units by the sums of their features' scores, and order them. NUMERIC: a score is not
  * finite. */

@@ -20,6 +20,10 @@ esp_status esp_joint_add(esp_joint *self, const esp_evidence *reader);
  * every step (set-mi), or of the scores summed, each reader's divided by their sum (ours). Once.
  * Local. */
 esp_status esp_joint_rank(esp_joint *self, int64_t *order, double *score);
+/* What a reader of these sizes takes, the first or another, and ranking by it; its part stays.
+ * Local. */
+void esp_joint_add_cost(const esp_criterion *criterion, const esp_criterion_shape *reader,
+                        bool is_first, esp_cost *cost);
 void esp_joint_free(esp_joint **joint);
 
 ESP_C_END

@@ -4,6 +4,7 @@
 #define ESPALIER_SELECT_MASK_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/core/cost.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ static inline int64_t esp_mask_bytes(int64_t count) {
 static inline bool esp_mask_has(const uint8_t *mask, int64_t i) {
   return mask[i / 8] >> (i % 8) & 1;
 }
+/* What the mask of one matrix takes, beside matrix and mask. Local. */
+void esp_mask_add_cost(int64_t outputs, int64_t inputs, esp_cost *cost);
 int64_t esp_mask_count(const uint8_t *mask, int64_t count);
 
 ESP_C_END

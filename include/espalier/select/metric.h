@@ -18,6 +18,9 @@ ESP_C_BEGIN
 esp_status esp_metric_apply(const char *site, int64_t n, double *metric, int64_t features,
                             float *map);
 
+/* What multiplying takes: the metric and its root, and a factorisation. Local. */
+void esp_metric_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
+
 /* What losing all features costs in the metric that the map has been multiplied by: the sum of the
  * outputs' variances, of their mean squares where mean (features) is given. covariance and map of
  * the evidence are read. Local. */

@@ -1,12 +1,13 @@
 /* Repair: consumers are fitted again so that the outputs move least. One file each, one row in
- * repairs.c. docs/method.md, section 6. */
+ * repairs.c. docs/method/repair.md. */
 #ifndef ESPALIER_SURGERY_REPAIR_H
 #define ESPALIER_SURGERY_REPAIR_H
 
 #include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
-#include "espalier/flow/shard.h"
+#include "espalier/flow/shape.h"
 #include "espalier/io/journal.h"
+#include "espalier/stats/cost.h"
 #include "espalier/stats/stats.h"
 #include "espalier/surgery/cut.h"
 
@@ -29,6 +30,15 @@ typedef struct esp_repair_job {
   json_t *report;       // filled: one object a site: errors before and after, what was chosen
 } esp_repair_job;
 
+/* Sizes of a repair, for its cost; all is borrowed. */
+typedef struct esp_repair_shape {
+  int ranks;
+  const esp_model *dense, *pruned;
+  const esp_stats_shape *stats;    // NULL: where whole layers were removed
+  const esp_shard_shape *samples;  // NULL: it reads none
+  bool is_width_cut, is_of_layers; // layers: they were removed whole
+} esp_repair_shape;
+
 typedef struct esp_repair {
   const char *name; // "none", "bias", "least-squares", "sequential"
   const char *summary;
@@ -39,11 +49,15 @@ typedef struct esp_repair {
   /* The same where whole layers were removed, kept (pruned layers) being left; neither selection
    * nor statistics are read. NULL: it has nothing to fit there, and is refused. Collective. */
   esp_status (*apply_to_layers)(esp_repair_job *job, const int64_t *kept);
+  /* What either takes, and leaves in memory: the values that it gives. NULL: nothing. Local. */
+  void (*cost)(const esp_repair_shape *shape, esp_cost *cost);
 } esp_repair;
 
 /* Find; USAGE names the known ones. */
 esp_status esp_repair_find(const char *name, const esp_repair **repair);
 extern const esp_repair *const esp_repairs[];
+/* Repair, opened samples and statistics being the caller's. Local. */
+void esp_repair_add_cost(const esp_repair *repair, const esp_repair_shape *shape, esp_cost *cost);
 
 ESP_C_END
 

@@ -47,6 +47,8 @@ typedef struct esp_sweep_shape {
   bool is_symmetric;
   int64_t tile, panel_bytes; // 0: as above
   int visitor;               // likewise
+  esp_reduce reduce;         // AUTO: the cheaper way
+  int64_t samples;           // of all ranks
   int ranks;
   const int64_t *words; // (ranks) a plane, of each rank
 } esp_sweep_shape;
@@ -63,8 +65,9 @@ typedef struct esp_sweep_cost {
 /* Local. */
 esp_sweep_cost esp_sweep_compute_cost(const esp_sweep_shape *shape);
 
-/* The cheaper way: bytes on the wire (an allreduce moves its buffer twice), and word operations in
- * bytes that take as long. Local, the same on all ranks. */
+/* The way that is asked for where a kernel can count all samples, or the cheaper one: bytes on the
+ * wire (an allreduce moves its buffer twice), and word operations in bytes that take as long.
+ * Local, the same on all ranks. */
 esp_reduce esp_sweep_choose(const esp_sweep_shape *shape);
 
 /* Visit all tiles. Samples over all ranks must be fewer than 2^31. Collective on comm; equal on all

@@ -1,6 +1,6 @@
 /* Data-parallel training. A batch is cut into micro-batches of fixed size, dealt whole to the
  * ranks; their gradients are added as fixed-point integers (2^-40), so that the trained weights
- * have the same bits at any rank and thread count. docs/method.md, section 7. */
+ * have the same bits at any rank and thread count. docs/method/training.md. */
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 

@@ -1,12 +1,12 @@
 #include "tensors_format.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/io/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,7 +138,7 @@ static void bcast_table(const esp_comm *comm, esp_tensor_set *set) {
   bcast_tensors(comm, set);
 }
 
-static esp_status map_open_file(int fd, const char *path, int64_t bytes, void **map) {
+static esp_status map_open_file(int fd, const char *path, int64_t bytes, const void **map) {
   struct stat about;
   if (fd < 0 || fstat(fd, &about) != 0)
     return esp_fail(ESP_IO, "cannot open %s: %s; give a path on a file system that all nodes share",
@@ -148,14 +148,11 @@ static esp_status map_open_file(int fd, const char *path, int64_t bytes, void **
                     "%s has %lld bytes here and %lld on rank 0; give a path that all nodes share",
                     path, (long long)about.st_size, (long long)bytes);
   if (bytes == 0) return ESP_OK;
-  void *mapped = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
-  if (mapped == MAP_FAILED) return esp_fail(ESP_IO, "cannot map %s: %s", path, strerror(errno));
-  *map = mapped;
-  return ESP_OK;
+  return esp_mapping_open_local(fd, path, bytes, map);
 }
 
 static esp_status map_files_local(esp_tensor_set *set) {
-  set->maps = ESP_NEW(void *, set->n_files);
+  set->maps = ESP_NEW(const void *, set->n_files);
   for (int i = 0; i < set->n_files; i++) {
     const int fd = open(set->files[i], O_RDONLY);
     const esp_status status = map_open_file(fd, set->files[i], set->map_bytes[i], &set->maps[i]);
@@ -196,7 +193,7 @@ void esp_tensor_set_close(esp_tensor_set **set) {
   esp_tensor_set *self = *set;
   if (!self) return;
   for (int i = 0; i < self->n_files && self->files; i++) {
-    if (self->maps && self->maps[i]) munmap(self->maps[i], (size_t)self->map_bytes[i]);
+    if (self->maps) esp_mapping_close_local(&self->maps[i]);
     esp_free(&self->files[i]);
   }
   for (int i = 0; i < self->n_tensors && self->tensors; i++) esp_free(&self->tensors[i].name);

@@ -216,6 +216,9 @@ static void transfer_four(void) {
 static void agree_well(void) {
   esp_agree(&test_comm, ESP_OK);
 }
+static void agree_or_end_well(void) {
+  esp_agree_or_end(&test_comm, ESP_OK);
+}
 
 static void data_are_counted_by_their_kind(void **state) {
   (void)state;
@@ -231,6 +234,7 @@ static void data_are_counted_by_their_kind(void **state) {
   assert_true(adds(exchange_rows, ESP_EXCHANGE, 1, is_last ? 0 : 3 * 8 * others));
   assert_true(adds(transfer_four, ESP_EXCHANGE, is_last, is_last ? 16 : 0));
   assert_true(adds(agree_well, ESP_AGREEMENT, 1, 4));
+  assert_true(adds(agree_or_end_well, ESP_AGREEMENT, 1, 4));
 }
 
 static void agree_on_a_number(void) {

@@ -87,6 +87,19 @@ static void esp_panic_names_the_rank_that_was_set(void **state) {
   assert_non_null(strstr(text, "assertion failed: strlen(\"ab\") == 3\n"));
 }
 
+static void end_after_a_failure(void) {
+  esp_end_job(esp_fail(ESP_IO, "the disk is full"));
+}
+
+static void esp_end_job_prints_the_failure_as_an_error(void **state) {
+  (void)state;
+  char text[256];
+  esp_set_panic_rank(2);
+  assert_true(test_panics(end_after_a_failure, text, sizeof text));
+  esp_set_panic_rank(-1);
+  assert_string_equal(text, "espalier: error: rank 2: the disk is full\n");
+}
+
 static void esp_assert_panics_on_false_only(void **state) {
   (void)state;
   assert_true(panics(assert_what_is_false));
@@ -127,6 +140,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_failure_text_is_empty_before_the_first),
               cmocka_unit_test(esp_fail_keeps_one_line), cmocka_unit_test(esp_fail_cuts_long_texts),
               cmocka_unit_test(esp_try_returns_on_failure_only),
               cmocka_unit_test(esp_panic_names_the_rank_that_was_set),
+              cmocka_unit_test(esp_end_job_prints_the_failure_as_an_error),
               cmocka_unit_test(esp_assert_panics_on_false_only),
               cmocka_unit_test(esp_int_panics_on_what_does_not_fit),
               cmocka_unit_test(esp_alloc_panics_on_sizes_that_overflow))

@@ -133,10 +133,10 @@ static void structures_say_what_they_read(void **state) {
   (void)state;
   bench masks;
   make(&masks, OPTIONS("structure", "unstructured", "criterion", "magnitude", "repair", "none"));
-  assert_false(structures_read_statistics(masks.request));
+  assert_false(esp_prune_reads_statistics(masks.request));
   bench units;
   make(&units, OPTIONS("upper", "output", "repair", "none", "criterion", "random"));
-  assert_true(structures_read_statistics(units.request));
+  assert_true(esp_prune_reads_statistics(units.request));
   assert_false(structures_read_covariance(units.request));
   assert_string_equal(structures_read_stream(units.request), "--upper output");
   bench layers;

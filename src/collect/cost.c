@@ -1,0 +1,251 @@
+#include "espalier/collect/cost.h"
+
+#include "collect_internal.h"
+
+#include "espalier/linalg/cost.h"
+#include "espalier/model/cost.h"
+#include "espalier/model/family.h"
+#include "espalier/stats/cost.h"
+
+#include <math.h>
+
+/* In elementwise values (measured): an element of the pilot that is gathered, sorted and cut into
+ * bins; one that is encoded and summed; a logit that a label is drawn by. */
+enum { SORT = 6, ENCODE = 3, LABEL = 7 };
+
+/* A collection to be priced. */
+typedef struct collection {
+  const esp_model *model;
+  const esp_collect_options *options;
+  const esp_shard_shape *samples;
+  esp_stats_shape stats;
+  bool has_width;
+  int64_t pilot_batches;
+  double pilot_rows, fisher_rows, logits;
+} collection;
+
+int64_t esp_collect_count_logits(const esp_model *model, const esp_collect_options *options) {
+  return collect_count_logits(model, options);
+}
+
+static int64_t count_fisher_batches(const esp_model *model, const esp_collect_options *options,
+                                    const esp_shard_shape *samples) {
+  const bool has_softmax = model->task != ESP_TASK_EMBED && model->family->head_backward;
+  if (!has_softmax || options->fisher_tokens == 0) return 0;
+  return esp_shard_shape_count_batches(samples, options->fisher_tokens);
+}
+
+int64_t esp_collect_count_fisher_rows(const esp_model *model, const esp_collect_options *options,
+                                      const esp_shard_shape *samples) {
+  return esp_shard_shape_count_spread(samples, count_fisher_batches(model, options, samples));
+}
+
+static void init(collection *self, const esp_model *model, const esp_collect_options *options,
+                 const esp_shard_shape *samples) {
+  const int64_t batches = esp_shard_shape_count_batches(samples, options->pilot);
+  *self =
+      (collection){.model = model,
+                   .options = options,
+                   .samples = samples,
+                   .has_width = options->width && model->width.units > 0,
+                   .pilot_batches = batches,
+                   .pilot_rows = (double)esp_shard_shape_count_spread(samples, batches),
+                   .fisher_rows = (double)esp_collect_count_fisher_rows(model, options, samples),
+                   .logits = (double)collect_count_logits(model, options)};
+  esp_stats_shape_init(&self->stats, samples, (int)options->bins, options->halves);
+}
+
+static double smaller(double a, double b) {
+  return a < b ? a : b;
+}
+
+/* pilot.c: this rank's pilot rows, then a block of all ranks' columns beside its part of them; the
+ * columns go to their ranks, edges and scales come back. */
+static void add_pilot(const collection *self, double f, esp_cost *cost) {
+  const esp_shard_shape *samples = self->samples;
+  const double batches = smaller((double)self->pilot_batches, (double)samples->share);
+  const double mine = batches * (double)samples->batch_rows, rows = self->pilot_rows;
+  const double block = (rows + smaller(mine, rows)) * smaller(f, PILOT_FEATURES);
+  esp_cost_touch(cost, sizeof(float) * (mine * f + block));
+  esp_cost_send(cost, samples->ranks, ESP_GATHER, sizeof(float) * rows * f / samples->ranks);
+  esp_cost_send(cost, samples->ranks, ESP_ALLREDUCE,
+                f * ((double)sizeof(float) * self->stats.bins + 2.0 * sizeof(double)));
+  cost->work.values += SORT * rows * f;
+}
+
+/* Moments of a part of the micro-batches: sums of x, of squares or products, and by sequences. */
+static void add_part(const collection *self, double f, bool covariance, esp_cost *cost) {
+  const double parts = self->options->halves ? 2.0 : 1.0;
+  const esp_exact_shape vector = {.ranks = self->samples->ranks, .rows = f, .cols = 1.0};
+  const esp_exact_shape matrix = {.ranks = self->samples->ranks,
+                                  .rows = f,
+                                  .cols = f,
+                                  .samples = (double)self->samples->rows / parts,
+                                  .batches = (double)self->samples->n_batches / parts,
+                                  .is_gram = true};
+  esp_exact_add_cost(&vector, cost);
+  esp_exact_add_cost(covariance ? &matrix : &vector, cost);
+  esp_exact_add_cost(&vector, cost);
+  if (covariance) cost->work.values += ESP_EXACT_READ * f * f;
+}
+
+/* site_sums.c, stats_site.c: planes, sums and squares, while x is made; then planes as the file has
+ * them, and this rank's rows of the covariance. */
+static void add_sums(const collection *self, double f, bool covariance, double scratch,
+                     esp_cost *cost) {
+  const int parts = self->options->halves ? 2 : 1;
+  const double planes = esp_stats_plane_bytes(&self->stats, f);
+  const double squares = sizeof(float) * (double)self->samples->batch_rows * f;
+  const double held = planes + squares + parts * esp_exact_bytes(f, covariance ? f : 1.0);
+  const double rows = covariance ? sizeof(float) * f * f / self->samples->ranks : 0.0;
+  esp_cost_hold(cost, held);
+  esp_cost_touch(cost, scratch);
+  for (int part = 0; part < parts; part++) add_part(self, f, covariance, cost);
+  esp_cost_touch(cost, planes + rows);
+  esp_cost_hold(cost, -held);
+  cost->work.values += ENCODE * (double)self->samples->rows * f;
+}
+
+static void add_site(const collection *self, double f, bool covariance, double scratch,
+                     esp_cost *cost) {
+  add_pilot(self, f, cost);
+  add_sums(self, f, covariance, scratch, cost);
+}
+
+static void add_stream(const collection *self, esp_cost *cost) {
+  const double width = (double)self->model->width.units;
+  if (self->has_width) add_site(self, width, self->options->covariance, 0.0, cost);
+}
+
+/* The pilot's rows run twice. */
+static void add_stage(const collection *self, int stage, esp_cost *cost) {
+  const esp_model *model = self->model;
+  const double loaded = esp_model_loaded_bytes(model, stage);
+  const double batch_rows = (double)self->samples->batch_rows;
+  esp_cost_hold(cost, loaded);
+  add_stream(self, cost);
+  add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
+           esp_stage_scratch_bytes(model, stage, batch_rows), cost);
+  esp_cost_hold(cost, -loaded);
+  esp_stage_add_forward_work(model, stage, (double)self->samples->rows + self->pilot_rows,
+                             (double)self->samples->tokens, &cost->work);
+}
+
+/* Probabilities of all logits are summed, and sorted with their indices. */
+static void add_choice(const collection *self, esp_cost *cost) {
+  const double rows = (double)self->samples->rows, outputs = (double)self->model->n_outputs;
+  if (self->logits >= outputs) return;
+  esp_cost_touch(cost, 3 * sizeof(int64_t) * outputs);
+  esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(int64_t) * outputs);
+  esp_head_add_work(self->model, rows, &cost->work);
+  cost->work.values += ESP_SOFTMAX_VALUES * rows * outputs;
+}
+
+static void add_logits(const collection *self, esp_cost *cost) {
+  const esp_model *model = self->model;
+  const double rows = (double)self->samples->rows + self->pilot_rows;
+  const double loaded = esp_model_loaded_bytes(model, model->n_stages);
+  esp_cost_hold(cost, loaded);
+  add_choice(self, cost);
+  add_stream(self, cost);
+  add_site(self, self->logits, false, sizeof(float) * (double)model->width.units, cost);
+  esp_cost_hold(cost, -loaded);
+  esp_head_add_work(model, rows, &cost->work);
+}
+
+/* layers.c: the stream before a layer, while the layer runs; a cosine a layer. */
+static double count_layers(const collection *self) {
+  return self->has_width ? (double)esp_model_count_layers(self->model) : 0.0;
+}
+
+static double layer_bytes(const collection *self) {
+  return count_layers(self) > 0.0
+             ? esp_shard_shape_state_bytes(self->samples, (double)self->model->width.units)
+             : 0.0;
+}
+
+static void add_passes(const collection *self, esp_cost *cost) {
+  const esp_model *model = self->model;
+  double widest = fmax((double)model->max_features, self->logits);
+  widest = fmax(widest, (double)model->width.units);
+  const double held = layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows *
+                                              (widest + (double)model->n_outputs);
+  esp_cost_hold(cost, held);
+  esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
+  for (int s = 0; s < model->n_stages; s++) add_stage(self, s, cost);
+  add_logits(self, cost);
+  esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
+}
+
+/* fisher.c: forward, once more for the gradients' scale and once for them; backward; an exact sum
+ * of their products. */
+static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) {
+  const esp_model *model = self->model;
+  const int ranks = self->samples->ranks;
+  const double rows = self->fisher_rows, tokens = (double)self->samples->tokens;
+  const double n = (double)model->stages[stage].state_out;
+  const double batch_rows = (double)self->samples->batch_rows;
+  const esp_exact_shape products = {ranks, n, n, rows, ceil(rows / batch_rows), true};
+  const double held = esp_model_loaded_bytes(model, stage) + esp_exact_bytes(n, n) +
+                      3.0 * esp_stage_scratch_bytes(model, stage, batch_rows);
+  esp_cost_hold(cost, held);
+  for (int pass = 0; pass < 3; pass++)
+    esp_stage_add_forward_work(model, stage, rows, tokens, &cost->work);
+  esp_stage_add_backward_work(model, stage, rows, tokens, &cost->work);
+  esp_cost_send(cost, ranks, ESP_ALLREDUCE, sizeof(double) * n);
+  esp_exact_add_cost(&products, cost);
+  cost->work.values += ESP_EXACT_READ * n * n;
+  esp_cost_hold(cost, -held);
+}
+
+/* The state before every stage and the head, the gradient, and one for scratch. */
+static void add_fisher(const collection *self, esp_cost *cost) {
+  const esp_model *model = self->model;
+  const esp_shard_shape *samples = self->samples;
+  const double batches = (double)count_fisher_batches(model, self->options, samples);
+  const double states = ceil(batches / samples->ranks) * (model->n_stages + 2.0) + 1.0;
+  const double bytes = sizeof(float) * states * (double)(samples->batch_rows * model->max_state);
+  if (self->fisher_rows == 0.0) return;
+  esp_cost_hold(cost, bytes);
+  for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
+  esp_cost_hold(cost, -bytes);
+  for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
+  cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
+}
+
+void esp_collect_add_cost(const esp_model *model, const esp_collect_options *options,
+                          const esp_shard_shape *samples, esp_cost *cost) {
+  collection self;
+  esp_cost all = {0};
+  init(&self, model, options, samples);
+  add_passes(&self, &all);
+  add_fisher(&self, &all);
+  all.kept_bytes = 0.0;
+  esp_cost_add(cost, &all);
+  esp_stats_shape_clear(&self.stats);
+}
+
+static double sum_file(const collection *self) {
+  const esp_model *model = self->model;
+  const bool covariance = self->options->covariance;
+  const double width = (double)model->width.units;
+  double sum = esp_stats_head_bytes(&self->stats) + sizeof(double) * count_layers(self);
+  for (int s = 0; s < model->n_stages; s++) {
+    const double f = (double)esp_stage_features(&model->stages[s]);
+    sum += esp_stats_site_bytes(&self->stats, f, covariance);
+    if (self->fisher_rows > 0.0) sum += esp_stats_fisher_bytes((double)model->stages[s].state_out);
+  }
+  for (int s = 0; s <= model->n_stages && self->has_width; s++)
+    sum += esp_stats_site_bytes(&self->stats, width, covariance);
+  return sum + esp_stats_site_bytes(&self->stats, self->logits, false) +
+         sizeof(int64_t) * self->logits;
+}
+
+double esp_collect_file_bytes(const esp_model *model, const esp_collect_options *options,
+                              const esp_shard_shape *samples) {
+  collection self;
+  init(&self, model, options, samples);
+  const double bytes = sum_file(&self);
+  esp_stats_shape_clear(&self.stats);
+  return bytes;
+}

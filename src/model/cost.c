@@ -1,0 +1,84 @@
+#include "espalier/model/cost.h"
+
+#include "espalier/io/cost.h"
+
+#include <math.h>
+
+/* Broadcast of a checkpoint (typical sizes): its configuration, and a weight in the list of what it
+ * has. */
+enum { CONFIG_BYTES = 1000, TENSOR_BYTES = 130 };
+
+double esp_model_all_bytes(const esp_model *model) {
+  double sum = 0.0;
+  for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++) sum += esp_model_loaded_bytes(model, s);
+  return sum;
+}
+
+double esp_stage_count_products(const esp_model *model, int stage) {
+  double sum = 0.0;
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].stage == stage && model->weights[i].rank == 2)
+      sum += (double)esp_weight_count(&model->weights[i]);
+  return sum;
+}
+
+static double count_width(const esp_model *model) {
+  return model->width.units > 0 ? (double)model->width.units : 1.0;
+}
+
+/* The normalised state, and products that do not end in x (keys, values, the gate). */
+double esp_stage_scratch_bytes(const esp_model *model, int stage, double rows) {
+  const esp_stage *self = &model->stages[stage];
+  const double width = count_width(model), x = (double)esp_stage_features(self);
+  if (model->width.units == 0) return 0.0;
+  const double produced = esp_stage_count_products(model, stage) -
+                          (double)esp_weight_count(&model->weights[self->consumer.weight]);
+  return sizeof(float) * rows * fmax(width, width + produced / width - x);
+}
+
+/* Exponentials of a row: an activation a neuron; of a head as many as there are tokens, half of
+ * them masked where text is causal. */
+static double count_values(const esp_stage *stage, double tokens) {
+  return stage->width > 1 ? (double)stage->units * tokens : (double)esp_stage_features(stage);
+}
+
+void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, double tokens,
+                                esp_work *work) {
+  work->flops += rows * 2.0 * esp_stage_count_products(model, stage);
+  work->values += rows * count_values(&model->stages[stage], tokens);
+}
+
+/* The activations inside the stage once more, and their gradients. */
+void esp_stage_add_backward_work(const esp_model *model, int stage, double rows, double tokens,
+                                 esp_work *work) {
+  for (int pass = 0; pass < 2; pass++) esp_stage_add_forward_work(model, stage, rows, tokens, work);
+}
+
+void esp_head_add_work(const esp_model *model, double rows, esp_work *work) {
+  work->flops += rows * 2.0 * (double)model->n_outputs * count_width(model);
+}
+
+void esp_model_add_open_cost(const esp_model *model, int ranks, esp_cost *cost) {
+  esp_cost_send(cost, ranks, ESP_BCAST, CONFIG_BYTES + TENSOR_BYTES * (double)model->n_weights);
+}
+
+/* Every rank loads a whole stage, and converts its rows of one weight. */
+void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost) {
+  for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++) {
+    const double loaded = esp_model_loaded_bytes(model, s);
+    esp_cost_touch(cost, loaded + loaded / ranks);
+    cost->work.every += loaded / sizeof(float);
+    cost->work.bytes += loaded / ranks;
+  }
+  cost->work.datasets += (double)model->n_weights;
+}
+
+double esp_model_file_bytes(const esp_model *model) {
+  double sum = 0.0;
+  for (int i = 0; i < model->n_weights; i++) {
+    const esp_weight *weight = &model->weights[i];
+    sum += ESP_H5_OBJECT_BYTES +
+           (double)esp_weight_count(weight) * (double)esp_dtype_bytes(weight->type);
+  }
+  return sum;
+}

@@ -1,0 +1,60 @@
+/* What the files of the plan share. */
+#ifndef ESPALIER_SRC_PLAN_JOB_H
+#define ESPALIER_SRC_PLAN_JOB_H
+
+#include "espalier/plan/plan.h"
+#include "espalier/prune/cost.h"
+
+/* Samples, and statistics of them. */
+typedef struct plan_samples {
+  esp_shard_shape shard;
+  esp_stats_shape stats[3]; // by esp_half
+} plan_samples;
+
+/* The job as it would run. */
+typedef struct plan_job {
+  const esp_comm *comm;
+  const esp_plan_options *options;
+  esp_prune_request *request;
+  esp_prune_sketch *sketch;
+  int ranks, ranks_per_node;
+  bool collects;
+  plan_samples samples;
+  int64_t doublings;     // of the samples, before this last collection
+  plan_samples *earlier; // (doublings): those of each collection before; NULL
+  plan_samples *fit;     // those that the repair reads; NULL: the same
+} plan_job;
+
+/* Read how many samples there are and how they are dealt: fills collects to fit, and what the
+ * sketch has of statistics. USAGE: what the job itself would refuse of them. Collective. */
+esp_status plan_read_samples(plan_job *plan);
+void plan_clear_samples(plan_job *plan);
+/* The samples that the repair reads; whether any are open while units are selected and consumers
+ * repaired. Local. */
+const plan_samples *plan_samples_of_repair(const plan_job *plan);
+bool plan_holds_samples(const plan_job *plan);
+
+/* The phases of the job, with what is held throughout; returns how many. Local. */
+typedef struct plan_phase {
+  const char *name;
+  esp_cost cost;
+  bool is_apart; // a job of its own
+} plan_phase;
+int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]);
+/* Open model and samples before any. Local. */
+void plan_add_opening_cost(const plan_job *plan, esp_cost *cost);
+
+/* Fill all of a report but the machine and memory.base, which must be there. Local. */
+void plan_fill_report(const plan_job *plan, esp_plan_report *report);
+
+/* Time products, joint counts, copies and (on more than one rank) reductions for about a second.
+ * Collective. */
+void plan_calibrate(const esp_comm *comm, esp_plan_machine *machine);
+/* Anonymous memory of the process now, the largest of all ranks: what the libraries hold once they
+ * have been used. Collective. */
+double plan_measure_base(const esp_comm *comm);
+
+/* Bytes a rank may use: --memory, or what the node has by its ranks; and the source. Local. */
+void plan_find_limit(const plan_job *plan, esp_plan_memory *memory);
+
+#endif

@@ -1,0 +1,170 @@
+/* Ranking sites (ranker.c, evidence.c): sizes do not depend on which units are kept. */
+#include "costs.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/model/cost.h"
+
+#include <math.h>
+
+/* From which statistics, and what comes of it. */
+typedef struct ranking {
+  const esp_prune_sketch *sketch;
+  const esp_stats_shape *stats;
+  esp_cost counts, select; // the latter but for the criterion's serial work:
+  double most, sum;        // of a site, of all
+  bool depends;            // some site waits for what is kept above
+} ranking;
+
+static bool reads_information(const esp_prune_sketch *sketch) {
+  return sketch->request->criterion->needs & ESP_NEEDS_INFORMATION;
+}
+
+/* Of halves of the samples all is known that is kept. */
+static bool depends(const ranking *self, int stage) {
+  if (self->stats->half != ESP_WHOLE) return reads_information(self->sketch);
+  return self->sketch->depends[stage];
+}
+
+static bool is_ranked(const ranking *self, int stage) {
+  return self->stats->half == ESP_WHOLE ? sketch_selects_stage(self->sketch, stage)
+                                        : sketch_cuts_stage(self->sketch, stage);
+}
+
+/* Stages that depend on nothing above them are ranked one a rank, from the top. */
+static int find_owner(const ranking *self, int stage) {
+  int before = 0;
+  if (depends(self, stage)) return 0;
+  for (int s = stage + 1; s < self->sketch->request->dense->n_stages; s++)
+    before += is_ranked(self, s) && !depends(self, s);
+  return before % self->sketch->ranks;
+}
+
+static esp_criterion_shape shape_of(const esp_prune_sketch *sketch, int stage,
+                                    const joint_pair *pair) {
+  const esp_stage *self = &sketch->request->dense->stages[stage];
+  return (esp_criterion_shape){.units = self->units,
+                               .width = self->width,
+                               .upper = pair->upper,
+                               .outputs = self->consumer.outputs,
+                               .has_metric = sketch->has_metric};
+}
+
+/* The consumer's map and the units' norms, of a loaded stage. */
+static void add_weights(const esp_prune_sketch *sketch, int stage, esp_cost *cost) {
+  const esp_linear *map = &sketch->request->dense->stages[stage].consumer;
+  esp_cost_hold(cost, sizeof(float) * (double)(map->inputs * map->outputs));
+  esp_cost_touch(cost, esp_model_loaded_bytes(sketch->request->dense, stage));
+  cost->work.values += esp_stage_count_products(sketch->request->dense, stage);
+}
+
+/* Fisher information of the outputs. */
+static void add_metric(const esp_prune_sketch *sketch, int stage, esp_cost *cost) {
+  const double outputs = (double)sketch->request->dense->stages[stage].consumer.outputs;
+  if (sketch->has_metric) esp_cost_touch(cost, sizeof(float) * outputs * outputs);
+}
+
+static esp_cost criterion_cost(const esp_prune_sketch *sketch, int stage, const joint_pair *pair) {
+  const esp_criterion_shape shape = shape_of(sketch, stage, pair);
+  esp_cost cost = {0};
+  esp_criterion_add_cost(sketch->request->criterion, &shape, &cost);
+  return cost;
+}
+
+double esp_prune_packed_bytes(const esp_prune_sketch *sketch) {
+  double most = 0.0;
+  for (int s = 0; s < sketch->request->dense->n_stages; s++) {
+    const joint_pair pair = joint_pair_of_stage(sketch, s);
+    if (sketch_selects_stage(sketch, s))
+      most = fmax(most, criterion_cost(sketch, s, &pair).kept_bytes);
+  }
+  return most;
+}
+
+/* What the BLAS keeps is held throughout. */
+static void add_criterion(const esp_prune_sketch *sketch, int stage, const joint_pair *pair,
+                          esp_cost *cost) {
+  esp_cost own = criterion_cost(sketch, stage, pair);
+  own.peak_bytes -= own.kept_bytes;
+  own.kept_bytes = 0.0;
+  esp_cost_add(cost, &own);
+}
+
+static esp_cost rank(const ranking *self, int stage, const joint_pair *pair) {
+  const esp_prune_sketch *sketch = self->sketch;
+  const bool counts = sketch_counts_covariance(sketch);
+  const int64_t units = sketch->request->dense->stages[stage].units, features = pair->features;
+  const double planes = counts ? esp_stats_plane_bytes(self->stats, (double)features) : 0.0;
+  esp_cost cost = {0};
+  if (reads_information(sketch)) esp_cost_hold(&cost, joint_pair_bytes(sketch, pair));
+  esp_stats_add_load_cost(self->stats, (double)features, counts ? ESP_LOAD_PLANES : 0, &cost);
+  sketch_add_covariance_cost(sketch, self->stats, features, find_owner(self, stage), &cost);
+  esp_cost_hold(&cost, -planes);
+  add_weights(sketch, stage, &cost);
+  add_metric(sketch, stage, &cost);
+  add_criterion(sketch, stage, pair, &cost);
+  esp_cost_send(&cost, sketch->ranks, ESP_BCAST, 16.0 * (double)units + sizeof(double));
+  cost.kept_bytes = 0.0;
+  return cost;
+}
+
+static void add_ranking(ranking *self, int stage, const joint_pair *pair) {
+  esp_cost cost = rank(self, stage, pair);
+  self->most = fmax(self->most, cost.work.serial);
+  self->sum += cost.work.serial;
+  self->depends = self->depends || depends(self, stage);
+  cost.work.serial = 0.0;
+  esp_cost_add(&self->select, &cost);
+}
+
+/* A stage's own planes are read for it once more. */
+static void add_information(ranking *self, const joint_pair *pair) {
+  esp_cost cost = {0};
+  esp_stats_add_load_cost(self->stats, (double)pair->features, ESP_LOAD_PLANES, &cost);
+  joint_pair_add_cost(self->sketch, self->stats, pair, &cost);
+  cost.kept_bytes = 0.0;
+  esp_cost_add(&self->counts, &cost);
+}
+
+/* Information is for the report where the criterion reads none. */
+static void add_stage(ranking *self, int stage) {
+  const esp_prune_sketch *sketch = self->sketch;
+  const joint_pair uncut = joint_pair_uncut(sketch, stage),
+                   cut = joint_pair_of_stage(sketch, stage);
+  const bool is_whole = self->stats->half == ESP_WHOLE, is_priced = is_whole && sketch->is_priced;
+  if (is_priced) add_ranking(self, stage, &uncut);
+  if (is_priced && reads_information(sketch)) add_information(self, &uncut);
+  if (!is_priced || depends(self, stage)) add_ranking(self, stage, &cut);
+  if (is_whole || reads_information(sketch)) add_information(self, &cut);
+}
+
+/* Sites are ranked one a rank where nothing of the selection above enters. */
+void add_select_cost_of_units(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                              esp_selection_cost *self) {
+  ranking all = {.sketch = sketch, .stats = stats};
+  for (int s = sketch->request->dense->n_stages - 1; s >= 0; s--)
+    if (is_ranked(&all, s)) add_stage(&all, s);
+  all.select.work.serial = all.depends ? all.sum : fmax(all.most, all.sum / sketch->ranks);
+  esp_cost_add(&self->counts, &all.counts);
+  esp_cost_add(&self->select, &all.select);
+}
+
+void add_ways_of_units(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                       esp_sweep_ways *ways) {
+  const bool is_read = sketch->request->criterion->needs & ESP_NEEDS_INFORMATION;
+  for (int s = 0; s < sketch->request->dense->n_stages; s++) {
+    const joint_pair cut = joint_pair_of_stage(sketch, s), uncut = joint_pair_uncut(sketch, s);
+    if (!sketch_selects_stage(sketch, s)) continue;
+    if (sketch->is_priced && is_read) joint_pair_add_ways(sketch, stats, &uncut, ways);
+    joint_pair_add_ways(sketch, stats, &cut, ways);
+  }
+}
+
+/* A site in the report, its repair included (measured, HDF5's own headers too). */
+double file_bytes_of_units(const esp_prune_sketch *sketch) {
+  enum { IN_REPORT = 1480 };
+  const esp_model *dense = sketch->request->dense;
+  double sum = 0.0;
+  for (int s = 0; s < dense->n_stages; s++)
+    sum += IN_REPORT + file_bytes_of_site(sketch->selection.n_kept[s], dense->stages[s].units);
+  return sum;
+}
