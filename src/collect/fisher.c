@@ -153,16 +153,6 @@ static esp_status write_mean(const fisher_pass *self, int stage, const esp_exact
   return status;
 }
 
-/* All that a finished stage leaves to do: gradients go on to the state before it. */
-static void pass_by(fisher_pass *self, int stage) {
-  for (int64_t i = 0; i < self->stream.count; i++) {
-    const esp_step step = esp_stream_step(&self->stream, stage, i);
-    const esp_backward backward = esp_step_return(&step, self->pass->x, NULL);
-    esp_backward_finish(&backward, step.dstate);
-    if (stage > 0) esp_backward_consume(&backward, step.dstate);
-  }
-}
-
 static esp_status sum_stage(fisher_pass *self, int stage) {
   collect_pass *pass = self->pass;
   const esp_site_name name = collect_name_fisher(pass->model, stage);
@@ -181,10 +171,12 @@ static esp_status sum_stage(fisher_pass *self, int stage) {
   return status;
 }
 
+/* All that a finished stage, which is not the first, leaves to do: gradients go on to the state
+ * before it. */
 static esp_status gather_stage(fisher_pass *self, int stage) {
   if (!collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
     return sum_stage(self, stage);
-  pass_by(self, stage);
+  esp_stream_return(&self->stream, stage, self->pass->x, NULL);
   return ESP_OK;
 }
 
