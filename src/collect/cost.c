@@ -89,17 +89,17 @@ static void add_part(const collection *self, double f, bool covariance, esp_cost
   if (covariance) cost->work.values += ESP_EXACT_READ * f * f;
 }
 
-/* site_sums.c, stats_site.c: planes, sums and squares, while x is made; then planes as the file has
- * them, and this rank's rows of the covariance. */
+/* site_sums.c, stats_site.c: planes and sums, while x is made and squared in the same scratch; then
+ * planes as the file has them, and this rank's rows of the covariance. */
 static void add_sums(const collection *self, double f, bool covariance, double scratch,
                      esp_cost *cost) {
   const int parts = self->options->halves ? 2 : 1;
   const double planes = esp_stats_plane_bytes(&self->stats, f);
   const double squares = sizeof(float) * (double)self->samples->batch_rows * f;
-  const double held = planes + squares + parts * esp_exact_bytes(f, covariance ? f : 1.0);
+  const double held = planes + parts * esp_exact_bytes(f, covariance ? f : 1.0);
   const double rows = covariance ? sizeof(float) * f * f / self->samples->ranks : 0.0;
   esp_cost_hold(cost, held);
-  esp_cost_touch(cost, scratch);
+  esp_cost_touch(cost, fmax(scratch, squares));
   for (int part = 0; part < parts; part++) add_part(self, f, covariance, cost);
   esp_cost_touch(cost, planes + rows);
   esp_cost_hold(cost, -held);
@@ -198,12 +198,12 @@ static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) 
   esp_cost_hold(cost, -held);
 }
 
-/* The state before every stage and the head, the gradient, and one for scratch. */
+/* The state before every stage and the head, and the gradient. */
 static void add_fisher(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
   const esp_shard_shape *samples = self->samples;
   const double batches = (double)count_fisher_batches(model, self->options, samples);
-  const double states = ceil(batches / samples->ranks) * (model->n_stages + 2.0) + 1.0;
+  const double states = ceil(batches / samples->ranks) * (model->n_stages + 2.0);
   const double bytes = sizeof(float) * states * (double)(samples->batch_rows * model->max_state);
   if (self->fisher_rows == 0.0) return;
   esp_cost_hold(cost, bytes);

@@ -18,7 +18,6 @@ enum { STREAM_LABELS = 0xf15 };
 typedef struct fisher_pass {
   collect_pass *pass;
   esp_stream stream; // of the micro-batches that are used
-  float *scratch;    // (batch_rows, max_state)
 } fisher_pass;
 
 static void init(fisher_pass *self, collect_pass *pass) {
@@ -36,13 +35,7 @@ static void init(fisher_pass *self, collect_pass *pass) {
                                                        .count = count,
                                                        .is_checked = true,
                                                        .keeps_states = true});
-  self->scratch = ESP_NEW(float, pass->batch_rows * pass->model->max_state);
   esp_free(&numbers);
-}
-
-static void clear(fisher_pass *self) {
-  esp_stream_clear(&self->stream);
-  esp_free(&self->scratch);
 }
 
 /* By inversion of the distribution function. */
@@ -120,15 +113,24 @@ static void measure(fisher_pass *self, int stage, double *rms) {
   esp_free(&squares);
 }
 
+/* Rows of padding have no gradient, and go. */
+static esp_status add_gradients(const esp_step *step, int64_t n, esp_exact *sums) {
+  esp_workspace *workspace = step->call.workspace;
+  const int64_t all = esp_call_count_rows(&step->call);
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  float *scratch = ESP_TAKE(workspace, float, all *n);
+  memcpy(scratch, step->dstate, (size_t)(all * n) * sizeof *scratch);
+  const int64_t rows = esp_batch_compact(&step->call.batch, n, scratch);
+  const esp_status status = esp_exact_add_local(sums, rows, scratch, n, scratch, n);
+  esp_workspace_release(workspace, mark);
+  return status;
+}
+
 static esp_status add_local(fisher_pass *self, int stage, esp_exact *sums) {
-  const int64_t n = self->pass->model->stages[stage].state_out;
   for (int64_t i = 0; i < self->stream.count; i++) {
     const esp_step step = esp_stream_step(&self->stream, stage, i);
     const esp_backward backward = esp_step_return(&step, self->pass->x, NULL);
-    const int64_t all = esp_call_count_rows(&step.call);
-    memcpy(self->scratch, step.dstate, (size_t)(all * n) * sizeof(float));
-    const int64_t rows = esp_batch_compact(&step.call.batch, n, self->scratch);
-    ESP_TRY(esp_exact_add_local(sums, rows, self->scratch, n, self->scratch, n));
+    ESP_TRY(add_gradients(&step, self->pass->model->stages[stage].state_out, sums));
     if (stage > 0) esp_backward_consume(&backward, step.dstate);
   }
   return ESP_OK;
@@ -151,16 +153,6 @@ static esp_status write_mean(const fisher_pass *self, int stage, const esp_exact
   return status;
 }
 
-/* All that a finished stage leaves to do: gradients go on to the state before it. */
-static void pass_by(fisher_pass *self, int stage) {
-  for (int64_t i = 0; i < self->stream.count; i++) {
-    const esp_step step = esp_stream_step(&self->stream, stage, i);
-    const esp_backward backward = esp_step_return(&step, self->pass->x, NULL);
-    esp_backward_finish(&backward, step.dstate);
-    if (stage > 0) esp_backward_consume(&backward, step.dstate);
-  }
-}
-
 static esp_status sum_stage(fisher_pass *self, int stage) {
   collect_pass *pass = self->pass;
   const esp_site_name name = collect_name_fisher(pass->model, stage);
@@ -179,10 +171,12 @@ static esp_status sum_stage(fisher_pass *self, int stage) {
   return status;
 }
 
+/* All that a finished stage, which is not the first, leaves to do: gradients go on to the state
+ * before it. */
 static esp_status gather_stage(fisher_pass *self, int stage) {
   if (!collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
     return sum_stage(self, stage);
-  pass_by(self, stage);
+  esp_stream_return(&self->stream, stage, self->pass->x, NULL);
   return ESP_OK;
 }
 
@@ -207,6 +201,6 @@ esp_status collect_fisher(collect_pass *pass) {
   esp_log_info("collect: Fisher information of %lld rows", (long long)rows);
   init(&self, pass);
   const esp_status status = run(&self);
-  clear(&self);
+  esp_stream_clear(&self.stream);
   return status;
 }

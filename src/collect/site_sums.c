@@ -28,8 +28,7 @@ void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
   *self = (site_sums){.features = features,
                       .is_full = is_full,
                       .scale = scale,
-                      .n_parts = pass->options->halves ? 2 : 1,
-                      .scratch = ESP_NEW(float, pass->batch_rows *features)};
+                      .n_parts = pass->options->halves ? 2 : 1};
   for (int p = 0; p < self->n_parts; p++) init_part(&self->parts[p], scale, features, is_full);
 }
 
@@ -39,7 +38,6 @@ void site_sums_clear(site_sums *self) {
     esp_exact_clear(&self->parts[p].second);
     esp_exact_clear(&self->parts[p].sequences);
   }
-  esp_free(&self->scratch);
 }
 
 /* Squares of the mean magnitudes of some rows; sums (features) is scratch. */
@@ -53,19 +51,18 @@ static void square_mean(const float *x, int64_t rows, int64_t features, double *
   }
 }
 
-/* One row a sequence (or image): the squares of its mean magnitudes. */
-static esp_status add_sequences(site_sums *self, const collect_pass *pass, int64_t i,
-                                esp_exact *into) {
+/* One row a sequence (or image): the squares of its mean magnitudes; scratch (sequences, F). */
+static esp_status add_sequences(const site_sums *self, const collect_pass *pass, int64_t i,
+                                float *scratch, esp_exact *into) {
   const int64_t batch = pass->shard->first + i, n = esp_shard_count_samples(pass->shard, batch);
   const float *x = pass->x;
-  double *sums = ESP_NEW(double, self->features);
+  double *sums = ESP_TAKE(pass->stream.workspace, double, self->features);
   for (int64_t s = 0; s < n; s++) {
     const int64_t rows = esp_shard_count_valid_of(pass->shard, batch, s);
-    square_mean(x, rows, self->features, sums, self->scratch + s * self->features);
+    square_mean(x, rows, self->features, sums, scratch + s * self->features);
     x += rows * self->features;
   }
-  esp_free(&sums);
-  return esp_exact_add_local(into, n, self->scratch, self->features, NULL, 0);
+  return esp_exact_add_local(into, n, scratch, self->features, NULL, 0);
 }
 
 static void centre(const site_sums *self, int64_t rows, const float *x, float *out) {
@@ -82,12 +79,22 @@ static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_
   return esp_exact_add_local(into, rows, x, n, NULL, 0);
 }
 
-esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows) {
+static esp_status add(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows,
+                      float *scratch) {
   moment_sums *part = &self->parts[(pass->shard->first + i) % self->n_parts];
-  centre(self, rows, pass->x, self->scratch);
-  ESP_TRY(esp_exact_add_local(&part->first, rows, self->scratch, self->features, NULL, 0));
-  ESP_TRY(add_second(self, rows, self->scratch, &part->second));
-  return add_sequences(self, pass, i, &part->sequences);
+  centre(self, rows, pass->x, scratch);
+  ESP_TRY(esp_exact_add_local(&part->first, rows, scratch, self->features, NULL, 0));
+  ESP_TRY(add_second(self, rows, scratch, &part->second));
+  return add_sequences(self, pass, i, scratch, &part->sequences);
+}
+
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows) {
+  esp_workspace *workspace = pass->stream.workspace;
+  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
+  float *scratch = ESP_TAKE(workspace, float, pass->batch_rows * self->features);
+  const esp_status status = add(self, pass, i, rows, scratch);
+  esp_workspace_release(workspace, mark);
+  return status;
 }
 
 /* Sums of one part as moments of n rows; none of 0 rows. */

@@ -160,3 +160,12 @@ void esp_step_return_head(const esp_step *self, const float *dlogits, float *con
   const esp_backward backward = {self->call, self->state, NULL, gradients};
   esp_backward_head(&backward, dlogits, self->dstate);
 }
+
+void esp_stream_return(esp_stream *self, int stage, float *x, float *const *gradients) {
+  for (int64_t i = 0; i < self->count; i++) {
+    const esp_step step = esp_stream_step(self, stage, i);
+    const esp_backward backward = esp_step_return(&step, x, gradients);
+    esp_backward_finish(&backward, step.dstate);
+    esp_backward_consume(&backward, step.dstate);
+  }
+}

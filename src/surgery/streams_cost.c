@@ -23,7 +23,8 @@ static int64_t count_targets(const esp_repair_shape *shape) {
 double streams_bytes(const esp_repair_shape *shape) {
   const esp_model *dense = shape->dense;
   const int64_t widest = larger(dense->max_features, dense->max_state);
-  return 2.0 * esp_shard_shape_state_bytes(shape->samples, (double)dense->max_state) +
+  return esp_shard_shape_state_bytes(shape->samples, (double)dense->max_state) +
+         esp_shard_shape_state_bytes(shape->samples, (double)shape->pruned->max_state) +
          sizeof(float) * (double)(shape->samples->batch_rows * (2 * widest + count_targets(shape)));
 }
 

@@ -32,7 +32,8 @@ extern const esp_option_group esp_collect_option_group;
  * of the same meta is gone on with, at any number of ranks, to the same bytes. NUMERIC: NaN or
  * infinite weights or activations, named; IO; MISMATCH: there is an interrupted run of another meta
  * (it stays); INTERRUPTED: asked to stop, what is finished stays. Nothing stands under path on
- * failure. Collective. */
+ * failure. Collective on comm; equal on all ranks: options, meta, path, and what the shard is dealt
+ * from. */
 esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
                        const esp_collect_options *options, json_t *meta, const char *path);
 

@@ -35,19 +35,21 @@ typedef struct esp_eval_options {
 extern const esp_option_group esp_eval_option_group;
 
 /* Evaluate on all samples, micro-batches dealt to the ranks; options may be NULL. MISMATCH: the
- * data does not fit the model; NUMERIC: a weight or a logit is not finite. Collective. */
+ * data does not fit the model; NUMERIC: a weight or a logit is not finite. Collective on comm;
+ * equal on all ranks: data, options. */
 esp_status esp_eval_quality(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                             const esp_eval_options *options, esp_quality *quality);
 
 /* Cosine between the embeddings of a reference, models[0], and of an encoder, models[1]: means of
- * the final states over the tokens of a sequence that are not padding. MISMATCH: other sizes.
- * Collective. */
+ * the final states over the tokens of a sequence that are not padding. MISMATCH: other sizes;
+ * NUMERIC. Collective on comm; equal on all ranks: data, options. */
 esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
                            const esp_dataset *data, const esp_eval_options *options,
                            esp_quality *quality);
 
 /* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or
- * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH. Collective. */
+ * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH, NUMERIC. Collective on comm; equal on
+ * all ranks: data, n, options, path. */
 esp_status esp_eval_write_logits(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                                  int64_t n, const esp_eval_options *options, const char *path);
 
@@ -60,7 +62,8 @@ typedef struct esp_speed_options {
 } esp_speed_options;
 
 /* Time forward passes of n models, all weights loaded on rank 0, on rank 0 alone, alternately,
- * while the others wait: images or tokens a second (n), on every rank. Collective. */
+ * while the others wait: images or tokens a second (n), on every rank. Collective on comm; equal
+ * on all ranks: n, data, options. */
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
                     const esp_speed_options *options, double *rates);
 

@@ -15,8 +15,8 @@ ESP_C_BEGIN
 typedef struct esp_stream_options {
   esp_model *model;         // borrowed
   esp_shard *shard;         // borrowed; micro-batches are read into its buffer
-  const int64_t *numbers;   // (count) micro-batches, among all of the shard; NULL: from `first` on
-  int64_t first, count;     //
+  int64_t first, count;     // micro-batches, numbered as the shard numbers all
+  const int64_t *numbers;   // (count) of others than `first` and those behind it; NULL: these
   bool is_checked;          // activations and logits that are not finite are NUMERIC
   bool keeps_states;        // there is a backward pass
   esp_workspace *workspace; // of a stream that runs by turns with this one; NULL: its own
@@ -84,6 +84,8 @@ float *esp_stream_find_state(const esp_stream *self, int stage, int64_t i);
 esp_backward esp_step_return(const esp_step *self, float *x, float *const *gradients);
 /* Take dlogits back through the head. */
 void esp_step_return_head(const esp_step *self, const float *dlogits, float *const *gradients);
+/* Take the gradients of all micro-batches back through a loaded stage. x (rows, F) is scratch. */
+void esp_stream_return(esp_stream *self, int stage, float *x, float *const *gradients);
 
 /* NUMERIC, naming the site, unless all of x (rows, features) is finite. */
 esp_status esp_check_finite(const char *site, const float *x, int64_t rows, int64_t features);

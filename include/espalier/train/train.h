@@ -36,11 +36,12 @@ extern const esp_option_group esp_network_option_group;
 /* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last
  * epoch. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint
  * of other options, model or data; USAGE: unknown optimizer, a family that cannot be trained; IO;
- * INTERRUPTED. Equal on all ranks: options. Collective. */
+ * INTERRUPTED. Collective on comm; equal on all ranks: model, data, options. */
 esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
                      const esp_train_options *options, json_t *report);
 
-/* Remove the checkpoint, once the trained model is safely written. Collective (rank 0 acts). */
+/* Remove the checkpoint, once the trained model is safely written. Collective on comm: rank 0 acts;
+ * equal on all ranks: options. */
 void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options);
 
 ESP_C_END
