@@ -6,14 +6,14 @@
 
 bool esp_prune_selects(const esp_prune_sketch *sketch) {
   for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->add_cost) return true;
+    if ((*row)->sketch.add_select_cost) return true;
   return false;
 }
 
 void esp_prune_add_selection_cost(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                                   esp_selection_cost *self) {
   for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->add_cost) (*row)->add_cost(sketch, stats, self);
+    if ((*row)->sketch.add_select_cost) (*row)->sketch.add_select_cost(sketch, stats, self);
 }
 
 bool esp_prune_measures_stability(const esp_prune_sketch *sketch, int64_t n_batches) {
@@ -28,13 +28,13 @@ bool esp_prune_measures_stability(const esp_prune_sketch *sketch, int64_t n_batc
 void esp_prune_add_structure_cost(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                                   esp_cost *cost) {
   for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->add_repair_cost) (*row)->add_repair_cost(sketch, stats, cost);
+    if ((*row)->sketch.add_repair_cost) (*row)->sketch.add_repair_cost(sketch, stats, cost);
 }
 
 void esp_prune_add_ways(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                         esp_sweep_ways *ways) {
   for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->add_ways) (*row)->add_ways(sketch, stats, ways);
+    if ((*row)->sketch.add_ways) (*row)->sketch.add_ways(sketch, stats, ways);
 }
 
 double file_bytes_of_site(int64_t kept, int64_t units) {
@@ -48,6 +48,6 @@ double esp_prune_file_bytes(const esp_prune_sketch *sketch, int64_t rounds) {
   enum { REPORT = 3700, ROUND = 80 };
   double sum = REPORT + ROUND * (double)rounds;
   for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->count_file_bytes) sum += (*row)->count_file_bytes(sketch);
+    if ((*row)->sketch.count_file_bytes) sum += (*row)->sketch.count_file_bytes(sketch);
   return sum;
 }

@@ -8,9 +8,9 @@ static esp_status fill(esp_prune_sketch *self) {
   const esp_prune_structure *const *row;
   esp_status status = ESP_OK;
   for (row = self->request->structures; *row; row++)
-    if ((*row)->sketch_selection) (*row)->sketch_selection(self);
+    if ((*row)->sketch.fill_selection) (*row)->sketch.fill_selection(self);
   for (row = self->request->structures; *row && status == ESP_OK; row++)
-    if ((*row)->sketch_cut) status = (*row)->sketch_cut(self);
+    if ((*row)->sketch.cut) status = (*row)->sketch.cut(self);
   return status;
 }
 

@@ -30,9 +30,11 @@ struct esp_prune_structure {
   esp_status (*check)(const esp_prune_request *request);
   /* What it reads of the statistics: whether any, whether second moments, and the option that needs
    * the residual stream (NULL: it is not needed). Local. */
-  bool (*reads_statistics)(const esp_prune_request *request);
-  bool (*reads_covariance)(const esp_prune_request *request);
-  const char *(*reads_stream)(const esp_prune_request *request);
+  struct {
+    bool (*statistics)(const esp_prune_request *request);
+    bool (*covariance)(const esp_prune_request *request);
+    const char *(*stream)(const esp_prune_request *request);
+  } reads;
   /* Select what stays, once statistics are open: fills the job's selection, scores and report, and
    * chains the report's checksum. Collective. */
   esp_status (*select)(prune_job *job);
@@ -45,19 +47,20 @@ struct esp_prune_structure {
   esp_status (*repair)(prune_job *job, esp_repair_job *repair);
   /* Write what was kept beside the model. Collective. */
   esp_status (*write)(const prune_job *job, esp_h5 *file);
-  /* Fill a sketch's selection, or, once all have, make its pruned model, so far as the structure
-   * does in a pruning. NULL: not. Local. */
-  void (*sketch_selection)(esp_prune_sketch *sketch);
-  esp_status (*sketch_cut)(esp_prune_sketch *sketch);
-  /* What select, and repair beside the repair itself, take; both ways of their sweeps; bytes that
-   * write adds. NULL: nothing. Local. */
-  void (*add_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
-                   esp_selection_cost *self);
-  void (*add_repair_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
-                          esp_cost *cost);
-  void (*add_ways)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
-                   esp_sweep_ways *ways);
-  double (*count_file_bytes)(const esp_prune_sketch *sketch);
+  /* For plans. Fill a sketch's selection, or, once all have, make its pruned model, so far as the
+   * structure does in a pruning. What select, and repair beside the repair itself, take; both ways
+   * of their sweeps; bytes that write adds. NULL: nothing. Local. */
+  struct {
+    void (*fill_selection)(esp_prune_sketch *sketch);
+    esp_status (*cut)(esp_prune_sketch *sketch);
+    void (*add_select_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                            esp_selection_cost *self);
+    void (*add_repair_cost)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                            esp_cost *cost);
+    void (*add_ways)(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
+                     esp_sweep_ways *ways);
+    double (*count_file_bytes)(const esp_prune_sketch *sketch);
+  } sketch;
   bool shares_sparsity; // between kinds of sites: counts can be tried
 };
 

@@ -231,20 +231,21 @@ static esp_status sketch_cut(esp_prune_sketch *sketch) {
   return status;
 }
 
-const esp_prune_structure prune_structure_layers = {.name = "layers",
-                                                    .summary = "whole layers, no other sites",
-                                                    .is_asked = is_asked,
-                                                    .take_site = take_site,
-                                                    .list_sites = list_sites,
-                                                    .take_default = take_default,
-                                                    .check = check,
-                                                    .reads_statistics = reads_statistics,
-                                                    .reads_covariance = reads_covariance,
-                                                    .reads_stream = reads_stream,
-                                                    .select = select_layers,
-                                                    .cut_local = cut_local,
-                                                    .repair = repair,
-                                                    .write = write,
-                                                    .sketch_cut = sketch_cut,
-                                                    .add_cost = add_select_cost_of_layers,
-                                                    .count_file_bytes = file_bytes_of_layers};
+const esp_prune_structure prune_structure_layers = {
+    .name = "layers",
+    .summary = "whole layers, no other sites",
+    .is_asked = is_asked,
+    .take_site = take_site,
+    .list_sites = list_sites,
+    .take_default = take_default,
+    .check = check,
+    .reads = {.statistics = reads_statistics,
+              .covariance = reads_covariance,
+              .stream = reads_stream},
+    .select = select_layers,
+    .cut_local = cut_local,
+    .repair = repair,
+    .write = write,
+    .sketch = {.cut = sketch_cut,
+               .add_select_cost = add_select_cost_of_layers,
+               .count_file_bytes = file_bytes_of_layers}};

@@ -177,17 +177,18 @@ static esp_status sketch_cut(esp_prune_sketch *sketch) {
   return ESP_OK;
 }
 
-const esp_prune_structure prune_structure_masks = {.name = "masks",
-                                                   .summary = "single weights; nothing shrinks",
-                                                   .is_asked = is_asked,
-                                                   .check = check,
-                                                   .reads_statistics = reads_statistics,
-                                                   .reads_covariance = reads_covariance,
-                                                   .reads_stream = reads_stream,
-                                                   .select = select_all,
-                                                   .cut_local = cut_local,
-                                                   .repair = mask_weights,
-                                                   .write = write,
-                                                   .sketch_cut = sketch_cut,
-                                                   .add_repair_cost = add_repair_cost_of_masks,
-                                                   .count_file_bytes = file_bytes_of_units};
+const esp_prune_structure prune_structure_masks = {
+    .name = "masks",
+    .summary = "single weights; nothing shrinks",
+    .is_asked = is_asked,
+    .check = check,
+    .reads = {.statistics = reads_statistics,
+              .covariance = reads_covariance,
+              .stream = reads_stream},
+    .select = select_all,
+    .cut_local = cut_local,
+    .repair = mask_weights,
+    .write = write,
+    .sketch = {.cut = sketch_cut,
+               .add_repair_cost = add_repair_cost_of_masks,
+               .count_file_bytes = file_bytes_of_units}};

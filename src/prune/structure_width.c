@@ -71,19 +71,20 @@ static void sketch_selection(esp_prune_sketch *sketch) {
                   &sketch->selection);
 }
 
-const esp_prune_structure prune_structure_width = {.name = "width",
-                                                   .summary = "hidden dimensions of all layers",
-                                                   .is_asked = is_asked,
-                                                   .take_site = take_site,
-                                                   .list_sites = list_sites,
-                                                   .check = check,
-                                                   .reads_statistics = reads_statistics,
-                                                   .reads_covariance = reads_covariance,
-                                                   .reads_stream = reads_stream,
-                                                   .select = select_width,
-                                                   .write = write,
-                                                   .sketch_selection = sketch_selection,
-                                                   .add_cost = add_select_cost_of_width,
-                                                   .add_ways = add_ways_of_width,
-                                                   .count_file_bytes = file_bytes_of_width,
-                                                   .shares_sparsity = true};
+const esp_prune_structure prune_structure_width = {
+    .name = "width",
+    .summary = "hidden dimensions of all layers",
+    .is_asked = is_asked,
+    .take_site = take_site,
+    .list_sites = list_sites,
+    .check = check,
+    .reads = {.statistics = reads_statistics,
+              .covariance = reads_covariance,
+              .stream = reads_stream},
+    .select = select_width,
+    .write = write,
+    .shares_sparsity = true,
+    .sketch = {.fill_selection = sketch_selection,
+               .add_select_cost = add_select_cost_of_width,
+               .add_ways = add_ways_of_width,
+               .count_file_bytes = file_bytes_of_width}};

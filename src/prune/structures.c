@@ -6,20 +6,20 @@ const esp_prune_structure *const prune_structures[] = {
 
 bool esp_prune_reads_statistics(const esp_prune_request *request) {
   for (int i = 0; request->structures[i]; i++)
-    if (request->structures[i]->reads_statistics(request)) return true;
+    if (request->structures[i]->reads.statistics(request)) return true;
   return false;
 }
 
 bool structures_read_covariance(const esp_prune_request *request) {
   for (int i = 0; request->structures[i]; i++)
-    if (request->structures[i]->reads_covariance(request)) return true;
+    if (request->structures[i]->reads.covariance(request)) return true;
   return false;
 }
 
 const char *structures_read_stream(const esp_prune_request *request) {
   const char *option = NULL;
   for (int i = 0; request->structures[i]; i++) {
-    const char *own = request->structures[i]->reads_stream(request);
+    const char *own = request->structures[i]->reads.stream(request);
     if (own) option = own;
   }
   return option;
