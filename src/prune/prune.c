@@ -43,7 +43,7 @@ static esp_status repair(prune_job *job) {
                          .shard = job->has_shard ? &job->shard : NULL,
                          .ridge = job->request->settings->repair.ridge,
                          .journal = job->journal.file,
-                         .report = job->report.parts.repairs};
+                         .report = &job->report.parts.repairs};
   for (int i = 0; job->request->structures[i]; i++)
     if (job->request->structures[i]->repair)
       ESP_TRY(job->request->structures[i]->repair(job, &task));
@@ -86,7 +86,7 @@ static esp_status open_request(prune_job *job, const esp_prune_settings *setting
 
 esp_status esp_prune(const esp_comm *comm, const esp_prune_settings *settings, const char *path,
                      esp_prune_report *report) {
-  prune_job job = {.comm = comm, .report.ranks = comm->size, .report.parts.repairs = json_object()};
+  prune_job job = {.comm = comm, .report.ranks = comm->size};
   esp_status status = open_request(&job, settings, path);
   if (status == ESP_OK) {
     status = run(&job);

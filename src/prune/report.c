@@ -15,7 +15,7 @@ void esp_prune_report_clear(esp_prune_report *self) {
   esp_free(&self->stability.note);
   esp_free(&self->rounds.rows);
   esp_free(&self->warning);
-  json_decref(self->parts.repairs);
+  esp_repair_report_clear(&self->parts.repairs);
   json_decref(self->parts.collection);
   json_decref(self->parts.run);
   esp_prune_request_free(&self->request);

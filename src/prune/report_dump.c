@@ -207,7 +207,7 @@ json_t *esp_prune_report_dump(const esp_prune_report *self) {
   set_int(report, "samples", self->rows);
   set_int(report, "bins", self->bins);
   add_selection(self, report);
-  json_object_set(report, "repair_by_site", self->parts.repairs);
+  json_object_set_new(report, "repair_by_site", esp_repair_report_dump(&self->parts.repairs));
   json_object_set_new(report, "warnings", dump_warnings(self));
   json_object_set_new(report, "options", dump_options(self->request));
   if (self->parts.collection) json_object_set(report, "collection", self->parts.collection);

@@ -42,15 +42,16 @@ static void select_counts(const ranker *self, const esp_allocation_job *job,
 static esp_status refit(const ranker *self, const esp_selection *selection, esp_model *pruned) {
   const esp_repair *repair;
   ESP_TRY(esp_repair_find("least-squares", &repair));
+  esp_repair_report report = {0};
   esp_repair_job fit = {.comm = self->comm,
                         .dense = self->request->dense,
                         .pruned = pruned,
                         .selection = selection,
                         .stats = self->stats,
                         .ridge = self->request->settings->repair.ridge,
-                        .report = json_object()};
+                        .report = &report};
   const esp_status status = repair->apply(&fit);
-  json_decref(fit.report);
+  esp_repair_report_clear(&report);
   return status;
 }
 

@@ -81,14 +81,13 @@ static bool is_whole(const esp_repair_job *job, int stage) {
 }
 
 static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, consumer_fit fit) {
-  json_t *report = json_object();
-  json_object_set_new(job->report, job->dense->stages[stage].name, report);
+  esp_repair_report_set(job->report, job->dense->stages[stage].name, NULL);
   if (is_whole(job, stage)) return ESP_OK;
   if (repair_is_done_local(job, pass, stage)) return repair_restore(job, pass, stage);
   ESP_TRY(repair_load(job, stage));
   consumer self;
   consumer_init(&self, job, stage);
-  const esp_status status = fit(job, stage, &self, report);
+  const esp_status status = fit(job, stage, &self);
   if (status == ESP_OK) consumer_store(&self, job, stage);
   consumer_clear(&self);
   esp_model_unload(job->pruned, stage);

@@ -3,6 +3,7 @@
  * index and count of each weight], int64. */
 #include "surgery_internal.h"
 
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <inttypes.h>
@@ -46,9 +47,9 @@ static record describe(const esp_repair_job *job, int stage) {
     self.value_bytes += esp_weight_count(weight) * (int64_t)sizeof(float);
   }
   self.head_bytes = (2 + 2 * self.n_weights) * (int64_t)sizeof(int64_t);
-  char *text = json_dumps(job->report, JSON_COMPACT | JSON_SORT_KEYS);
-  self.report = esp_strdup(text);
-  free(text);
+  json_t *rows = esp_repair_report_dump(job->report);
+  self.report = esp_json_dump(rows, JSON_COMPACT | JSON_SORT_KEYS);
+  json_decref(rows);
   return self;
 }
 
@@ -93,7 +94,7 @@ static esp_status fail_record(int stage) {
 static esp_status take_report(esp_repair_job *job, const char *text, int64_t bytes) {
   json_t *report = json_loadb(text, (size_t)bytes, 0, NULL);
   if (!report) return esp_fail(ESP_FORMAT, "journal: expected JSON behind the weights");
-  json_object_update(job->report, report);
+  esp_repair_report_read(job->report, report);
   json_decref(report);
   return ESP_OK;
 }

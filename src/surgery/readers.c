@@ -83,10 +83,10 @@ static esp_status fit_rows(streams *self, const reader *which, stream_fit *fit, 
   read_rows(which, self->job->dense, begin, fit, rows, bias);
   fit->dense = rows;
   fit->dense_bias = bias;
-  json_t *report = json_object();
-  const esp_status status = streams_fit(self, fit, report);
+  esp_repair_fit chosen = {0};
+  const esp_status status = streams_fit(self, fit, &chosen);
   if (status == ESP_OK) store_rows(which, begin, fit, out[0], out[1]);
-  json_object_set_new(self->job->report, which->pruned_weight->name, report);
+  esp_repair_report_set(self->job->report, which->pruned_weight->name, &chosen);
   esp_free(&fit->weights);
   esp_free(&fit->bias);
   esp_free(&bias);

@@ -14,8 +14,8 @@ static void add_removed_means(consumer *self, const double *mean) {
   }
 }
 
-static esp_status fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
-  (void)stage, (void)report;
+static esp_status fit(esp_repair_job *job, int stage, consumer *self) {
+  (void)stage;
   if (!self->bias)
     return esp_fail(
         ESP_USAGE,

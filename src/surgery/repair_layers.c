@@ -68,7 +68,7 @@ static void store(esp_model *pruned, const esp_linear *linear, const stream_fit 
   for (int64_t i = 0; i < linear->outputs; i++) bias[i] = fit->bias[i];
 }
 
-static esp_status fit_writer(layer_repair *self, int stage, json_t *report) {
+static esp_status fit_writer(layer_repair *self, int stage, esp_repair_fit *chosen) {
   esp_model *pruned = self->streams.job->pruned;
   const esp_linear *linear = &pruned->stages[stage].consumer;
   layer_fit fit = {.base = {.stage = stage,
@@ -81,7 +81,7 @@ static esp_status fit_writer(layer_repair *self, int stage, json_t *report) {
   copy_weights(linear, pruned->weights[linear->weight].value, fit.base.weights, true);
   for (int64_t i = 0; fit.base.bias && i < linear->outputs; i++)
     fit.base.bias[i] = pruned->weights[linear->bias].value[i];
-  const esp_status status = streams_fit(&self->streams, &fit.base, report);
+  const esp_status status = streams_fit(&self->streams, &fit.base, chosen);
   if (status == ESP_OK) store(pruned, linear, &fit.base);
   esp_free(&fit.base.weights);
   esp_free(&fit.base.bias);
@@ -115,10 +115,10 @@ static esp_status restore_writer(layer_repair *self, int stage, int target) {
 
 static esp_status fit_anew(layer_repair *self, int stage, int target) {
   esp_repair_job *job = self->streams.job;
-  json_t *report = json_object();
-  json_object_set_new(job->report, job->dense->stages[find_own(self, stage)].name, report);
+  esp_repair_fit chosen = {0};
   ESP_TRY(esp_agree(job->comm, load_local(self, stage, target)));
-  const esp_status status = fit_writer(self, stage, report);
+  const esp_status status = fit_writer(self, stage, &chosen);
+  esp_repair_report_set(job->report, job->dense->stages[find_own(self, stage)].name, &chosen);
   self->passed = target + 1;
   esp_stream_unload(&self->streams.dense, target);
   return status;

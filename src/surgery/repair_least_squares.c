@@ -92,8 +92,8 @@ static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stat
   return status;
 }
 
-esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, json_t *report) {
-  (void)stage, (void)report;
+esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self) {
+  (void)stage;
   esp_site_stats site;
   ESP_TRY(esp_stats_load_site(job->stats, self->dense_stage->name, self->n_all, ESP_LOAD_COVARIANCE,
                               &site));

@@ -36,8 +36,9 @@ static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t 
   return ESP_OK;
 }
 
-static esp_status repair_writer(streams *self, int stage, json_t *report) {
+static esp_status repair_writer(streams *self, int stage) {
   esp_repair_job *job = self->job;
+  esp_repair_fit chosen = {0};
   consumer target;
   consumer_init(&target, job, stage);
   const stream_fit fit = {.stage = stage,
@@ -46,7 +47,8 @@ static esp_status repair_writer(streams *self, int stage, json_t *report) {
                           .weights = target.fitted,
                           .bias = target.bias,
                           .form = form_rows_local};
-  const esp_status status = streams_fit(self, &fit, report);
+  const esp_status status = streams_fit(self, &fit, &chosen);
+  esp_repair_report_set(job->report, job->dense->stages[stage].name, &chosen);
   if (status == ESP_OK) consumer_store(&target, job, stage);
   consumer_clear(&target);
   return status;
@@ -71,11 +73,9 @@ static esp_status restore_stage(streams *self, int stage) {
 static esp_status repair_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
   if (repair_is_done_local(job, pass_name, stage)) return restore_stage(self, stage);
-  json_t *report = json_object();
-  json_object_set_new(job->report, job->dense->stages[stage].name, report);
   ESP_TRY(repair_load(job, stage));
   esp_status status = readers_fit(self, stage);
-  if (status == ESP_OK) status = repair_writer(self, stage, report);
+  if (status == ESP_OK) status = repair_writer(self, stage);
   if (status == ESP_OK)
     status = esp_agree(job->comm, esp_stream_advance(&self->pruned, stage, self->x));
   esp_stream_unload(&self->pruned, stage);

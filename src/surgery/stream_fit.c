@@ -1,6 +1,5 @@
 #include "streams.h"
 
-#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -87,16 +86,9 @@ static esp_status sum_rows(streams *self, const stream_fit *fit, regression part
   return regression_reduce(comm, &parts[1]);
 }
 
-static void report_choice(const correction_choice *choice, json_t *report) {
-  json_object_set_new(report, "ridge", esp_json_real(choice->ridge));
-  json_object_set_new(report, "step", esp_json_real(choice->step));
-  json_object_set_new(report, "held_out_error_before", esp_json_real(choice->error_before));
-  json_object_set_new(report, "held_out_error_after", esp_json_real(choice->error_after));
-}
-
 /* Without held-out samples there is nothing to choose by, and the start stays. */
 static esp_status fit_sums(streams *self, const stream_fit *fit, regression parts[2],
-                           json_t *report) {
+                           esp_repair_fit *chosen) {
   const size_t bytes = (size_t)(fit->n_out * fit->n_in) * sizeof(float);
   float *start = ESP_NEW(float, fit->n_out * fit->n_in);
   memcpy(start, fit->weights, bytes);
@@ -111,15 +103,15 @@ static esp_status fit_sums(streams *self, const stream_fit *fit, regression part
   regression_merge(&parts[0], &parts[1]);
   if (status == ESP_OK) status = correction_apply(&problem, &choice, fit->weights);
   if (status == ESP_OK && fit->bias) regression_bias(&parts[0], fit->weights, fit->bias);
-  report_choice(&choice, report);
+  *chosen = (esp_repair_fit){choice.ridge, choice.step, choice.error_before, choice.error_after};
   esp_free(&start);
   return status;
 }
 
-esp_status streams_fit(streams *self, const stream_fit *fit, json_t *report) {
+esp_status streams_fit(streams *self, const stream_fit *fit, esp_repair_fit *chosen) {
   regression parts[2] = {0};
   esp_status status = sum_rows(self, fit, parts);
-  if (status == ESP_OK) status = fit_sums(self, fit, parts, report);
+  if (status == ESP_OK) status = fit_sums(self, fit, parts, chosen);
   for (int p = 0; p < 2; p++) regression_clear(&parts[p]);
   return status;
 }

@@ -44,7 +44,7 @@ void streams_weigh_rows_local(streams *self, const esp_stage *dense, const float
 
 /* Fit by a correction whose ridge and step do best on every eighth micro-batch, held out.
  * Collective. */
-esp_status streams_fit(streams *self, const stream_fit *fit, json_t *report);
+esp_status streams_fit(streams *self, const stream_fit *fit, esp_repair_fit *chosen);
 
 /* Refit what reads the stream for a stage (n_stages: the head), whose weights are loaded, to what
  * the dense model's gives for the dense stream. Tied heads are left alone. Collective. */

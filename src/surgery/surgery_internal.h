@@ -52,10 +52,10 @@ esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool
 
 /* Run fit on every stage's consumer, weights loaded, from the bottom; agree. pass
  * names it in the journal. Collective. */
-typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self, json_t *report);
+typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self);
 esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit);
 /* Least squares from the statistics. */
-esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self, json_t *report);
+esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self);
 
 /* Moments of regressors x (n_in) and targets t (n_out) over samples, as exact sums. */
 typedef struct regression {

@@ -90,7 +90,8 @@ typedef struct esp_prune_report {
   int64_t rows, bins; // S, B; 0: no statistics
   char *warning;      // what the figures should be read with; NULL: nothing; owned
   struct {
-    json_t *repairs, *collection, *run; // by site; of STATS.h5; times, memory, traffic; owned
+    esp_repair_report repairs;
+    json_t *collection, *run; // of STATS.h5; times, memory, traffic; owned
   } parts;
 } esp_prune_report;
 

@@ -10,6 +10,7 @@
 #include "espalier/stats/cost.h"
 #include "espalier/stats/stats.h"
 #include "espalier/surgery/cut.h"
+#include "espalier/surgery/repair_report.h"
 
 ESP_C_BEGIN
 
@@ -23,11 +24,11 @@ typedef struct esp_repair_job {
   const esp_comm *comm;
   esp_model *dense, *pruned;
   const esp_selection *selection;
-  esp_stats *stats;     // with covariances where the repair needs them
-  esp_shard *shard;     // calibration samples where the repair needs them, else NULL
-  double ridge;         // relative to the mean diagonal
-  esp_journal *journal; // what an interrupted run has repaired, and this one does; NULL: none
-  json_t *report;       // filled: one object a site: errors before and after, what was chosen
+  esp_stats *stats;          // with covariances where the repair needs them
+  esp_shard *shard;          // calibration samples where the repair needs them, else NULL
+  double ridge;              // relative to the mean diagonal
+  esp_journal *journal;      // what an interrupted run has repaired, and this one does; NULL: none
+  esp_repair_report *report; // gets a row a site
 } esp_repair_job;
 
 /* Sizes of a repair, for its cost; all is borrowed. */

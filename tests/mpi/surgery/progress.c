@@ -23,7 +23,7 @@ static esp_status repair(bench *self, esp_journal *journal) {
                         .shard = &self->shard,
                         .ridge = GOLDEN_RIDGE,
                         .journal = journal,
-                        .report = self->report};
+                        .report = &self->report};
   ESP_ASSERT(esp_repair_find("least-squares", &found) == ESP_OK);
   return found->apply(&job);
 }

@@ -56,8 +56,8 @@ static void repair_sequential_is_never_worse_on_held_out_samples(void **state) {
     cut(&self, kept[i], counts[i]);
     ASSERT_ALL(apply(&self, "sequential", GOLDEN_RIDGE) == ESP_OK);
     for (int stage = 0; stage < STAGES; stage++) {
-      const double before = get_choice(&self, stage, "held_out_error_before");
-      const double after = get_choice(&self, stage, "held_out_error_after");
+      const double before = get_choice(&self, stage).error_before;
+      const double after = get_choice(&self, stage).error_after;
       ASSERT_ALL(before > 0 && after > 0 && after <= before);
     }
     close_bench(&self);
@@ -130,8 +130,7 @@ static void repair_sequential_passes_over_ridges_that_are_too_small(void **state
   cut(&self, golden_kept, golden_counts);
   ASSERT_ALL(apply(&self, "sequential", 1000) == ESP_OK);
   for (int i = 0; i < STAGES; i++)
-    ASSERT_ALL(get_choice(&self, i, "held_out_error_after") <=
-               get_choice(&self, i, "held_out_error_before"));
+    ASSERT_ALL(get_choice(&self, i).error_after <= get_choice(&self, i).error_before);
   close_bench(&self);
 }
 

@@ -21,7 +21,7 @@ typedef struct bench {
   esp_shard shard;
   esp_stats *stats;
   esp_selection selection;
-  json_t *report;
+  esp_repair_report report;
 } bench;
 
 static const int64_t all_units[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
@@ -78,7 +78,7 @@ static inline void cut(bench *self, const int64_t *const *kept, const int64_t *n
 
 /* Open what write_files has written, on any communicator. */
 static inline bench open_bench(const esp_comm *comm, int64_t micro_batch) {
-  bench self = {.comm = comm, .report = json_object()};
+  bench self = {.comm = comm};
   ESP_ASSERT(esp_model_open(comm, test_path("dense.h5"), &self.dense) == ESP_OK);
   ESP_ASSERT(esp_stats_open(comm, test_path("stats.h5"), &self.stats) == ESP_OK);
   open_data(&self, micro_batch);
@@ -98,7 +98,7 @@ static inline bench open_golden(void) {
 }
 
 static inline void close_bench(bench *self) {
-  json_decref(self->report);
+  esp_repair_report_clear(&self->report);
   esp_stats_close(&self->stats);
   esp_shard_clear(&self->shard);
   esp_dataset_close(&self->data);
@@ -116,7 +116,7 @@ static inline esp_status apply(bench *self, const char *name, double ridge) {
                         .stats = self->stats,
                         .shard = &self->shard,
                         .ridge = ridge,
-                        .report = self->report};
+                        .report = &self->report};
   ESP_ASSERT(esp_repair_find(name, &repair) == ESP_OK);
   return repair->apply(&job);
 }
@@ -134,9 +134,12 @@ static inline double compare(const esp_weight *weight, const double *expected) {
   return worst;
 }
 
-static inline double get_choice(const bench *self, int stage, const char *key) {
+/* What was chosen for a stage. */
+static inline esp_repair_fit get_choice(const bench *self, int stage) {
   const char *const names[] = {"hidden.0", "hidden.1"};
-  return json_real_value(json_object_get(json_object_get(self->report, names[stage]), key));
+  const esp_repair_row *row = esp_repair_report_find(&self->report, names[stage]);
+  ESP_ASSERT(row && row->has_fit);
+  return row->fit;
 }
 
 #endif

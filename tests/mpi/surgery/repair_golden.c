@@ -36,10 +36,10 @@ static void repair_sequential_reports_the_golden_choice(void **state) {
   ASSERT_ALL(apply(&self, "sequential", GOLDEN_RIDGE) == ESP_OK);
   for (int stage = 0; stage < STAGES; stage++) {
     const double *golden = sequential_choice + 4 * stage;
-    ASSERT_ALL(get_choice(&self, stage, "ridge") == golden[0]);
-    ASSERT_ALL(get_choice(&self, stage, "step") == golden[1]);
-    ASSERT_ALL(fabs(get_choice(&self, stage, "held_out_error_before") - golden[2]) < 1e-6);
-    ASSERT_ALL(fabs(get_choice(&self, stage, "held_out_error_after") - golden[3]) < 1e-6);
+    ASSERT_ALL(get_choice(&self, stage).ridge == golden[0]);
+    ASSERT_ALL(get_choice(&self, stage).step == golden[1]);
+    ASSERT_ALL(fabs(get_choice(&self, stage).error_before - golden[2]) < 1e-6);
+    ASSERT_ALL(fabs(get_choice(&self, stage).error_after - golden[3]) < 1e-6);
   }
   close_bench(&self);
 }
@@ -52,7 +52,7 @@ static void repair_sequential_without_held_out_samples_keeps_the_least_squares(v
   ASSERT_ALL(apply(&self, "sequential", GOLDEN_RIDGE) == ESP_OK);
   ASSERT_ALL(compare(&self.pruned->weights[2], least_squares_weight_1) < 1e-5);
   ASSERT_ALL(compare(&self.pruned->weights[4], least_squares_weight_2) < 1e-5);
-  ASSERT_ALL(get_choice(&self, 0, "ridge") == 0);
+  ASSERT_ALL(get_choice(&self, 0).ridge == 0);
   close_bench(&self);
 }
 

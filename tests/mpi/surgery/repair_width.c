@@ -24,7 +24,7 @@ typedef struct bench {
   esp_stats *stats;
   esp_model *dense, *pruned;
   esp_selection selection;
-  json_t *report;
+  esp_repair_report report;
 } bench;
 
 static void open_model(bench *self, const char *config) {
@@ -56,7 +56,7 @@ static void select_units(bench *self, int64_t n_width) {
 }
 
 static bench open_bench(const char *config, int64_t n_width) {
-  bench self = {.data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY), .report = json_object()};
+  bench self = {.data = small_tokens_new(SAMPLES, LENGTH, VOCABULARY)};
   const esp_shard_options options = {.micro_batch = MICRO_BATCH, .seed = 1};
   open_model(&self, config);
   esp_shard_init(&self.shard, &test_comm, self.data, &options);
@@ -73,7 +73,7 @@ static void close_bench(bench *self) {
   esp_stats_close(&self->stats);
   esp_shard_clear(&self->shard);
   esp_dataset_close(&self->data);
-  json_decref(self->report);
+  esp_repair_report_clear(&self->report);
 }
 
 static esp_status repair(bench *self, const char *name) {
@@ -86,7 +86,7 @@ static esp_status repair(bench *self, const char *name) {
                         .stats = self->stats,
                         .shard = &self->shard,
                         .ridge = 1e-6,
-                        .report = self->report};
+                        .report = &self->report};
   return with->apply(&job);
 }
 
@@ -149,12 +149,13 @@ static void sequential_reports_every_reader(void **state) {
   (void)state;
   bench self = open_bench(tied, KEPT);
   ASSERT_ALL(repair(&self, "sequential") == ESP_OK);
-  const json_t *query = json_object_get(self.report, "model.layers.0.self_attn.q_proj.weight");
-  const json_t *up = json_object_get(self.report, "model.layers.0.mlp.up_proj.weight");
-  ASSERT_ALL(json_is_real(json_object_get(query, "held_out_error_after")));
-  ASSERT_ALL(json_real_value(json_object_get(up, "held_out_error_after")) <=
-             json_real_value(json_object_get(up, "held_out_error_before")));
-  ASSERT_ALL(!json_object_get(self.report, "model.embed_tokens.weight"));
+  const esp_repair_row *query =
+      esp_repair_report_find(&self.report, "model.layers.0.self_attn.q_proj.weight");
+  const esp_repair_row *up =
+      esp_repair_report_find(&self.report, "model.layers.0.mlp.up_proj.weight");
+  ASSERT_ALL(query && query->has_fit && query->fit.error_before > 0.0);
+  ASSERT_ALL(up && up->has_fit && up->fit.error_after <= up->fit.error_before);
+  ASSERT_ALL(!esp_repair_report_find(&self.report, "model.embed_tokens.weight"));
   close_bench(&self);
 }
 
