@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const command *const commands[] = {&command_info,  &command_plan, &command_train,  &command_collect,
                                    &command_prune, &command_eval, &command_export, NULL};
@@ -168,7 +169,10 @@ bool answer_without_mpi(int argc, char **argv, int *exit_code) {
   const bool is_general = argc < 2 || is_help(argv[1]) || is_version(argv[1]);
   if (!is_general && !asks_help(argc - 2, argv + 2)) return false;
   if (!is_general && find_command(argv[1], &self) != ESP_OK) return false;
-  if (is_first_process()) print_answer(argc, argv, self);
+  if (is_first_process())
+    print_answer(argc, argv, self);
+  else if (argc < 2)
+    sleep(2); // or the launcher would end the first one before it has spoken
   *exit_code = print_failure(flush_stdout());
   if (*exit_code == ESP_OK && argc < 2) *exit_code = ESP_USAGE;
   return true;

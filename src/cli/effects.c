@@ -35,8 +35,9 @@ static bool reads_targets(const choices *of) {
   return needs(of, ESP_NEEDS_CONDITIONAL);
 }
 
+/* Fisher's is refused elsewhere. */
 static bool reads_metric(const choices *of) {
-  return needs(of, ESP_NEEDS_METRIC);
+  return needs(of, ESP_NEEDS_METRIC) || is_text(of->settings->prune.metric, "fisher");
 }
 
 static bool reads_ridge(const choices *of) {

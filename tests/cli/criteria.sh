@@ -4,8 +4,10 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 select_units() { # RANKS CRITERION OUTPUT [TARGETS]
+  local targets=()
+  [[ ${4-} || $2 == mi-jmi || $2 == mi-cmim ]] && targets=(--targets "${4:-1}") # named in a warning where nothing reads them
   run "$1" prune "$llama" --stats s.h5 --sites ffn=0.5,attention=0.34,width=0.25 --criterion "$2" --repair none \
-    -o "$3" --quiet --no-stability --targets "${4:-1}" >stdout
+    -o "$3" --quiet --no-stability "${targets[@]}" >stdout
 }
 
 run 2 collect "$llama" -d "$llama/calibration.h5" --samples 8 --micro-batch 2 --fisher-tokens 0 -o s.h5 --quiet >/dev/null
