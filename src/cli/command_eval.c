@@ -6,6 +6,7 @@
 #include "espalier/eval/eval.h"
 #include "espalier/flow/samples.h"
 #include "espalier/model/family.h"
+#include "espalier/model/forward.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -59,9 +60,8 @@ static esp_status measure(const command_input *input, esp_model **models, int i,
   const esp_eval_options options = {.state_bytes = input->settings->eval.state_bytes};
   esp_model *const both[2] = {models[0], models[i]};
   esp_quality quality;
-  /* Logits alone need no labels. */
-  if (models[i]->task == ESP_TASK_CLASSIFY && data->classes == 0 && input->settings->eval.logits)
-    return ESP_OK;
+  /* Logits alone need no targets. */
+  if (input->settings->eval.logits && !esp_model_has_targets(models[i], data)) return ESP_OK;
   if (models[i]->task == ESP_TASK_EMBED)
     ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, &quality));
   else
@@ -134,14 +134,24 @@ static figure choose_figure(const esp_model *model, const esp_dataset *data, cha
   return (figure){title, "perplexity", "", 1.0, 3};
 }
 
+/* No figure where nothing was predicted. */
+static void print_quality(const command_input *input, const json_t *row, const figure *shown) {
+  if (!json_object_get(row, shown->key)) {
+    print_result(input, "%12s %9s", "-", "-");
+    return;
+  }
+  print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
+               shown->factor * get_real(row, shown->key), shown->unit);
+  print_result(input, "%9.4f", get_real(row, "loss_nats"));
+}
+
 static void print_row(const command_input *input, const json_t *row, const figure *shown,
                       const char *rate, const char *model) {
   print_result(input, "%-16s %8.2f %-14s", get_text(row, "criterion"),
                get_real(row, "sparsity_asked"), get_text(row, "repair"));
-  print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
-               shown->factor * get_real(row, shown->key), shown->unit);
-  print_result(input, "%9.4f %10.0f %10.0f", get_real(row, "loss_nats"),
-               get_real(row, "parameters"), get_real(row, "nonzero_parameters"));
+  print_quality(input, row, shown);
+  print_result(input, " %10.0f %10.0f", get_real(row, "parameters"),
+               get_real(row, "nonzero_parameters"));
   if (input->settings->eval.speed)
     print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
   print_result(input, "  %s\n", model);

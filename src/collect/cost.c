@@ -30,8 +30,7 @@ int64_t esp_collect_count_logits(const esp_model *model, const esp_collect_optio
 
 static int64_t count_fisher_batches(const esp_model *model, const esp_collect_options *options,
                                     const esp_shard_shape *samples) {
-  const bool has_softmax = model->task != ESP_TASK_EMBED && model->family->head_backward;
-  if (!has_softmax || options->fisher_tokens == 0) return 0;
+  if (!collect_has_softmax(model) || options->fisher_tokens == 0) return 0;
   return esp_shard_shape_count_batches(samples, options->fisher_tokens);
 }
 

@@ -12,5 +12,6 @@ const esp_objective objective_language = {
     .name = "language",
     .summary = "cross-entropy of every sequence's next tokens",
     .task = ESP_TASK_LANGUAGE,
+    .check = esp_model_check_next_tokens,
     .measure = measure,
 };

@@ -34,7 +34,34 @@ esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data)
                   data->path, model->n_inputs, model->family->name, data->width);
 }
 
+/* Beyond the first token. */
+static bool has_next_tokens(const esp_dataset *data) {
+  if (!data->lengths) return data->width >= 2;
+  for (int64_t i = 0; i < data->count; i++)
+    if (data->lengths[i] >= 2) return true;
+  return false;
+}
+
+bool esp_model_has_targets(const esp_model *model, const esp_dataset *data) {
+  if (model->task == ESP_TASK_CLASSIFY) return data->classes > 0 && model->n_outputs >= 2;
+  return model->task != ESP_TASK_LANGUAGE || has_next_tokens(data);
+}
+
+esp_status esp_model_check_next_tokens(const esp_model *model, const esp_dataset *data) {
+  if (esp_model_has_targets(model, data)) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected sequences of at least 2 tokens, found none longer than 1: a '%s' "
+                  "model predicts nothing there; give longer sequences",
+                  data->path, model->family->name);
+}
+
 esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data) {
+  if (model->n_outputs < 2)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a classifier of at least 2 classes, found %" PRId64
+                    ": there is nothing to tell apart; models of one label (regression) have no "
+                    "figure here",
+                    data->path, model->n_outputs);
   if (data->classes >= 1 && data->classes <= model->n_outputs) return ESP_OK;
   return esp_fail(ESP_MISMATCH, "%s: expected labels from 0 to %" PRId64 ", found %d classes",
                   data->path, model->n_outputs - 1, data->classes);

@@ -1,6 +1,7 @@
-#include "espalier/model/family.h"
+#include "copies.h"
 
 #include "espalier/core/hash.h"
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <stdlib.h>
@@ -39,7 +40,7 @@ static const esp_tensor *find_named(const esp_model *model, const char *name) {
 }
 
 /* With the family's prefix, or without it, which the weight's name then does without, too. */
-static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight) {
+static const esp_tensor *find_own_tensor(const esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_named(model, weight->name);
   const size_t length = model->prefix ? strlen(model->prefix) : 0;
   if (tensor || length == 0 || strncmp(weight->name, model->prefix, length) != 0) return tensor;
@@ -50,6 +51,11 @@ static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight)
     weight->name = name;
   }
   return tensor;
+}
+
+static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight) {
+  const esp_tensor *tensor = find_own_tensor(model, weight);
+  return tensor ? tensor : copies_find_tensor(model, weight->name);
 }
 
 static bool is_known(const esp_model *model, const esp_tensor *tensor) {
@@ -107,30 +113,75 @@ static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
   return ESP_OK;
 }
 
+static esp_status bind_weights(esp_model *model) {
+  for (int i = 0; i < model->n_weights; i++) ESP_TRY(bind_weight(model, &model->weights[i]));
+  return check_unknown(model);
+}
+
 /* Takes over set, also when it fails. */
-static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
-  json_t *config = NULL;
-  esp_status status = complete_config(set, &config);
-  if (status == ESP_OK) status = esp_model_new(config, model);
-  json_decref(config);
+static esp_status describe_local(esp_tensor_set *set, json_t *config, bool is_untied,
+                                 esp_model **model) {
+  const esp_status status = esp_model_new(config, model);
   if (status != ESP_OK) {
-    status = esp_fail(status, "%s: %s", set->path, esp_failure_text());
+    esp_fail(status, "%s: %s", set->path, esp_failure_text());
     esp_tensor_set_close(&set);
     return status;
   }
   (*model)->source = set;
   (*model)->path = esp_strdup(set->path);
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
-  for (int i = 0; i < (*model)->n_weights && status == ESP_OK; i++)
-    status = bind_weight(*model, &(*model)->weights[i]);
-  return status == ESP_OK ? check_unknown(*model) : status;
+  (*model)->is_untied = is_untied;
+  return bind_weights(*model);
+}
+
+/* Takes over set, also when it fails. */
+static esp_status open_local(esp_tensor_set *set, esp_model **model) {
+  json_t *config = NULL;
+  esp_status status = complete_config(set, &config);
+  if (status == ESP_OK) {
+    status = describe_local(set, config, false, model);
+  } else {
+    esp_fail(status, "%s: %s", set->path, esp_failure_text());
+    esp_tensor_set_close(&set);
+  }
+  json_decref(config);
+  return status;
+}
+
+/* The model with a head of its own, of the same tensors. */
+static esp_status untie_local(esp_model **model) {
+  esp_tensor_set *set = (*model)->source;
+  json_t *config = json_deep_copy((*model)->config);
+  json_object_set_new(config, "tie_word_embeddings", json_false());
+  (*model)->source = NULL;
+  esp_model_free(model);
+  const esp_status status = describe_local(set, config, true, model);
+  json_decref(config);
+  return status;
+}
+
+static void tell_other(const esp_model *model, const esp_copy *other) {
+  esp_log_warn("%s: the configuration ties %s to %s, but other values are stored: the head is "
+               "taken as stored, and what is written has tie_word_embeddings false",
+               model->path, other->name, other->of);
+}
+
+/* Rank 0 compares. */
+static esp_status check_copies(const esp_comm *comm, esp_model **model) {
+  if (!copies_are_stored(*model)) return ESP_OK;
+  const esp_copy *other = comm->rank == 0 ? copies_find_other(*model) : NULL;
+  if (esp_agree_max_i64(comm, other != NULL) == 0) return ESP_OK;
+  ESP_TRY(esp_agree(comm, untie_local(model)));
+  if (other) tell_other(*model, other);
+  return ESP_OK;
 }
 
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
   esp_tensor_set *set = NULL;
   *model = NULL;
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
-  const esp_status status = esp_agree(comm, describe_local(set, model));
+  esp_status status = esp_agree(comm, open_local(set, model));
+  if (status == ESP_OK) status = check_copies(comm, model);
   if (status != ESP_OK) esp_model_free(model);
   return status;
 }

@@ -2,6 +2,8 @@
 
 #include "structure.h"
 
+#include "espalier/model/forward.h"
+
 #include <string.h>
 
 /* Another free stage of the kind is of another size, as an earlier pruning may have left it. */
@@ -51,7 +53,7 @@ static bool can_try(const prune_job *job) {
   if (!allocation_wants_samples(job) || !job->data || job->data->kind != ESP_DATA_TOKENS)
     return false;
   if (dense->task == ESP_TASK_EMBED || job->data->is_made) return false;
-  return dense->task != ESP_TASK_CLASSIFY || job->data->classes > 0;
+  return esp_model_has_targets(dense, job->data);
 }
 
 static esp_status fail_untried(const esp_prune_request *request) {

@@ -154,6 +154,11 @@ static void clear_training(training *self) {
 static esp_status check_local(const esp_model *model, const esp_dataset *data) {
   if (!model->family->embed_backward)
     return esp_fail(ESP_USAGE, "family '%s' cannot be trained", model->family->name);
+  if (model->n_outputs < 2)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected at least 2 classes, found %" PRId64
+                    ": there is nothing to tell apart; give data of more classes",
+                    data->path, model->n_outputs);
   if (data->kind != model->family->input || data->width != model->n_inputs || data->classes < 1 ||
       data->classes > model->n_outputs)
     return esp_fail(ESP_MISMATCH,

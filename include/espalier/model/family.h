@@ -14,6 +14,12 @@ typedef struct esp_rename {
   const char *now, *then;
 } esp_rename;
 
+/* A tensor that is the same as another where the head is tied to the embedding, and may be stored
+ * too, or alone. Where their values differ, the head is read as an untied one. */
+typedef struct esp_copy {
+  const char *name, *of; // as an untied head calls it, and as a tied one
+} esp_copy;
+
 /* What a function of a family works on: a micro-batch before a stage, ESP_STAGE_EMBED, or n_stages
  * for the head. Scratch arrays are taken from the workspace; who calls releases them. */
 typedef struct esp_call {
@@ -38,6 +44,7 @@ struct esp_family {
   const char *summary;
   esp_data_kind input;
   const esp_rename *renames; // ended by NULL; NULL: none
+  const esp_copy *copies;    // of a tied head, ended by NULL; NULL: none
   /* Add to the configuration of a checkpoint what only its tensors say. NULL: nothing. */
   void (*complete)(json_t *config, const esp_tensor_set *set);
   /* Fill model->weights, stages and sizes from model->config. FORMAT, USAGE. */

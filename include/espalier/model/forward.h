@@ -20,8 +20,14 @@ void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int
 
 /* MISMATCH unless the model can read the data: kind, width or context, token ids. Local. */
 esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data);
-/* MISMATCH unless there are labels and all are classes of the model. Local. */
+/* MISMATCH unless there are labels and all are classes of the model, which has two or more. Local.
+ */
 esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data);
+/* MISMATCH unless a language model has something to predict: a sequence of two tokens. Local. */
+esp_status esp_model_check_next_tokens(const esp_model *model, const esp_dataset *data);
+/* Whether the data has any targets of the model's task: labels of one class among several, tokens
+ * behind the first. Local. */
+bool esp_model_has_targets(const esp_model *model, const esp_dataset *data);
 
 /* Rows of a batch. */
 int64_t esp_batch_count_rows(const esp_batch *batch);

@@ -41,6 +41,7 @@ typedef struct esp_model {
   int64_t n_inputs; // floats (or tokens) a sample reads
   esp_task task;
   bool is_head_tied;   // the head reads weights of the embedding
+  bool is_untied;      // the checkpoint's configuration ties it, but another head is stored
   const char *prefix;  // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   int64_t n_outputs;   // logits a row
   int64_t max_length;  // longest sequence, tokens; 0: any
@@ -52,7 +53,9 @@ typedef struct esp_model {
   esp_tensor_set *source; // owned; NULL for a model made in memory or cut from another
 } esp_model;
 
-/* Open a checkpoint and check every tensor against the configuration. Weights stay mapped.
+/* Open a checkpoint and check every tensor against the configuration. Weights stay mapped. A head
+ * that the configuration ties to the embedding, but that is stored with other values, is untied,
+ * with a warning.
  * IO, FORMAT, MISMATCH (a tensor is missing or has another shape). Collective on comm; equal on
  * all ranks: path. */
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model);

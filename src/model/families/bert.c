@@ -296,11 +296,17 @@ static void complete(json_t *config, const esp_tensor_set *set) {
 static const esp_rename renames[] = {
     {"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}, {NULL, NULL}};
 
+static const esp_copy copies[] = {
+    {"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
+    {"cls.predictions.decoder.bias", "cls.predictions.bias"},
+    {NULL, NULL}};
+
 const esp_family esp_family_bert = {
     .name = "bert",
     .summary = "BERT encoder, classifier or masked language model",
     .input = ESP_DATA_TOKENS,
     .renames = renames,
+    .copies = copies,
     .complete = complete,
     .describe = describe,
     .resize = resize,

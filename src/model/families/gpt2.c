@@ -315,10 +315,13 @@ static bool ignores(const esp_model *model, const char *tensor) {
          (model->is_head_tied && strcmp(tensor, "lm_head.weight") == 0);
 }
 
+static const esp_copy copies[] = {{"lm_head.weight", "transformer.wte.weight"}, {NULL, NULL}};
+
 const esp_family esp_family_gpt2 = {
     .name = "gpt2",
     .summary = "GPT-2 language model",
     .input = ESP_DATA_TOKENS,
+    .copies = copies,
     .describe = describe,
     .resize = resize,
     .layers_key = "n_layer",

@@ -135,10 +135,13 @@ static bool ignores(const esp_model *model, const char *tensor) {
          (model->is_head_tied && strcmp(tensor, "lm_head.weight") == 0);
 }
 
+static const esp_copy copies[] = {{"lm_head.weight", "model.embed_tokens.weight"}, {NULL, NULL}};
+
 #define LLAMA_FAMILY(type, text)                                                    \
   const esp_family esp_family_##type = {.name = #type,                              \
                                         .summary = text,                            \
                                         .input = ESP_DATA_TOKENS,                   \
+                                        .copies = copies,                           \
                                         .describe = describe,                       \
                                         .resize = llama_resize,                     \
                                         .layers_key = "num_hidden_layers",          \

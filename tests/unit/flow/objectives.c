@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "espalier/flow/objective.h"
+#include "espalier/model/family.h"
 
 #include <math.h>
 #include <string.h>
@@ -221,6 +222,30 @@ static void classifier_refuses_labels_that_are_no_classes(void **state) {
   assert_failure(objective->check(&model, &data), ESP_MISMATCH, "found 3 classes");
 }
 
+static void classifier_refuses_a_single_class(void **state) {
+  (void)state;
+  const esp_model model = {.task = ESP_TASK_CLASSIFY, .n_outputs = 1};
+  const esp_dataset data = {.path = (char *)(uintptr_t) "here", .classes = 1};
+  assert_failure(esp_objective_of(ESP_TASK_CLASSIFY)->check(&model, &data), ESP_MISMATCH,
+                 "at least 2 classes, found 1");
+  assert_false(esp_model_has_targets(&model, &data));
+}
+
+static void language_refuses_sequences_of_one_token(void **state) {
+  (void)state;
+  const esp_model model = {.family = esp_families[0], .task = ESP_TASK_LANGUAGE, .n_outputs = 9};
+  int32_t lengths[2] = {1, 1};
+  esp_dataset data = {.path = (char *)(uintptr_t) "here", .count = 2, .width = 1};
+  const esp_objective *objective = esp_objective_of(ESP_TASK_LANGUAGE);
+  assert_failure(objective->check(&model, &data), ESP_MISMATCH, "at least 2 tokens");
+  data.width = 3;
+  assert_int_equal(objective->check(&model, &data), ESP_OK);
+  data.lengths = lengths;
+  assert_failure(objective->check(&model, &data), ESP_MISMATCH, "at least 2 tokens");
+  lengths[1] = 2;
+  assert_int_equal(objective->check(&model, &data), ESP_OK);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(classifier_sums_the_cross_entropy_of_samples),
               cmocka_unit_test(language_predicts_the_next_tokens),
               cmocka_unit_test(language_leaves_padding_out),
@@ -234,4 +259,6 @@ ESP_TEST_MAIN(cmocka_unit_test(classifier_sums_the_cross_entropy_of_samples),
               cmocka_unit_test(a_tally_caps_the_loss_of_a_part),
               cmocka_unit_test(a_tally_without_targets_has_no_loss),
               cmocka_unit_test(every_task_has_an_objective_of_its_own),
-              cmocka_unit_test(classifier_refuses_labels_that_are_no_classes))
+              cmocka_unit_test(classifier_refuses_labels_that_are_no_classes),
+              cmocka_unit_test(classifier_refuses_a_single_class),
+              cmocka_unit_test(language_refuses_sequences_of_one_token))
