@@ -1,6 +1,7 @@
 #include "espalier/model/family.h"
 
 #include "espalier/core/hash.h"
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <stdlib.h>
@@ -69,6 +70,10 @@ static esp_status check_unknown(const esp_model *model) {
   return ESP_OK;
 }
 
+static bool is_floating(esp_dtype type) {
+  return type == ESP_F32 || type == ESP_F16 || type == ESP_BF16 || type == ESP_F64;
+}
+
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor)
@@ -76,9 +81,7 @@ static esp_status bind_weight(esp_model *model, esp_weight *weight) {
                     "%s: expected a tensor '%s' for this configuration, found none "
                     "among %d tensors; the checkpoint is incomplete",
                     model->path, weight->name, model->source->n_tensors);
-  const bool is_float =
-      tensor->type == ESP_F32 || tensor->type == ESP_F16 || tensor->type == ESP_BF16;
-  if (!is_float || tensor->rank != weight->rank ||
+  if (!is_floating(tensor->type) || tensor->rank != weight->rank ||
       memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
     return fail_shape(model, weight, tensor);
   weight->type = tensor->type;
@@ -126,12 +129,23 @@ static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
   return status == ESP_OK ? check_unknown(*model) : status;
 }
 
+static void say_rounding(const esp_model *model) {
+  int wide = 0;
+  for (int i = 0; i < model->n_weights; i++) wide += model->weights[i].type == ESP_F64;
+  if (wide > 0)
+    esp_log_info("%s: %d of %d weights are F64: rounded to float32 when read, written as F64",
+                 model->path, wide, model->n_weights);
+}
+
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
   esp_tensor_set *set = NULL;
   *model = NULL;
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
   const esp_status status = esp_agree(comm, describe_local(set, model));
-  if (status != ESP_OK) esp_model_free(model);
+  if (status == ESP_OK)
+    say_rounding(*model);
+  else
+    esp_model_free(model);
   return status;
 }
 
