@@ -1,4 +1,5 @@
 #include "espalier/model/family.h"
+#include "stray.h"
 
 #include "espalier/core/hash.h"
 #include "espalier/core/log.h"
@@ -7,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_floating(const esp_tensor *tensor) {
+  return !*tensor->foreign_type && (tensor->type == ESP_F32 || tensor->type == ESP_F16 ||
+                                    tensor->type == ESP_BF16 || tensor->type == ESP_F64);
+}
+
 static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                              const esp_tensor *tensor) {
   char *expected = esp_dims_format(weight->rank, weight->shape);
   char *found = esp_dims_format(tensor->rank, tensor->shape);
-  const esp_status status =
-      esp_fail(ESP_MISMATCH,
-               "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
-               "configuration and weights do not belong together",
-               model->path, weight->name, expected, esp_dtype_name(tensor->type), found);
+  const char *type = *tensor->foreign_type ? tensor->foreign_type : esp_dtype_name(tensor->type);
+  const esp_status status = esp_fail(
+      ESP_MISMATCH, "%s: tensor '%s': expected shape %s from the configuration, found %s %s; %s",
+      model->path, weight->name, expected, type, found,
+      is_floating(tensor) ? "configuration and weights do not belong together"
+                          : "convert the weights to F32, F16, BF16 or F64");
   esp_free(&found);
   esp_free(&expected);
   return status;
@@ -53,35 +60,35 @@ static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight)
   return tensor;
 }
 
-static bool is_known(const esp_model *model, const esp_tensor *tensor) {
-  for (int i = 0; i < model->n_weights; i++)
-    if (model->weights[i].stored == tensor->data) return true;
-  return model->family->ignores && model->family->ignores(model, tensor->name);
+/* A tensor under a longer name that ends like the weight's, as wrappers of modules make it. */
+static const char *find_wrapped(const esp_model *model, const char *name) {
+  const size_t length = strlen(name);
+  for (int i = 0; i < model->source->n_tensors; i++) {
+    const char *found = model->source->tensors[i].name;
+    const size_t more = strlen(found) > length ? strlen(found) - length : 0;
+    if (more > 0 && found[more - 1] == '.' && strcmp(found + more, name) == 0) return found;
+  }
+  return NULL;
 }
 
-static esp_status check_unknown(const esp_model *model) {
-  for (int i = 0; i < model->source->n_tensors; i++)
-    if (!is_known(model, &model->source->tensors[i]))
-      return esp_fail(
-          ESP_MISMATCH,
-          "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
-          "of a variant that Espalier does not know",
-          model->path, model->source->tensors[i].name, model->family->name);
-  return ESP_OK;
-}
-
-static bool is_floating(esp_dtype type) {
-  return type == ESP_F32 || type == ESP_F16 || type == ESP_BF16 || type == ESP_F64;
+static esp_status fail_missing(const esp_model *model, const esp_weight *weight) {
+  const char *wrapped = find_wrapped(model, weight->name);
+  if (wrapped)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a tensor '%s' for this configuration, found '%s'; save the model "
+                    "without what wraps it, so that names do not begin with '%.*s'",
+                    model->path, weight->name, wrapped,
+                    (int)(strlen(wrapped) - strlen(weight->name)), wrapped);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected a tensor '%s' for this configuration, found none "
+                  "among %d tensors; the checkpoint is incomplete",
+                  model->path, weight->name, model->source->n_tensors);
 }
 
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_tensor(model, weight);
-  if (!tensor)
-    return esp_fail(ESP_MISMATCH,
-                    "%s: expected a tensor '%s' for this configuration, found none "
-                    "among %d tensors; the checkpoint is incomplete",
-                    model->path, weight->name, model->source->n_tensors);
-  if (!is_floating(tensor->type) || tensor->rank != weight->rank ||
+  if (!tensor) return fail_missing(model, weight);
+  if (!is_floating(tensor) || tensor->rank != weight->rank ||
       memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
     return fail_shape(model, weight, tensor);
   weight->type = tensor->type;
@@ -111,7 +118,7 @@ static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
 }
 
 /* Takes over set, also when it fails. */
-static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
+static esp_status describe_local(esp_tensor_set *set, const char *ignored, esp_model **model) {
   json_t *config = NULL;
   esp_status status = complete_config(set, &config);
   if (status == ESP_OK) status = esp_model_new(config, model);
@@ -126,7 +133,7 @@ static esp_status describe_local(esp_tensor_set *set, esp_model **model) {
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
   for (int i = 0; i < (*model)->n_weights && status == ESP_OK; i++)
     status = bind_weight(*model, &(*model)->weights[i]);
-  return status == ESP_OK ? check_unknown(*model) : status;
+  return status == ESP_OK ? stray_check_local(*model, ignored) : status;
 }
 
 static void say_rounding(const esp_model *model) {
@@ -137,16 +144,21 @@ static void say_rounding(const esp_model *model) {
                  model->path, wide, model->n_weights);
 }
 
-esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
+esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
+                                   esp_model **model) {
   esp_tensor_set *set = NULL;
   *model = NULL;
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
-  const esp_status status = esp_agree(comm, describe_local(set, model));
+  const esp_status status = esp_agree(comm, describe_local(set, ignored, model));
   if (status == ESP_OK)
     say_rounding(*model);
   else
     esp_model_free(model);
   return status;
+}
+
+esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
+  return esp_model_open_ignoring(comm, path, NULL, model);
 }
 
 static uint64_t hash_stored(const esp_weight *weight) {

@@ -69,13 +69,17 @@ static void write_file(const char *path) {
   free(text);
 }
 
+static int width_of(const char *dtype) {
+  if (strcmp(dtype, "F64") == 0 || strcmp(dtype, "I64") == 0) return 8;
+  return strcmp(dtype, "F32") == 0 ? 4 : 1;
+}
+
 static void add_described(char *what) {
   char *dtype = strchr(what, ':'), *bytes = dtype ? strchr(dtype + 1, ':') : NULL;
   if (!bytes) fail(what);
   *dtype = *bytes = '\0';
   const int count = atoi(bytes + 1);
-  add(what, dtype + 1, json_pack("[i]", strcmp(dtype + 1, "I64") == 0 ? count / 8 : count),
-      (size_t)count);
+  add(what, dtype + 1, json_pack("[i]", count / width_of(dtype + 1)), (size_t)count);
 }
 
 static void copy_all(const char *path, const char *prefix, int widens) {
