@@ -1,11 +1,12 @@
 # tests/cli/<name>.sh: the real program under mpirun. cli.prepare makes what the others share.
 set(cli_folder ${CMAKE_CURRENT_BINARY_DIR}/cli)
-foreach(helper make_data json_get)
+foreach(helper make_data json_get edit_tensors)
   add_executable(cli_${helper} cli/${helper}.c)
   target_link_libraries(cli_${helper} PRIVATE espalier_flags)
   set_target_properties(cli_${helper} PROPERTIES OUTPUT_NAME ${helper} RUNTIME_OUTPUT_DIRECTORY ${cli_folder})
 endforeach()
 target_link_libraries(cli_json_get PRIVATE PkgConfig::JANSSON)
+target_link_libraries(cli_edit_tensors PRIVATE PkgConfig::JANSSON)
 
 # esp_cli_test(<name> [ranks...]): once for each number of ranks.
 function(esp_cli_test name)
@@ -39,6 +40,7 @@ esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)
 esp_cli_test(two_copies 1 3)
 esp_cli_test(nothing 3)
+esp_cli_test(tensors 2)
 esp_cli_test(export 3) # it compares with one rank itself
 esp_cli_test(width 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(max_entropy 2) # it runs 1 to 3 ranks for the selection itself

@@ -15,7 +15,8 @@
 
 static esp_status open_models(const command_input *input, esp_model **models) {
   for (int i = 0; i < input->n_arguments; i++)
-    ESP_TRY(esp_model_open(input->comm, input->arguments[i], &models[i]));
+    ESP_TRY(esp_model_open_ignoring(input->comm, input->arguments[i],
+                                    input->settings->run.ignore_tensors, &models[i]));
   return ESP_OK;
 }
 

@@ -18,7 +18,9 @@ static json_t *dump(const command_input *input, const esp_export_result *done) {
 static esp_status run(const command_input *input, json_t **result) {
   const char *folder = input->arguments[1];
   esp_export_result done;
-  ESP_TRY(esp_export(input->comm, &input->settings->exporting, input->arguments[0], folder, &done));
+  esp_export_options options = input->settings->exporting;
+  options.ignored = input->settings->run.ignore_tensors;
+  ESP_TRY(esp_export(input->comm, &options, input->arguments[0], folder, &done));
   print_result(input, "%s: %" PRId64 " parameters in %d safetensors files, %" PRId64 " bytes\n",
                folder, done.parameters, done.files.count, done.files.bytes);
   if (done.source)

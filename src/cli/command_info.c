@@ -141,7 +141,8 @@ static esp_status run(const command_input *input, json_t **result) {
     return ESP_OK;
   }
   esp_model *model = NULL;
-  ESP_TRY(esp_model_open(input->comm, input->arguments[0], &model));
+  ESP_TRY(esp_model_open_ignoring(input->comm, input->arguments[0],
+                                  input->settings->run.ignore_tensors, &model));
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   *result = esp_json_pack(
       "{s:o, s:s, s:I, s:I, s:o, s:o, s:O?}", "model", esp_json_text(model->path), "family",

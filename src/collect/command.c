@@ -66,7 +66,7 @@ static esp_status open_all(const esp_comm *comm, const esp_collect_settings *set
                            const char *path, command_job *job) {
   const esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
   ESP_TRY(esp_h5_check_writable(comm, settings->run.output, 0));
-  ESP_TRY(esp_model_open(comm, path, &job->model));
+  ESP_TRY(esp_model_open_ignoring(comm, path, settings->run.ignore_tensors, &job->model));
   ESP_TRY(esp_samples_open_data(comm, &samples, job->model, &job->data));
   return esp_samples_open_shard_local(comm, &samples, job->model, job->data, &job->shard);
 }

@@ -104,11 +104,15 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   return esp_json_text(*(char *const *)member);
 }
 
+static bool is_left_out(const esp_option *row, const void *settings) {
+  return row->only_if_given && !*(char *const *)esp_option_member(row, settings);
+}
+
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {
   json_t *const root = json_object();
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
-    if (!(row->commands & command)) continue;
+    if (!(row->commands & command) || is_left_out(row, settings)) continue;
     char section[ESP_OPTION_KEY_BYTES];
     esp_option_section(row, section);
     if (!json_object_get(root, section)) json_object_set_new(root, section, json_object());

@@ -43,6 +43,15 @@ static const esp_option rows[] = {
      .initial = "false",
      .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .help = "accept more ranks than micro-batches"},
+    {.key = "run.ignore_tensors",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_run_options, ignore_tensors),
+     .commands = ESP_FOR_INFO | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL | ESP_FOR_EXPORT |
+                 ESP_FOR_PLAN,
+     .only_if_given = true,
+     .value_name = "PATTERNS",
+     .help =
+         "tensors of a checkpoint that may be left out: names or patterns, as v_head.*,*_scale"},
     {.key = "run.restart",
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_run_options, restart),

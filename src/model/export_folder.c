@@ -93,7 +93,7 @@ static esp_status write_config(const export_job *job) {
 }
 
 static esp_status fill_folder(export_job *job, const char *path) {
-  ESP_TRY(esp_model_open(job->comm, path, &job->model));
+  ESP_TRY(esp_model_open_ignoring(job->comm, path, job->options->ignored, &job->model));
   ESP_TRY(copy_companions(job));
   ESP_TRY(write_config(job));
   return esp_model_write_safetensors(job->comm, job->model, job->folder,

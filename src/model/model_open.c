@@ -1,4 +1,5 @@
 #include "copies.h"
+#include "stray.h"
 
 #include "espalier/core/hash.h"
 #include "espalier/core/log.h"
@@ -7,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_floating(const esp_tensor *tensor) {
+  return !*tensor->foreign_type && (tensor->type == ESP_F32 || tensor->type == ESP_F16 ||
+                                    tensor->type == ESP_BF16 || tensor->type == ESP_F64);
+}
+
 static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                              const esp_tensor *tensor) {
   char *expected = esp_dims_format(weight->rank, weight->shape);
   char *found = esp_dims_format(tensor->rank, tensor->shape);
-  const esp_status status =
-      esp_fail(ESP_MISMATCH,
-               "%s: tensor '%s': expected shape %s from the configuration, found %s %s; "
-               "configuration and weights do not belong together",
-               model->path, weight->name, expected, esp_dtype_name(tensor->type), found);
+  const char *type = *tensor->foreign_type ? tensor->foreign_type : esp_dtype_name(tensor->type);
+  const esp_status status = esp_fail(
+      ESP_MISMATCH, "%s: tensor '%s': expected shape %s from the configuration, found %s %s; %s",
+      model->path, weight->name, expected, type, found,
+      is_floating(tensor) ? "configuration and weights do not belong together"
+                          : "convert the weights to F32, F16, BF16 or F64");
   esp_free(&found);
   esp_free(&expected);
   return status;
@@ -58,33 +65,35 @@ static const esp_tensor *find_tensor(const esp_model *model, esp_weight *weight)
   return tensor ? tensor : copies_find_tensor(model, weight->name);
 }
 
-static bool is_known(const esp_model *model, const esp_tensor *tensor) {
-  for (int i = 0; i < model->n_weights; i++)
-    if (model->weights[i].stored == tensor->data) return true;
-  return model->family->ignores && model->family->ignores(model, tensor->name);
+/* A tensor under a longer name that ends like the weight's, as wrappers of modules make it. */
+static const char *find_wrapped(const esp_model *model, const char *name) {
+  const size_t length = strlen(name);
+  for (int i = 0; i < model->source->n_tensors; i++) {
+    const char *found = model->source->tensors[i].name;
+    const size_t more = strlen(found) > length ? strlen(found) - length : 0;
+    if (more > 0 && found[more - 1] == '.' && strcmp(found + more, name) == 0) return found;
+  }
+  return NULL;
 }
 
-static esp_status check_unknown(const esp_model *model) {
-  for (int i = 0; i < model->source->n_tensors; i++)
-    if (!is_known(model, &model->source->tensors[i]))
-      return esp_fail(
-          ESP_MISMATCH,
-          "%s: tensor '%s' has no place in family '%s' as configured; the checkpoint is "
-          "of a variant that Espalier does not know",
-          model->path, model->source->tensors[i].name, model->family->name);
-  return ESP_OK;
+static esp_status fail_missing(const esp_model *model, const esp_weight *weight) {
+  const char *wrapped = find_wrapped(model, weight->name);
+  if (wrapped)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a tensor '%s' for this configuration, found '%s'; save the model "
+                    "without what wraps it, so that names do not begin with '%.*s'",
+                    model->path, weight->name, wrapped,
+                    (int)(strlen(wrapped) - strlen(weight->name)), wrapped);
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected a tensor '%s' for this configuration, found none "
+                  "among %d tensors; the checkpoint is incomplete",
+                  model->path, weight->name, model->source->n_tensors);
 }
 
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_tensor(model, weight);
-  if (!tensor)
-    return esp_fail(ESP_MISMATCH,
-                    "%s: expected a tensor '%s' for this configuration, found none "
-                    "among %d tensors; the checkpoint is incomplete",
-                    model->path, weight->name, model->source->n_tensors);
-  const bool is_float =
-      tensor->type == ESP_F32 || tensor->type == ESP_F16 || tensor->type == ESP_BF16;
-  if (!is_float || tensor->rank != weight->rank ||
+  if (!tensor) return fail_missing(model, weight);
+  if (!is_floating(tensor) || tensor->rank != weight->rank ||
       memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
     return fail_shape(model, weight, tensor);
   weight->type = tensor->type;
@@ -113,14 +122,14 @@ static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
   return ESP_OK;
 }
 
-static esp_status bind_weights(esp_model *model) {
+static esp_status bind_weights(esp_model *model, const char *ignored) {
   for (int i = 0; i < model->n_weights; i++) ESP_TRY(bind_weight(model, &model->weights[i]));
-  return check_unknown(model);
+  return stray_check_local(model, ignored);
 }
 
 /* Takes over set, also when it fails. */
-static esp_status describe_local(esp_tensor_set *set, json_t *config, bool is_untied,
-                                 esp_model **model) {
+static esp_status describe_local(esp_tensor_set *set, json_t *config, const char *ignored,
+                                 bool is_untied, esp_model **model) {
   const esp_status status = esp_model_new(config, model);
   if (status != ESP_OK) {
     esp_fail(status, "%s: %s", set->path, esp_failure_text());
@@ -131,15 +140,15 @@ static esp_status describe_local(esp_tensor_set *set, json_t *config, bool is_un
   (*model)->path = esp_strdup(set->path);
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
   (*model)->is_untied = is_untied;
-  return bind_weights(*model);
+  return bind_weights(*model, ignored);
 }
 
 /* Takes over set, also when it fails. */
-static esp_status open_local(esp_tensor_set *set, esp_model **model) {
+static esp_status open_local(esp_tensor_set *set, const char *ignored, esp_model **model) {
   json_t *config = NULL;
   esp_status status = complete_config(set, &config);
   if (status == ESP_OK) {
-    status = describe_local(set, config, false, model);
+    status = describe_local(set, config, ignored, false, model);
   } else {
     esp_fail(status, "%s: %s", set->path, esp_failure_text());
     esp_tensor_set_close(&set);
@@ -149,13 +158,13 @@ static esp_status open_local(esp_tensor_set *set, esp_model **model) {
 }
 
 /* The model with a head of its own, of the same tensors. */
-static esp_status untie_local(esp_model **model) {
+static esp_status untie_local(const char *ignored, esp_model **model) {
   esp_tensor_set *set = (*model)->source;
   json_t *config = json_deep_copy((*model)->config);
   json_object_set_new(config, "tie_word_embeddings", json_false());
   (*model)->source = NULL;
   esp_model_free(model);
-  const esp_status status = describe_local(set, config, true, model);
+  const esp_status status = describe_local(set, config, ignored, true, model);
   json_decref(config);
   return status;
 }
@@ -167,23 +176,39 @@ static void tell_other(const esp_model *model, const esp_copy *other) {
 }
 
 /* Rank 0 compares. */
-static esp_status check_copies(const esp_comm *comm, esp_model **model) {
+static esp_status check_copies(const esp_comm *comm, const char *ignored, esp_model **model) {
   if (!copies_are_stored(*model)) return ESP_OK;
   const esp_copy *other = comm->rank == 0 ? copies_find_other(*model) : NULL;
   if (esp_agree_max_i64(comm, other != NULL) == 0) return ESP_OK;
-  ESP_TRY(esp_agree(comm, untie_local(model)));
+  ESP_TRY(esp_agree(comm, untie_local(ignored, model)));
   if (other) tell_other(*model, other);
   return ESP_OK;
 }
 
-esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
+static void say_rounding(const esp_model *model) {
+  int wide = 0;
+  for (int i = 0; i < model->n_weights; i++) wide += model->weights[i].type == ESP_F64;
+  if (wide > 0)
+    esp_log_info("%s: %d of %d weights are F64: rounded to float32 when read, written as F64",
+                 model->path, wide, model->n_weights);
+}
+
+esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
+                                   esp_model **model) {
   esp_tensor_set *set = NULL;
   *model = NULL;
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
-  esp_status status = esp_agree(comm, open_local(set, model));
-  if (status == ESP_OK) status = check_copies(comm, model);
-  if (status != ESP_OK) esp_model_free(model);
+  esp_status status = esp_agree(comm, open_local(set, ignored, model));
+  if (status == ESP_OK) status = check_copies(comm, ignored, model);
+  if (status == ESP_OK)
+    say_rounding(*model);
+  else
+    esp_model_free(model);
   return status;
+}
+
+esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
+  return esp_model_open_ignoring(comm, path, NULL, model);
 }
 
 static uint64_t hash_stored(const esp_weight *weight) {

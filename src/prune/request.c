@@ -129,7 +129,7 @@ esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings
   esp_model *dense = NULL;
   *request = NULL;
   ESP_TRY(resolve_names(&names));
-  ESP_TRY(esp_model_open(comm, path, &dense));
+  ESP_TRY(esp_model_open_ignoring(comm, path, settings->run.ignore_tensors, &dense));
   return esp_prune_request_new(settings, dense, request);
 }
 

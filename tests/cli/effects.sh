@@ -40,6 +40,11 @@ warns "no timing" "--speed-batch, --repeats" -- eval "$model" -d "$data" --no-sp
 warns "no logits" "--sequences" -- eval "$model" -d "$data" --no-speed --sequences 3
 silent "timing" -- eval "$model" -d "$data" --speed-batch 8 --repeats 1
 
+cut_tokens 2 "$llama/heldout.h5" notes.h5
+numbers 1 2 9 1 | add_column notes.h5 /weights 2
+must eval "$llama" -d notes.h5 --no-speed --quiet
+check "a data set that nothing reads" test "$(grep -c 'notes.h5: not read: /weights' "$ERRORS")" = 1
+
 nothing() { grep -q 'nothing is removed' "$ERRORS" && grep -q 'nothing is removed' p.h5.report.json; }
 must "${prune[@]}" --allocation uniform --multiple-of 4096 --quiet
 check "a multiple as large as the site" nothing

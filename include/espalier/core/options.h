@@ -48,6 +48,7 @@ typedef struct esp_option {
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
+  bool only_if_given;     // TEXT: left out of a dump while NULL
   const char *value_name; // "FILE", shown in help
   const char *help;       // one line
 } esp_option;

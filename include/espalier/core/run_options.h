@@ -10,6 +10,7 @@ ESP_C_BEGIN
 
 typedef struct esp_run_options {
   char *config, *output, *json; // paths; NULL: not given
+  char *ignore_tensors;         // patterns of tensors that no weight uses; NULL: none
   int64_t seed;
   bool quiet, allow_idle; // allow_idle: more ranks than micro-batches are accepted
   bool restart;           // begin again whatever an interrupted run has left

@@ -44,6 +44,8 @@ typedef struct esp_dataset {
  * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1
  *   to T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with
  * such files, calibration.h5 for "train" and heldout.h5 for "test". Rank 0 reads and broadcasts.
+ * Hugging Face's /input_ids, /token_type_ids and /attention_mask (ones, then zeros) are read as
+ * /tokens, /token_types and /lengths; what else the file holds is named in a warning.
  * IO: missing; FORMAT: neither of the two, wrong magic, truncated, trailing bytes, shapes that do
  * not fit, values out of range; USAGE: unknown split. Collective on comm; equal on all ranks: path,
  * split. */

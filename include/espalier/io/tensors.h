@@ -13,6 +13,7 @@ ESP_C_BEGIN
 typedef struct esp_tensor {
   char *name; // as in the checkpoint
   esp_dtype type;
+  char foreign_type[16]; // its name where esp_dtype has no such type, type and shape are of bytes
   int rank;
   int64_t shape[ESP_MAX_RANK];
   int64_t offset;   // bytes from the start of its file
@@ -36,7 +37,8 @@ typedef struct esp_tensor_set {
  * src/io/tensors/tensors.c. IO: missing file or shard; FORMAT: none of the known formats,
  * truncated, wrong version, chunked or compressed datasets, any field of a safetensors header or
  * index that does not fit its file, weights that are not safetensors. Types that esp_dtype lacks
- * (U32, I8, BOOL) have one of their size in its place: they are there to be ignored. Collective on
+ * (U32, I8, BOOL) have one of their size in its place, or U8 (I16, F8_E4M3): they are there to be
+ * ignored. Collective on
  * comm; equal on all ranks: path. */
 esp_status esp_tensor_set_open(const esp_comm *comm, const char *path, esp_tensor_set **set);
 /* Unmap and free; NULL inside is fine. Local. */

@@ -10,6 +10,7 @@ ESP_C_BEGIN
 typedef struct esp_export_options {
   int64_t max_shard_bytes; // of tensors a safetensors file
   char *source;            // folder of the original checkpoint; NULL: the one that was pruned
+  const char *ignored;     // of the model's tensors (esp_model_open_ignoring), borrowed; NULL: none
 } esp_export_options;
 extern const esp_option_group esp_export_option_group;
 

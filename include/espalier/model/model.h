@@ -59,6 +59,11 @@ typedef struct esp_model {
  * IO, FORMAT, MISMATCH (a tensor is missing or has another shape). Collective on comm; equal on
  * all ranks: path. */
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model);
+/* The same, where tensors that no weight uses may be there if `ignored` names them: patterns of
+ * fnmatch with commas between them, NULL for none. Collective on comm; equal on all ranks: path,
+ * ignored. */
+esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
+                                   esp_model **model);
 
 /* Make a model from a configuration (a reference is taken): weights have shapes, but neither stored
  * nor own values. USAGE, FORMAT. Local. */

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 /* A folder of Hugging Face's transformers: config.json, and model.safetensors or
- * model.safetensors.index.json, whose "weight_map" tells each tensor's file in the same folder. */
+ * model.safetensors.index.json, whose "weight_map" tells the files in the same folder. Which tensor
+ * is in which of them, their headers say. */
 
 #define CONFIG "config.json"
 #define SINGLE "model.safetensors"
@@ -132,39 +133,22 @@ static esp_status read_weight_map(const char *folder, json_t **map) {
   return status;
 }
 
-/* Every tensor of the file is one that the index seeks there. */
-static esp_status check_shard(const char *path, const char *file, json_t *map,
-                              const esp_tensor *tensors, int count) {
-  for (int i = 0; i < count; i++) {
-    const char *listed = json_string_value(json_object_get(map, tensors[i].name));
-    if (!listed || strcmp(listed, file) != 0)
-      return esp_fail(ESP_FORMAT, "%s holds the tensor %.200s, which " INDEX " %s%.200s", path,
-                      tensors[i].name, listed ? "seeks in " : "does not list",
-                      listed ? listed : "");
-  }
-  return ESP_OK;
-}
-
-static esp_status read_shard(esp_tensor_set *set, const char *file, json_t *map,
-                             esp_tensor_list *list) {
-  const int first = list->count;
+static esp_status read_shard(esp_tensor_set *set, const char *file, esp_tensor_list *list) {
   char *path = esp_format("%s/%s", set->path, file);
   set->files[set->n_files++] = path;
-  ESP_TRY(esp_safetensors_read(path, set->n_files - 1, list));
-  if (!map || list->count == first) return ESP_OK;
-  return check_shard(path, file, map, list->tensors + first, list->count - first);
+  return esp_safetensors_read(path, set->n_files - 1, list);
 }
 
-/* All tensors found are listed ones, each in its own file, so only missing ones are to be found. */
+/* What shards hold counts, whatever the index says of it, but listed tensors must be somewhere. */
 static esp_status check_complete(const char *folder, json_t *map, const esp_tensor_list *list) {
   const char *tensor = NULL;
-  json_t *file;
-  if ((size_t)list->count == json_object_size(map)) return ESP_OK;
-  json_t *missing = json_copy(map);
+  json_t *file, *missing = json_copy(map);
   for (int i = 0; i < list->count; i++) json_object_del(missing, list->tensors[i].name);
   esp_status status = ESP_OK;
   json_object_foreach(missing, tensor, file) {
-    status = esp_fail(ESP_FORMAT, "%s/%s lacks the tensor %.200s, which " INDEX " seeks there",
+    status = esp_fail(ESP_FORMAT,
+                      "%s/%s lacks the tensor %.200s, which " INDEX
+                      " seeks there, and so do all others; get the checkpoint again",
                       folder, json_string_value(file), tensor);
     break;
   }
@@ -188,7 +172,7 @@ static esp_status read_shards(esp_tensor_set *set, json_t *map, esp_tensor_list 
   esp_status status = ESP_OK;
   set->files = ESP_NEW(char *, (int64_t)json_object_size(files));
   json_object_foreach(files, file, nothing) {
-    if (status == ESP_OK) status = read_shard(set, file, map, list);
+    if (status == ESP_OK) status = read_shard(set, file, list);
   }
   json_decref(files);
   return status == ESP_OK ? check_complete(set->path, map, list) : status;
@@ -206,7 +190,7 @@ static esp_status read_tensors(esp_tensor_set *set, esp_tensor_list *list) {
   if (!has_file(set->path, SINGLE) && has_file(set->path, INDEX)) return read_sharded(set, list);
   if (!has_file(set->path, SINGLE)) return fail_without_weights(set->path);
   set->files = ESP_NEW(char *, 1);
-  return read_shard(set, SINGLE, NULL, list);
+  return read_shard(set, SINGLE, list);
 }
 
 static esp_status open_set(const char *path, esp_tensor_set *set) {

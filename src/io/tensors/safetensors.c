@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,8 @@
 
 #define METADATA "__metadata__"
 
-/* Integers are there to be ignored by name, so a type of the same size stands for each. */
+/* Integers are there to be ignored by name, so a type of the same size stands for each. Others are
+ * bytes, as many as the offsets say. */
 static const struct {
   const char *name;
   esp_dtype type;
@@ -69,11 +71,26 @@ static esp_status read_dtype(const esp_safetensors_file *file, const char *name,
     tensor->type = dtypes[i].type;
     return ESP_OK;
   }
+  if (found && *found) {
+    tensor->type = ESP_U8;
+    snprintf(tensor->foreign_type, sizeof tensor->foreign_type, "%s", found);
+    return ESP_OK;
+  }
   return esp_fail(
       ESP_FORMAT,
-      "%s: tensor %.200s: a dtype of F32, F16 or BF16 is expected, found %.40s; convert "
-      "the checkpoint",
-      file->path, name, found ? found : "none");
+      "%s: tensor %.200s: a dtype as F32, F16, BF16 or F64 is expected, found none; get "
+      "the checkpoint again",
+      file->path, name);
+}
+
+/* Bytes of a type that is not known: their number is that of the file. */
+static void read_foreign_shape(const json_t *info, esp_tensor *tensor, int64_t *bytes) {
+  const json_t *offsets = json_object_get(info, "data_offsets");
+  const int64_t begin = json_integer_value(json_array_get(offsets, 0));
+  const int64_t end = json_integer_value(json_array_get(offsets, 1));
+  *bytes = begin >= 0 && end >= begin ? end - begin : 0;
+  tensor->rank = 1;
+  tensor->shape[0] = *bytes;
 }
 
 /* *bytes becomes the size that shape and element type give. */
@@ -131,7 +148,10 @@ static esp_status read_tensor(const esp_safetensors_file *file, const char *name
     return esp_fail(ESP_FORMAT, "%s: tensor %.200s is not described by a JSON object", file->path,
                     name);
   ESP_TRY(read_dtype(file, name, info, &tensor));
-  ESP_TRY(read_shape(file, name, info, &tensor, &bytes));
+  if (*tensor.foreign_type)
+    read_foreign_shape(info, &tensor, &bytes);
+  else
+    ESP_TRY(read_shape(file, name, info, &tensor, &bytes));
   ESP_TRY(read_offsets(file, name, info, bytes, &tensor));
   append(list, &tensor, name);
   return ESP_OK;

@@ -100,16 +100,38 @@ static void esp_tensor_set_open_names_a_missing_shard(void **state) {
   check_refused(ESP_IO, TWO ": No such file");
 }
 
-static void esp_tensor_set_open_holds_shards_against_the_index(void **state) {
+static void check_all_three(void) {
+  esp_tensor_set *set;
+  ASSERT_ALL(esp_tensor_set_open(&test_comm, folder, &set) == ESP_OK);
+  ASSERT_ALL(set->n_tensors == 3 && set->n_files == 2);
+  ASSERT_ALL(has_bytes(esp_tensor_set_find(set, "a"), 0));
+  ASSERT_ALL(has_bytes(esp_tensor_set_find(set, "b"), 100));
+  ASSERT_ALL(has_bytes(esp_tensor_set_find(set, "c"), 4));
+  esp_tensor_set_close(&set);
+}
+
+static void esp_tensor_set_open_finds_what_the_index_has_not_or_elsewhere(void **state) {
   (void)state;
   put_sharded("index");
   put_text(INDEX, "{\"weight_map\":{\"a\":\"" ONE "\",\"b\":\"" TWO "\"}}");
-  check_refused(ESP_FORMAT, "tensor c, which " INDEX " does not list");
-  put_text(INDEX, "{\"weight_map\":{\"a\":\"" ONE "\",\"b\":\"" TWO "\",\"c\":\"" TWO "\"}}");
-  check_refused(ESP_FORMAT, "tensor c, which " INDEX " seeks in " TWO);
+  check_all_three();
+  put_text(INDEX, "{\"weight_map\":{\"a\":\"" TWO "\",\"b\":\"" ONE "\",\"c\":\"" TWO "\"}}");
+  check_all_three();
+}
+
+static void esp_tensor_set_open_misses_what_no_shard_has(void **state) {
+  (void)state;
+  put_sharded("nowhere");
   put_text(INDEX, "{\"weight_map\":{\"a\":\"" ONE "\",\"b\":\"" TWO "\",\"c\":\"" ONE
                   "\",\"d\":\"" TWO "\"}}");
   check_refused(ESP_FORMAT, TWO " lacks the tensor d");
+}
+
+static void esp_tensor_set_open_refuses_a_tensor_in_two_shards(void **state) {
+  (void)state;
+  put_sharded("twice");
+  put_shard(TWO, "{" TENSOR("b", 0, 4) "," TENSOR("a", 4, 8) "}", 100, 8);
+  check_refused(ESP_FORMAT, "the tensor a twice");
 }
 
 static void esp_tensor_set_open_stays_in_the_folder(void **state) {
@@ -185,7 +207,9 @@ ESP_TEST_MAIN(
     cmocka_unit_test(esp_tensor_set_open_maps_shards),
     cmocka_unit_test(esp_tensor_set_open_prefers_the_single_file),
     cmocka_unit_test(esp_tensor_set_open_names_a_missing_shard),
-    cmocka_unit_test(esp_tensor_set_open_holds_shards_against_the_index),
+    cmocka_unit_test(esp_tensor_set_open_finds_what_the_index_has_not_or_elsewhere),
+    cmocka_unit_test(esp_tensor_set_open_misses_what_no_shard_has),
+    cmocka_unit_test(esp_tensor_set_open_refuses_a_tensor_in_two_shards),
     cmocka_unit_test(esp_tensor_set_open_stays_in_the_folder),
     cmocka_unit_test(esp_tensor_set_open_refuses_damaged_shards),
     cmocka_unit_test(esp_tensor_set_open_says_what_other_weights_need),

@@ -197,6 +197,57 @@ static void esp_dataset_open_refuses_a_file_without_tokens(void **state) {
   check_refused(&what, "has no /tokens");
 }
 
+/* The good file under Hugging Face's names, with this mask. */
+static void put_foreign(const char *name, const int64_t *mask, bool has_both) {
+  const content what = good();
+  esp_h5 *file;
+  set_path(name);
+  if (esp_h5_create(&test_comm, path, &file) != ESP_OK) MPI_Abort(MPI_COMM_WORLD, 3);
+  put_array(file, &what, "/input_ids", 2, tokens);
+  put_array(file, &what, "/token_type_ids", 2, types);
+  put_array(file, &what, "/attention_mask", 2, mask);
+  put_array(file, &what, "/labels", 1, labels);
+  put_array(file, &what, "/special_tokens_mask", 2, types);
+  if (has_both) put_array(file, &what, "/lengths", 1, lengths);
+  if (esp_h5_commit(&file) != ESP_OK) MPI_Abort(MPI_COMM_WORLD, 3);
+}
+
+static const int64_t mask[N * T] = {1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0};
+
+static void esp_dataset_open_reads_the_names_of_hugging_face(void **state) {
+  (void)state;
+  esp_dataset *data;
+  put_foreign("foreign.h5", mask, false);
+  ASSERT_ALL(esp_dataset_open(&test_comm, path, "test", &data) == ESP_OK);
+  ASSERT_ALL(same(data->tokens, tokens, N * T) && same(data->types, types, N * T));
+  ASSERT_ALL(same(data->lengths, lengths, N) && same(data->labels, labels, N));
+  const content ours = good();
+  const uint64_t fingerprint = data->fingerprint;
+  ASSERT_ALL(fingerprint == fingerprint_of(&ours));
+  esp_dataset_close(&data);
+}
+
+static void esp_dataset_open_refuses_masks_that_lengths_can_not_say(void **state) {
+  (void)state;
+  static const int64_t left[N * T] = {1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0},
+                                hole[N * T] = {1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0},
+                                none[N * T] = {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+  put_foreign("left.h5", left, false);
+  check_shape_refused("found a zero first in row 1; write the tokens with padding on the right");
+  put_foreign("hole.h5", hole, false);
+  check_shape_refused("found ones behind zeros in row 0");
+  put_foreign("none.h5", none, false);
+  check_shape_refused("found a zero first in row 2");
+  put_foreign("two.h5", tokens, false);
+  check_shape_refused("/attention_mask: values from 0 to 1 are expected, found 5");
+}
+
+static void esp_dataset_open_refuses_one_thing_under_two_names(void **state) {
+  (void)state;
+  put_foreign("twice.h5", mask, true);
+  check_shape_refused("one of /lengths and /attention_mask is expected, found both");
+}
+
 static void esp_dataset_open_refuses_more_tokens_than_a_file_can_hold(void **state) {
   (void)state;
   set_path("huge.h5");
@@ -316,6 +367,9 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_dataset_open_reads_tokens_of_either_width),
               cmocka_unit_test(esp_dataset_open_refuses_values_out_of_range),
               cmocka_unit_test(esp_dataset_open_refuses_other_shapes_and_types),
               cmocka_unit_test(esp_dataset_open_refuses_a_file_without_tokens),
+              cmocka_unit_test(esp_dataset_open_reads_the_names_of_hugging_face),
+              cmocka_unit_test(esp_dataset_open_refuses_masks_that_lengths_can_not_say),
+              cmocka_unit_test(esp_dataset_open_refuses_one_thing_under_two_names),
               cmocka_unit_test(esp_dataset_open_refuses_more_tokens_than_a_file_can_hold),
               cmocka_unit_test(esp_dataset_open_reads_compressed_tokens),
               cmocka_unit_test(esp_dataset_open_finds_the_file_of_a_split),

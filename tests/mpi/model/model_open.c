@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const int64_t sizes[3] = {5, 7, 3}; // three rows at the top: fewer than four ranks
-static const esp_dtype types[4] = {ESP_BF16, ESP_F32, ESP_F16, ESP_F32};
+static const esp_dtype types[4] = {ESP_BF16, ESP_F32, ESP_F16, ESP_F64};
 static char path[128];
 
 static bool failed(esp_status status, esp_status code, const char *part) {
@@ -53,7 +53,8 @@ static void write_parts(const char *config, const esp_model *model, int skip) {
 
 /* The same number after a round trip through a type. */
 static float narrow(esp_dtype type, float value) {
-  float word = 0.0f, back;
+  double word = 0.0; // room for the widest
+  float back;
   esp_dtype_from_f32(type, &value, 1, &word);
   esp_dtype_to_f32(type, &word, 1, &back);
   return back;

@@ -92,6 +92,17 @@ static void esp_safetensors_parse_knows_the_size_of_every_type(void **state) {
   }
 }
 
+static void esp_safetensors_parse_takes_other_types_as_bytes(void **state) {
+  (void)state;
+  static const char json[] =
+      "{\"x\":{\"dtype\":\"F4\",\"shape\":[2,1,1,1,3],\"data_offsets\":[0,3]}}";
+  esp_tensor_list list = {0};
+  assert_int_equal(parse(json, strlen(json), 3, &list), ESP_OK);
+  assert_string_equal(list.tensors[0].foreign_type, "F4");
+  assert_true(list.tensors[0].type == ESP_U8 && list.tensors[0].shape[0] == 3);
+  esp_tensor_list_clear(&list);
+}
+
 /* A header with one tensor x, members given, before bytes of data. */
 typedef struct bad_tensor {
   const char *members, *part;
@@ -116,7 +127,8 @@ static void refuse_tensors(const bad_tensor *cases, size_t count) {
 static void esp_safetensors_parse_refuses_bad_types_and_shapes(void **state) {
   (void)state;
   static const bad_tensor cases[] = {
-      {"\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]", "found F8_E4M3", 4},
+      {"\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,5]", "bytes 0 to 5", 4},
+      {"\"dtype\":\"\",\"shape\":[4],\"data_offsets\":[0,4]", "found none", 4},
       {"\"dtype\":4,\"shape\":[4],\"data_offsets\":[0,4]", "found none", 4},
       {"\"shape\":[4],\"data_offsets\":[0,4]", "dtype", 4},
       {"\"dtype\":\"F32\",\"data_offsets\":[0,4]", "shape", 4},
@@ -313,6 +325,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_safetensors_parse_reads_every_field),
               cmocka_unit_test(esp_safetensors_parse_takes_scalars_and_empty_tensors),
               cmocka_unit_test(esp_safetensors_parse_adds_to_the_tensors_of_other_files),
               cmocka_unit_test(esp_safetensors_parse_knows_the_size_of_every_type),
+              cmocka_unit_test(esp_safetensors_parse_takes_other_types_as_bytes),
               cmocka_unit_test(esp_safetensors_parse_refuses_bad_types_and_shapes),
               cmocka_unit_test(esp_safetensors_parse_refuses_bad_offsets),
               cmocka_unit_test(esp_safetensors_parse_refuses_overlaps_holes_and_trailing_bytes),
