@@ -30,10 +30,6 @@ const esp_tensor *copies_find_tensor(const esp_model *model, const char *name) {
   return NULL;
 }
 
-static bool is_float(esp_dtype type) {
-  return type == ESP_F32 || type == ESP_F16 || type == ESP_BF16 || type == ESP_F64;
-}
-
 static bool have_same_shape(const esp_tensor *a, const esp_tensor *b) {
   return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
 }
@@ -58,7 +54,8 @@ static bool is_same_block(const esp_tensor *a, const esp_tensor *b, int64_t begi
 }
 
 static bool are_same(const esp_tensor *a, const esp_tensor *b) {
-  if (!is_float(a->type) || !is_float(b->type) || !have_same_shape(a, b)) return false;
+  if (!esp_tensor_is_floating(a) || !esp_tensor_is_floating(b) || !have_same_shape(a, b))
+    return false;
   const int64_t n = esp_tensor_count_elements(a);
   for (int64_t i = 0; i < n; i += BLOCK)
     if (!is_same_block(a, b, i, n - i < BLOCK ? n - i : BLOCK)) return false;

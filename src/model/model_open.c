@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_floating(const esp_tensor *tensor) {
-  return !*tensor->foreign_type && (tensor->type == ESP_F32 || tensor->type == ESP_F16 ||
-                                    tensor->type == ESP_BF16 || tensor->type == ESP_F64);
-}
-
 static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
                              const esp_tensor *tensor) {
   char *expected = esp_dims_format(weight->rank, weight->shape);
@@ -21,8 +16,8 @@ static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
   const esp_status status = esp_fail(
       ESP_MISMATCH, "%s: tensor '%s': expected shape %s from the configuration, found %s %s; %s",
       model->path, weight->name, expected, type, found,
-      is_floating(tensor) ? "configuration and weights do not belong together"
-                          : "convert the weights to F32, F16, BF16 or F64");
+      esp_tensor_is_floating(tensor) ? "configuration and weights do not belong together"
+                                     : "convert the weights to F32, F16, BF16 or F64");
   esp_free(&found);
   esp_free(&expected);
   return status;
@@ -93,7 +88,7 @@ static esp_status fail_missing(const esp_model *model, const esp_weight *weight)
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor) return fail_missing(model, weight);
-  if (!is_floating(tensor) || tensor->rank != weight->rank ||
+  if (!esp_tensor_is_floating(tensor) || tensor->rank != weight->rank ||
       memcmp(tensor->shape, weight->shape, (size_t)weight->rank * sizeof *weight->shape) != 0)
     return fail_shape(model, weight, tensor);
   weight->type = tensor->type;

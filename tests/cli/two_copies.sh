@@ -83,6 +83,12 @@ try gpt2 "$gpt2" lm_head.weight transformer.wte.weight
 copy "$llama" m && values_of m/model.safetensors model.norm.weight | add_tensor m/model.safetensors lm_head.weight model.norm.weight
 expect_failure "a head of another shape" "expected shape (2048, 192)" -- eval m -d "$tokens" --no-speed
 
+# Nor one of the same bytes that are no numbers of a weight.
+copy "$llama" m && values_of m/model.safetensors model.embed_tokens.weight |
+  add_tensor m/model.safetensors lm_head.weight model.embed_tokens.weight
+put_header m/model.safetensors "$(header_of m/model.safetensors | sed 's/"lm_head.weight":{"dtype":"[A-Z0-9]*"/"lm_head.weight":{"dtype":"U16"/')"
+expect_failure "a head of another type" "convert the weights" -- eval m -d "$tokens" --no-speed
+
 # BERT's decoder: two pairs of names.
 mlm=$tests/golden/transformers/bert-mlm-f16 tokens=bert.h5
 numbers 4 16 61 7 | add_column "$tokens" tokens 4,16

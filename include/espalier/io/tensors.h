@@ -38,8 +38,7 @@ typedef struct esp_tensor_set {
  * truncated, wrong version, chunked or compressed datasets, any field of a safetensors header or
  * index that does not fit its file, weights that are not safetensors. Types that esp_dtype lacks
  * (U32, I8, BOOL) have one of their size in its place, or U8 (I16, F8_E4M3): they are there to be
- * ignored. Collective on
- * comm; equal on all ranks: path. */
+ * ignored. Collective on comm; equal on all ranks: path. */
 esp_status esp_tensor_set_open(const esp_comm *comm, const char *path, esp_tensor_set **set);
 /* Unmap and free; NULL inside is fine. Local. */
 void esp_tensor_set_close(esp_tensor_set **set);
@@ -47,6 +46,8 @@ void esp_tensor_set_close(esp_tensor_set **set);
 /* Find by name; NULL if missing. Local. */
 const esp_tensor *esp_tensor_set_find(const esp_tensor_set *set, const char *name);
 int64_t esp_tensor_count_elements(const esp_tensor *tensor);
+/* Whether its values are floating-point numbers that can be read (F32, F16, BF16, F64). Local. */
+bool esp_tensor_is_floating(const esp_tensor *tensor);
 
 /* Version of Espalier's own files (models and statistics); stored in /meta. */
 enum { ESP_FILE_VERSION = 1 };

@@ -14,6 +14,11 @@
 static const esp_tensor_format *const formats[] = {&esp_tensor_format_h5,
                                                    &esp_tensor_format_huggingface};
 
+bool esp_tensor_is_floating(const esp_tensor *tensor) {
+  return !*tensor->foreign_type && (tensor->type == ESP_F32 || tensor->type == ESP_F16 ||
+                                    tensor->type == ESP_BF16 || tensor->type == ESP_F64);
+}
+
 int64_t esp_tensor_count_elements(const esp_tensor *tensor) {
   int64_t count = 1;
   for (int d = 0; d < tensor->rank; d++) count *= tensor->shape[d];
