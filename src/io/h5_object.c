@@ -95,7 +95,7 @@ static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t d
     status =
         esp_fail(ESP_FORMAT,
                  "%s: dataset %s has an element type that is not one of F32, F16, BF16, F64, I32, "
-                 "I64, U64, U8 (little endian)",
+                 "I64, U64, U8 (little endian); write it in one of them (tokens: I32)",
                  file->path, name);
   if (status == ESP_OK) status = check_claim(file, name, shape);
   if (status == ESP_OK) status = check_filters_local(file, name, dataset);
