@@ -19,7 +19,7 @@ static const esp_option_part parts[] = {
 };
 
 const esp_option_table *esp_settings_table(void) {
-  enum { MOST_ROWS = 128 };
+  enum { MOST_ROWS = 192 };
   static esp_option rows[MOST_ROWS];
   static esp_option_table table;
   if (!table.rows) table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST_ROWS);

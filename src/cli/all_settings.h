@@ -11,7 +11,7 @@
 #include "espalier/prune/request.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
-#include "espalier/train/train.h"
+#include "espalier/train/options.h"
 
 typedef struct esp_settings {
   esp_run_options run;

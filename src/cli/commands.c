@@ -14,8 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-const command *const commands[] = {&command_info,  &command_plan, &command_train,  &command_collect,
-                                   &command_prune, &command_eval, &command_export, NULL};
+const command *const commands[] = {&command_info,    &command_plan,   &command_train,
+                                   &command_collect, &command_prune,  &command_recover,
+                                   &command_eval,    &command_export, NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->run.json;
@@ -32,6 +33,11 @@ static void print_help(void) {
   for (const command *const *row = commands; *row; row++)
     printf("  %-52s %s\n", (*row)->usage, (*row)->summary);
   printf("\nespalier COMMAND --help lists the options of a command.\n");
+}
+
+bool is_options_file(const char *argument) {
+  const char *dot = strrchr(argument, '.');
+  return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
 static esp_status find_command(const char *name, const command **found) {
@@ -79,7 +85,9 @@ static esp_status read_settings(const esp_comm *comm, const command *self,
   ESP_TRY(esp_options_read_arguments(table, settings, line));
   ESP_TRY(check_arguments(self, line->n_positional));
   const char *config = settings->run.config;
-  if (!config && self->config_is_argument && line->n_positional > 0) config = line->positional[0];
+  if (!config && self->config_is_argument && line->n_positional > 0 &&
+      is_options_file(line->positional[0]))
+    config = line->positional[0];
   if (!config) return ESP_OK;
   char *path = esp_strdup(config);
   esp_options_clear(table, settings);

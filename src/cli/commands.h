@@ -17,7 +17,7 @@ typedef struct command {
   const char *name, *usage, *summary;
   unsigned bit;            // ESP_FOR_...
   int least, most;         // positional arguments
-  bool config_is_argument; // the first argument is the configuration file
+  bool config_is_argument; // the first argument may be the file of options (is_options_file)
   bool computes;           // calls BLAS, and so needs its memory and threads
   int output_argument;     // which argument is what is written, from 1; 0: none
   /* What is made beside -o on the way, ended by NULL; NULL: -o is not written. */
@@ -28,7 +28,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_train, command_collect, command_prune, command_eval,
-    command_export, command_plan;
+    command_export, command_plan, command_recover;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 
@@ -49,6 +49,9 @@ bool answer_without_mpi(int argc, char **argv, int *exit_code);
 /* Run the program: find the command, read options, run it, report. Collective; returns the exit
  * code. */
 int run_program(const esp_comm *comm, int argc, char **argv);
+
+/* Whether an argument is a file of options by its name, *.yaml or *.yml. Local. */
+bool is_options_file(const char *argument);
 
 /* printf to stdout on rank 0, unless the JSON result goes there. Local. */
 void print_result(const command_input *input, const char *format, ...)

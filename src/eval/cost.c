@@ -1,6 +1,7 @@
 #include "espalier/eval/cost.h"
 
 #include "espalier/eval/eval.h"
+#include "espalier/flow/chunk.h"
 #include "espalier/model/cost.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@ static double count_batch_rows(const esp_eval_shape *shape) {
 static double state_bytes(const esp_model *model, const esp_eval_shape *shape, double batch_rows) {
   const double batch = sizeof(float) * batch_rows * (double)model->max_state;
   const double batches = batch_rows > 0.0 ? ceil(shape->rows / batch_rows / shape->ranks) : 0.0;
-  return fmin(batch * batches, fmax((double)ESP_EVAL_STATE_BYTES, batch));
+  return fmin(batch * batches, fmax((double)ESP_CHUNK_STATE_BYTES, batch));
 }
 
 static void add_stage(const esp_model *model, int stage, const esp_eval_shape *shape,

@@ -1,5 +1,6 @@
 #include "eval_internal.h"
 
+#include "espalier/flow/chunk.h"
 #include "espalier/io/h5.h"
 
 static esp_h5_shape choose_shape(const esp_model *model, const esp_dataset *data, int64_t n) {
@@ -17,10 +18,10 @@ typedef struct output {
 } output;
 
 /* Micro-batch k of every rank's chunk that has one. Collective. */
-static esp_status write_one(output *self, eval_chunk *chunk, int64_t k) {
+static esp_status write_one(output *self, esp_chunk *chunk, int64_t k) {
   esp_h5_slab slab = {0};
   if (k < chunk->stream.count) {
-    slab.count = eval_chunk_read(chunk, k).count;
+    slab.count = esp_chunk_read(chunk, k).count;
     slab.begin = self->shard.begin + chunk->stream.numbers[k] * self->shard.micro_batch;
   }
   return esp_h5_write_part(self->file, self->name, &slab, chunk->logits);
@@ -28,12 +29,12 @@ static esp_status write_one(output *self, eval_chunk *chunk, int64_t k) {
 
 /* Ranks have chunks of unequal size and number; all take part in every call. */
 static esp_status write_chunk(output *self, int64_t i) {
-  eval_chunk chunk;
+  esp_chunk chunk;
   esp_status status =
-      esp_agree(self->comm, eval_chunk_open(&chunk, self->model, &self->shard, i, self->chunk));
+      esp_agree(self->comm, esp_chunk_open(&chunk, self->model, &self->shard, i, self->chunk));
   const int64_t n = esp_agree_max_i64(self->comm, chunk.stream.count);
   for (int64_t k = 0; k < n && status == ESP_OK; k++) status = write_one(self, &chunk, k);
-  eval_chunk_close(&chunk);
+  esp_chunk_close(&chunk);
   return status;
 }
 
@@ -62,7 +63,8 @@ esp_status esp_eval_write_logits(const esp_comm *comm, esp_model *model, const e
                  .name = model->task == ESP_TASK_EMBED ? "/embeddings" : "/logits",
                  .model = model};
   eval_shard_init(&self.shard, data, (esp_sample_range){begin, end - begin});
-  self.chunk = eval_choose_chunk(&self.shard, (const esp_model *const[1]){model}, 1, options);
+  self.chunk = esp_chunk_choose(&self.shard, (const esp_model *const[1]){model}, 1,
+                                options ? options->state_bytes : 0);
   const esp_status status = write_file(&self, &shape, path);
   esp_h5_close(&self.file);
   esp_shard_clear(&self.shard);

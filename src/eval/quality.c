@@ -1,6 +1,8 @@
 /* An objective over a data set, of a model and, where the objective asks for one, a teacher. */
 #include "eval_internal.h"
 
+#include "espalier/flow/measure.h"
+
 #include <inttypes.h>
 
 typedef struct evaluation {
@@ -11,49 +13,14 @@ typedef struct evaluation {
   esp_tally tally;
 } evaluation;
 
-static esp_status measure(evaluation *self, const esp_outputs *outputs) {
-  self->objective->measure(outputs, &self->tally);
-  if (!self->tally.is_undefined) return ESP_OK;
-  return esp_fail(ESP_NUMERIC,
-                  "%s: expected finite logits, found others; the weights are too large",
-                  self->data->path);
-}
-
-/* Micro-batches of a chunk; taught NULL: there is no teacher. */
-static esp_status measure_read(evaluation *self, eval_chunk *chunk, eval_chunk *taught) {
-  esp_status status = ESP_OK;
-  for (int64_t k = 0; k < chunk->stream.count && status == ESP_OK; k++) {
-    if (taught) eval_chunk_read(taught, k);
-    const esp_batch batch = eval_chunk_read(chunk, k);
-    status = measure(self, &(esp_outputs){.model = self->model,
-                                          .batch = &batch,
-                                          .logits = chunk->logits,
-                                          .teacher = taught ? taught->logits : NULL,
-                                          .workspace = chunk->stream.workspace});
-  }
-  return status;
-}
-
-static esp_status measure_chunk(evaluation *self, esp_shard *shard, int64_t begin, int64_t most) {
-  eval_chunk chunk, taught;
-  esp_status status = ESP_OK;
-  if (self->teacher) status = eval_chunk_open(&taught, self->teacher, shard, begin, most);
-  const esp_status opened = eval_chunk_open(&chunk, self->model, shard, begin, most);
-  if (status == ESP_OK) status = opened;
-  if (status == ESP_OK) status = measure_read(self, &chunk, self->teacher ? &taught : NULL);
-  eval_chunk_close(&chunk);
-  if (self->teacher) eval_chunk_close(&taught);
-  return status;
-}
-
 static esp_status run_local(const esp_comm *comm, evaluation *self) {
-  const esp_model *const models[2] = {self->model, self->teacher};
+  const esp_measurement what = {.model = self->model,
+                                .teacher = self->teacher,
+                                .objective = self->objective,
+                                .state_bytes = self->options ? self->options->state_bytes : 0};
   esp_shard shard;
   eval_shard_init(&shard, self->data, eval_deal_local(comm, self->data));
-  const int64_t most = eval_choose_chunk(&shard, models, self->teacher ? 2 : 1, self->options);
-  esp_status status = ESP_OK;
-  for (int64_t i = 0; i < shard.count && status == ESP_OK; i += most)
-    status = measure_chunk(self, &shard, i, most);
+  const esp_status status = esp_measure_local(&what, &shard, &self->tally);
   esp_shard_clear(&shard);
   return status;
 }

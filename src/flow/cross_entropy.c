@@ -48,7 +48,7 @@ void cross_entropy_measure_rows(const esp_outputs *self, const int32_t *labels, 
   measure_part(self, 0, esp_batch_count_outputs(self->model, self->batch), labels, tally);
 }
 
-static void clear_rows(const esp_outputs *self, int64_t begin, int64_t n) {
+void objective_clear_rows(const esp_outputs *self, int64_t begin, int64_t n) {
   const int64_t classes = self->model->n_outputs;
   if (self->dlogits)
     memset(self->dlogits + begin * classes, 0, (size_t)(n * classes) * sizeof *self->dlogits);
@@ -61,6 +61,16 @@ void cross_entropy_measure_tokens(const esp_outputs *self, const int32_t *labels
     const int64_t n = (batch->lengths ? batch->lengths[s] : batch->width) - shift;
     const int64_t begin = s * batch->width;
     measure_part(self, begin, n, labels + begin + shift, tally);
-    clear_rows(self, begin + n, batch->width - n);
+    objective_clear_rows(self, begin + n, batch->width - n);
   }
+}
+
+void cross_entropy_measure_targets(const esp_outputs *self, esp_tally *tally) {
+  const int32_t *targets = self->batch->targets;
+  const int64_t rows = esp_batch_count_outputs(self->model, self->batch);
+  for (int64_t r = 0; r < rows; r++)
+    if (targets[r] >= 0)
+      measure_part(self, r, 1, targets + r, tally);
+    else
+      objective_clear_rows(self, r, 1);
 }

@@ -4,7 +4,8 @@ static const esp_option rows[] = {
     {.key = "data.data",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_data_options, data),
-     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL |
+                 ESP_FOR_PLAN,
      .short_name = 'd',
      .value_name = "PATH",
      .help = "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and "
@@ -13,7 +14,8 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_data_options, split),
      .choices = "train|test",
-     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL |
+                 ESP_FOR_PLAN,
      .value_name = "NAME",
      .help = "part of the data set; if not given test for eval, else train"},
     {.key = "data.micro_batch",
@@ -22,7 +24,7 @@ static const esp_option rows[] = {
      .initial = "0",
      .low = 0,
      .high = 1 << 20,
-     .commands = ESP_FOR_TRAIN | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .value_name = "N",
      .help = "sequences, or images, a unit of work; 0: sequences of about 1024 tokens together; of "
              "images 256, and 64 for train"},

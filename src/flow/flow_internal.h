@@ -5,7 +5,7 @@
 #include "espalier/flow/objective.h"
 
 extern const esp_objective objective_classifier, objective_language, objective_masked,
-    objective_cosine;
+    objective_cosine, objective_distillation;
 
 /* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
  * gradient, and may be logits. */
@@ -21,6 +21,11 @@ void cross_entropy_measure_rows(const esp_outputs *self, const int32_t *labels, 
  * labels (count, width). */
 void cross_entropy_measure_tokens(const esp_outputs *self, const int32_t *labels, int64_t shift,
                                   esp_tally *tally);
+
+/* Of the tokens that are masked, batch->targets. */
+void cross_entropy_measure_targets(const esp_outputs *self, esp_tally *tally);
+/* Zero the gradients of rows [begin, begin + n), if they are wanted. */
+void objective_clear_rows(const esp_outputs *self, int64_t begin, int64_t n);
 
 /* Add a part of the loss, nats, of some targets. */
 void tally_add_loss(esp_tally *self, double loss, int64_t targets);

@@ -1,11 +1,17 @@
 #include "flow_internal.h"
 
-const esp_objective *const esp_objectives[] = {&objective_classifier, &objective_language,
-                                               &objective_masked, &objective_cosine, NULL};
+const esp_objective *const esp_objectives[] = {&objective_classifier,   &objective_language,
+                                               &objective_masked,       &objective_cosine,
+                                               &objective_distillation, NULL};
 
 const esp_objective *esp_objective_of(esp_task task) {
   const esp_objective *const *row = esp_objectives;
-  while (*row && (*row)->task != task) row++;
+  while (*row && (*row)->task != (int)task) row++;
   ESP_ASSERT(*row);
   return *row;
+}
+
+const esp_objective *esp_objective_with_teacher(esp_task task) {
+  const esp_objective *own = esp_objective_of(task);
+  return own->needs_teacher ? own : &objective_distillation;
 }

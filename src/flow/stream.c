@@ -15,6 +15,7 @@ void esp_stream_init(esp_stream *self, const esp_stream_options *options) {
                        .is_checked = options->is_checked,
                        .keeps_states = options->keeps_states,
                        .count = options->count,
+                       .most = options->count,
                        .numbers = ESP_NEW(int64_t, options->count),
                        .rows = esp_shard_count_rows(options->shard)};
   const int64_t n = self->count * count_state_floats(self);
@@ -23,6 +24,12 @@ void esp_stream_init(esp_stream *self, const esp_stream_options *options) {
     self->numbers[i] = options->numbers ? options->numbers[i] : options->first + i;
   self->states = ESP_NEW(float, self->keeps_states ? (self->model->n_stages + 1) * n : n);
   if (self->keeps_states) self->dstates = ESP_NEW(float, n);
+}
+
+void esp_stream_turn(esp_stream *self, int64_t first, int64_t count) {
+  ESP_ASSERT(count <= self->most);
+  self->count = count;
+  for (int64_t i = 0; i < count; i++) self->numbers[i] = first + i;
 }
 
 void esp_stream_clear(esp_stream *self) {

@@ -48,8 +48,10 @@ static void add_bias_gradient(int64_t rows, int64_t n, const float *dy, float *g
 void esp_linear_add_gradients(const esp_linear *linear, int64_t rows, const float *x,
                               const float *dy, float *const *gradients) {
   if (!gradients) return;
-  add_weight_gradient(linear, rows, x, dy, gradients[linear->weight]);
-  if (linear->bias >= 0) add_bias_gradient(rows, linear->outputs, dy, gradients[linear->bias]);
+  if (gradients[linear->weight])
+    add_weight_gradient(linear, rows, x, dy, gradients[linear->weight]);
+  if (linear->bias >= 0 && gradients[linear->bias])
+    add_bias_gradient(rows, linear->outputs, dy, gradients[linear->bias]);
 }
 
 void esp_linear_compute_dx(const esp_model *model, const esp_linear *linear, int64_t rows,

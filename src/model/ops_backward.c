@@ -60,7 +60,7 @@ void op_norm_compute_backward(const op_norm_backward *job) {
 }
 
 void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices, float *table) {
-  for (int64_t r = 0; r < rows; r++) {
+  for (int64_t r = 0; r < rows && table; r++) {
     float *to = table + indices[r] * n;
     for (int64_t i = 0; i < n; i++) to[i] += dy[r * n + i];
   }

@@ -20,6 +20,17 @@ float *esp_weight_own(esp_weight *weight) {
   return weight->value;
 }
 
+float *esp_weight_keep(esp_weight *weight) {
+  ESP_ASSERT(weight->value);
+  const float *mapped = weight->value;
+  if (!weight->is_owned) {
+    weight->value = ESP_NEW(float, esp_weight_count(weight));
+    memcpy(weight->value, mapped, (size_t)esp_weight_count(weight) * sizeof *mapped);
+  }
+  weight->is_owned = weight->is_final = true;
+  return weight->value;
+}
+
 static bool is_whole(const esp_weight *weight) {
   for (int axis = 0; axis < weight->rank; axis++)
     if (weight->keep[axis]) return false;

@@ -1,133 +1,215 @@
-/* Checkpoints: weights and optimiser state after an epoch, with a description of the training they
- * belong to. Going on from one gives the same bits as never having stopped. */
+/* Checkpoints: weights, optimiser state and best weights by part, and how far the training had got.
+ * Going on from one gives the same bits as never having stopped, at any rank count. Which run it is
+ * of the journal says; a hash of that in the file guards against a file from elsewhere. */
 #include "train_internal.h"
 
 #include "espalier/core/json.h"
 #include "espalier/core/memory.h"
+#include "espalier/io/h5.h"
+#include "espalier/io/tensors.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char format_name[] = "espalier-training";
+static const char record_name[] = "checkpoint"; // of the journal: there is one
+
+/* Doubles as they are: a curve that is gone on with has the same bits. */
+static json_t *pack_real(double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%a", value);
+  return json_string(text);
+}
+
+static double unpack_real(const json_t *value) {
+  const char *text = json_string_value(value);
+  return text ? strtod(text, NULL) : NAN;
+}
+
+static int64_t unpack_int(const json_t *object, const char *key) {
+  return json_integer_value(json_object_get(object, key));
+}
+
+static json_t *pack_point(const esp_train_point *self) {
+  return esp_json_pack("[I, o, o, o, o, o]", (json_int_t)self->step, pack_real(self->rate),
+                       pack_real(self->norm), pack_real(self->loss), pack_real(self->accuracy),
+                       pack_real(self->held_out));
+}
+
+static esp_train_point unpack_point(const json_t *row) {
+  return (esp_train_point){.step = json_integer_value(json_array_get(row, 0)),
+                           .rate = unpack_real(json_array_get(row, 1)),
+                           .norm = unpack_real(json_array_get(row, 2)),
+                           .loss = unpack_real(json_array_get(row, 3)),
+                           .accuracy = unpack_real(json_array_get(row, 4)),
+                           .held_out = unpack_real(json_array_get(row, 5))};
+}
 
 static char *describe(const training *self) {
-  const esp_train_options *o = self->options;
-  char data[24];
-  snprintf(data, sizeof data, "%016" PRIx64, self->data->fingerprint);
-  json_t *all =
-      esp_json_pack("{s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:s, s:O}", "epochs",
-                    (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "micro_batch",
-                    (json_int_t)o->micro_batch, "optimizer", o->optimizer, "rate", o->rate,
-                    "warmup", o->warmup, "weight_decay", o->weight_decay, "momentum", o->momentum,
-                    "seed", (json_int_t)o->seed, "data", data, "model", self->model->config);
-  char *text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
+  const train_progress *at = &self->progress;
+  json_t *points = json_array();
+  for (int i = 0; i < self->report.n_points; i++)
+    json_array_append_new(points, pack_point(&self->report.points[i]));
+  json_t *all = esp_json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "step",
+                              (json_int_t)at->step, "targets", (json_int_t)at->tally.targets,
+                              "correct", (json_int_t)at->tally.correct, "loss",
+                              (json_int_t)at->tally.loss, "cosine", (json_int_t)at->tally.cosine,
+                              "best_step", (json_int_t)at->best_step, "best", pack_real(at->best),
+                              "without", (json_int_t)at->without, "is_stopped", (int)at->is_stopped,
+                              "held_out_targets", (json_int_t)self->held.targets, "points", points);
+  char *text = esp_json_dump(all, JSON_COMPACT | JSON_SORT_KEYS);
   json_decref(all);
   return text;
 }
 
-static void name_array(const training *self, int weight, int slot, char *name, size_t size) {
-  if (slot < 0)
-    snprintf(name, size, "/model/%s", self->model->weights[weight].name);
-  else
-    snprintf(name, size, "/slot%d/%s", slot, self->model->weights[weight].name);
+static esp_status restore(training *self, const char *text) {
+  json_t *all = json_loads(text, 0, NULL);
+  const json_t *points = json_object_get(all, "points");
+  train_progress *at = &self->progress;
+  at->step = unpack_int(all, "step");
+  at->tally = (esp_tally){.targets = unpack_int(all, "targets"),
+                          .correct = unpack_int(all, "correct"),
+                          .loss = unpack_int(all, "loss"),
+                          .cosine = unpack_int(all, "cosine")};
+  at->best_step = unpack_int(all, "best_step");
+  at->best = unpack_real(json_object_get(all, "best"));
+  at->without = unpack_int(all, "without");
+  at->is_stopped = json_is_true(json_object_get(all, "is_stopped"));
+  self->held.targets = unpack_int(all, "held_out_targets");
+  self->report.n_points = (int)json_array_size(points);
+  esp_free(&self->report.points);
+  self->report.points = ESP_NEW(esp_train_point, self->report.n_points);
+  for (int i = 0; i < self->report.n_points; i++)
+    self->report.points[i] = unpack_point(json_array_get(points, (size_t)i));
+  const bool is_good = json_is_object(all) && at->step >= 0 && at->step <= self->schedule.n;
+  json_decref(all);
+  if (is_good) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "%s: expected a checkpoint after 0 to %lld steps, found another; "
+                  "give --restart to begin again",
+                  self->request->checkpoint, (long long)self->schedule.n);
 }
 
-static float *get_array(const training *self, int weight, int slot) {
-  return slot < 0 ? self->model->weights[weight].value : self->slots[slot][weight];
+/* The arrays, each by part. */
+typedef struct train_array {
+  const char *name;
+  float *own;
+} train_array;
+enum { MOST_ARRAYS = MOST_SLOTS + 2 };
+
+static int list_arrays(const training *self, float *values, train_array *arrays) {
+  static const char *const slots[MOST_SLOTS] = {"/slot0", "/slot1"};
+  int n = 0;
+  arrays[n++] = (train_array){"/values", values};
+  for (int s = 0; s < self->method->n_slots; s++)
+    arrays[n++] = (train_array){slots[s], self->slots[s]};
+  if (self->best) arrays[n++] = (train_array){"/best", self->best};
+  return n;
 }
 
-static esp_status write_arrays(const training *self, esp_h5 *file) {
-  for (int slot = -1; slot < self->method->n_slots; slot++)
-    for (int i = 0; i < self->model->n_weights; i++) {
-      char name[256];
-      name_array(self, i, slot, name, sizeof name);
-      const esp_h5_shape shape = {ESP_F32, 1, {esp_weight_count(&self->model->weights[i])}};
-      ESP_TRY(esp_h5_write_root(file, name, &shape, get_array(self, i, slot)));
-    }
+static esp_h5_shape get_shape(const training *self) {
+  return (esp_h5_shape){ESP_F32, 1, {self->parts.n_values}};
+}
+
+static esp_h5_slab find_slab(const training *self, int p) {
+  const parts_piece *piece = &self->parts.pieces[p];
+  const int64_t begin = parts_own_begin(&self->parts, piece);
+  return (esp_h5_slab){
+      .begin = piece->first_value + begin,
+      .count = parts_own_end(&self->parts, piece) - begin,
+  };
+}
+
+static esp_status write_array(const training *self, const train_array *array, esp_h5 *file) {
+  const esp_h5_shape shape = get_shape(self);
+  ESP_TRY(esp_h5_allot(file, array->name, &shape));
+  for (int p = 0; p < self->parts.n_pieces; p++) {
+    const esp_h5_slab slab = find_slab(self, p);
+    ESP_TRY(esp_h5_write_part(file, array->name, &slab, array->own + self->parts.pieces[p].own));
+  }
   return ESP_OK;
 }
 
-static esp_status read_arrays(const training *self, esp_h5 *file) {
-  for (int slot = -1; slot < self->method->n_slots; slot++)
-    for (int i = 0; i < self->model->n_weights; i++) {
-      char name[256];
-      name_array(self, i, slot, name, sizeof name);
-      const esp_h5_shape shape = {ESP_F32, 1, {esp_weight_count(&self->model->weights[i])}};
-      ESP_TRY(esp_h5_expect_shape(file, name, &shape));
-      ESP_TRY(esp_h5_read_all(file, name, get_array(self, i, slot)));
-    }
+static esp_status read_array(const training *self, const train_array *array, esp_h5 *file) {
+  const esp_h5_shape shape = get_shape(self);
+  ESP_TRY(esp_h5_expect_shape(file, array->name, &shape));
+  for (int p = 0; p < self->parts.n_pieces; p++) {
+    const esp_h5_slab slab = find_slab(self, p);
+    ESP_TRY(esp_h5_read(file, array->name, &slab, array->own + self->parts.pieces[p].own));
+  }
   return ESP_OK;
 }
 
-static esp_status write_all(const training *self, esp_h5 *file) {
-  const esp_h5_shape scalar = {ESP_I64, 1, {1}};
+static esp_status write_all(const training *self, float *values, esp_h5 *file) {
+  train_array arrays[MOST_ARRAYS];
+  const int n = list_arrays(self, values, arrays);
   char *text = describe(self);
+  parts_copy_own_local(&self->parts, values);
   esp_status status = esp_meta_write(file, format_name, "{}");
-  if (status == ESP_OK) status = esp_h5_write_text(file, "/training", text);
-  if (status == ESP_OK) status = esp_h5_write_root(file, "/epoch", &scalar, &self->epoch);
-  free(text);
-  return status == ESP_OK ? write_arrays(self, file) : status;
+  if (status == ESP_OK) status = esp_h5_write_text(file, "/progress", text);
+  for (int i = 0; i < n && status == ESP_OK; i++) status = write_array(self, &arrays[i], file);
+  esp_free(&text);
+  return status;
+}
+
+static esp_status note(const training *self) {
+  esp_journal *journal = self->request->journal;
+  if (!journal || esp_journal_find_local(journal, record_name) >= 0) return ESP_OK;
+  return esp_journal_append(journal, record_name, "", 0);
 }
 
 esp_status checkpoint_save(const training *self) {
   esp_h5 *file = NULL;
-  ESP_TRY(esp_h5_create(self->comm, self->options->checkpoint, &file));
-  const esp_status status = write_all(self, file);
-  if (status == ESP_OK) return esp_h5_commit(&file);
-  esp_h5_close(&file);
-  return status;
+  ESP_TRY(esp_h5_create(self->comm, self->request->checkpoint, &file));
+  float *values = ESP_NEW(float, self->parts.n_own);
+  esp_status status = write_all(self, values, file);
+  if (status == ESP_OK)
+    status = esp_h5_commit(&file);
+  else
+    esp_h5_close(&file);
+  esp_free(&values);
+  return status == ESP_OK ? note(self) : status;
 }
 
-static esp_status check_same(const training *self, const char *found) {
-  char *expected = describe(self);
-  const bool same = strcmp(expected, found) == 0;
-  free(expected);
-  if (same) return ESP_OK;
-  return esp_fail(ESP_MISMATCH,
-                  "%s: checkpoint of another training (options, model or data differ); "
-                  "remove it or restore the options",
-                  self->options->checkpoint);
-}
-
-static esp_status check_epoch(const training *self) {
-  if (self->epoch >= 0 && self->epoch <= self->options->epochs) return ESP_OK;
-  return esp_fail(ESP_FORMAT,
-                  "%s: expected a checkpoint after 0 to %" PRId64 " epochs, found %" PRId64
-                  "; remove it",
-                  self->options->checkpoint, self->options->epochs, self->epoch);
-}
-
-static esp_status read_all(training *self, esp_h5 *file) {
-  const esp_h5_shape scalar = {ESP_I64, 1, {1}};
+static esp_status read_all(training *self, float *values, esp_h5 *file) {
+  train_array arrays[MOST_ARRAYS];
+  const int n = list_arrays(self, values, arrays);
   char *text = NULL;
   ESP_TRY(esp_meta_read(file, format_name, &text));
   esp_free(&text);
-  ESP_TRY(esp_h5_read_text(file, "/training", &text));
-  const esp_status status = esp_agree(self->comm, check_same(self, text));
+  ESP_TRY(esp_h5_read_text(file, "/progress", &text));
+  const esp_status status = restore(self, text); // equal on all ranks
   esp_free(&text);
   ESP_TRY(status);
-  ESP_TRY(esp_h5_expect_shape(file, "/epoch", &scalar));
-  ESP_TRY(esp_h5_read_all(file, "/epoch", &self->epoch));
-  ESP_TRY(check_epoch(self)); // equal on all ranks
-  return read_arrays(self, file);
+  for (int i = 0; i < n; i++) ESP_TRY(read_array(self, &arrays[i], file));
+  parts_gather(self->comm, &self->parts, values);
+  return ESP_OK;
 }
 
-esp_status checkpoint_load(training *self, bool *found) {
-  int exists = self->comm->rank == 0 && self->options->checkpoint &&
-               access(self->options->checkpoint, F_OK) == 0;
-  esp_bcast(self->comm, &exists, sizeof exists, 0);
-  *found = exists;
-  if (!exists) return ESP_OK;
+static esp_status read_file(training *self) {
   esp_h5 *file = NULL;
-  ESP_TRY(esp_h5_open(self->comm, self->options->checkpoint, &file));
-  const esp_status status = esp_agree(self->comm, read_all(self, file));
+  ESP_TRY(esp_h5_open(self->comm, self->request->checkpoint, &file));
+  float *values = ESP_NEW(float, self->parts.n_own);
+  const esp_status status = read_all(self, values, file);
   esp_h5_close(&file);
+  esp_free(&values);
   return status;
 }
 
-void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options) {
-  if (comm->rank == 0 && options->checkpoint) unlink(options->checkpoint);
+esp_status checkpoint_load(training *self, bool *found) {
+  const char *path = self->request->checkpoint;
+  const esp_journal *journal = self->request->journal;
+  int exists = self->comm->rank == 0 && path && access(path, F_OK) == 0;
+  *found = false;
+  if (journal && esp_journal_find_local(journal, record_name) < 0) exists = 0; // of another run
+  esp_bcast(self->comm, &exists, sizeof exists, 0);
+  if (!exists) return ESP_OK;
+  *found = true;
+  return read_file(self);
+}
+
+void esp_train_remove_checkpoint(const esp_comm *comm, const char *checkpoint) {
+  if (comm->rank == 0 && checkpoint) unlink(checkpoint);
 }

@@ -1,4 +1,4 @@
-#include "train_internal.h"
+#include "gradients.h"
 
 #include "espalier/core/memory.h"
 
@@ -7,45 +7,153 @@
 
 static const float to_fixed = 0x1p40f;
 static const float largest = 0x1p16f;     // of one micro-batch
-static const float largest_sum = 0x1p22f; // of a batch, so that it fits 63 bits
+static const float largest_sum = 0x1p22f; // of a step, so that it fits 63 bits
 
-void gradients_init(gradients *self, const esp_model *model, int64_t n_micro_batches) {
-  const int64_t n = esp_model_count_parameters(model);
-  *self = (gradients){.n = n,
-                      .limit = fminf(largest, largest_sum / (float)n_micro_batches),
-                      .micro = ESP_NEW(float, n),
-                      .parts = ESP_NEW(float *, model->n_weights),
-                      .sum = ESP_NEW(int64_t, n),
-                      .mean = ESP_NEW(float, n)};
-  float *next = self->micro;
-  for (int i = 0; i < model->n_weights; i++) {
-    self->parts[i] = next;
-    next += esp_weight_count(&model->weights[i]);
-  }
+static void init_sum(gradient_sum *self, int64_t n, bool is_floating) {
+  *self = (gradient_sum){.group = -1, .n = n, .micro = ESP_NEW(float, n)};
+  if (is_floating)
+    self->floating = ESP_NEW(float, n);
+  else
+    self->fixed = ESP_NEW(int64_t, n);
 }
 
-void gradients_clear(gradients *self) {
-  esp_free(&self->micro);
-  esp_free(&self->parts);
-  esp_free(&self->sum);
+void gradients_init(train_gradients *self, const train_parts *parts, int64_t most,
+                    bool is_floating) {
+  const esp_model *model = parts->model;
+  const bool is_shared = model->is_head_tied; // the head adds to the embedding's
+  int64_t stage = 0;
+  for (int g = is_shared ? 1 : 0; g < parts->n_groups; g++)
+    if (parts->groups[g].n > stage) stage = parts->groups[g].n;
+  *self = (train_gradients){.parts = parts,
+                            .limit = fminf(largest, largest_sum / (float)most),
+                            .by_weight = ESP_NEW(float *, model->n_weights),
+                            .mean = ESP_NEW(float, parts->n_own)};
+  init_sum(&self->sums[0], stage, is_floating);
+  init_sum(&self->sums[1], is_shared ? parts->groups[0].n : 0, is_floating);
+}
+
+void gradients_clear(train_gradients *self) {
+  for (int i = 0; i < 2; i++) {
+    esp_free(&self->sums[i].micro);
+    esp_free(&self->sums[i].fixed);
+    esp_free(&self->sums[i].floating);
+  }
+  esp_free(&self->by_weight);
   esp_free(&self->mean);
 }
 
-void gradients_zero_micro(gradients *self) {
-  memset(self->micro, 0, (size_t)self->n * sizeof *self->micro);
+static gradient_sum *find_sum(train_gradients *self, int group) {
+  const bool is_shared = group == 0 && self->parts->model->is_head_tied;
+  return &self->sums[is_shared ? 1 : 0];
 }
 
-bool gradients_add_local(gradients *self) {
+static int64_t count_values(const train_gradients *self, const gradient_sum *sum) {
+  return sum->group >= 0 ? self->parts->groups[sum->group].n : 0;
+}
+
+/* Have backward passes add to a group's micro-batch, or to none. */
+static void point(train_gradients *self, int group, float *micro) {
+  const train_parts *parts = self->parts;
+  for (int w = 0; w < parts->model->n_weights; w++)
+    if (parts->trains[w] && parts->model->weights[w].stage + 1 == group)
+      self->by_weight[w] = micro ? micro + parts->offset[w] : NULL;
+}
+
+void gradients_open_local(train_gradients *self, int group) {
+  const int64_t n = self->parts->groups[group].n;
+  gradient_sum *sum = find_sum(self, group);
+  if (n == 0 || sum->group == group) return;
+  ESP_ASSERT(sum->group < 0 && n <= sum->n);
+  sum->group = group;
+  if (sum->fixed) memset(sum->fixed, 0, (size_t)n * sizeof *sum->fixed);
+  if (sum->floating) memset(sum->floating, 0, (size_t)n * sizeof *sum->floating);
+  point(self, group, sum->micro);
+}
+
+void gradients_begin_local(train_gradients *self) {
+  for (int i = 0; i < 2; i++)
+    memset(self->sums[i].micro, 0,
+           (size_t)count_values(self, &self->sums[i]) * sizeof *self->sums[i].micro);
+}
+
+static bool add(gradient_sum *self, int64_t n, float limit) {
   bool fine = true;
-  for (int64_t i = 0; i < self->n; i++) fine &= fabsf(self->micro[i]) < self->limit;
-  if (!fine) return false;
-  for (int64_t i = 0; i < self->n; i++) self->sum[i] += (int64_t)(self->micro[i] * to_fixed);
-  return true;
+  for (int64_t i = 0; i < n; i++) fine &= fabsf(self->micro[i]) < limit;
+  for (int64_t i = 0; i < n && fine && self->fixed; i++)
+    self->fixed[i] += (int64_t)(self->micro[i] * to_fixed);
+  for (int64_t i = 0; i < n && fine && self->floating; i++) self->floating[i] += self->micro[i];
+  return fine;
 }
 
-void gradients_reduce(const esp_comm *comm, gradients *self, int64_t samples) {
-  const double scale = 0x1p-40 / (double)samples;
-  esp_allreduce_sum_i64(comm, self->sum, self->n);
-  for (int64_t i = 0; i < self->n; i++) self->mean[i] = (float)((double)self->sum[i] * scale);
-  memset(self->sum, 0, (size_t)self->n * sizeof *self->sum);
+bool gradients_add_local(train_gradients *self) {
+  bool fine = true;
+  for (int i = 0; i < 2 && fine; i++)
+    fine = add(&self->sums[i], count_values(self, &self->sums[i]), self->limit);
+  return fine;
+}
+
+static void reduce_piece(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
+                         const parts_piece *piece, double targets) {
+  const int64_t n = parts_own_end(self->parts, piece) - parts_own_begin(self->parts, piece);
+  float *mean = self->mean + piece->own;
+  if (sum->floating) {
+    esp_reduce_scatter_f32(comm, sum->floating + piece->begin, piece->begins, mean);
+    for (int64_t i = 0; i < n; i++) mean[i] = (float)((double)mean[i] / targets);
+    return;
+  }
+  const double scale = 0x1p-40 / targets;
+  int64_t *part = ESP_NEW(int64_t, n);
+  esp_reduce_scatter_i64(comm, sum->fixed + piece->begin, piece->begins, part);
+  for (int64_t i = 0; i < n; i++) mean[i] = (float)((double)part[i] * scale);
+  esp_free(&part);
+}
+
+void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, double targets) {
+  const parts_group *of = &self->parts->groups[group];
+  gradient_sum *sum = find_sum(self, group);
+  if (of->n == 0) return;
+  ESP_ASSERT(sum->group == group);
+  for (int p = of->first_piece; p < of->first_piece + of->n_pieces; p++)
+    reduce_piece(comm, self, sum, &self->parts->pieces[p], targets);
+  point(self, group, NULL);
+  sum->group = -1;
+}
+
+static void hold_zeros(train_gradients *self, const parts_piece *piece) {
+  const train_parts *parts = self->parts;
+  const int64_t from = parts_own_begin(parts, piece), to = parts_own_end(parts, piece);
+  parts_segment segment;
+  for (int w = 0; w < parts->model->n_weights; w++) {
+    if (!parts->is_masked[w] || !parts_find_segment(parts, piece, w, from, to, &segment)) continue;
+    const float *value = parts->model->weights[w].value + segment.at;
+    float *mean = self->mean + piece->own + segment.place - from;
+    for (int64_t i = 0; i < segment.n; i++)
+      if (value[i] == 0.0f) mean[i] = 0.0f;
+  }
+}
+
+/* Sums of squares by block of this rank's part of a piece. */
+static void add_squares(const train_gradients *self, const parts_piece *piece, double *squares) {
+  const int64_t from = parts_own_begin(self->parts, piece), to = parts_own_end(self->parts, piece);
+  const float *mean = self->mean + piece->own - from;
+  for (int64_t i = from; i < to; i++)
+    squares[piece->first_block + i / PARTS_BLOCK] += (double)mean[i] * (double)mean[i];
+}
+
+static double compute_norm(const esp_comm *comm, const train_gradients *self) {
+  const train_parts *parts = self->parts;
+  double *squares = ESP_NEW(double, parts->n_blocks), sum = 0.0;
+  for (int p = 0; p < parts->n_pieces; p++) add_squares(self, &parts->pieces[p], squares);
+  esp_allreduce_gather_f64(comm, squares, parts->n_blocks);
+  for (int64_t b = 0; b < parts->n_blocks; b++) sum += squares[b];
+  esp_free(&squares);
+  return sqrt(sum);
+}
+
+void gradients_clip(const esp_comm *comm, train_gradients *self, double most) {
+  for (int p = 0; p < self->parts->n_pieces; p++) hold_zeros(self, &self->parts->pieces[p]);
+  self->norm = compute_norm(comm, self);
+  if (most <= 0.0 || self->norm <= most) return;
+  const float factor = (float)(most / (self->norm + 1e-6)); // as torch.nn.utils.clip_grad_norm_
+  for (int64_t i = 0; i < self->parts->n_own; i++) self->mean[i] *= factor;
 }

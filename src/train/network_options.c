@@ -1,4 +1,4 @@
-#include "espalier/train/train.h"
+#include "espalier/train/options.h"
 
 static const esp_option rows[] = {
     {.key = "model.hidden",

@@ -1,5 +1,5 @@
 /* AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019; beta2 = 0.999. */
-#include "train_internal.h"
+#include "optimizer.h"
 
 #include <math.h>
 

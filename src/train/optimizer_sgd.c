@@ -1,5 +1,5 @@
 /* Stochastic gradient descent with momentum, decoupled weight decay. */
-#include "train_internal.h"
+#include "optimizer.h"
 
 static void apply(const optimizer_step *step) {
   const float momentum = (float)step->momentum, rate = (float)step->rate;

@@ -1,4 +1,4 @@
-#include "train_internal.h"
+#include "optimizer.h"
 
 #include "espalier/core/named.h"
 

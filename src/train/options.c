@@ -1,41 +1,61 @@
-#include "espalier/train/train.h"
+#include "espalier/train/options.h"
+
+#include "espalier/core/memory.h"
 
 static const esp_option rows[] = {
     {.key = "train.epochs",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_train_options, epochs),
-     .initial = "12",
-     .low = 1,
+     .initial = "-1",
+     .low = -1,
      .high = 1e6,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "N",
-     .help = "passes over the training data"},
+     .help = "passes over the data; -1: chosen by what is trained (docs/options.md)"},
+    {.key = "train.steps",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, steps),
+     .initial = "0",
+     .low = 0,
+     .high = 1e12,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "N",
+     .help = "steps in all, in place of --epochs; 0: as the epochs say"},
     {.key = "train.batch",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_train_options, batch),
-     .initial = "256",
-     .low = 1,
+     .initial = "-1",
+     .low = -1,
      .high = 1 << 24,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "N",
-     .help = "images a step, over all ranks"},
+     .help = "samples a step, over all ranks; -1: 256 images, or sequences of about 4096 tokens "
+             "together (new models: 8192)"},
     {.key = "train.optimizer",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_train_options, optimizer),
      .initial = "adamw",
      .choices = "adamw|sgd",
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "NAME",
      .help = "how weights follow gradients"},
     {.key = "train.rate",
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_train_options, rate),
-     .initial = "0.002",
-     .low = 0,
+     .initial = "-1",
+     .low = -1,
      .high = 100,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "X",
-     .help = "peak learning rate; cosine to 0"},
+     .help = "peak learning rate; -1: chosen by what is trained"},
+    {.key = "train.schedule",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_train_options, schedule),
+     .initial = "cosine",
+     .choices = "cosine|linear|constant|inverse-sqrt",
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "NAME",
+     .help = "the rate behind the warm-up"},
     {.key = "train.warmup",
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_train_options, warmup),
@@ -43,7 +63,7 @@ static const esp_option rows[] = {
      .low = 0,
      .high = 1,
      .below_high = true,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "X",
      .help = "fraction of the steps with linear warm-up"},
     {.key = "train.weight_decay",
@@ -52,7 +72,7 @@ static const esp_option rows[] = {
      .initial = "0.01",
      .low = 0,
      .high = 10,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "X",
      .help = "decoupled weight decay of matrices"},
     {.key = "train.momentum",
@@ -62,9 +82,163 @@ static const esp_option rows[] = {
      .low = 0,
      .high = 1,
      .below_high = true,
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
      .value_name = "X",
      .help = "momentum (sgd), first-moment decay (adamw)"},
+    {.key = "train.clip",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_train_options, clip),
+     .initial = "-1",
+     .low = -1,
+     .high = 1e30,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "X",
+     .help = "largest norm of a step's gradient; 0: any; -1: 1, and any for a new perceptron"},
+    {.key = "train.gradients",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_train_options, gradients),
+     .initial = "exact",
+     .choices = "exact|float",
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "NAME",
+     .help = "exact: the same bits at any number of ranks; float: half the memory and traffic of "
+             "sums, other bits"},
+    {.key = "train.trainable",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_train_options, trainable),
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "SET",
+     .help =
+         "weights that train: all, blocks (without embedding and head), writers (the maps that end "
+         "an attention or a feed-forward layer), norms (with all biases), or names with wildcards"},
+    {.key = "train.teacher",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_train_options, teacher),
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .only_if_given = true,
+     .value_name = "MODEL",
+     .help = "model whose predictions are learned; for recover: the one that was pruned"},
+    {.key = "train.temperature",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_train_options, temperature),
+     .initial = "1",
+     .low = 0.01,
+     .high = 1000,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "X",
+     .help = "of the predictions of teacher and model"},
+    {.key = "train.mix",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_train_options, mix),
+     .initial = "0",
+     .low = 0,
+     .high = 1,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "X",
+     .help = "part of plain cross-entropy beside a teacher"},
+    {.key = "train.mask_rate",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_train_options, mask_rate),
+     .initial = "0.15",
+     .low = 0.001,
+     .high = 1,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "X",
+     .help = "masked models: part of the tokens to be found"},
+    {.key = "train.mask_token",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, mask_token),
+     .initial = "-1",
+     .low = -1,
+     .high = 2e9,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "ID",
+     .help = "masked models: the mask token; -1: as tokenizer.json beside the model says"},
+    {.key = "train.hold_out",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, hold_out),
+     .initial = "-1",
+     .low = -1,
+     .high = 1e9,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "N",
+     .help = "every so many-th micro-batch is not trained on, but measured; 0: none; -1: 8, and "
+             "none for a new perceptron"},
+    {.key = "train.validation",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_train_options, validation),
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .only_if_given = true,
+     .value_name = "PATH",
+     .help = "data to measure on, in place of --hold-out"},
+    {.key = "train.evaluate_every",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, evaluate_every),
+     .initial = "0",
+     .low = 0,
+     .high = 1e12,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "N",
+     .help = "steps between measurements; 0: 16 in all, or one an epoch where nothing is held out"},
+    {.key = "train.patience",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, patience),
+     .initial = "-1",
+     .low = -1,
+     .high = 1e9,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER,
+     .value_name = "N",
+     .help = "stop after so many measurements without a better one; 0: never; -1: 4, and never for "
+             "a new model"},
 };
 
 const esp_option_group esp_train_option_group = {rows, sizeof rows / sizeof *rows};
+
+/* What is chosen where nothing was given, by purpose and kind of data. tokens: of a batch, 0:
+ * images. */
+typedef struct defaults {
+  int64_t epochs, images, tokens;
+  double rate, clip;
+  int64_t hold_out, patience;
+  const char *trainable;
+} defaults;
+
+static const defaults of_images[] = {
+    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0, 0, "all"},
+    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 1.0, 8, 4, "all"},
+    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 1.0, 8, 4, "all"},
+};
+static const defaults of_tokens[] = {
+    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 1.0, 8, 0, "all"},
+    [ESP_TRAIN_GIVEN] = {3, 0, 4096, 1e-4, 1.0, 8, 4, "all"},
+    [ESP_TRAIN_RECOVER] = {4, 0, 4096, 3e-4, 1.0, 8, 4, "all"},
+};
+
+enum { MICRO_IMAGES = 64, MICRO_TOKENS = 1024 };
+
+static int64_t choose_micro_batch(const esp_dataset *data) {
+  if (data->kind != ESP_DATA_TOKENS) return MICRO_IMAGES;
+  return data->width < MICRO_TOKENS ? MICRO_TOKENS / data->width : 1;
+}
+
+/* Whole micro-batches. */
+static int64_t choose_batch(const esp_train_options *self, const defaults *chosen,
+                            const esp_dataset *data) {
+  if (data->kind != ESP_DATA_TOKENS) return chosen->images;
+  const int64_t samples = chosen->tokens / data->width, micro = self->micro_batch;
+  return samples > micro ? samples / micro * micro : micro;
+}
+
+void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpose,
+                               const esp_dataset *data) {
+  const defaults *chosen =
+      data->kind == ESP_DATA_TOKENS ? &of_tokens[purpose] : &of_images[purpose];
+  if (self->micro_batch <= 0) self->micro_batch = choose_micro_batch(data);
+  if (self->epochs <= 0) self->epochs = chosen->epochs;
+  if (self->batch <= 0) self->batch = choose_batch(self, chosen, data);
+  if (self->rate < 0.0) self->rate = chosen->rate;
+  if (self->clip < 0.0) self->clip = chosen->clip;
+  if (self->hold_out < 0) self->hold_out = self->validation ? 0 : chosen->hold_out;
+  if (self->patience < 0) self->patience = chosen->patience;
+  if (!self->trainable) self->trainable = esp_strdup(chosen->trainable);
+}

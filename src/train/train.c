@@ -1,185 +1,349 @@
+/* The loop of steps: order of samples, pass, update, points of the curve, best weights,
+ * checkpoints. */
 #include "train_internal.h"
+#include "trainable.h"
 
-#include "espalier/core/json.h"
+#include "espalier/core/interrupt.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/model/family.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { STREAM_ORDER = 1 << 20 };
+enum { STREAM_ORDER = 1 << 20, POINTS = 16 };
 
-static double schedule_rate(const training *self, int64_t step, int64_t n_steps) {
-  const double warm = self->options->warmup * (double)n_steps, at = (double)step + 0.5;
-  if (at < warm) return self->options->rate * at / warm;
-  return self->options->rate * 0.5 *
-         (1.0 + cos(3.141592653589793 * (at - warm) / ((double)n_steps - warm)));
-}
-
-static void update_weights(training *self, int64_t n_steps) {
-  const double rate = schedule_rate(self, self->step, n_steps);
-  const float *gradient = self->gradient.mean;
-  for (int i = 0; i < self->model->n_weights; i++) {
-    esp_weight *weight = &self->model->weights[i];
-    const int64_t n = esp_weight_count(weight);
-    self->method->apply(&(optimizer_step){
-        .n = n,
-        .number = self->step + 1,
-        .rate = rate,
-        .weight_decay = weight->rank > 1 ? self->options->weight_decay : 0.0,
-        .momentum = self->options->momentum,
-        .gradient = gradient,
-        .parameters = weight->value,
-        .slots = {self->slots[0][i], self->method->n_slots > 1 ? self->slots[1][i] : NULL}});
-    gradient += n;
-  }
-  self->step++;
-}
-
-static esp_status fail_diverged(const training *self, const char *what) {
+esp_status fail_diverged(const training *self, const char *what) {
   return esp_fail(ESP_NUMERIC,
                   "training diverged in step %" PRId64 ": %s; lower --rate or raise "
                   "--warmup",
-                  self->step + 1, what);
+                  self->progress.step + 1, what);
 }
 
-static esp_status run_micro_batch_local(training *self, const int64_t *order, int64_t begin,
-                                        int64_t count, esp_tally *tally) {
-  esp_batch batch;
-  esp_tape *tape = &self->tape;
-  esp_dataset_read(self->data, order, begin, count, &self->buffer, &batch);
-  esp_tape_forward(self->model, &batch, tape);
-  self->objective->measure(&(esp_outputs){.model = self->model,
-                                          .batch = &batch,
-                                          .logits = tape->logits,
-                                          .dlogits = tape->dlogits,
-                                          .workspace = &tape->workspace},
-                           tally);
-  if (tally->is_undefined || tally->is_capped)
-    return fail_diverged(self, "the loss is not finite or above 1e6 nats a sample");
-  gradients_zero_micro(&self->gradient);
-  esp_tape_backward(self->model, &batch, tape, self->gradient.parts);
-  if (gradients_add_local(&self->gradient)) return ESP_OK;
-  return fail_diverged(self, "a gradient is not finite or too large");
+/* Shuffle the samples that train anew for every epoch. */
+static void set_epoch(training *self, int64_t epoch) {
+  if (self->epoch == epoch) return;
+  int64_t *order = ESP_NEW(int64_t, self->n_samples);
+  esp_rng_permutation(self->request->seed, STREAM_ORDER + (uint64_t)epoch, self->n_samples, order);
+  for (int64_t i = 0; i < self->n_samples; i++) order[i] = self->samples[order[i]];
+  esp_shard_set_order(&self->shard, order);
+  esp_free(&order);
+  self->masking.pass = (uint64_t)epoch + 1;
+  self->epoch = epoch;
 }
 
-/* One step: this rank's micro-batches of the batch [begin, end). Collective. */
-static esp_status run_batch(training *self, const int64_t *order, int64_t begin, int64_t end,
-                            esp_tally *tally) {
-  const int64_t size = self->options->micro_batch, n = (end - begin + size - 1) / size;
-  const esp_comm *comm = self->comm;
-  const int64_t last = esp_block_begin(n, comm->size, comm->rank + 1);
-  esp_status status = ESP_OK;
-  for (int64_t m = esp_block_begin(n, comm->size, comm->rank); m < last && status == ESP_OK; m++) {
-    const int64_t at = begin + m * size;
-    status = run_micro_batch_local(self, order, at, at + size < end ? size : end - at, tally);
+static void update_piece(training *self, const parts_piece *piece, double rate) {
+  const esp_train_options *options = self->request->options;
+  const int64_t from = parts_own_begin(&self->parts, piece);
+  const int64_t to = parts_own_end(&self->parts, piece);
+  parts_segment segment;
+  for (int w = 0; w < self->parts.model->n_weights; w++) {
+    if (!parts_find_segment(&self->parts, piece, w, from, to, &segment)) continue;
+    const esp_weight *weight = &self->parts.model->weights[w];
+    const int64_t own = piece->own + segment.place - from;
+    optimizer_step step = {.n = segment.n,
+                           .number = self->progress.step + 1,
+                           .rate = rate,
+                           .weight_decay = weight->rank > 1 ? options->weight_decay : 0.0,
+                           .momentum = options->momentum,
+                           .gradient = self->gradients.mean + own,
+                           .parameters = weight->value + segment.at};
+    for (int s = 0; s < self->method->n_slots; s++) step.slots[s] = self->slots[s] + own;
+    self->method->apply(&step);
   }
-  ESP_TRY(esp_agree(comm, status));
-  gradients_reduce(comm, &self->gradient, end - begin);
+}
+
+static void update(training *self) {
+  const double rate = schedule_compute_rate(&self->schedule, self->progress.step);
+  for (int p = 0; p < self->parts.n_pieces; p++) update_piece(self, &self->parts.pieces[p], rate);
+  parts_gather(self->comm, &self->parts, NULL);
+  self->progress.step++;
+}
+
+static esp_status make_step(training *self) {
+  const int64_t step = self->progress.step, batch = self->request->options->batch;
+  const int64_t begin = step % self->per_epoch * batch, left = self->n_samples - begin;
+  set_epoch(self, step / self->per_epoch);
+  ESP_TRY(pass_run(self, (esp_sample_range){begin, left < batch ? left : batch},
+                   &self->progress.tally));
+  update(self);
   return ESP_OK;
 }
 
-static esp_status run_epoch(training *self, esp_progress *progress, esp_tally *tally) {
-  const int64_t n = self->data->count, batch = self->options->batch;
-  const int64_t per_epoch = (n + batch - 1) / batch, n_steps = per_epoch * self->options->epochs;
-  int64_t *order = ESP_NEW(int64_t, n);
-  self->step = self->epoch * per_epoch;
-  esp_rng_permutation(self->options->seed, STREAM_ORDER + (uint64_t)self->epoch, n, order);
-  esp_status status = ESP_OK;
-  for (int64_t b = 0; b < per_epoch && status == ESP_OK; b++) {
-    const int64_t begin = b * batch, end = begin + batch < n ? begin + batch : n;
-    status = run_batch(self, order, begin, end, tally);
-    if (status == ESP_OK) update_weights(self, n_steps);
-    esp_progress_update(progress, self->epoch * n + end, NULL);
+static void add_point(training *self, double held_out) {
+  const train_progress *at = &self->progress;
+  esp_train_point *points = ESP_NEW(esp_train_point, self->report.n_points + 1);
+  for (int i = 0; i < self->report.n_points; i++) points[i] = self->report.points[i];
+  const double targets = (double)at->tally.targets;
+  const bool has = at->tally.targets > 0;
+  points[self->report.n_points++] = (esp_train_point){
+      .step = at->step,
+      .rate = at->step > 0 ? schedule_compute_rate(&self->schedule, at->step - 1) : 0.0,
+      .norm = self->gradients.norm,
+      .loss = has ? esp_tally_compute_loss(&at->tally) : (double)NAN,
+      .accuracy = has ? (double)at->tally.correct / targets : (double)NAN,
+      .held_out = held_out};
+  esp_free(&self->report.points);
+  self->report.points = points;
+}
+
+static void say_point(const training *self) {
+  const esp_train_point *at = &self->report.points[self->report.n_points - 1];
+  char held_out[64] = "";
+  if (isfinite(at->held_out)) snprintf(held_out, sizeof held_out, ", held out %.4f", at->held_out);
+  if (at->step == 0)
+    esp_log_info("train: before the first of %" PRId64 " steps: held out %.4f nats",
+                 self->schedule.n, at->held_out);
+  else
+    esp_log_info("train: step %" PRId64 " of %" PRId64 ": loss %.4f%s nats, %.2f %% right",
+                 at->step, self->schedule.n, at->loss, held_out, 100.0 * at->accuracy);
+}
+
+static void judge(training *self, double loss) {
+  train_progress *at = &self->progress;
+  const int64_t patience = self->request->options->patience;
+  if (at->step == 0 || loss < at->best) {
+    at->best = loss;
+    at->best_step = at->step;
+    at->without = 0;
+    parts_copy_own_local(&self->parts, self->best);
+    return;
   }
-  esp_free(&order);
+  at->without++;
+  at->is_stopped = patience > 0 && at->without >= patience;
+  if (at->is_stopped && at->step < self->schedule.n)
+    esp_log_info("train: no better weights in %" PRId64 " evaluations: stopped", at->without);
+}
+
+/* A point of the curve; the tally begins anew. */
+static esp_status evaluate(training *self) {
+  double loss = (double)NAN;
+  if (self->held.objective) {
+    ESP_TRY(held_out_measure(self->comm, &self->held, &self->parts, &loss));
+    judge(self, loss);
+  }
+  if (self->held.objective || self->progress.step > 0) {
+    add_point(self, loss);
+    say_point(self);
+  }
+  self->progress.tally = (esp_tally){0};
+  return ESP_OK;
+}
+
+static bool is_done(const training *self) {
+  return self->progress.step >= self->schedule.n || self->progress.is_stopped;
+}
+
+static bool is_asked_to_stop(const training *self) {
+  const int64_t after = self->request->options->stop_after;
+  const bool mine = esp_interrupt_seen() || (after > 0 && self->progress.step == after);
+  return esp_agree_max_i64(self->comm, mine) > 0;
+}
+
+static esp_status stop(const training *self) {
+  const char *where = self->request->checkpoint;
+  if (where) ESP_TRY(checkpoint_save(self));
+  return esp_fail(ESP_INTERRUPTED,
+                  "training stopped after step %" PRId64 " of %" PRId64 " as asked; %s",
+                  self->progress.step, self->schedule.n,
+                  where ? "the same command goes on" : "there is no checkpoint to go on from");
+}
+
+/* Rank 0's clock counts. */
+static esp_status save_if_due(const training *self, double *last_s) {
+  const bool is_due = self->comm->rank == 0 && self->request->checkpoint &&
+                      esp_now_s() - *last_s >= self->request->save_every_s;
+  if (esp_agree_max_i64(self->comm, is_due) == 0) return ESP_OK;
+  ESP_TRY(checkpoint_save(self));
+  *last_s = esp_now_s();
+  return ESP_OK;
+}
+
+static void tell(const training *self, esp_progress *progress) {
+  char note[64] = "";
+  if (self->progress.tally.targets > 0)
+    snprintf(note, sizeof note, "loss %.4f", esp_tally_compute_loss(&self->progress.tally));
+  const int64_t batch = self->request->options->batch * esp_shard_count_rows(&self->shard) /
+                        self->request->options->micro_batch;
+  esp_progress_update(progress, self->progress.step * batch, note);
+}
+
+static esp_status run_steps(training *self, esp_progress *progress) {
+  double last_s = esp_now_s();
+  while (!is_done(self)) {
+    ESP_TRY(make_step(self));
+    tell(self, progress);
+    if (self->progress.step % self->evaluate_every == 0 || self->progress.step == self->schedule.n)
+      ESP_TRY(evaluate(self));
+    if (is_done(self)) return ESP_OK;
+    if (is_asked_to_stop(self)) return stop(self);
+    ESP_TRY(save_if_due(self, &last_s));
+  }
+  return ESP_OK;
+}
+
+static esp_status run(training *self) {
+  esp_progress progress;
+  bool found = false;
+  ESP_TRY(checkpoint_load(self, &found));
+  if (found)
+    esp_log_info("train: going on after step %" PRId64, self->progress.step);
+  else
+    ESP_TRY(evaluate(self));
+  const int64_t rows = esp_shard_count_rows(&self->shard) / self->request->options->micro_batch;
+  esp_progress_init(&progress, "train", rows > 1 ? "tokens" : "samples",
+                    self->schedule.n * self->request->options->batch * rows);
+  const esp_status status = run_steps(self, &progress);
+  esp_progress_clear(&progress);
+  ESP_TRY(status);
+  if (self->best) parts_gather(self->comm, &self->parts, self->best);
+  held_out_round_local(&self->parts);
+  return ESP_OK;
+}
+
+static esp_status check_teacher(const esp_train_request *request) {
+  const esp_model *model = request->model, *teacher = request->teacher;
+  if (!teacher) {
+    if (!esp_objective_of(model->task)->needs_teacher) return ESP_OK;
+    return esp_fail(ESP_USAGE, "an encoder without head learns from another; give --teacher MODEL");
+  }
+  ESP_TRY(esp_model_check_data(teacher, request->data));
+  if (teacher->task == model->task && teacher->n_outputs == model->n_outputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected a teacher of the same task with %" PRId64 " outputs, found %" PRId64
+                  "; take the model that this one was cut from",
+                  teacher->path, model->n_outputs, teacher->n_outputs);
+}
+
+static esp_status check_classes(const esp_model *model, const esp_dataset *data) {
+  if (model->task != ESP_TASK_CLASSIFY || model->n_outputs >= 2) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected at least 2 classes, found %" PRId64
+                  ": there is nothing to tell apart; give data of more classes",
+                  data->path, model->n_outputs);
+}
+
+static esp_status check_data(const esp_train_request *request, const esp_dataset *data) {
+  const esp_objective *objective = request->teacher
+                                       ? esp_objective_with_teacher(request->model->task)
+                                       : esp_objective_of(request->model->task);
+  ESP_TRY(check_classes(request->model, data));
+  ESP_TRY(esp_model_check_data(request->model, data));
+  return objective->check ? objective->check(request->model, data) : ESP_OK;
+}
+
+static esp_status check_local(const esp_train_request *request) {
+  if (!request->model->family->embed_backward)
+    return esp_fail(ESP_USAGE, "family '%s' cannot be trained", request->model->family->name);
+  ESP_TRY(check_data(request, request->data));
+  if (request->held_out) ESP_TRY(check_data(request, request->held_out));
+  return check_teacher(request);
+}
+
+static esp_status own_trainable_local(training *self) {
+  esp_model *model = self->request->model;
+  for (int w = 0; w < model->n_weights; w++) {
+    esp_weight *weight = &model->weights[w];
+    if (!self->parts.trains[w] || weight->is_final) continue;
+    ESP_TRY(esp_model_load_local(model, weight->stage));
+    esp_weight_keep(weight);
+  }
+  esp_model_unload_all(model); // what does not train
+  return ESP_OK;
+}
+
+static void init_schedule(training *self) {
+  const esp_train_options *options = self->request->options;
+  self->per_epoch = (self->n_samples + options->batch - 1) / options->batch;
+  self->schedule.rate = options->rate;
+  self->schedule.warmup = options->warmup;
+  self->schedule.n = options->steps > 0 ? options->steps : options->epochs * self->per_epoch;
+  const int64_t n = self->schedule.n,
+                every = self->held.objective ? (n + POINTS - 1) / POINTS : self->per_epoch;
+  self->evaluate_every = options->evaluate_every > 0 ? options->evaluate_every : every;
+}
+
+static void init_arrays(training *self) {
+  for (int s = 0; s < self->method->n_slots; s++)
+    self->slots[s] = ESP_NEW(float, self->parts.n_own);
+  if (self->held.objective) self->best = ESP_NEW(float, self->parts.n_own);
+  esp_shard_init_order(&self->shard, self->request->data, self->samples, self->n_samples,
+                       self->request->options->micro_batch);
+  if (self->request->masking) {
+    self->masking = *self->request->masking;
+    self->shard.masking = &self->masking;
+  }
+  pass_init(self);
+}
+
+static void init_report(training *self) {
+  esp_train_report *report = &self->report;
+  report->objective = self->objective->name;
+  report->held_out_objective = self->held.objective ? self->held.objective->name : NULL;
+  report->planned = self->schedule.n;
+  report->parameters = esp_model_count_parameters(self->request->model);
+  report->trainable = self->parts.n_values;
+  esp_log_info("train: %" PRId64 " of %" PRId64 " parameters by %s, %" PRId64 " steps of %" PRId64
+               " samples%s",
+               report->trainable, report->parameters, report->objective, report->planned,
+               self->request->options->batch,
+               self->request->options->gradients[0] == 'f'
+                   ? "; gradients are summed as floats: other rank counts give other bits"
+                   : "");
+}
+
+static void finish_report(training *self, esp_train_report *report) {
+  self->report.steps = self->progress.step;
+  self->report.epochs = (self->progress.step + self->per_epoch - 1) / self->per_epoch;
+  self->report.best_step = self->best ? self->progress.best_step : self->progress.step;
+  self->report.held_out_targets = self->held.targets;
+  *report = self->report;
+  self->report.points = NULL;
+}
+
+static esp_status init_local(training *self) {
+  esp_model *model = self->request->model;
+  bool *trains = ESP_NEW(bool, model->n_weights);
+  esp_status status = trainable_resolve(model, self->request->options->trainable, trains);
+  parts_init(&self->parts, self->comm, model, trains);
+  if (status == ESP_OK) status = own_trainable_local(self);
+  if (status == ESP_OK)
+    status = held_out_init_local(self->comm, &self->held, self->request, &self->samples,
+                                 &self->n_samples);
   return status;
 }
 
-static void finish_epoch(training *self, esp_tally *tally, json_t *report) {
-  esp_tally_reduce(self->comm, tally);
-  const double loss = esp_tally_compute_loss(tally);
-  const double accuracy = (double)tally->correct / (double)tally->targets;
-  self->epoch++;
-  esp_log_info("epoch %" PRId64 " of %" PRId64 ": loss %.4f nats, accuracy %.2f %%", self->epoch,
-               self->options->epochs, loss, 100.0 * accuracy);
-  json_object_set_new(report, "epochs", json_integer(self->epoch));
-  json_object_set_new(report, "steps", json_integer(self->step));
-  json_object_set_new(report, "training_loss_nats", esp_json_real(loss));
-  json_object_set_new(report, "training_accuracy", esp_json_real(accuracy));
+static void clear(training *self) {
+  pass_clear(self);
+  for (int s = 0; s < MOST_SLOTS; s++) esp_free(&self->slots[s]);
+  esp_free(&self->best);
+  esp_shard_clear(&self->shard);
 }
 
-static esp_status run_epochs(training *self, json_t *report) {
-  esp_progress progress;
-  esp_progress_init(&progress, "train", "samples", self->data->count * self->options->epochs);
-  while (self->epoch < self->options->epochs) {
-    esp_tally tally = {0};
-    ESP_TRY(run_epoch(self, &progress, &tally));
-    esp_progress_clear(&progress);
-    finish_epoch(self, &tally, report);
-    if (self->options->checkpoint && self->epoch < self->options->epochs)
-      ESP_TRY(checkpoint_save(self));
-    if (self->epoch == self->options->stop_after && self->epoch < self->options->epochs)
-      return esp_fail(ESP_INTERRUPTED,
-                      "training stopped after epoch %" PRId64 " of %" PRId64 " as asked; resume it",
-                      self->epoch, self->options->epochs);
+esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
+                     esp_train_report *report) {
+  training self = {.comm = comm, .request = request, .epoch = -1};
+  *report = (esp_train_report){0};
+  ESP_TRY(esp_agree(comm, check_local(request)));
+  ESP_TRY(optimizer_find(request->options->optimizer, &self.method));
+  ESP_TRY(schedule_find(request->options->schedule, &self.schedule.form));
+  self.objective = request->teacher ? esp_objective_with_teacher(request->model->task)
+                                    : esp_objective_of(request->model->task);
+  esp_status status = esp_agree(comm, init_local(&self));
+  if (status == ESP_OK) {
+    init_schedule(&self);
+    init_arrays(&self);
+    init_report(&self);
+    status = run(&self);
+    if (status == ESP_OK) finish_report(&self, report);
+    clear(&self);
   }
-  return ESP_OK;
-}
-
-static void init_training(training *self) {
-  const esp_model *model = self->model;
-  for (int s = 0; s < self->method->n_slots; s++) {
-    self->slots[s] = ESP_NEW(float *, model->n_weights);
-    for (int i = 0; i < model->n_weights; i++)
-      self->slots[s][i] = ESP_NEW(float, esp_weight_count(&model->weights[i]));
-  }
-  const int64_t size = self->options->micro_batch;
-  gradients_init(&self->gradient, model, (self->options->batch + size - 1) / size);
-  esp_tape_init(&self->tape, model, self->options->micro_batch);
-}
-
-static void clear_training(training *self) {
-  for (int s = 0; s < self->method->n_slots; s++) {
-    for (int i = 0; i < self->model->n_weights; i++) esp_free(&self->slots[s][i]);
-    esp_free(&self->slots[s]);
-  }
-  gradients_clear(&self->gradient);
-  esp_tape_clear(&self->tape, self->model);
-  esp_batch_buffer_clear(&self->buffer);
-}
-
-static esp_status check_local(const esp_model *model, const esp_dataset *data) {
-  if (!model->family->embed_backward)
-    return esp_fail(ESP_USAGE, "family '%s' cannot be trained", model->family->name);
-  if (model->n_outputs < 2)
-    return esp_fail(ESP_MISMATCH,
-                    "%s: expected at least 2 classes, found %" PRId64
-                    ": there is nothing to tell apart; give data of more classes",
-                    data->path, model->n_outputs);
-  if (data->kind != model->family->input || data->width != model->n_inputs || data->classes < 1 ||
-      data->classes > model->n_outputs)
-    return esp_fail(ESP_MISMATCH,
-                    "%s: expected %" PRId64 " inputs a sample and labels below %" PRId64
-                    ", found %" PRId64 " inputs and %d classes",
-                    data->path, model->n_inputs, model->n_outputs, data->width, data->classes);
-  return ESP_OK;
-}
-
-esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
-                     const esp_train_options *options, json_t *report) {
-  training self = {.comm = comm, .model = model, .data = data, .options = options};
-  ESP_TRY(esp_agree(comm, check_local(model, data)));
-  ESP_TRY(optimizer_find(options->optimizer, &self.method));
-  self.objective = esp_objective_of(model->task);
-  init_training(&self);
-  esp_status status = ESP_OK;
-  bool found = false;
-  if (options->resume) status = checkpoint_load(&self, &found);
-  if (found) esp_log_info("going on after epoch %" PRId64, self.epoch);
-  if (status == ESP_OK) status = run_epochs(&self, report);
-  clear_training(&self);
+  esp_train_report_clear(&self.report);
+  held_out_clear(&self.held);
+  parts_clear(&self.parts);
+  esp_free(&self.samples);
   return status;
 }

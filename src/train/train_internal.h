@@ -2,66 +2,61 @@
 #ifndef ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 #define ESPALIER_SRC_TRAIN_TRAIN_INTERNAL_H
 
-#include "espalier/flow/objective.h"
-#include "espalier/flow/tape.h"
+#include "gradients.h"
+#include "held_out.h"
+#include "optimizer.h"
+#include "schedule.h"
+
+#include "espalier/flow/stream.h"
 #include "espalier/train/train.h"
 
-/* One update of n parameters: slots are the optimiser's own arrays (n each). */
-typedef struct optimizer_step {
-  int64_t n, number; // parameters; step, from 1
-  double rate, weight_decay, momentum;
-  const float *gradient;
-  float *parameters;
-  float *slots[2];
-} optimizer_step;
+/* What a checkpoint holds beside arrays: how far a training has got. */
+typedef struct train_progress {
+  int64_t step;      // steps made
+  esp_tally tally;   // of the steps since the last point, of all ranks
+  int64_t best_step; // of the best weights
+  double best;       // their loss on held-out data
+  int64_t without;   // evaluations since
+  bool is_stopped;   // there were enough of those
+} train_progress;
 
-/* An optimiser: one file, one row in optimizers.c. */
-typedef struct optimizer {
-  const char *name;
-  int n_slots;
-  void (*apply)(const optimizer_step *step);
-} optimizer;
-
-extern const optimizer optimizer_adamw, optimizer_sgd;
-esp_status optimizer_find(const char *name, const optimizer **found);
-
-/* Gradients of all weights: summed exactly over micro-batches and ranks. */
-typedef struct gradients {
-  int64_t n;     // parameters
-  float *micro;  // (n) of one micro-batch
-  float **parts; // (n_weights) into micro
-  int64_t *sum;  // (n) fixed point
-  float limit;   // magnitudes of a micro-batch from here on are refused
-  float *mean;   // (n) after the reduction
-} gradients;
-
-/* n_micro_batches in a batch, at most. */
-void gradients_init(gradients *self, const esp_model *model, int64_t n_micro_batches);
-void gradients_clear(gradients *self);
-void gradients_zero_micro(gradients *self);
-/* Add micro to the sums; false: not finite, or beyond the limit. Local. */
-bool gradients_add_local(gradients *self);
-/* Mean over the batch's samples, equal on all ranks; the sums are zeroed. Collective. */
-void gradients_reduce(const esp_comm *comm, gradients *self, int64_t samples);
-
-/* A training under way: what a checkpoint holds. */
+/* A training under way. */
 typedef struct training {
   const esp_comm *comm;
-  esp_model *model;
-  const esp_dataset *data;
-  const esp_train_options *options;
+  const esp_train_request *request;
   const optimizer *method;
   const esp_objective *objective;
-  float **slots[2]; // (n_weights) arrays of the weights' sizes
-  int64_t epoch;    // finished
-  int64_t step;     // finished
-  gradients gradient;
-  esp_tape tape;
-  esp_batch_buffer buffer;
+  schedule_shape schedule;
+  train_parts parts;
+  train_gradients gradients;
+  float *slots[MOST_SLOTS]; // (n_own) the optimiser's
+  float *best;              // (n_own) best weights so far; NULL: nothing is held out
+  esp_shard shard;          // of the samples that train, in the order of the epoch
+  esp_masking masking;
+  int64_t n_samples, *samples; // that train, owned
+  int64_t epoch;               // whose order the shard has; -1: none
+  int64_t per_epoch, evaluate_every;
+  esp_stream stream, taught; // of the model, keeping states; of the teacher
+  float *logits, *teacher_logits;
+  train_held_out held;
+  train_progress progress;
+  esp_train_report report;
 } training;
 
+/* A step's forward and backward pass: this rank's micro-batches of samples [begin, end) of the
+ * epoch's order, and the mean gradient, clipped. tally gets what all ranks measured. NUMERIC: it
+ * diverged. Collective. */
+esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally);
+/* What it works in. */
+void pass_init(training *self);
+void pass_clear(training *self);
+
+/* Write how far it has got; go on from there, *found: there was something. IO, FORMAT. Collective.
+ */
 esp_status checkpoint_save(const training *self);
-/* Load if there is one: *found. Collective. */
 esp_status checkpoint_load(training *self, bool *found);
+
+/* The line that says where it diverged. */
+esp_status fail_diverged(const training *self, const char *what);
 
 #endif

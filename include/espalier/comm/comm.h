@@ -82,6 +82,17 @@ void esp_allreduce_max_f64(const esp_comm *comm, double *values, int64_t count);
 void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count);
 void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count);
 
+/* Arrays that are dealt in parts: rank r's is [begins[r], begins[r + 1]), begins (size + 1) from 0
+ * to count, below 2^31. Sum over ranks, where each rank gets its part of the sum (integers: exact;
+ * of floats the bits depend on the ranks), and put the parts of all ranks together in place.
+ * Collective on comm; equal on all ranks: begins. values  in   (count); of the gathering this
+ * rank's part, out: all part    out  (begins[rank + 1] - begins[rank]) */
+void esp_reduce_scatter_i64(const esp_comm *comm, const int64_t *values, const int64_t *begins,
+                            int64_t *part);
+void esp_reduce_scatter_f32(const esp_comm *comm, const float *values, const int64_t *begins,
+                            float *part);
+void esp_allgather_f32(const esp_comm *comm, const int64_t *begins, float *values);
+
 /* Gather a number of each rank on all: values (size). Collective on comm; equal on all ranks: kind,
  * as which it is counted. */
 void esp_allgather_i64(const esp_comm *comm, esp_collective kind, int64_t value, int64_t *values);

@@ -15,7 +15,7 @@
 
 ESP_C_BEGIN
 
-/* The first five kinds carry data, and a plan knows their bytes. The last two steer the run: their
+/* The first seven kinds carry data, and a plan knows their bytes. The last two steer the run: their
  * bytes are few, and how often they are called shows only as it goes. */
 typedef struct esp_traffic {
   int64_t calls[ESP_N_COLLECTIVES], bytes[ESP_N_COLLECTIVES];

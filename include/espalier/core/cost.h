@@ -14,9 +14,11 @@ typedef enum esp_collective {
   ESP_IALLREDUCE, // reductions of joint counts, overlapped with counting
   ESP_BCAST,
   ESP_GATHER,
-  ESP_EXCHANGE,  // codes and counts, received from other ranks
-  ESP_AGREEMENT, // whether a rank has failed: four bytes a call
-  ESP_CONTROL,   // other numbers that ranks agree on, failure texts, barriers, reports
+  ESP_EXCHANGE,       // codes and counts, received from other ranks
+  ESP_REDUCE_SCATTER, // sums of which each rank gets a part
+  ESP_ALLGATHER,      // parts of which each rank gets all
+  ESP_AGREEMENT,      // whether a rank has failed: four bytes a call
+  ESP_CONTROL,        // other numbers that ranks agree on, failure texts, barriers, reports
   ESP_N_COLLECTIVES,
   ESP_N_PLANNED = ESP_AGREEMENT // those before it carry data
 } esp_collective;

@@ -24,6 +24,7 @@ enum {
   ESP_FOR_COLLECT = 4,
   ESP_FOR_PRUNE = 8,
   ESP_FOR_EVAL = 16,
+  ESP_FOR_RECOVER = 32,
   ESP_FOR_EXPORT = 64,
   ESP_FOR_PLAN = 128, // takes what it plans
   ESP_FOR_ALL = 255

@@ -14,7 +14,6 @@ typedef struct esp_run_options {
   int64_t seed;
   bool quiet, allow_idle; // allow_idle: more ranks than micro-batches are accepted
   bool restart;           // begin again whatever an interrupted run has left
-  bool resume;            // training: go on from the checkpoint
   double save_every;      // s, least time between savings of what is finished
 } esp_run_options;
 extern const esp_option_group esp_run_option_group;

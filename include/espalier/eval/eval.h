@@ -22,9 +22,7 @@ typedef struct esp_quality {
 } esp_quality;
 
 /* Weights are loaded stage by stage: a rank holds one stage's, and the hidden states of as many
- * micro-batches as the bound allows, which advance together. Fewer bytes mean more loading, and the
- * same bits. */
-#define ESP_EVAL_STATE_BYTES 256000000
+ * micro-batches as the bound allows, which advance together (flow/chunk.h). */
 typedef struct esp_eval_options {
   int64_t state_bytes;          // of hidden states a rank, one micro-batch at least; 0: that many
   bool speed;                   // time the models too

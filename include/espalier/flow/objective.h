@@ -23,22 +23,31 @@ double esp_tally_compute_loss(const esp_tally *self);
 /* Add the sums of all ranks; the two flags stay this rank's. Collective on comm. */
 void esp_tally_reduce(const esp_comm *comm, esp_tally *self);
 
+/* What an objective may be told. */
+typedef struct esp_objective_options {
+  double temperature; // of both softmaxes of a distillation
+  double mix;         // part of cross-entropy in it, 0 to 1
+} esp_objective_options;
+
 /* What a micro-batch has led to: rows of esp_batch_count_outputs. */
 typedef struct esp_outputs {
   const esp_model *model;
   const esp_batch *batch;
-  const float *logits;   // (rows, n_outputs)
-  const float *teacher;  // (rows, n_outputs): another model's; NULL: none
-  const int32_t *labels; // (rows) the right answers; NULL: the data's own
-  float *dlogits;        // (rows, n_outputs) gets the gradient of the summed loss, 0 where there is
-                         // no target; NULL: not wanted; may be logits
+  const float *logits;                  // (rows, n_outputs)
+  const float *teacher;                 // (rows, n_outputs): another model's; NULL: none
+  const esp_objective_options *options; // NULL: temperature 1, mix 0
+  const int32_t *labels;                // (rows) the right answers; NULL: the data's own
+  float *dlogits; // (rows, n_outputs) gets the gradient of the summed loss, 0 where there is
+                  // no target; NULL: not wanted; may be logits
   esp_workspace *workspace;
 } esp_outputs;
+
+enum { ESP_ANY_TASK = -1 };
 
 typedef struct esp_objective {
   const char *name;
   const char *summary;
-  esp_task task;      // of the models whose own objective it is
+  int task;           // esp_task of the models whose own objective it is; ESP_ANY_TASK: of none
   bool needs_teacher; // of the same sizes
   /* MISMATCH unless the data has what the objective needs. NULL: it needs nothing. Local. */
   esp_status (*check)(const esp_model *model, const esp_dataset *data);
@@ -46,8 +55,9 @@ typedef struct esp_objective {
   void (*measure)(const esp_outputs *self, esp_tally *tally);
 } esp_objective;
 
-/* The objective of a task. Local. */
+/* The objective of a task; what a model of a task learns from a teacher. Local. */
 const esp_objective *esp_objective_of(esp_task task);
+const esp_objective *esp_objective_with_teacher(esp_task task);
 /* The table, ended by NULL. */
 extern const esp_objective *const esp_objectives[];
 

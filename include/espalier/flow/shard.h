@@ -5,6 +5,7 @@
 #define ESPALIER_FLOW_SHARD_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/flow/masking.h"
 #include "espalier/io/dataset.h"
 
 ESP_C_BEGIN
@@ -13,9 +14,11 @@ ESP_C_BEGIN
 typedef struct esp_shard {
   const esp_dataset *data; // borrowed
   int64_t samples, micro_batch, n_batches;
-  int64_t first, count; // this rank's micro-batches
-  int64_t begin;        // the sample that the first micro-batch of all begins with, without order
-  int64_t *order;       // (data->count) shuffled; the first `samples` are used; owned; NULL: none
+  int64_t first, count;       // this rank's micro-batches
+  int64_t begin;              // the first sample of all, or its place in the order
+  int64_t *order;             // samples in their order, owned; NULL: the data's own
+  int64_t n_order;            // places in it
+  const esp_masking *masking; // borrowed, applied to what is read; NULL: nothing is masked
   esp_batch_buffer buffer;
 } esp_shard;
 
@@ -35,6 +38,13 @@ typedef struct esp_sample_range {
 } esp_sample_range;
 void esp_shard_init_range(esp_shard *self, const esp_dataset *data, esp_sample_range range,
                           int64_t micro_batch);
+
+/* Samples in an order of the caller's (n, copied), of which none is dealt yet; another order. Deal
+ * a range of the order: its micro-batches are numbered from 0. Local. */
+void esp_shard_init_order(esp_shard *self, const esp_dataset *data, const int64_t *order, int64_t n,
+                          int64_t micro_batch);
+void esp_shard_set_order(esp_shard *self, const int64_t *order);
+void esp_shard_deal_local(const esp_comm *comm, esp_shard *self, esp_sample_range range);
 
 void esp_shard_clear(esp_shard *self);
 

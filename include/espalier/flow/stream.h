@@ -28,6 +28,7 @@ typedef struct esp_stream {
   esp_shard *shard;
   bool is_checked, keeps_states;
   int64_t count;     // micro-batches
+  int64_t most;      // that there is room for
   int64_t *numbers;  // (count) among all, owned
   int64_t rows;      // of a full micro-batch
   float *states;     // (1, count, rows, max_state), or (n_stages + 1, ...) where they are kept
@@ -39,6 +40,8 @@ typedef struct esp_stream {
 /* Allocate the states. */
 void esp_stream_init(esp_stream *self, const esp_stream_options *options);
 void esp_stream_clear(esp_stream *self);
+/* Turn to other micro-batches, [first, first + count), no more than those it was made for. */
+void esp_stream_turn(esp_stream *self, int64_t first, int64_t count);
 
 /* Load a stage's weights (n_stages: the head's), and agree. Collective on comm. */
 esp_status esp_stream_load(const esp_comm *comm, const esp_stream *self, int stage);

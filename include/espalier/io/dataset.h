@@ -19,6 +19,8 @@ typedef struct esp_batch {
   const int32_t *lengths; // tokens: (count) valid tokens, NULL: all
   const int32_t *types;   // tokens: (count, width) token types, NULL: all 0
   const int32_t *labels;  // (count), NULL without labels
+  const int32_t *targets; // tokens: (count, width) what a masked model has to find, -1: nothing
+                          // here; NULL: no token is masked
 } esp_batch;
 
 typedef struct esp_dataset {
@@ -79,6 +81,7 @@ typedef struct esp_batch_buffer {
   float *pixels;             // (capacity, width), owned
   int32_t *labels, *lengths; // (capacity), owned
   int32_t *tokens, *types;   // (capacity, width), owned
+  int32_t *targets;          // (capacity, width), owned; NULL: no token is masked
   int64_t capacity;          // samples
 } esp_batch_buffer;
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,

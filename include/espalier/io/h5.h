@@ -98,6 +98,9 @@ esp_status esp_h5_expect_shape(esp_h5 *file, const char *name, const esp_h5_shap
 /* Read this rank's slab (the ranks' slabs may overlap). Elements come as stored. FORMAT, IO;
  * MISMATCH: the slab lies outside. Collective on file; equal on all ranks: name. */
 esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, void *data);
+/* Copy the datasets of a group, if there is one, to a file in the making. FORMAT, IO. Collective on
+ * both; equal on all ranks: group. */
+esp_status esp_h5_copy_group(esp_h5 *from, esp_h5 *to, const char *group);
 /* Read a whole dataset into every rank's data (rank 0 reads, then broadcast). Collective on file;
  * equal on all ranks: name. */
 esp_status esp_h5_read_all(esp_h5 *file, const char *name, void *data);

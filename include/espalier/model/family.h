@@ -34,7 +34,7 @@ typedef struct esp_backward {
   esp_call call;
   const float *state;      // (rows, state_in): before the stage
   const float *x;          // (rows, F): its activation
-  float *const *gradients; // (n_weights), added to; NULL: those of activations only
+  float *const *gradients; // (n_weights), added to, each NULL: not wanted; NULL: activations' only
 } esp_backward;
 
 /* All functions are local. `rows` of a batch: images: one a sample; tokens: T a sample. States,

@@ -11,7 +11,8 @@ ESP_C_BEGIN
 /* y (rows, outputs) = x W^T + b, or y += when add. */
 void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
                         const float *x, float *y, bool add);
-/* Gradients of W and b are added to; all functions here take NULL for the gradients of none. */
+/* Gradients of W and b are added to; all functions here take NULL for the gradients of none, and a
+ * NULL among gradients (n_weights) for a weight that does not train. */
 void esp_linear_add_gradients(const esp_linear *linear, int64_t rows, const float *x,
                               const float *dy, float *const *gradients);
 /* dx (rows, inputs) = dy W, or dx += when add. */

@@ -30,6 +30,8 @@ typedef struct esp_weight {
 
 /* Give a weight values of its own: (shape) float32, owned by the model, zeroed; is_final. Local. */
 float *esp_weight_own(esp_weight *weight);
+/* Keep the values of a loaded weight for good, as values of its own: is_final. Local. */
+float *esp_weight_keep(esp_weight *weight);
 /* Elements. Local. */
 int64_t esp_weight_count(const esp_weight *weight);
 

@@ -1,48 +1,45 @@
-/* Data-parallel training. A batch is cut into micro-batches of fixed size, dealt whole to the
- * ranks; their gradients are added as fixed-point integers (2^-40), so that the trained weights
- * have the same bits at any rank and thread count. docs/method/training.md. */
+/* Data-parallel training of any model. A step's batch is cut into micro-batches of fixed size,
+ * dealt whole to the ranks; their gradients are added as fixed-point integers (2^-40), so that the
+ * trained weights have the same bits at any rank and thread count. docs/method/training.md. */
 #ifndef ESPALIER_TRAIN_TRAIN_H
 #define ESPALIER_TRAIN_TRAIN_H
 
 #include "espalier/core/c_linkage.h"
-#include "espalier/core/options.h"
-#include "espalier/io/dataset.h"
+#include "espalier/flow/masking.h"
+#include "espalier/flow/objective.h"
+#include "espalier/io/journal.h"
 #include "espalier/model/model.h"
+#include "espalier/train/options.h"
+#include "espalier/train/report.h"
 
 ESP_C_BEGIN
 
-typedef struct esp_train_options {
-  int64_t epochs, batch, micro_batch; // batch and micro_batch in samples
-  char *optimizer;                    // "adamw" or "sgd"
-  double rate;                        // peak learning rate
-  double warmup;       // fraction of all steps with linear warm-up; cosine to 0 after
-  double weight_decay; // decoupled, on matrices only
-  double momentum;     // sgd; adamw's first moment
-  uint64_t seed;
-  const char *checkpoint; // path, written after every epoch but the last; NULL: none
-  bool resume;            // go on from the checkpoint if it is there
-  int64_t stop_after;     // epochs in all, then checkpoint and INTERRUPTED; 0: run to the end
-} esp_train_options;
-/* The options of the command line: epochs, batch, optimizer, rate, warmup, weight_decay, momentum;
- * the others are the run's. */
-extern const esp_option_group esp_train_option_group;
+/* What is trained, and on what. All is borrowed. */
+typedef struct esp_train_request {
+  esp_model *model;   // its trainable weights get values of their own
+  esp_model *teacher; // NULL: none
+  const esp_dataset *data;
+  const esp_dataset *held_out; // NULL: every options->hold_out-th micro-batch of the data, if any
+  const esp_train_options *options; // resolved (esp_train_options_resolve)
+  const esp_masking *masking;       // of masked models; NULL: nothing is masked
+  uint64_t seed;                    // of the order of samples
+  const char *checkpoint;           // path; NULL: none is written
+  double save_every_s;              // least time between checkpoints
+  esp_journal *journal;       // says which run the checkpoint is of; NULL: none
+} esp_train_request;
 
-/* The network that is made and trained. */
-typedef struct esp_network_options {
-  char *hidden, *activation; // sizes of the hidden layers, comma-separated; non-linearity
-} esp_network_options;
-extern const esp_option_group esp_network_option_group;
+/* Train. The weights that are left are those that were best on held-out data, measured as they
+ * would be written, the ones before the first step among them; without such data the last. A
+ * checkpoint that the journal's run has left is gone on from. *report is the caller's to clear;
+ * empty on failure. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model;
+ * USAGE: nothing to train, nothing to hold out, a teacher of other outputs; IO; INTERRUPTED: asked
+ * to stop, or after options->stop_after steps. Collective on comm; equal on all ranks: request. */
+esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
+                     esp_train_report *report);
 
-/* Train a model whose weights are its own. report gets epochs, steps, loss and accuracy of the last
- * epoch. NUMERIC: diverged (step named); MISMATCH: the data does not fit the model, or a checkpoint
- * of other options, model or data; USAGE: unknown optimizer, a family that cannot be trained; IO;
- * INTERRUPTED. Collective on comm; equal on all ranks: model, data, options. */
-esp_status esp_train(const esp_comm *comm, esp_model *model, const esp_dataset *data,
-                     const esp_train_options *options, json_t *report);
-
-/* Remove the checkpoint, once the trained model is safely written. Collective on comm: rank 0 acts;
- * equal on all ranks: options. */
-void esp_train_remove_checkpoint(const esp_comm *comm, const esp_train_options *options);
+/* Remove a checkpoint, once the trained model is safely written. Collective on comm: rank 0 acts.
+ */
+void esp_train_remove_checkpoint(const esp_comm *comm, const char *checkpoint);
 
 ESP_C_END
 

@@ -163,5 +163,6 @@ void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
   esp_free(&buffer->tokens);
   esp_free(&buffer->types);
   esp_free(&buffer->lengths);
+  esp_free(&buffer->targets);
   *buffer = (esp_batch_buffer){0};
 }

@@ -248,13 +248,12 @@ static void add_embedding_gradients(const esp_backward *self, const float *dstat
   const bert_shape *shape = get_shape(self->call.model);
   float *const *gradients = self->gradients;
   const int64_t n = shape->hidden;
-  for (int64_t r = 0; r < batch->count * batch->width; r++) {
-    const int64_t type = batch->types ? batch->types[r] : 0;
-    for (int64_t j = 0; j < n; j++) {
-      gradients[shape->words][batch->tokens[r] * n + j] += dstate[r * n + j];
-      gradients[shape->positions][r % batch->width * n + j] += dstate[r * n + j];
-      gradients[shape->token_types][type * n + j] += dstate[r * n + j];
-    }
+  const int64_t rows = batch->count * batch->width;
+  op_scatter(dstate, rows, n, batch->tokens, gradients[shape->words]);
+  for (int64_t r = 0; r < rows; r++) {
+    const int32_t position = (int32_t)(r % batch->width), type = batch->types ? batch->types[r] : 0;
+    op_scatter(dstate + r * n, 1, n, &position, gradients[shape->positions]);
+    op_scatter(dstate + r * n, 1, n, &type, gradients[shape->token_types]);
   }
 }
 

@@ -305,7 +305,7 @@ static void embed_backward(const esp_backward *self, const float *dstate) {
   const int64_t rows = batch->count * batch->width, n = shape->hidden;
   float *positions = self->gradients[shape->positions_weight];
   op_scatter(dstate, rows, n, batch->tokens, self->gradients[shape->tokens]);
-  for (int64_t r = 0; r < rows; r++)
+  for (int64_t r = 0; r < rows && positions; r++)
     for (int64_t j = 0; j < n; j++) positions[r % batch->width * n + j] += dstate[r * n + j];
 }
 

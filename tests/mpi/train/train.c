@@ -35,8 +35,7 @@ static void esp_train_depends_on_seed_and_options(void **state) {
   esp_train_options options = new_options("adamw");
   const result base = train(&test_comm, &options), again = train(&test_comm, &options);
   ASSERT_ALL(is_same(&base, &again));
-  options.seed = 6;
-  ASSERT_ALL(train(&test_comm, &options).weights != base.weights);
+  ASSERT_ALL(train_at(&test_comm, &options, (place){.seed = 6}).weights != base.weights);
   options = new_options("adamw");
   options.weight_decay = 0.5;
   ASSERT_ALL(train(&test_comm, &options).weights != base.weights);
@@ -107,15 +106,15 @@ static double measure_step(const esp_train_options *options,
   double gradient[N_PARAMETERS], *g = gradient, largest = 0.0;
   esp_dataset *data = mlp_data(SAMPLES, WIDTH, CLASSES);
   esp_model *before = mlp_new("gelu", sizes, 4, 11), *after = mlp_new("gelu", sizes, 4, 11);
-  json_t *report = json_object();
-  ASSERT_ALL(esp_train(&test_comm, after, data, options, report) == ESP_OK);
+  esp_train_report report;
+  ASSERT_ALL(train_model(&test_comm, after, data, options, (place){0}, &report) == ESP_OK);
   compute_naive_gradient(before, data, gradient);
   for (int w = 0; w < after->n_weights; w++)
     for (int64_t i = 0; i < esp_weight_count(&after->weights[w]); i++) {
       const double to = rule((double)before->weights[w].value[i], *g++, w % 2 == 0);
       largest = fmax(largest, fabs(to - (double)after->weights[w].value[i]));
     }
-  json_decref(report);
+  esp_train_report_clear(&report);
   esp_model_free(&before);
   esp_model_free(&after);
   esp_dataset_close(&data);
@@ -169,11 +168,10 @@ static void esp_train_diverges_everywhere_when_one_rank_does(void **state) {
   for (int bad = 0; bad < test_comm.size; bad++) {
     esp_dataset *data = mlp_data(SAMPLES, WIDTH, CLASSES);
     esp_model *model = mlp_new("gelu", sizes, 4, 11);
-    json_t *report = json_object();
+    esp_train_report report;
     if (test_comm.rank == bad) model->weights[0].value[0] = NAN;
-    ASSERT_ALL(
-        failed(esp_train(&test_comm, model, data, &options, report), ESP_NUMERIC, "step 1:"));
-    json_decref(report);
+    ASSERT_ALL(failed(train_model(&test_comm, model, data, &options, (place){0}, &report),
+                      ESP_NUMERIC, "step 1:"));
     esp_model_free(&model);
     esp_dataset_close(&data);
   }
@@ -192,7 +190,9 @@ static void check_data(int64_t width, int32_t classes, const char *part) {
     esp_dataset *data = mlp_data(SAMPLES, WIDTH, CLASSES);
     esp_model *model = mlp_new("gelu", sizes, 4, 11);
     if (test_comm.rank == bad) data->width = width, data->classes = classes;
-    ASSERT_ALL(failed(esp_train(&test_comm, model, data, &options, NULL), ESP_MISMATCH, part));
+    esp_train_report report;
+    ASSERT_ALL(failed(train_model(&test_comm, model, data, &options, (place){0}, &report),
+                      ESP_MISMATCH, part));
     esp_model_free(&model);
     esp_dataset_close(&data);
   }
@@ -200,7 +200,7 @@ static void check_data(int64_t width, int32_t classes, const char *part) {
 
 static void esp_train_refuses_data_that_does_not_fit_on_one_rank(void **state) {
   (void)state;
-  check_data(WIDTH - 1, CLASSES, "found 5 inputs");
+  check_data(WIDTH - 1, CLASSES, "found 5");
   check_data(WIDTH, CLASSES + 1, "4 classes");
   check_data(WIDTH, 0, "0 classes");
 }

@@ -2,35 +2,48 @@
 
 #include "training.h"
 
-#include <hdf5.h>
 #include <unistd.h>
 
-static char path[128];
+static char output[128], path[160];
 
 static bool exists(void) {
   return access(path, F_OK) == 0;
 }
 
-static esp_train_options with_checkpoint(const char *optimizer, const char *name) {
-  esp_train_options options = new_options(optimizer);
-  snprintf(path, sizeof path, "%s", test_path(name));
-  options.checkpoint = path;
-  options.resume = true;
-  return options;
+static void set_output(const char *name) {
+  snprintf(output, sizeof output, "%s", test_path(name));
+  snprintf(path, sizeof path, "%s.checkpoint.h5", output);
 }
 
-/* Stop after k epochs, go on, and compare with a training that never stopped. */
+/* A run of the command's kind: the journal says whether the checkpoint is its own. */
+static result run_at(const esp_comm *comm, const esp_train_options *options, bool restart) {
+  json_t *description = json_pack("{s:s}", "optimizer", options->optimizer);
+  esp_journal *journal = NULL;
+  result got = {.status = esp_journal_open(comm, output, description, restart, &journal)};
+  json_decref(description);
+  if (got.status == ESP_OK)
+    got = train_at(comm, options, (place){.checkpoint = path, .journal = journal});
+  esp_journal_close(&journal, got.status);
+  return got;
+}
+
+static result run(const esp_train_options *options) {
+  return run_at(&test_comm, options, false);
+}
+
+/* Stop after k steps, go on, and compare with a training that never stopped. */
 static void check_resume(const char *optimizer, int64_t k) {
-  esp_train_options options = with_checkpoint(optimizer, "resume.h5");
   const esp_train_options undisturbed = new_options(optimizer);
+  esp_train_options options = undisturbed;
+  set_output("resume.h5");
   options.stop_after = k;
-  ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_INTERRUPTED, "stopped after epoch"));
+  ASSERT_ALL(failed(run(&options).status, ESP_INTERRUPTED, "the same command goes on"));
   ASSERT_ALL(exists());
   options.stop_after = 0;
-  const result resumed = train(&test_comm, &options), whole = train(&test_comm, &undisturbed);
+  const result resumed = run(&options), whole = train(&test_comm, &undisturbed);
   ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
   ASSERT_ALL(exists()); // until the caller has the model safe
-  esp_train_remove_checkpoint(&test_comm, &options);
+  esp_train_remove_checkpoint(&test_comm, path);
   esp_barrier(&test_comm);
   ASSERT_ALL(!exists());
 }
@@ -38,118 +51,87 @@ static void check_resume(const char *optimizer, int64_t k) {
 static void esp_train_resumed_gives_the_bits_of_an_undisturbed_run(void **state) {
   (void)state;
   check_resume("adamw", 1);
-  check_resume("adamw", 3);
+  check_resume("adamw", 4); // the end of an epoch
+  check_resume("adamw", 11);
   check_resume("sgd", 2);
+}
+
+static void esp_train_resumed_keeps_curve_and_best_weights(void **state) {
+  (void)state;
+  esp_train_options options = new_options("adamw");
+  options.hold_out = 4;
+  options.evaluate_every = 2;
+  const result whole = train(&test_comm, &options);
+  set_output("held.h5");
+  options.stop_after = 7;
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
+  options.stop_after = 0;
+  const result resumed = run(&options);
+  ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
 }
 
 static void esp_train_resumes_a_checkpoint_of_another_rank_count(void **state) {
   (void)state;
-  esp_train_options options = with_checkpoint("adamw", "ranks.h5");
   const esp_train_options undisturbed = new_options("adamw");
-  options.stop_after = 2;
-  ASSERT_ALL(test_comm.rank > 0 || train_alone(&options).status == ESP_INTERRUPTED);
+  esp_train_options options = undisturbed;
+  set_output("ranks.h5");
+  options.stop_after = 5;
+  if (test_comm.rank == 0) {
+    esp_comm self;
+    esp_comm_init_local(&self);
+    assert_true(run_at(&self, &options, false).status == ESP_INTERRUPTED);
+    esp_comm_clear(&self);
+  }
   options.stop_after = 0;
-  const result resumed = train(&test_comm, &options), whole = train(&test_comm, &undisturbed);
+  const result resumed = run(&options), whole = train(&test_comm, &undisturbed);
   ASSERT_ALL(resumed.status == ESP_OK && is_same(&resumed, &whole));
 }
 
-static void esp_train_without_resume_begins_anew(void **state) {
+static void esp_train_restarted_begins_anew(void **state) {
   (void)state;
-  esp_train_options options = with_checkpoint("sgd", "anew.h5");
-  options.stop_after = 2;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
-  options.stop_after = 1;
-  options.resume = false;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
+  esp_train_options options = new_options("sgd");
+  set_output("anew.h5");
+  options.stop_after = 8;
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
+  options.stop_after = 4;
+  ASSERT_ALL(run_at(&test_comm, &options, true).status == ESP_INTERRUPTED);
 }
 
-static void esp_train_resume_without_a_checkpoint_begins_anew(void **state) {
+static void esp_train_does_not_take_a_checkpoint_without_its_journal(void **state) {
   (void)state;
-  const esp_train_options options = with_checkpoint("sgd", "none.h5"), plain = new_options("sgd");
-  const result got = train(&test_comm, &options), expected = train(&test_comm, &plain);
-  ASSERT_ALL(got.status == ESP_OK && is_same(&got, &expected));
-}
-
-static void check_mismatch(const esp_train_options *other) {
-  ASSERT_ALL(failed(train(&test_comm, other).status, ESP_MISMATCH, "checkpoint of another"));
-  ASSERT_ALL(exists()); // it is still there for the training it belongs to
-}
-
-static void esp_train_refuses_a_checkpoint_of_other_options(void **state) {
-  (void)state;
-  esp_train_options options = with_checkpoint("adamw", "other.h5");
-  options.stop_after = 1;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
-  esp_train_options other = options;
-  other.rate *= 2.0;
-  check_mismatch(&other);
-  other = options;
-  other.optimizer = "sgd";
-  check_mismatch(&other);
-  other = options;
-  other.seed++;
-  check_mismatch(&other);
-}
-
-static void esp_train_refuses_a_checkpoint_where_one_rank_has_other_options(void **state) {
-  (void)state;
-  esp_train_options options = with_checkpoint("adamw", "one.h5");
-  options.stop_after = 1;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
-  for (int bad = 0; bad < test_comm.size; bad++) {
-    esp_train_options other = options;
-    if (test_comm.rank == bad) other.seed++;
-    check_mismatch(&other);
-  }
+  esp_train_options options = new_options("sgd");
+  set_output("lonely.h5");
+  options.stop_after = 3;
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
+  char *journal = esp_format("%s.journal", output);
+  ASSERT_ALL(test_comm.rank > 0 || unlink(journal) == 0);
+  esp_free(&journal);
+  options.stop_after = 2; // before the step of the checkpoint
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
 }
 
 static void esp_train_refuses_a_damaged_checkpoint(void **state) {
   (void)state;
-  esp_train_options options = with_checkpoint("adamw", "damaged.h5");
+  esp_train_options options = new_options("adamw");
+  set_output("damaged.h5");
   options.stop_after = 1;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
   ASSERT_ALL(test_comm.rank > 0 || truncate(path, 1000) == 0);
-  ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_FORMAT, "damaged.h5"));
-}
-
-static void set_epoch(int64_t epoch) {
-  if (test_comm.rank == 0) {
-    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
-    const hid_t set = H5Dopen2(file, "/epoch", H5P_DEFAULT);
-    if (H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, &epoch) < 0)
-      MPI_Abort(MPI_COMM_WORLD, 3);
-    H5Dclose(set);
-    H5Fclose(file);
-  }
-  esp_barrier(&test_comm);
-}
-
-/* The epoch is multiplied by the steps of one before anything else is done with it. */
-static void esp_train_refuses_a_checkpoint_after_epochs_that_there_are_not(void **state) {
-  (void)state;
-  static const int64_t bad[] = {-1, 5, INT64_MAX / 2};
-  esp_train_options options = with_checkpoint("sgd", "epoch.h5");
-  options.stop_after = 1;
-  ASSERT_ALL(train(&test_comm, &options).status == ESP_INTERRUPTED);
-  for (unsigned i = 0; i < ESP_COUNT(bad); i++) {
-    set_epoch(bad[i]);
-    ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_FORMAT, "after 0 to 4 epochs"));
-  }
+  ASSERT_ALL(failed(run(&options).status, ESP_FORMAT, "damaged.h5"));
 }
 
 static void esp_train_says_that_a_checkpoint_cannot_be_written(void **state) {
   (void)state;
   esp_train_options options = new_options("sgd");
-  options.checkpoint = "/no/such/folder/checkpoint.h5";
-  ASSERT_ALL(failed(train(&test_comm, &options).status, ESP_IO, "/no/such/folder"));
+  options.stop_after = 1;
+  const place nowhere = {.checkpoint = "/no/such/folder/checkpoint.h5"};
+  ASSERT_ALL(failed(train_at(&test_comm, &options, nowhere).status, ESP_IO, "/no/such/folder"));
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_train_resumed_gives_the_bits_of_an_undisturbed_run),
+              cmocka_unit_test(esp_train_resumed_keeps_curve_and_best_weights),
               cmocka_unit_test(esp_train_resumes_a_checkpoint_of_another_rank_count),
-              cmocka_unit_test(esp_train_without_resume_begins_anew),
-              cmocka_unit_test(esp_train_resume_without_a_checkpoint_begins_anew),
-              cmocka_unit_test(esp_train_refuses_a_checkpoint_of_other_options),
-              cmocka_unit_test(esp_train_refuses_a_checkpoint_where_one_rank_has_other_options),
+              cmocka_unit_test(esp_train_restarted_begins_anew),
+              cmocka_unit_test(esp_train_does_not_take_a_checkpoint_without_its_journal),
               cmocka_unit_test(esp_train_refuses_a_damaged_checkpoint),
-              cmocka_unit_test(esp_train_refuses_a_checkpoint_after_epochs_that_there_are_not),
               cmocka_unit_test(esp_train_says_that_a_checkpoint_cannot_be_written))

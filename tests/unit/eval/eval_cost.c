@@ -3,6 +3,7 @@
 #include "cost.h"
 
 #include "espalier/eval/cost.h"
+#include "espalier/flow/chunk.h"
 #include "espalier/model/cost.h"
 
 static const esp_eval_shape ten_rows = {
@@ -41,7 +42,7 @@ static void esp_eval_add_quality_cost_bounds_the_states(void **state) {
   esp_model *model = cost_llama_new(8, 6, false);
   esp_eval_shape many = ten_rows;
   many.rows = 1e9;
-  assert_true(cost_of(model, many).peak_bytes < 1.1 * ESP_EVAL_STATE_BYTES);
+  assert_true(cost_of(model, many).peak_bytes < 1.1 * ESP_CHUNK_STATE_BYTES);
   esp_model_free(&model);
 }
 

@@ -1,0 +1,41 @@
+/* What a training did. */
+#ifndef ESPALIER_TRAIN_REPORT_H
+#define ESPALIER_TRAIN_REPORT_H
+
+#include "espalier/core/c_linkage.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+ESP_C_BEGIN
+
+/* A point of the curve: behind a step, of the steps since the point before. */
+typedef struct esp_train_point {
+  int64_t step;    // made so far
+  double rate;     // of the last of them
+  double norm;     // of its gradient
+  double loss;     // training objective, mean a target, nats; NAN before the first step
+  double accuracy; // part of the targets that were right; NAN likewise
+  double held_out; // loss on held-out data, nats a target; NAN: there is none
+} esp_train_point;
+
+/* Caller's struct. */
+typedef struct esp_train_report {
+  const char *objective, *held_out_objective; // names; the second NULL: nothing is held out
+  int64_t epochs;                             // begun
+  int64_t steps, planned;                     // made, and asked for
+  int64_t parameters, trainable;              // of the model
+  int64_t held_out_targets;
+  int64_t best_step; // whose weights are left; the last one where nothing is held out
+  int n_points;
+  esp_train_point *points; // owned
+} esp_train_report;
+
+void esp_train_report_clear(esp_train_report *self);
+/* {"steps", "curve", ...}, a new reference; docs/report.md. Local. */
+json_t *esp_train_report_dump(const esp_train_report *self);
+
+ESP_C_END
+
+#endif

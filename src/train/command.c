@@ -1,0 +1,263 @@
+#include "espalier/train/command.h"
+
+#include "mask_token.h"
+#include "perceptron.h"
+#include "trained_file.h"
+
+#include "espalier/core/json.h"
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/flow/samples.h"
+#include "espalier/io/file.h"
+#include "espalier/model/family.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a run of the command holds. */
+typedef struct command_job {
+  const esp_comm *comm;
+  const esp_train_settings *settings;
+  esp_train_purpose purpose;
+  const char *path;          // NULL: a perceptron is made
+  esp_train_options options; // resolved
+  esp_model *model, *teacher;
+  esp_dataset *data, *held_out;
+  mask_tokens tokens;
+  esp_masking masking;
+  bool is_masked;
+  esp_journal *journal;
+  esp_phases phases;
+} command_job;
+
+static bool is_configuration(const char *path) {
+  const size_t n = strlen(path);
+  return n > 5 && strcmp(path + n - 5, ".json") == 0;
+}
+
+static esp_status read_configuration(const command_job *job, json_t **config) {
+  char *text = NULL;
+  int64_t bytes;
+  json_error_t error;
+  ESP_TRY(esp_file_read(job->comm, job->path, &text, &bytes));
+  *config = json_loads(text, 0, &error);
+  esp_free(&text);
+  if (json_is_object(*config)) return ESP_OK;
+  return esp_fail(ESP_FORMAT, "%s: expected a JSON object as configuration, found line %d: %s",
+                  job->path, error.line, error.text);
+}
+
+/* A model with random weights; its head and embedding are stored in float32. */
+static esp_status make_model(command_job *job) {
+  json_t *config = NULL;
+  esp_status status = job->path ? read_configuration(job, &config)
+                                : perceptron_configure(&job->settings->network, job->data, &config);
+  if (status == ESP_OK) status = esp_model_new(config, &job->model);
+  json_decref(config);
+  if (status != ESP_OK) return status;
+  esp_model_own_all(job->model);
+  job->model->family->init(job->model, (uint64_t)job->settings->run.seed);
+  return ESP_OK;
+}
+
+static esp_status open_model(command_job *job) {
+  if (job->purpose != ESP_TRAIN_NEW)
+    return esp_model_open_ignoring(job->comm, job->path, job->settings->run.ignore_tensors,
+                                   &job->model);
+  return esp_agree(job->comm, make_model(job));
+}
+
+/* What a pruned model's report says of the one that it was cut from. */
+typedef struct origin {
+  json_t *report;
+  char *path;              // owned; NULL: nothing
+  const char *fingerprint; // NULL: nothing
+} origin;
+
+static origin read_origin(const esp_model *model) {
+  origin self = {.report = model->details ? json_loads(model->details, 0, NULL) : NULL};
+  const json_t *collection = json_object_get(self.report, "collection");
+  self.path = esp_json_bytes(json_object_get(self.report, "model_path"));
+  self.fingerprint = json_string_value(json_object_get(self.report, "model_fingerprint"));
+  if (!self.fingerprint)
+    self.fingerprint = json_string_value(json_object_get(collection, "model_fingerprint"));
+  return self;
+}
+
+static esp_status check_origin(const command_job *job, const origin *from) {
+  char now[24];
+  snprintf(now, sizeof now, "%016" PRIx64, esp_model_fingerprint(job->comm, job->teacher));
+  if (!from->fingerprint || strcmp(now, from->fingerprint) == 0) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected the model that %s was cut from (fingerprint %s), found another "
+                  "(%s); give --teacher MODEL",
+                  from->path, job->path, from->fingerprint, now);
+}
+
+static esp_status open_origin(command_job *job) {
+  origin from = read_origin(job->model);
+  esp_status status = ESP_OK;
+  if (from.path)
+    status = esp_model_open_ignoring(job->comm, from.path, job->settings->run.ignore_tensors,
+                                     &job->teacher);
+  else
+    status = esp_fail(ESP_USAGE,
+                      "%s: expected a pruned model, whose report names the dense one, found none; "
+                      "give --teacher MODEL",
+                      job->path);
+  if (from.path && status == ESP_OK) status = check_origin(job, &from);
+  esp_free(&from.path);
+  json_decref(from.report);
+  return status;
+}
+
+static esp_status open_teacher(command_job *job) {
+  const char *teacher = job->settings->train.teacher;
+  if (teacher)
+    return esp_model_open_ignoring(job->comm, teacher, job->settings->run.ignore_tensors,
+                                   &job->teacher);
+  return job->purpose == ESP_TRAIN_RECOVER ? open_origin(job) : ESP_OK;
+}
+
+static esp_status open_data(command_job *job) {
+  esp_samples samples = esp_samples_of(&job->settings->run, &job->settings->data, "train");
+  ESP_TRY(esp_samples_open_data(job->comm, &samples, NULL, &job->data));
+  if (!job->settings->train.validation) return ESP_OK;
+  return esp_dataset_open(job->comm, job->settings->train.validation, "test", &job->held_out);
+}
+
+static esp_status prepare_masking(command_job *job) {
+  job->is_masked = job->model->task == ESP_TASK_MASKED;
+  if (!job->is_masked) return ESP_OK;
+  if (job->path) ESP_TRY(mask_tokens_read(job->comm, job->path, &job->tokens));
+  if (job->tokens.mask < 0 && job->teacher)
+    ESP_TRY(mask_tokens_read(job->comm, job->teacher->path, &job->tokens));
+  return mask_tokens_choose(&job->tokens, job->model, &job->options,
+                            (uint64_t)job->settings->run.seed, &job->masking);
+}
+
+static esp_status resolve(command_job *job) {
+  job->options = job->settings->train;
+  job->options.micro_batch = job->settings->data.micro_batch;
+  if (job->options.trainable) job->options.trainable = esp_strdup(job->options.trainable);
+  esp_train_options_resolve(&job->options, job->purpose, job->data);
+  const int64_t n = (job->options.batch + job->options.micro_batch - 1) / job->options.micro_batch;
+  return esp_samples_check_ranks(job->comm->size, n, job->settings->run.allow_idle);
+}
+
+static esp_status open_all(command_job *job) {
+  ESP_TRY(esp_h5_check_writable(job->comm, job->settings->run.output, 0));
+  ESP_TRY(open_data(job));
+  ESP_TRY(open_model(job));
+  ESP_TRY(open_teacher(job));
+  ESP_TRY(resolve(job));
+  return prepare_masking(job);
+}
+
+static void set_hash(json_t *object, const char *key, uint64_t hash) {
+  char text[24];
+  snprintf(text, sizeof text, "%016" PRIx64, hash);
+  json_object_set_new(object, key, json_string(text));
+}
+
+/* All that the result depends on; names of files may change. */
+static json_t *describe(const command_job *job) {
+  json_t *options = trained_dump_options(job->settings);
+  json_object_del(json_object_get(options, "data"), "data");
+  json_object_del(json_object_get(options, "train"), "teacher");
+  json_object_del(json_object_get(options, "train"), "validation");
+  json_t *all = esp_json_pack("{s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "seed",
+                              (json_int_t)job->settings->run.seed, "options", options,
+                              "micro_batch", (json_int_t)job->options.micro_batch);
+  if (job->purpose == ESP_TRAIN_NEW)
+    json_object_set(all, "configuration", job->model->config);
+  else
+    set_hash(all, "model_fingerprint", esp_model_fingerprint(job->comm, job->model));
+  if (job->teacher)
+    set_hash(all, "teacher_fingerprint", esp_model_fingerprint(job->comm, job->teacher));
+  set_hash(all, "data_fingerprint", job->data->fingerprint);
+  if (job->held_out) set_hash(all, "validation_fingerprint", job->held_out->fingerprint);
+  return all;
+}
+
+static esp_status open_journal(command_job *job) {
+  json_t *description = describe(job);
+  const esp_status status = esp_journal_open(job->comm, job->settings->run.output, description,
+                                             job->settings->run.restart, &job->journal);
+  json_decref(description);
+  return status;
+}
+
+static esp_status train(command_job *job, const char *checkpoint, esp_train_report *report) {
+  return esp_train(job->comm,
+                   &(esp_train_request){.model = job->model,
+                                        .teacher = job->teacher,
+                                        .data = job->data,
+                                        .held_out = job->held_out,
+                                        .options = &job->options,
+                                        .masking = job->is_masked ? &job->masking : NULL,
+                                        .seed = (uint64_t)job->settings->run.seed,
+                                        .checkpoint = checkpoint,
+                                        .save_every_s = job->settings->run.save_every,
+                                        .journal = job->journal},
+                   report);
+}
+
+static esp_status run(command_job *job, esp_train_report *report) {
+  const char *output = job->settings->run.output;
+  char *checkpoint = esp_format("%s.checkpoint.h5", output);
+  esp_phases_begin(&job->phases, "read");
+  esp_status status = open_all(job);
+  if (status == ESP_OK) status = open_journal(job);
+  if (status == ESP_OK) {
+    esp_phases_begin(&job->phases, "train");
+    status = train(job, checkpoint, report);
+    esp_phases_begin(&job->phases, "write");
+    if (status == ESP_OK)
+      status = trained_write(job->comm, job->settings, job->purpose, job->model, report);
+    if (status == ESP_OK || !esp_journal_is_kept_local(job->journal, status))
+      esp_train_remove_checkpoint(job->comm, checkpoint);
+    esp_journal_close(&job->journal, status);
+  }
+  esp_phases_end(&job->phases);
+  esp_free(&checkpoint);
+  return status;
+}
+
+static void clear(command_job *job) {
+  mask_tokens_clear(&job->tokens);
+  if (job->data) esp_free(&job->options.trainable); // resolve's copy
+  esp_model_free(&job->model);
+  esp_model_free(&job->teacher);
+  esp_dataset_close(&job->data);
+  esp_dataset_close(&job->held_out);
+}
+
+esp_status esp_train_command(const esp_comm *comm, const esp_train_settings *settings,
+                             esp_train_purpose purpose, const char *path,
+                             esp_train_result *result) {
+  const bool is_new = !path || is_configuration(path);
+  command_job job = {.comm = comm,
+                     .settings = settings,
+                     .purpose = purpose == ESP_TRAIN_GIVEN && is_new ? ESP_TRAIN_NEW : purpose,
+                     .path = path,
+                     .tokens.mask = -1};
+  *result = (esp_train_result){0};
+  if (!settings->run.output)
+    return esp_fail(ESP_USAGE, "%s: expected where to write the model; give -o FILE",
+                    purpose == ESP_TRAIN_RECOVER ? "recover" : "train");
+  const esp_status status = run(&job, &result->report);
+  if (status == ESP_OK) {
+    result->run = esp_phases_gather(comm, &job.phases);
+    esp_phases_log(result->run);
+  }
+  clear(&job);
+  return status;
+}
+
+void esp_train_result_clear(esp_train_result *self) {
+  esp_train_report_clear(&self->report);
+  json_decref(self->run);
+  self->run = NULL;
+}

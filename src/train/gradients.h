@@ -1,0 +1,46 @@
+/* Gradients of the weights that train: of one micro-batch in float, summed over micro-batches, then
+ * over ranks, stage by stage. */
+#ifndef ESPALIER_SRC_TRAIN_GRADIENTS_H
+#define ESPALIER_SRC_TRAIN_GRADIENTS_H
+
+#include "parts.h"
+
+/* The sums of one group. */
+typedef struct gradient_sum {
+  int group;       // -1: none
+  int64_t n;       // values there is room for
+  float *micro;    // (n) of one micro-batch
+  int64_t *fixed;  // (n) in units of 2^-40; NULL: floats are summed
+  float *floating; // (n)
+} gradient_sum;
+
+/* Caller's struct. At a time two groups are summed at most: a stage's, and that of an embedding
+ * which the head reads too. */
+typedef struct train_gradients {
+  const train_parts *parts; // borrowed
+  gradient_sum sums[2];
+  float **by_weight; // (n_weights) where a backward pass adds; NULL: not wanted now
+  float *mean;       // (n_own) of what was reduced
+  float limit;       // magnitudes of a micro-batch from here on are refused
+  double norm;       // of the last step's mean over all weights
+} train_gradients;
+
+/* most: micro-batches of a step. */
+void gradients_init(train_gradients *self, const train_parts *parts, int64_t most,
+                    bool is_floating);
+void gradients_clear(train_gradients *self);
+
+/* Begin the sums of a group; does nothing if they are under way, or nothing of it trains. Local. */
+void gradients_open_local(train_gradients *self, int group);
+/* Zero the micro-batch's gradients of the open groups; add them to the sums. False: one is not
+ * finite, or too large. Local. */
+void gradients_begin_local(train_gradients *self);
+bool gradients_add_local(train_gradients *self);
+/* Add the sums of all ranks, end them, and set this rank's part of the mean over so many targets.
+ * Collective on comm. */
+void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, double targets);
+/* Set what masks hold at zero to zero, compute the norm, and scale the mean down to `most`, 0: not.
+ * Collective on comm. */
+void gradients_clip(const esp_comm *comm, train_gradients *self, double most);
+
+#endif

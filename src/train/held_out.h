@@ -1,0 +1,32 @@
+/* What is held out: which samples train and which do not, and the loss on the latter. */
+#ifndef ESPALIER_SRC_TRAIN_HELD_OUT_H
+#define ESPALIER_SRC_TRAIN_HELD_OUT_H
+
+#include "parts.h"
+
+#include "espalier/flow/shard.h"
+#include "espalier/train/train.h"
+
+/* Caller's struct. */
+typedef struct train_held_out {
+  const esp_train_request *request;
+  const esp_objective *objective; // NULL: nothing is held out
+  esp_masking masking;            // the same at every evaluation
+  esp_shard shard;                // dealt
+  int64_t targets;                // of the last evaluation
+} train_held_out;
+
+/* Share the data out: *samples (*n), owned by the caller, are those that train. USAGE: too few to
+ * hold any out. Local, equal on all ranks. */
+esp_status held_out_init_local(const esp_comm *comm, train_held_out *self,
+                               const esp_train_request *request, int64_t **samples, int64_t *n);
+void held_out_clear(train_held_out *self);
+
+/* The loss, nats a target, of the weights as they would be written; they are left as they were.
+ * NUMERIC. Collective on comm. */
+esp_status held_out_measure(const esp_comm *comm, train_held_out *self, const train_parts *parts,
+                            double *loss);
+/* Round the weights that train to the types in which they are written. Local. */
+void held_out_round_local(const train_parts *parts);
+
+#endif

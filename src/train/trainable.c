@@ -1,0 +1,74 @@
+#include "trainable.h"
+
+#include "espalier/core/memory.h"
+
+#include <fnmatch.h>
+#include <jansson.h>
+#include <string.h>
+
+static bool is_any(const esp_model *model, int weight) {
+  (void)model;
+  (void)weight;
+  return true;
+}
+
+/* All but the embedding and the head. */
+static bool is_of_a_stage(const esp_model *model, int weight) {
+  const int stage = model->weights[weight].stage;
+  return stage >= 0 && stage < model->n_stages;
+}
+
+/* The linear maps that write a stage's result. */
+static bool is_writer(const esp_model *model, int weight) {
+  for (int i = 0; i < model->n_stages; i++) {
+    const esp_linear *consumer = &model->stages[i].consumer;
+    if (consumer->weight == weight || consumer->bias == weight) return true;
+  }
+  return false;
+}
+
+/* Gains and shifts of norms, and biases. */
+static bool is_vector(const esp_model *model, int weight) {
+  return model->weights[weight].rank == 1;
+}
+
+static const struct {
+  const char *name;
+  bool (*has)(const esp_model *model, int weight);
+} sets[] = {
+    {"all", is_any}, {"blocks", is_of_a_stage}, {"writers", is_writer}, {"norms", is_vector}};
+enum { N_SETS = sizeof sets / sizeof *sets };
+
+static bool matches(const char *name, const char *patterns) {
+  bool found = false;
+  char *copy = esp_strdup(patterns), *rest = copy;
+  for (char *word = strtok_r(rest, ", ", &rest); word && !found; word = strtok_r(NULL, ", ", &rest))
+    found = fnmatch(word, name, 0) == 0;
+  esp_free(&copy);
+  return found;
+}
+
+esp_status trainable_resolve(const esp_model *model, const char *asked, bool *trains) {
+  int set = 0, count = 0;
+  while (set < N_SETS && strcmp(sets[set].name, asked) != 0) set++;
+  for (int w = 0; w < model->n_weights; w++) {
+    const bool is_asked =
+        set < N_SETS ? sets[set].has(model, w) : matches(model->weights[w].name, asked);
+    trains[w] = is_asked && esp_weight_count(&model->weights[w]) > 0;
+    count += trains[w];
+  }
+  if (count > 0) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--trainable %s: expected all, blocks, writers, norms, or names of weights as "
+                  "*.down_proj.weight, found none of the model's %d weights by that; '%s' is one",
+                  asked, model->n_weights, model->weights[0].name);
+}
+
+bool trainable_is_masked(const esp_model *model, int weight) {
+  if (model->weights[weight].mask) return true;
+  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
+  const char *structure = json_string_value(json_object_get(report, "structure"));
+  const bool is_masked = structure && strcmp(structure, "unstructured") == 0;
+  json_decref(report);
+  return is_masked && esp_model_is_prunable(model, weight);
+}
