@@ -176,8 +176,8 @@ static void add_passes(const collection *self, esp_cost *cost) {
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
 }
 
-/* fisher.c: forward, once more for the gradients' scale and once for them; backward; an exact sum
- * of their products. */
+/* fisher.c: forward; x again for the gradients' scale and for them; backward; an exact sum of their
+ * products. */
 static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) {
   const esp_model *model = self->model;
   const int ranks = self->samples->ranks;
@@ -188,8 +188,9 @@ static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) 
   const double held = esp_model_loaded_bytes(model, stage) + esp_exact_bytes(n, n) +
                       3.0 * esp_stage_scratch_bytes(model, stage, batch_rows);
   esp_cost_hold(cost, held);
-  for (int pass = 0; pass < 3; pass++)
-    esp_stage_add_forward_work(model, stage, rows, tokens, &cost->work);
+  esp_stage_add_forward_work(model, stage, rows, tokens, &cost->work);
+  for (int pass = 0; pass < 2; pass++)
+    esp_stage_add_remake_work(model, stage, rows, tokens, &cost->work);
   esp_stage_add_backward_work(model, stage, rows, tokens, &cost->work);
   esp_cost_send(cost, ranks, ESP_ALLREDUCE, sizeof(double) * n);
   esp_exact_add_cost(&products, cost);

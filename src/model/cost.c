@@ -1,6 +1,7 @@
 #include "espalier/model/cost.h"
 
 #include "espalier/io/cost.h"
+#include "espalier/model/family.h"
 
 #include <math.h>
 
@@ -26,14 +27,31 @@ static double count_width(const esp_model *model) {
   return model->width.units > 0 ? (double)model->width.units : 1.0;
 }
 
+/* Of the weights whose products end in x, or in what x is made of. */
+static double count_inside(const esp_model *model, int stage) {
+  const int consumer = model->stages[stage].consumer.weight;
+  return esp_stage_count_products(model, stage) -
+         (double)esp_weight_count(&model->weights[consumer]);
+}
+
 /* The normalised state, and products that do not end in x (keys, values, the gate). */
 double esp_stage_scratch_bytes(const esp_model *model, int stage, double rows) {
+  const double width = count_width(model), x = (double)esp_stage_features(&model->stages[stage]);
+  if (model->width.units == 0) return 0.0;
+  const double produced = count_inside(model, stage) / width;
+  return sizeof(float) * rows * fmax(width, width + produced - x);
+}
+
+/* x and its gradient; of a residual stream the gradient of what is read, what is read as
+ * normalised, and what is produced, which attention holds with gradients apart (and Llama's
+ * queries and keys also as they were before their positions). */
+double esp_stage_backward_scratch_bytes(const esp_model *model, int stage, double rows) {
   const esp_stage *self = &model->stages[stage];
   const double width = count_width(model), x = (double)esp_stage_features(self);
-  if (model->width.units == 0) return 0.0;
-  const double produced = esp_stage_count_products(model, stage) -
-                          (double)esp_weight_count(&model->weights[self->consumer.weight]);
-  return sizeof(float) * rows * fmax(width, width + produced / width - x);
+  if (model->width.units == 0) return sizeof(float) * rows * 2.0 * x;
+  const double produced = count_inside(model, stage) / width;
+  const double inside = self->width > 1 ? 2.0 * produced + x : produced;
+  return sizeof(float) * rows * (2.0 * x + 2.0 * width + inside);
 }
 
 /* Exponentials of a row: an activation a neuron; of a head as many as there are tokens, half of
@@ -48,10 +66,29 @@ void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, 
   work->values += rows * count_values(&model->stages[stage], tokens);
 }
 
-/* The activations inside the stage once more, and their gradients. */
+/* What attention or the activation is made of, once more, and the activation itself. */
+static void add_inside(const esp_model *model, int stage, double rows, double tokens,
+                       esp_work *work) {
+  work->flops += rows * 2.0 * count_inside(model, stage);
+  work->values += rows * count_values(&model->stages[stage], tokens);
+}
+
+/* esp_step_return: where esp_backward_consume does not make x by the way. */
+void esp_stage_add_remake_work(const esp_model *model, int stage, double rows, double tokens,
+                               esp_work *work) {
+  if (model->stages[stage].is_residual && !model->family->finish_backward) return;
+  add_inside(model, stage, rows, tokens, work);
+}
+
+/* The inside of a sub-layer once more, gradients through all matrices, and where something follows
+ * the consumer its result. */
 void esp_stage_add_backward_work(const esp_model *model, int stage, double rows, double tokens,
                                  esp_work *work) {
-  for (int pass = 0; pass < 2; pass++) esp_stage_add_forward_work(model, stage, rows, tokens, work);
+  const double all = esp_stage_count_products(model, stage);
+  if (model->stages[stage].is_residual) add_inside(model, stage, rows, tokens, work);
+  esp_stage_add_forward_work(model, stage, rows, tokens, work);
+  if (model->family->finish_backward)
+    work->flops += rows * 2.0 * (all - count_inside(model, stage));
 }
 
 void esp_head_add_work(const esp_model *model, double rows, esp_work *work) {

@@ -86,13 +86,15 @@ static bool is_usable_in_place(const esp_weight *weight) {
          (uintptr_t)weight->stored % sizeof(float) == 0;
 }
 
+double esp_weight_loaded_bytes(const esp_weight *weight) {
+  if (weight->is_final || is_usable_in_place(weight)) return 0.0;
+  return sizeof(float) * (double)esp_weight_count(weight);
+}
+
 double esp_model_loaded_bytes(const esp_model *model, int stage) {
   double sum = 0.0;
-  for (int i = 0; i < model->n_weights; i++) {
-    const esp_weight *weight = &model->weights[i];
-    if (weight->stage == stage && !weight->is_final && !is_usable_in_place(weight))
-      sum += sizeof(float) * (double)esp_weight_count(weight);
-  }
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].stage == stage) sum += esp_weight_loaded_bytes(&model->weights[i]);
   if (stage == model->n_stages && model->is_head_tied)
     sum += esp_model_loaded_bytes(model, ESP_STAGE_EMBED);
   return sum;

@@ -17,19 +17,23 @@ static void init_sum(gradient_sum *self, int64_t n, bool is_floating) {
     self->fixed = ESP_NEW(int64_t, n);
 }
 
+void gradients_count(const train_parts *parts, int64_t n[2]) {
+  const bool is_shared = parts->model->is_head_tied; // the head adds to the embedding's
+  n[0] = 0;
+  n[1] = is_shared ? parts->groups[0].n : 0;
+  for (int g = is_shared ? 1 : 0; g < parts->n_groups; g++)
+    if (parts->groups[g].n > n[0]) n[0] = parts->groups[g].n;
+}
+
 void gradients_init(train_gradients *self, const train_parts *parts, int64_t most,
                     bool is_floating) {
-  const esp_model *model = parts->model;
-  const bool is_shared = model->is_head_tied; // the head adds to the embedding's
-  int64_t stage = 0;
-  for (int g = is_shared ? 1 : 0; g < parts->n_groups; g++)
-    if (parts->groups[g].n > stage) stage = parts->groups[g].n;
+  int64_t n[2];
+  gradients_count(parts, n);
   *self = (train_gradients){.parts = parts,
                             .limit = fminf(largest, largest_sum / (float)most),
-                            .by_weight = ESP_NEW(float *, model->n_weights),
+                            .by_weight = ESP_NEW(float *, parts->model->n_weights),
                             .mean = ESP_NEW(float, parts->n_own)};
-  init_sum(&self->sums[0], stage, is_floating);
-  init_sum(&self->sums[1], is_shared ? parts->groups[0].n : 0, is_floating);
+  for (int i = 0; i < 2; i++) init_sum(&self->sums[i], n[i], is_floating);
 }
 
 void gradients_clear(train_gradients *self) {

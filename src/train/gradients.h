@@ -25,6 +25,8 @@ typedef struct train_gradients {
   double norm;       // of the last step's mean over all weights
 } train_gradients;
 
+/* Values that the two sums have room for: the largest stage's, and a shared embedding's. Local. */
+void gradients_count(const train_parts *parts, int64_t n[2]);
 /* most: micro-batches of a step. */
 void gradients_init(train_gradients *self, const train_parts *parts, int64_t most,
                     bool is_floating);

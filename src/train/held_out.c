@@ -88,7 +88,7 @@ void held_out_clear(train_held_out *self) {
   esp_shard_clear(&self->shard);
 }
 
-static bool is_rounded(const train_parts *parts, int weight) {
+bool held_out_rounds(const train_parts *parts, int weight) {
   return parts->trains[weight] && parts->model->weights[weight].type != ESP_F32 &&
          parts->model->weights[weight].type != ESP_F64;
 }
@@ -98,7 +98,7 @@ void held_out_round_local(const train_parts *parts) {
   uint16_t halves[BLOCK];
   for (int w = 0; w < parts->model->n_weights; w++) {
     const esp_weight *weight = &parts->model->weights[w];
-    const int64_t count = is_rounded(parts, w) ? esp_weight_count(weight) : 0;
+    const int64_t count = held_out_rounds(parts, w) ? esp_weight_count(weight) : 0;
     for (int64_t i = 0; i < count; i += BLOCK) {
       const int64_t n = count - i < BLOCK ? count - i : BLOCK;
       esp_dtype_from_f32(weight->type, weight->value + i, n, halves);
@@ -127,7 +127,7 @@ static esp_status measure(const esp_comm *comm, train_held_out *self, double *lo
 esp_status held_out_measure(const esp_comm *comm, train_held_out *self, const train_parts *parts,
                             double *loss) {
   bool any = false;
-  for (int w = 0; w < parts->model->n_weights; w++) any |= is_rounded(parts, w);
+  for (int w = 0; w < parts->model->n_weights; w++) any |= held_out_rounds(parts, w);
   if (!any) return measure(comm, self, loss);
   float *exact = ESP_NEW(float, parts->n_own);
   parts_copy_own_local(parts, exact);

@@ -26,6 +26,8 @@ void held_out_clear(train_held_out *self);
  * NUMERIC. Collective on comm. */
 esp_status held_out_measure(const esp_comm *comm, train_held_out *self, const train_parts *parts,
                             double *loss);
+/* Whether a weight trains, and is written in another type than float32. Local. */
+bool held_out_rounds(const train_parts *parts, int weight);
 /* Round the weights that train to the types in which they are written. Local. */
 void held_out_round_local(const train_parts *parts);
 

@@ -243,15 +243,22 @@ static esp_status check_local(const esp_train_request *request) {
   return check_teacher(request);
 }
 
-static esp_status own_trainable_local(training *self) {
+/* What does not train is unloaded before the next stage. */
+static esp_status own_stage_local(training *self, int stage) {
   esp_model *model = self->request->model;
   for (int w = 0; w < model->n_weights; w++) {
     esp_weight *weight = &model->weights[w];
-    if (!self->parts.trains[w] || weight->is_final) continue;
-    ESP_TRY(esp_model_load_local(model, weight->stage));
+    if (weight->stage != stage || !self->parts.trains[w] || weight->is_final) continue;
+    ESP_TRY(esp_model_load_local(model, stage));
     esp_weight_keep(weight);
   }
-  esp_model_unload_all(model); // what does not train
+  esp_model_unload(model, stage);
+  return ESP_OK;
+}
+
+static esp_status own_trainable_local(training *self) {
+  const int head = self->request->model->n_stages;
+  for (int stage = ESP_STAGE_EMBED; stage <= head; stage++) ESP_TRY(own_stage_local(self, stage));
   return ESP_OK;
 }
 
@@ -304,16 +311,37 @@ static void finish_report(training *self, esp_train_report *report) {
   self->report.points = NULL;
 }
 
-static esp_status init_local(training *self) {
+static esp_status lay_out_parts_local(training *self) {
   esp_model *model = self->request->model;
   bool *trains = ESP_NEW(bool, model->n_weights);
-  esp_status status = trainable_resolve(model, self->request->options->trainable, trains);
+  const esp_status status = trainable_resolve(model, self->request->options->trainable, trains);
   parts_init(&self->parts, self->comm, model, trains);
-  if (status == ESP_OK) status = own_trainable_local(self);
-  if (status == ESP_OK)
-    status = held_out_init_local(self->comm, &self->held, self->request, &self->samples,
-                                 &self->n_samples);
   return status;
+}
+
+esp_status train_lay_out_local(training *self) {
+  const esp_train_request *request = self->request;
+  ESP_TRY(check_local(request));
+  ESP_TRY(optimizer_find(request->options->optimizer, &self->method));
+  ESP_TRY(schedule_find(request->options->schedule, &self->schedule.form));
+  self->objective = request->teacher ? esp_objective_with_teacher(request->model->task)
+                                     : esp_objective_of(request->model->task);
+  ESP_TRY(lay_out_parts_local(self));
+  ESP_TRY(held_out_init_local(self->comm, &self->held, request, &self->samples, &self->n_samples));
+  init_schedule(self);
+  return ESP_OK;
+}
+
+void train_clear_layout(training *self) {
+  esp_train_report_clear(&self->report);
+  held_out_clear(&self->held);
+  parts_clear(&self->parts);
+  esp_free(&self->samples);
+}
+
+static esp_status init_local(training *self) {
+  ESP_TRY(train_lay_out_local(self));
+  return own_trainable_local(self);
 }
 
 static void clear(training *self) {
@@ -327,23 +355,14 @@ esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
                      esp_train_report *report) {
   training self = {.comm = comm, .request = request, .epoch = -1};
   *report = (esp_train_report){0};
-  ESP_TRY(esp_agree(comm, check_local(request)));
-  ESP_TRY(optimizer_find(request->options->optimizer, &self.method));
-  ESP_TRY(schedule_find(request->options->schedule, &self.schedule.form));
-  self.objective = request->teacher ? esp_objective_with_teacher(request->model->task)
-                                    : esp_objective_of(request->model->task);
   esp_status status = esp_agree(comm, init_local(&self));
   if (status == ESP_OK) {
-    init_schedule(&self);
     init_arrays(&self);
     init_report(&self);
     status = run(&self);
     if (status == ESP_OK) finish_report(&self, report);
     clear(&self);
   }
-  esp_train_report_clear(&self.report);
-  held_out_clear(&self.held);
-  parts_clear(&self.parts);
-  esp_free(&self.samples);
+  train_clear_layout(&self);
   return status;
 }

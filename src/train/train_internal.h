@@ -56,6 +56,11 @@ void pass_clear(training *self);
 esp_status checkpoint_save(const training *self);
 esp_status checkpoint_load(training *self, bool *found);
 
+/* What follows from the request alone: parts, what is held out, and the schedule; ranks are those
+ * of comm, which may be pretended. What esp_train says. Local, equal on all ranks. */
+esp_status train_lay_out_local(training *self);
+void train_clear_layout(training *self);
+
 /* The line that says where it diverged. */
 esp_status fail_diverged(const training *self, const char *what);
 

@@ -17,6 +17,7 @@ typedef struct esp_tally {
   bool is_undefined; // a loss was not finite, and is left out
   bool is_capped;    // a loss was above 1e6 nats a target, and counts as that
 } esp_tally;
+enum { ESP_TALLY_BYTES = 4 * sizeof(int64_t) }; // that ranks add up
 
 /* Mean loss a target, nats; 0 without targets. Local. */
 double esp_tally_compute_loss(const esp_tally *self);

@@ -12,21 +12,26 @@ ESP_C_BEGIN
  * elementwise values (measured). */
 enum { ESP_SOFTMAX_VALUES = 4 };
 
-/* Bytes of float32 that loading a stage allocates: of weights that cannot be read in place. Local.
- */
+/* Bytes of float32 that loading a weight, or a stage, allocates: of weights that cannot be read in
+ * place, and have no values of their own. Local. */
+double esp_weight_loaded_bytes(const esp_weight *weight);
 double esp_model_loaded_bytes(const esp_model *model, int stage);
 /* Of all stages, embedding and head. Local. */
 double esp_model_all_bytes(const esp_model *model);
 /* Elements of a stage's matrices: multiplications of a row. Local. */
 double esp_stage_count_products(const esp_model *model, int stage);
-/* Bytes that a stage's forward pass needs beside state and x. Local. */
+/* Bytes that a stage's forward pass needs beside state and x; that its backward pass needs beside
+ * states, x included. Local. */
 double esp_stage_scratch_bytes(const esp_model *model, int stage, double rows);
+double esp_stage_backward_scratch_bytes(const esp_model *model, int stage, double rows);
 
-/* Take rows through a stage, sequences of so many tokens (images: 1); back from the gradient of
- * what it leaves to that of what it read, without the weights' gradients; and rows to logits, or
- * back. Local. */
+/* Take rows through a stage, sequences of so many tokens (images: 1); make x again for the way back
+ * (esp_step_return); go back from the gradient of what the stage leaves to that of what it read,
+ * without the weights' gradients; and rows to logits, or back. Local. */
 void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, double tokens,
                                 esp_work *work);
+void esp_stage_add_remake_work(const esp_model *model, int stage, double rows, double tokens,
+                               esp_work *work);
 void esp_stage_add_backward_work(const esp_model *model, int stage, double rows, double tokens,
                                  esp_work *work);
 void esp_head_add_work(const esp_model *model, double rows, esp_work *work);

@@ -46,13 +46,35 @@ static void esp_stage_scratch_bytes_are_what_is_no_state(void **state) {
 static void esp_stage_add_forward_work_multiplies_matrices(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
-  esp_work attention = {0}, neurons = {0}, back = {0};
+  esp_work attention = {0}, neurons = {0};
   esp_stage_add_forward_work(model, 0, 10.0, 5.0, &attention);
   esp_stage_add_forward_work(model, 1, 10.0, 5.0, &neurons);
-  esp_stage_add_backward_work(model, 1, 10.0, 5.0, &back);
   assert_true(attention.flops == 10.0 * 2.0 * 192.0 && attention.values == 10.0 * 2.0 * 5.0);
   assert_true(neurons.flops == 10.0 * 2.0 * 144.0 && neurons.values == 10.0 * 6.0);
-  assert_true(back.flops == 2.0 * neurons.flops);
+  esp_model_free(&model);
+}
+
+/* Queries, keys and values again, (16, 8), and gradients through these and the output. */
+static void esp_stage_add_backward_work_makes_the_inside_once(void **state) {
+  (void)state;
+  esp_model *model = cost_llama_new(8, 6, false);
+  esp_work back = {0}, remade = {0};
+  esp_stage_add_backward_work(model, 0, 10.0, 5.0, &back);
+  esp_stage_add_remake_work(model, 0, 10.0, 5.0, &remade);
+  assert_true(back.flops == 10.0 * 2.0 * (128.0 + 192.0) && back.values == 2.0 * 10.0 * 10.0);
+  assert_true(remade.flops == 0.0 && remade.values == 0.0);
+  esp_model_free(&model);
+}
+
+/* The activation of 7 neurons again, and gradients through the (3, 7) above it. */
+static void esp_stage_add_backward_work_of_a_perceptron(void **state) {
+  (void)state;
+  esp_model *model = cost_mlp_new(5, 7, 3);
+  esp_work back = {0}, remade = {0};
+  esp_stage_add_backward_work(model, 0, 10.0, 1.0, &back);
+  esp_stage_add_remake_work(model, 0, 10.0, 1.0, &remade);
+  assert_true(back.flops == 10.0 * 2.0 * 21.0 && back.values == 70.0);
+  assert_true(remade.flops == 0.0 && remade.values == 70.0);
   esp_model_free(&model);
 }
 
@@ -103,6 +125,8 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_model_loaded_bytes_are_floats),
               cmocka_unit_test(esp_model_loaded_bytes_leave_out_what_is_read_in_place),
               cmocka_unit_test(esp_stage_scratch_bytes_are_what_is_no_state),
               cmocka_unit_test(esp_stage_add_forward_work_multiplies_matrices),
+              cmocka_unit_test(esp_stage_add_backward_work_makes_the_inside_once),
+              cmocka_unit_test(esp_stage_add_backward_work_of_a_perceptron),
               cmocka_unit_test(esp_head_add_work_of_every_logit),
               cmocka_unit_test(esp_model_add_write_cost_loads_a_stage_at_a_time),
               cmocka_unit_test(esp_model_file_bytes_are_in_the_weights_type),
