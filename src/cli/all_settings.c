@@ -26,6 +26,10 @@ const esp_option_table *esp_settings_table(void) {
   return &table;
 }
 
+esp_train_settings settings_of_train(const esp_settings *all) {
+  return (esp_train_settings){all->run, all->data, all->network, all->train};
+}
+
 esp_prune_settings settings_of_prune(const esp_settings *all) {
   return (esp_prune_settings){all->run,        all->data,  all->collect, all->prune,
                               all->allocation, all->sweep, all->repair};

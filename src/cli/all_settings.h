@@ -11,7 +11,7 @@
 #include "espalier/prune/request.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
-#include "espalier/train/options.h"
+#include "espalier/train/command.h"
 
 typedef struct esp_settings {
   esp_run_options run;
@@ -31,7 +31,8 @@ typedef struct esp_settings {
 /* The joined table. Local. */
 const esp_option_table *esp_settings_table(void);
 
-/* Those of a pruning; texts stay the owner's. Local. */
+/* Those of a training, of a pruning; texts stay the owner's. Local. */
+esp_train_settings settings_of_train(const esp_settings *all);
 esp_prune_settings settings_of_prune(const esp_settings *all);
 
 #endif

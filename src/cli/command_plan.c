@@ -4,6 +4,7 @@
 #include "espalier/plan/plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static double to_mib(double bytes) {
   return bytes / 0x1p20;
@@ -52,13 +53,7 @@ static void print_phases(const command_input *input, const esp_plan_report *repo
       to_mib(memory->base), to_mib(memory->data), to_mib(memory->limit), memory->limit_from);
 }
 
-static void print_traffic(const command_input *input, const esp_plan_report *report) {
-  const esp_plan_reduce *reduce = &report->reduce;
-  print_result(input, "\n%-20s %12s\n", "traffic", "MiB a rank");
-  for (int i = 0; i < ESP_N_PLANNED; i++)
-    if (report->traffic[i] > 0.0)
-      print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
-                   to_mib(report->traffic[i]));
+static void print_reduce(const command_input *input, const esp_plan_reduce *reduce) {
   print_result(input,
                "joint counts: allreduce %.2f MiB, %.2f s; exchange %.2f MiB, %.2f s; %s is cheaper "
                "here, and %.0f of %.0f sweeps exchange\n",
@@ -68,25 +63,72 @@ static void print_traffic(const command_input *input, const esp_plan_report *rep
                reduce->by_exchange, reduce->sweeps);
 }
 
+static void print_traffic(const command_input *input, const esp_plan_report *report) {
+  print_result(input, "\n%-20s %12s\n", "traffic", "MiB a rank");
+  for (int i = 0; i < ESP_N_PLANNED; i++)
+    if (report->traffic[i] > 0.0)
+      print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
+                   to_mib(report->traffic[i]));
+  if (report->n_sites > 0) print_reduce(input, &report->reduce);
+}
+
 static void print_files(const command_input *input, const esp_plan_report *report) {
   print_result(input, "\n%-20s %12s\n", "files", "MiB");
   if (report->statistics_bytes >= 0.0)
     print_result(input, "%-20s %12.2f\n", "statistics", to_mib(report->statistics_bytes));
-  print_result(input, "%-20s %12.2f\n", "pruned", to_mib(report->pruned_bytes));
+  print_result(input, "%-20s %12.2f\n", report->n_sites > 0 ? "pruned" : "trained",
+               to_mib(report->pruned_bytes));
+  if (report->checkpoint_bytes > 0.0)
+    print_result(input, "%-20s %12.2f\n", "checkpoint", to_mib(report->checkpoint_bytes));
+}
+
+static void print_training(const command_input *input, const esp_plan_report *report) {
+  const esp_train_sizes *training = &report->training;
+  if (report->n_sites == 0)
+    print_result(input, "%d ranks (%d a node): ", report->sizes.ranks,
+                 report->sizes.ranks_per_node);
+  else
+    print_result(input, "\nrecover: ");
+  print_result(input,
+               "%" PRId64 " samples train, %" PRId64 " are held out; %" PRId64 " steps of %" PRId64
+               " micro-batches, %" PRId64 " a rank at most; %" PRId64 " evaluations; %" PRId64
+               " of %" PRId64 " parameters train\n",
+               training->samples, training->held_out, training->steps, training->micro_batches,
+               training->share, training->evaluations, training->trainable, training->parameters);
 }
 
 static void print_report(const command_input *input, const esp_plan_report *report) {
-  print_sizes(input, &report->sizes);
-  print_sites(input, report);
+  if (report->n_sites > 0) print_sizes(input, &report->sizes);
+  if (report->n_sites > 0) print_sites(input, report);
+  if (report->training.steps > 0) print_training(input, report);
   print_phases(input, report);
   print_traffic(input, report);
   print_files(input, report);
 }
 
-static esp_status run(const command_input *input, json_t **result) {
+static esp_status plan_prune(const command_input *input, esp_plan_report *report) {
   const esp_prune_settings settings = settings_of_prune(input->settings);
+  if (input->n_arguments > 0)
+    return esp_plan(input->comm, &settings, &input->settings->plan, input->arguments[0], report);
+  return esp_fail(ESP_USAGE, "plan: expected a model, found none; give MODEL, or for a new "
+                             "perceptron --job train");
+}
+
+static esp_status plan_train(const command_input *input, esp_plan_report *report) {
+  const esp_train_settings settings = settings_of_train(input->settings);
+  const esp_plan_options *options = &input->settings->plan;
+  const bool recovers = strcmp(options->job, "recover") == 0;
+  if (recovers && input->n_arguments == 0)
+    return esp_fail(ESP_USAGE, "plan: expected a pruned model to recover, found none; give "
+                               "PRUNED.h5");
+  return esp_plan_train(input->comm, &settings, recovers ? ESP_TRAIN_RECOVER : ESP_TRAIN_GIVEN,
+                        options, input->n_arguments > 0 ? input->arguments[0] : NULL, report);
+}
+
+static esp_status run(const command_input *input, json_t **result) {
+  const bool prunes = strcmp(input->settings->plan.job, "prune") == 0;
   esp_plan_report report;
-  ESP_TRY(esp_plan(input->comm, &settings, &input->settings->plan, input->arguments[0], &report));
+  ESP_TRY(prunes ? plan_prune(input, &report) : plan_train(input, &report));
   print_report(input, &report);
   *result = esp_plan_report_dump(&report);
   const esp_status status = esp_agree(input->comm, esp_plan_check(&report));
@@ -94,11 +136,11 @@ static esp_status run(const command_input *input, json_t **result) {
   return status;
 }
 
-const command command_plan = {.name = "plan",
-                              .usage = "plan MODEL --ranks N (--data PATH | --stats FILE)",
-                              .summary =
-                                  "memory, traffic, time and files of a prune, before it runs",
-                              .bit = ESP_FOR_PLAN,
-                              .least = 1,
-                              .most = 1,
-                              .run = run};
+const command command_plan = {
+    .name = "plan",
+    .usage = "plan MODEL --ranks N (--data PATH | --stats FILE) [--job COMMAND]",
+    .summary = "memory, traffic, time and files of a prune or a training, before it runs",
+    .bit = ESP_FOR_PLAN,
+    .least = 0,
+    .most = 1,
+    .run = run};

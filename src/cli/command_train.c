@@ -51,8 +51,7 @@ static void print_report(const command_input *input, const esp_train_report *rep
 
 static esp_status run_purpose(const command_input *input, esp_train_purpose purpose,
                               const char *path, json_t **result) {
-  const esp_settings *all = input->settings;
-  const esp_train_settings settings = {all->run, all->data, all->network, all->train};
+  const esp_train_settings settings = settings_of_train(input->settings);
   esp_train_result done;
   esp_interrupt_catch();
   ESP_TRY(esp_train_command(input->comm, &settings, purpose, path, &done));

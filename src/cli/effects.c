@@ -80,9 +80,13 @@ static bool chooses_samples(const choices *of) {
   return collects(of) || (of->criterion->is_data_free && of->settings->data.data);
 }
 
+static bool recovers(const choices *of) {
+  return of->settings->prune.recover_tokens > 0;
+}
+
 static bool reads_data(const choices *of) {
-  return collects(of) || of->repair->needs_data || of->repair->needs_data_for_width ||
-         allocates_unevenly(of);
+  return recovers(of) || collects(of) || of->repair->needs_data ||
+         of->repair->needs_data_for_width || allocates_unevenly(of);
 }
 
 static bool doubles(const choices *of) {
@@ -147,6 +151,25 @@ static bool is_read(const char *key, unsigned bit, const choices *of) {
   return true;
 }
 
+/* The command whose options are read: of a plan the job's. */
+static unsigned find_reader(const esp_settings *settings, unsigned bit) {
+  if (bit != ESP_FOR_PLAN) return bit;
+  if (is_text(settings->plan.job, "train")) return ESP_FOR_TRAIN;
+  return is_text(settings->plan.job, "recover") ? ESP_FOR_RECOVER : ESP_FOR_PRUNE;
+}
+
+/* The rules are those of prunings, and of evaluations. A file may have options of other commands.
+ */
+static bool has_effect(const esp_option *row, esp_option_origin origin, unsigned bit,
+                       const choices *of) {
+  const unsigned reader = find_reader(of->settings, bit);
+  const bool trains = reader == ESP_FOR_TRAIN || reader == ESP_FOR_RECOVER;
+  if (row->commands == ESP_FOR_PLAN && trains) return strcmp(row->key, "plan.doublings") != 0;
+  if (row->commands != ESP_FOR_PLAN && !(row->commands & reader))
+    return origin == ESP_GIVEN_IN_FILE;
+  return trains || is_read(row->key, bit, of);
+}
+
 static void append(const esp_option *row, esp_option_origin origin, char **list) {
   char *flag = esp_option_format_flag(row), *before = *list;
   *list = esp_format("%s%s%s%s", before ? before : "", before ? ", " : "", flag,
@@ -166,7 +189,7 @@ static char *list_unread(const esp_option_table *table, const esp_settings *sett
   for (int i = 0; i < table->count; i++) {
     const esp_option *row = &table->rows[i];
     const esp_option_origin origin = table->origins[i];
-    if (origin != ESP_NOT_GIVEN && row->commands & bit && !is_read(row->key, bit, &of))
+    if (origin != ESP_NOT_GIVEN && row->commands & bit && !has_effect(row, origin, bit, &of))
       append(row, origin, &list);
   }
   return list;

@@ -61,8 +61,21 @@ static json_t *dump_files(const esp_plan_report *report) {
   if (report->statistics_bytes >= 0.0)
     json_object_set_new(files, "statistics_bytes",
                         json_integer((json_int_t)report->statistics_bytes));
-  json_object_set_new(files, "pruned_bytes", json_integer((json_int_t)report->pruned_bytes));
+  json_object_set_new(files, report->n_sites > 0 ? "pruned_bytes" : "trained_bytes",
+                      json_integer((json_int_t)report->pruned_bytes));
+  if (report->checkpoint_bytes > 0.0)
+    json_object_set_new(files, "checkpoint_bytes",
+                        json_integer((json_int_t)report->checkpoint_bytes));
   return files;
+}
+
+static json_t *dump_training(const esp_train_sizes *self) {
+  return esp_json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "samples", (json_int_t)self->samples,
+                       "samples_held_out", (json_int_t)self->held_out, "micro_batches_a_step",
+                       (json_int_t)self->micro_batches, "micro_batches_a_rank",
+                       (json_int_t)self->share, "steps", (json_int_t)self->steps, "evaluations",
+                       (json_int_t)self->evaluations, "parameters_trainable",
+                       (json_int_t)self->trainable);
 }
 
 static json_t *dump_time(const esp_plan_report *report) {
@@ -90,12 +103,14 @@ json_t *esp_plan_report_dump(const esp_plan_report *report) {
                     "rows", (json_int_t)sizes->rows, "micro_batches", (json_int_t)sizes->n_batches,
                     "micro_batches_a_rank", (json_int_t)sizes->share, "parameters_dense",
                     (json_int_t)sizes->dense, "parameters", (json_int_t)sizes->pruned);
-  json_object_set_new(all, "sites", dump_sites(report));
+  if (report->n_sites > 0) json_object_set_new(all, "sites", dump_sites(report));
+  if (report->training.steps > 0)
+    json_object_set_new(all, "training", dump_training(&report->training));
   if (sizes->doublings > 0)
     json_object_set_new(all, "doublings", json_integer((json_int_t)sizes->doublings));
   json_object_set_new(all, "memory", dump_memory(report));
   json_object_set_new(all, "traffic", dump_traffic(report));
-  json_object_set_new(all, "reduce", dump_reduce(&report->reduce));
+  if (report->n_sites > 0) json_object_set_new(all, "reduce", dump_reduce(&report->reduce));
   json_object_set_new(all, "work", dump_work(report));
   json_object_set_new(all, "files", dump_files(report));
   json_object_set_new(all, "time_s", dump_time(report));

@@ -3,6 +3,14 @@
 #include "espalier/prune/request.h"
 
 static const esp_option rows[] = {
+    {.key = "plan.job",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_plan_options, job),
+     .initial = "prune",
+     .choices = "prune|train|recover",
+     .commands = ESP_FOR_PLAN,
+     .value_name = "COMMAND",
+     .help = "what is planned: the command that runs later with the same options"},
     {.key = "plan.ranks",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_plan_options, ranks),

@@ -122,6 +122,26 @@ static int list_selection(const plan_job *plan, double held, plan_phase *phases)
   return n;
 }
 
+/* What both hold throughout is held once. */
+void plan_add_training(const esp_train_cost *training, esp_cost *cost) {
+  esp_cost both[2] = {training->steps, training->evaluations};
+  for (int i = 0; i < 2; i++) {
+    both[i].kept_bytes = 0.0;
+    esp_cost_add(cost, &both[i]);
+  }
+}
+
+/* On its data, which is open already where the repair reads it. */
+static int list_recovery(const plan_job *plan, plan_phase *phases) {
+  const esp_train_cost *training = &plan->recovery;
+  if (training->sizes.steps == 0) return 0;
+  esp_cost *cost =
+      begin(phases, "recover", esp_prune_packed_bytes(plan->sketch) + training->data_bytes);
+  if (!plan_holds_samples(plan)) esp_cost_send(cost, plan->ranks, ESP_BCAST, training->data_bytes);
+  plan_add_training(training, cost);
+  return 1;
+}
+
 int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]) {
   const double held = held_bytes(plan);
   int n = list_collection(plan, phases);
@@ -129,7 +149,8 @@ int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]) {
   if (plan->sketch->tries) add_trials(plan, begin(&phases[n++], "trial", held));
   esp_cost *cost = begin(&phases[n++], "repair", held);
   add_repair(plan, cost);
-  const double kept = cost->kept_bytes;
+  const double kept = fmax(cost->kept_bytes, plan->recovery.values_bytes);
+  n += list_recovery(plan, phases + n);
   add_write(plan, begin(&phases[n++], "write", kept));
   phases[n] = (plan_phase){.name = "eval", .is_apart = true};
   esp_cost_hold(&phases[n].cost, plan->samples.shard.held_bytes);

@@ -12,6 +12,14 @@ static int count_ranks_per_node(const esp_plan_options *options, int ranks) {
   return asked > 0 && asked < ranks ? (int)asked : ranks;
 }
 
+static plan_job make_plan(const esp_comm *comm, const esp_plan_options *options) {
+  const int ranks = options->ranks > 0 ? (int)options->ranks : comm->size;
+  return (plan_job){.comm = comm,
+                    .options = options,
+                    .ranks = ranks,
+                    .ranks_per_node = count_ranks_per_node(options, ranks)};
+}
+
 static esp_status open_all(plan_job *plan, const esp_prune_settings *settings, const char *path) {
   ESP_TRY(esp_prune_request_open(plan->comm, settings, path, &plan->request));
   ESP_TRY(esp_prune_sketch_new(plan->request, plan->ranks, &plan->sketch));
@@ -26,11 +34,7 @@ static void clear(plan_job *plan) {
 
 esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
                     const esp_plan_options *options, const char *path, esp_plan_report *report) {
-  const int ranks = options->ranks > 0 ? (int)options->ranks : comm->size;
-  plan_job plan = {.comm = comm,
-                   .options = options,
-                   .ranks = ranks,
-                   .ranks_per_node = count_ranks_per_node(options, ranks)};
+  plan_job plan = make_plan(comm, options);
   *report = (esp_plan_report){0};
   plan_calibrate(comm, &report->machine);
   const esp_status status = open_all(&plan, settings, path);
@@ -38,6 +42,19 @@ esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
   if (status == ESP_OK) plan_fill_report(&plan, report);
   clear(&plan);
   return status;
+}
+
+esp_status esp_plan_train(const esp_comm *comm, const esp_train_settings *settings,
+                          esp_train_purpose purpose, const esp_plan_options *options,
+                          const char *path, esp_plan_report *report) {
+  const plan_job plan = make_plan(comm, options);
+  esp_train_cost cost;
+  *report = (esp_plan_report){0};
+  plan_calibrate(comm, &report->machine);
+  ESP_TRY(esp_train_command_cost(comm, settings, purpose, path, plan.ranks, &cost));
+  report->memory.base = plan_measure_base(comm);
+  plan_fill_training(&plan, &cost, report);
+  return ESP_OK;
 }
 
 void esp_plan_report_clear(esp_plan_report *self) {
@@ -53,7 +70,10 @@ esp_status esp_plan_check(const esp_plan_report *report) {
       ESP_USAGE,
       "plan: expected at most %.0f MiB a rank (%s), but %s needs %.0f MiB: programs and "
       "libraries %.0f + data set %.0f + the rest %.0f; use fewer ranks a node, more "
-      "ranks in all, or fewer --samples",
+      "ranks in all, or %s",
       memory->limit / 0x1p20, memory->limit_from, memory->peak_phase, memory->peak / 0x1p20,
-      memory->base / 0x1p20, memory->data / 0x1p20, rest / 0x1p20);
+      memory->base / 0x1p20, memory->data / 0x1p20, rest / 0x1p20,
+      report->training.steps > 0 && report->n_sites == 0
+          ? "a smaller --batch, or fewer weights that are --trainable"
+          : "fewer --samples");
 }

@@ -4,6 +4,7 @@
 
 #include "espalier/plan/plan.h"
 #include "espalier/prune/cost.h"
+#include "espalier/train/cost.h"
 
 /* Samples, and statistics of them. */
 typedef struct plan_samples {
@@ -23,6 +24,7 @@ typedef struct plan_job {
   int64_t doublings;     // of the samples, before this last collection
   plan_samples *earlier; // (doublings): those of each collection before; NULL
   plan_samples *fit;     // those that the repair reads; NULL: the same
+  esp_train_cost recovery;
 } plan_job;
 
 /* Read how many samples there are and how they are dealt: fills collects to fit, and what the
@@ -46,6 +48,18 @@ void plan_add_opening_cost(const plan_job *plan, esp_cost *cost);
 
 /* Fill all of a report but the machine and memory.base, which must be there. Local. */
 void plan_fill_report(const plan_job *plan, esp_plan_report *report);
+/* Of that: times, memory and traffic of phases (n), behind the opening. Local. */
+typedef struct plan_phases {
+  const plan_phase *rows;
+  int n;
+  esp_cost opening;
+} plan_phases;
+void plan_fill_phases(const plan_job *plan, const plan_phases *phases, esp_plan_report *report);
+/* A report of a training alone. Local. */
+void plan_fill_training(const plan_job *plan, const esp_train_cost *training,
+                        esp_plan_report *report);
+/* Steps and evaluations of a training by turns, over what is held. Local. */
+void plan_add_training(const esp_train_cost *training, esp_cost *cost);
 
 /* Time products, joint counts, copies and (on more than one rank) reductions for about a second.
  * Collective. */

@@ -83,18 +83,23 @@ static void fill_phase(const plan_job *plan, const plan_phase *phase, int at,
   memory->peak_phase = phase->name;
 }
 
-static void fill_costs(const plan_job *plan, esp_plan_report *report) {
-  plan_phase phases[ESP_PLAN_PHASES];
-  esp_cost all = {0};
-  report->n_phases = plan_list_phases(plan, phases);
-  plan_add_opening_cost(plan, &all);
-  for (int i = 0; i < report->n_phases; i++) {
-    fill_phase(plan, &phases[i], i, report);
-    esp_cost_add(&all, &phases[i].cost);
+void plan_fill_phases(const plan_job *plan, const plan_phases *phases, esp_plan_report *report) {
+  esp_cost all = phases->opening;
+  report->n_phases = phases->n;
+  for (int i = 0; i < phases->n; i++) {
+    fill_phase(plan, &phases->rows[i], i, report);
+    esp_cost_add(&all, &phases->rows[i].cost);
   }
   for (int i = 0; i < ESP_N_PLANNED; i++) report->traffic[i] = all.traffic[i];
-  report->memory.data = plan->samples.shard.held_bytes;
   plan_find_limit(plan, &report->memory);
+}
+
+static void fill_costs(const plan_job *plan, esp_plan_report *report) {
+  plan_phase rows[ESP_PLAN_PHASES];
+  plan_phases phases = {.rows = rows, .n = plan_list_phases(plan, rows)};
+  plan_add_opening_cost(plan, &phases.opening);
+  report->memory.data = plan->samples.shard.held_bytes;
+  plan_fill_phases(plan, &phases, report);
 }
 
 static void fill_reduce(const plan_job *plan, esp_plan_report *report) {
@@ -115,6 +120,8 @@ static void fill_files(const plan_job *plan, esp_plan_report *report) {
   if (plan->collects)
     report->statistics_bytes =
         esp_collect_file_bytes(plan->request->dense, &sketch->collect, &plan->samples.shard);
+  report->checkpoint_bytes = plan->recovery.checkpoint_bytes;
+  report->training = plan->recovery.sizes;
   report->pruned_bytes =
       esp_prune_file_bytes(sketch, rounds) + esp_model_file_bytes(sketch->pruned);
 }

@@ -33,6 +33,10 @@ static esp_samples samples_asked(const plan_job *plan) {
   return esp_samples_of(&settings->run, &settings->data, "train");
 }
 
+static esp_status read_recovery(plan_job *plan, const char *of_statistics) {
+  return esp_prune_compute_recovery_cost(plan->comm, plan->sketch, of_statistics, &plan->recovery);
+}
+
 /* Statistics tell how they were collected; the data set is there for repairs that pass over it. */
 static esp_status read_statistics(plan_job *plan) {
   const esp_prune_request *request = plan->request;
@@ -43,6 +47,7 @@ static esp_status read_statistics(plan_job *plan) {
     esp_samples from = esp_prune_samples_of(request, &stats->about);
     if (esp_prune_reads_other_data(request)) from.data = stats->about.data;
     status = read_data(plan, &from, &plan->samples);
+    if (status == ESP_OK) status = read_recovery(plan, stats->about.data);
   }
   esp_stats_close(&stats);
   return status;
@@ -74,6 +79,7 @@ esp_status plan_read_samples(plan_job *plan) {
   const bool reads = esp_prune_reads_statistics(request), is_there = request->settings->prune.stats;
   plan->collects = reads && !is_there;
   if (reads) ESP_TRY(is_there ? read_statistics(plan) : read_collection(plan));
+  if (!reads || !is_there) ESP_TRY(read_recovery(plan, NULL));
   if (!esp_prune_reads_other_data(request)) return ESP_OK;
   plan->fit = ESP_NEW(plan_samples, 1);
   return read_data(plan, &from, plan->fit);

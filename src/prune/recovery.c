@@ -2,38 +2,41 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/io/cost.h"
+#include "espalier/prune/cost.h"
 #include "espalier/train/mask_tokens.h"
 #include "espalier/train/train.h"
 
-static int64_t get_tokens(const prune_job *job) {
-  return job->request->settings->prune.recover_tokens;
+static int64_t get_tokens(const esp_prune_request *request) {
+  return request->settings->prune.recover_tokens;
 }
 
 static char *name_checkpoint(const prune_job *job) {
   return esp_format("%s.checkpoint.h5", job->request->settings->run.output);
 }
 
-/* What the repair reads is open; else what was named, or what the statistics were made from. */
-static esp_status open_data(prune_job *job) {
-  const esp_prune_settings *settings = job->request->settings;
+/* What was named, or what the statistics were made from (NULL: there are none). */
+static esp_status open_data(const esp_comm *comm, const esp_prune_request *request,
+                            const char *of_statistics, esp_dataset **data) {
+  const esp_prune_settings *settings = request->settings;
   esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
-  if (!samples.data && job->stats) samples.data = job->stats->about.data;
+  if (!samples.data) samples.data = of_statistics;
   if (!samples.data || esp_dataset_is_made(samples.data))
     return esp_fail(ESP_USAGE,
                     "--recover-tokens: expected text or images to train on, found %s; "
                     "give --data PATH",
                     samples.data ? "input that is made" : "none");
-  return esp_samples_open_data(job->comm, &samples, job->request->dense, &job->data);
+  return esp_samples_open_data(comm, &samples, request->dense, data);
 }
 
 /* As many steps as there are tokens. */
-static void choose_options(const prune_job *job, esp_train_options *options) {
-  const esp_dataset *data = job->data;
+static void choose_options(const esp_prune_request *request, const esp_dataset *data,
+                           esp_train_options *options) {
   const int64_t rows = data->kind == ESP_DATA_TOKENS ? data->width : 1;
   esp_train_options_init(options);
-  options->micro_batch = job->request->settings->data.micro_batch;
+  options->micro_batch = request->settings->data.micro_batch;
   esp_train_options_resolve(options, ESP_TRAIN_RECOVER, data);
-  options->steps = (get_tokens(job) + options->batch * rows - 1) / (options->batch * rows);
+  options->steps = (get_tokens(request) + options->batch * rows - 1) / (options->batch * rows);
 }
 
 static esp_status choose_masking(const prune_job *job, const esp_train_options *options,
@@ -66,13 +69,14 @@ static esp_status train(prune_job *job, const esp_train_options *options) {
 
 esp_status recovery_run(prune_job *job) {
   esp_train_options options;
-  if (get_tokens(job) == 0) return ESP_OK;
+  if (get_tokens(job->request) == 0) return ESP_OK;
   esp_phases_begin(&job->phases, "recover");
-  if (!job->data || job->data->is_made) {
+  if (!job->data || job->data->is_made) { // else it is what the repair reads
     esp_dataset_close(&job->data);
-    ESP_TRY(open_data(job));
+    ESP_TRY(
+        open_data(job->comm, job->request, job->stats ? job->stats->about.data : NULL, &job->data));
   }
-  choose_options(job, &options);
+  choose_options(job->request, job->data, &options);
   const esp_status status = train(job, &options);
   esp_train_options_clear(&options);
   return status;
@@ -80,6 +84,31 @@ esp_status recovery_run(prune_job *job) {
 
 void recovery_finish(const prune_job *job) {
   char *checkpoint = name_checkpoint(job);
-  if (get_tokens(job) > 0) esp_train_remove_checkpoint(job->comm, checkpoint);
+  if (get_tokens(job->request) > 0) esp_train_remove_checkpoint(job->comm, checkpoint);
   esp_free(&checkpoint);
+}
+
+static esp_status compute_cost(const esp_prune_sketch *sketch, const esp_dataset *data,
+                               esp_train_cost *cost) {
+  esp_train_options options;
+  choose_options(sketch->request, data, &options);
+  const esp_train_request request = {.model = sketch->pruned,
+                                     .teacher = sketch->request->dense,
+                                     .data = data,
+                                     .options = &options};
+  const esp_status status = esp_train_compute_cost(&request, sketch->ranks, cost);
+  esp_train_options_clear(&options);
+  return status;
+}
+
+esp_status esp_prune_compute_recovery_cost(const esp_comm *comm, const esp_prune_sketch *sketch,
+                                           const char *of_statistics, esp_train_cost *cost) {
+  esp_dataset *data = NULL;
+  *cost = (esp_train_cost){0};
+  if (get_tokens(sketch->request) == 0) return ESP_OK;
+  ESP_TRY(open_data(comm, sketch->request, of_statistics, &data));
+  const esp_status status = esp_agree(comm, compute_cost(sketch, data, cost));
+  cost->data_bytes = esp_dataset_bytes(data);
+  esp_dataset_close(&data);
+  return status;
 }

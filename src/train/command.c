@@ -7,13 +7,18 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"
+#include "espalier/io/cost.h"
 #include "espalier/io/file.h"
+#include "espalier/model/cost.h"
 #include "espalier/model/family.h"
+#include "espalier/train/cost.h"
 #include "espalier/train/mask_tokens.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What a run of the command holds. */
 typedef struct command_job {
@@ -21,6 +26,8 @@ typedef struct command_job {
   const esp_train_settings *settings;
   esp_train_purpose purpose;
   const char *path;          // NULL: a perceptron is made
+  int ranks;                 // that it runs on, or is planned for
+  bool is_planned;           // a new model gets no values
   esp_train_options options; // resolved
   esp_model *model, *teacher;
   esp_dataset *data, *held_out;
@@ -56,6 +63,7 @@ static esp_status make_model(command_job *job) {
   if (status == ESP_OK) status = esp_model_new(config, &job->model);
   json_decref(config);
   if (status != ESP_OK) return status;
+  if (job->is_planned) return ESP_OK;
   esp_model_own_all(job->model);
   job->model->family->init(job->model, (uint64_t)job->settings->run.seed);
   return ESP_OK;
@@ -143,11 +151,10 @@ static esp_status resolve(command_job *job) {
   if (job->options.trainable) job->options.trainable = esp_strdup(job->options.trainable);
   esp_train_options_resolve(&job->options, job->purpose, job->data);
   const int64_t n = (job->options.batch + job->options.micro_batch - 1) / job->options.micro_batch;
-  return esp_samples_check_ranks(job->comm->size, n, job->settings->run.allow_idle);
+  return esp_samples_check_ranks(job->ranks, n, job->settings->run.allow_idle);
 }
 
 static esp_status open_all(command_job *job) {
-  ESP_TRY(esp_h5_check_writable(job->comm, job->settings->run.output, 0));
   ESP_TRY(open_data(job));
   ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
@@ -189,30 +196,30 @@ static esp_status open_journal(command_job *job) {
   return status;
 }
 
-static esp_status train(command_job *job, const char *checkpoint, esp_train_report *report) {
-  return esp_train(job->comm,
-                   &(esp_train_request){.model = job->model,
-                                        .teacher = job->teacher,
-                                        .data = job->data,
-                                        .held_out = job->held_out,
-                                        .options = &job->options,
-                                        .masking = job->is_masked ? &job->masking : NULL,
-                                        .seed = (uint64_t)job->settings->run.seed,
-                                        .checkpoint = checkpoint,
-                                        .save_every_s = job->settings->run.save_every,
-                                        .journal = job->journal},
-                   report);
+static esp_train_request make_request(const command_job *job, const char *checkpoint) {
+  return (esp_train_request){.model = job->model,
+                             .teacher = job->teacher,
+                             .data = job->data,
+                             .held_out = job->held_out,
+                             .options = &job->options,
+                             .masking = job->is_masked ? &job->masking : NULL,
+                             .seed = (uint64_t)job->settings->run.seed,
+                             .checkpoint = checkpoint,
+                             .save_every_s = job->settings->run.save_every,
+                             .journal = job->journal};
 }
 
 static esp_status run(command_job *job, esp_train_report *report) {
   const char *output = job->settings->run.output;
   char *checkpoint = esp_format("%s.checkpoint.h5", output);
   esp_phases_begin(&job->phases, "read");
-  esp_status status = open_all(job);
+  esp_status status = esp_h5_check_writable(job->comm, output, 0);
+  if (status == ESP_OK) status = open_all(job);
   if (status == ESP_OK) status = open_journal(job);
   if (status == ESP_OK) {
+    const esp_train_request request = make_request(job, checkpoint);
     esp_phases_begin(&job->phases, "train");
-    status = train(job, checkpoint, report);
+    status = esp_train(job->comm, &request, report);
     esp_phases_begin(&job->phases, "write");
     if (status == ESP_OK)
       status = trained_write(job->comm, job->settings, job->purpose, job->model, report);
@@ -234,15 +241,21 @@ static void clear(command_job *job) {
   esp_dataset_close(&job->held_out);
 }
 
+static command_job make_job(const esp_comm *comm, const esp_train_settings *settings,
+                            esp_train_purpose purpose, const char *path) {
+  const bool is_new = !path || is_configuration(path);
+  return (command_job){.comm = comm,
+                       .settings = settings,
+                       .purpose = purpose == ESP_TRAIN_GIVEN && is_new ? ESP_TRAIN_NEW : purpose,
+                       .path = path,
+                       .ranks = comm->size,
+                       .tokens.mask = -1};
+}
+
 esp_status esp_train_command(const esp_comm *comm, const esp_train_settings *settings,
                              esp_train_purpose purpose, const char *path,
                              esp_train_result *result) {
-  const bool is_new = !path || is_configuration(path);
-  command_job job = {.comm = comm,
-                     .settings = settings,
-                     .purpose = purpose == ESP_TRAIN_GIVEN && is_new ? ESP_TRAIN_NEW : purpose,
-                     .path = path,
-                     .tokens.mask = -1};
+  command_job job = make_job(comm, settings, purpose, path);
   *result = (esp_train_result){0};
   if (!settings->run.output)
     return esp_fail(ESP_USAGE, "%s: expected where to write the model; give -o FILE",
@@ -260,4 +273,65 @@ void esp_train_result_clear(esp_train_result *self) {
   esp_train_report_clear(&self->report);
   json_decref(self->run);
   self->run = NULL;
+}
+
+/* Every weight of a new model is its own. */
+static void set_final(const command_job *job) {
+  for (int w = 0; w < job->model->n_weights && job->purpose == ESP_TRAIN_NEW; w++)
+    job->model->weights[w].is_final = true;
+}
+
+static void add_dataset(const esp_dataset *data, int ranks, esp_train_cost *cost) {
+  if (!data) return;
+  cost->data_bytes += esp_dataset_bytes(data);
+  esp_cost_send(&cost->opening, ranks, ESP_BCAST, esp_dataset_bytes(data));
+}
+
+/* Hashes of all weights are agreed on: of a model for the journal, of a teacher also before. */
+static void add_opened(const esp_model *model, int ranks, double hashes, esp_train_cost *cost) {
+  esp_model_add_open_cost(model, ranks, &cost->opening);
+  esp_cost_send(&cost->opening, ranks, ESP_ALLREDUCE,
+                hashes * sizeof(int64_t) * (double)model->n_weights);
+}
+
+static void add_opening(const command_job *job, esp_train_cost *cost) {
+  const double of_teacher = job->purpose == ESP_TRAIN_RECOVER && !job->settings->train.teacher;
+  const bool is_new = job->purpose == ESP_TRAIN_NEW;
+  add_dataset(job->data, job->ranks, cost);
+  add_dataset(job->held_out, job->ranks, cost);
+  if (!is_new) add_opened(job->model, job->ranks, 1.0, cost);
+  if (job->teacher) add_opened(job->teacher, job->ranks, 1.0 + of_teacher, cost);
+  esp_cost_send(&cost->opening, job->ranks, ESP_BCAST, (double)job->tokens.bytes);
+}
+
+/* What stands beside the weights in a file that was read goes on with them. */
+static void add_file(const command_job *job, esp_train_cost *cost) {
+  enum { OWN = 7000 }; // /config, /meta and the training in it, HDF5's own (measured)
+  struct stat about;
+  const bool is_there = job->model->details && stat(job->path, &about) == 0;
+  const double model = esp_model_file_bytes(job->model);
+  const double beside = is_there ? fmax((double)about.st_size - model, 0.0) : 0.0;
+  cost->trained_bytes = OWN + model + esp_agree_max_f64(job->comm, beside);
+}
+
+static esp_status compute_cost(command_job *job, esp_train_cost *cost) {
+  const esp_train_request request = make_request(job, NULL);
+  set_final(job);
+  ESP_TRY(esp_agree(job->comm, esp_train_compute_cost(&request, job->ranks, cost)));
+  add_opening(job, cost);
+  add_file(job, cost);
+  return ESP_OK;
+}
+
+esp_status esp_train_command_cost(const esp_comm *comm, const esp_train_settings *settings,
+                                  esp_train_purpose purpose, const char *path, int ranks,
+                                  esp_train_cost *cost) {
+  command_job job = make_job(comm, settings, purpose, path);
+  *cost = (esp_train_cost){0};
+  job.ranks = ranks;
+  job.is_planned = true;
+  esp_status status = open_all(&job);
+  if (status == ESP_OK) status = compute_cost(&job, cost);
+  clear(&job);
+  return status;
 }

@@ -310,6 +310,20 @@ static void add_evaluations(const pricing *self, esp_cost *cost) {
   add_gather(self, (rounds(self) ? times : 0.0) + 1.0, cost); // the best, at the end
 }
 
+/* Every rank converts its rows of one weight after the other. */
+static void add_write(const pricing *self, esp_cost *cost) {
+  const esp_model *model = get_request(self)->model;
+  double largest = 0.0;
+  for (int w = 0; w < model->n_weights; w++)
+    largest = fmax(largest, (double)esp_weight_count(&model->weights[w]) *
+                                (double)esp_dtype_bytes(model->weights[w].type));
+  for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++)
+    esp_cost_touch(cost, loaded_bytes(self, s) + largest / self->ranks);
+  cost->work.every += sum_loaded(self);
+  cost->work.bytes += esp_model_file_bytes(model) / self->ranks;
+  cost->work.datasets += (double)model->n_weights;
+}
+
 static void fill_sizes(const pricing *self, esp_train_sizes *sizes) {
   const training *of = self->of;
   *sizes = (esp_train_sizes){
@@ -339,6 +353,8 @@ static void fill(const training *of, esp_train_cost *cost) {
   cost->evaluations = cost->steps;
   add_steps(&self, &cost->steps);
   add_evaluations(&self, &cost->evaluations);
+  esp_cost_hold(&cost->write, cost->values_bytes);
+  add_write(&self, &cost->write);
 }
 
 esp_status esp_train_compute_cost(const esp_train_request *request, int ranks,

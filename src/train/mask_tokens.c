@@ -50,10 +50,11 @@ static esp_status parse(const char *path, const char *text, esp_mask_tokens *tok
 esp_status esp_mask_tokens_read(const esp_comm *comm, const char *path, esp_mask_tokens *tokens) {
   *tokens = (esp_mask_tokens){.mask = -1};
   char *name = name_file(path), *text = NULL;
-  int64_t bytes;
+  int64_t bytes = 0;
   const bool exists = esp_agree_max_i64(comm, comm->rank == 0 && access(name, R_OK) == 0) > 0;
   esp_status status = exists ? esp_file_read(comm, name, &text, &bytes) : ESP_OK;
   if (status == ESP_OK && exists) status = esp_agree(comm, parse(name, text, tokens));
+  tokens->bytes = bytes;
   esp_free(&text);
   esp_free(&name);
   return status;

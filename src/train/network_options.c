@@ -5,7 +5,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_network_options, hidden),
      .initial = "512,256",
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_PLAN,
      .value_name = "SIZES",
      .help = "hidden layer sizes of an mlp, comma-separated"},
     {.key = "model.activation",
@@ -13,7 +13,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_network_options, activation),
      .initial = "relu",
      .choices = "relu|gelu|tanh|sigmoid",
-     .commands = ESP_FOR_TRAIN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_PLAN,
      .value_name = "NAME",
      .help = "non-linearity of an mlp"},
 };

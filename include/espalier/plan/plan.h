@@ -1,4 +1,5 @@
-/* What a pruning will need before it is submitted: memory, traffic, work, files, time. */
+/* What a pruning, or a training, will need before it is submitted: memory, traffic, work, files,
+ * time. */
 #ifndef ESPALIER_PLAN_PLAN_H
 #define ESPALIER_PLAN_PLAN_H
 
@@ -6,6 +7,7 @@
 #include "espalier/core/cost.h"
 #include "espalier/plan/options.h"
 #include "espalier/prune/settings.h"
+#include "espalier/train/cost.h"
 
 ESP_C_BEGIN
 
@@ -24,7 +26,7 @@ typedef struct esp_plan_site {
   int64_t multiple, groups; // the largest power of two that divides what is kept; groups of heads
 } esp_plan_site;
 
-enum { ESP_PLAN_PHASES = 8 };
+enum { ESP_PLAN_PHASES = 10 };
 typedef struct esp_plan_phase {
   const char *name; // static
   bool is_apart;    // a job of its own, in no sum
@@ -65,6 +67,8 @@ typedef struct esp_plan_report {
   double traffic[ESP_N_PLANNED]; // bytes that a rank hands to each, as comm/traffic.h counts
   esp_plan_reduce reduce;
   double statistics_bytes, pruned_bytes; // of files; statistics below 0: none are written
+  double checkpoint_bytes;               // of a training's, removed at the end; 0: none
+  esp_train_sizes training;              // steps 0: nothing is trained
   double time_s;                         // of all phases
   esp_plan_machine machine;
 } esp_plan_report;
@@ -75,6 +79,10 @@ typedef struct esp_plan_report {
  * on all ranks: settings, options, path. */
 esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
                     const esp_plan_options *options, const char *path, esp_plan_report *report);
+/* The same of the commands train and recover: path is what they take (NULL: a new perceptron). */
+esp_status esp_plan_train(const esp_comm *comm, const esp_train_settings *settings,
+                          esp_train_purpose purpose, const esp_plan_options *options,
+                          const char *path, esp_plan_report *report);
 void esp_plan_report_clear(esp_plan_report *self);
 
 /* USAGE, with the arithmetic: the peak is above the limit. Local. */

@@ -1,4 +1,5 @@
-/* What the selection of a pruning takes, and what it writes beside the model. All are local. */
+/* What the selection of a pruning takes, its recovery, and what it writes beside the model. All are
+ * local but for the recovery's. */
 #ifndef ESPALIER_PRUNE_COST_H
 #define ESPALIER_PRUNE_COST_H
 
@@ -7,6 +8,7 @@
 #include "espalier/prune/sketch.h"
 #include "espalier/stats/cost.h"
 #include "espalier/sweep/cost.h"
+#include "espalier/train/cost.h"
 
 ESP_C_BEGIN
 
@@ -30,6 +32,12 @@ double esp_prune_packed_bytes(const esp_prune_sketch *sketch);
 /* Both ways of all sweeps of joint counts. */
 void esp_prune_add_ways(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                         esp_sweep_ways *ways);
+
+/* Train after the repair, on the data that was named, or that the statistics were made from (NULL:
+ * there are none); all 0 where nothing was asked. Opens the data; what the job itself would say.
+ * Collective on comm; equal on all ranks: all that goes in. */
+esp_status esp_prune_compute_recovery_cost(const esp_comm *comm, const esp_prune_sketch *sketch,
+                                           const char *of_statistics, esp_train_cost *cost);
 
 /* Bytes of PRUNED.h5 beside the model; rounds of samples, 0: none. */
 double esp_prune_file_bytes(const esp_prune_sketch *sketch, int64_t rounds);

@@ -20,12 +20,12 @@ typedef struct esp_train_sizes {
 /* Of rank 0. Steps and evaluations include what is held throughout; data sets are the caller's. */
 typedef struct esp_train_cost {
   esp_train_sizes sizes;
-  esp_cost steps, evaluations, write; // the last of a command alone
-  double values_bytes;                // weights with values of their own, which stay
-  double data_bytes;                  // of a command: its data sets
-  double trained_bytes;               // of a command: of its file
-  double checkpoint_bytes;            // of a checkpoint
-  esp_cost opening;                   // of a command: model, teacher and data
+  esp_cost steps, evaluations, write;
+  double values_bytes;     // weights with values of their own, which stay
+  double data_bytes;       // of a command: its data sets
+  double trained_bytes;    // of a command: of its file
+  double checkpoint_bytes; // of a checkpoint
+  esp_cost opening;        // of a command: model, teacher and data
 } esp_train_cost;
 
 /* The costs of request on so many ranks. Weights of the model need no values; those that are final

@@ -14,6 +14,7 @@ typedef struct esp_mask_tokens {
   int32_t mask;     // -1: it names none
   int32_t *special; // (n_special), owned
   int n_special;
+  int64_t bytes; // of the file
 } esp_mask_tokens;
 
 /* Read tokenizer.json of a model's folder, or of the folder that its file lies in; nothing is found
