@@ -25,10 +25,12 @@ static void fill_sizes(const plan_job *plan, const esp_train_sizes *training,
 
 void plan_fill_training(const plan_job *plan, const esp_train_cost *training,
                         esp_plan_report *report) {
-  const plan_phase rows[] = {make_phase("train", training, training->steps),
-                             make_phase("evaluate", training, training->evaluations),
-                             make_phase("write", training, training->write)};
-  const plan_phases phases = {rows, sizeof rows / sizeof *rows, training->opening};
+  plan_phase rows[3] = {make_phase("train", training, training->steps)};
+  int n = 1;
+  if (training->sizes.evaluations > 0)
+    rows[n++] = make_phase("evaluate", training, training->evaluations);
+  rows[n++] = make_phase("write", training, training->write);
+  const plan_phases phases = {rows, n, training->opening};
   fill_sizes(plan, &training->sizes, report);
   report->memory.data = training->data_bytes;
   report->statistics_bytes = -1.0;
