@@ -2,16 +2,6 @@
 # What plan tells of memory, traffic and files against what a run counts; what it refuses.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# near NAME PLANNED COUNTED TOLERANCE [BYTES]: within a part of what was counted, and some bytes
-near() {
-  check "$1: $2 of $3" awk -v a="$2" -v b="$3" -v t="$4" -v c="${5:-0}" \
-    'BEGIN { exit !(a >= (1 - t) * b - c && a <= (1 + t) * b + c) }'
-}
-
-# MPICH and UCX hold some 1.5 MiB more once ranks have talked, which no plan knows.
-held_by_mpi=0
-if "$MPIEXEC" --version 2>/dev/null | grep -q HYDRA; then held_by_mpi=2097152; fi
-
 # Without mpirun, which takes longer; its libraries hold less then, so plans to be compared go through run.
 alone() { OMPI_MCA_ess_singleton_isolated=1 timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
 
