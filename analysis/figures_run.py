@@ -4,10 +4,10 @@ import statistics
 
 from figures import (GREY, INK, REPAIRS, accent, group, make_axes, order, plain_log, put_legend, selections_of, set_ticks)
 
-PHASES = ('read', 'collect', 'joint counts', 'select', 'stability', 'cut', 'repair', 'write')
-PHASE_COLOURS = ('#c8d3de', '#30475e', '#5b8fb9', '#f2b880', '#b58bc2', '#9c6b4f', '#7fa883', '#d8a7b1')
-COLLECTIVES = ('allreduce', 'iallreduce', 'exchange', 'bcast', 'gather', 'agreement', 'control')
-COLLECTIVE_COLOURS = ('#30475e', '#5b8fb9', '#f2b880', '#7fa883', '#b58bc2', '#9c6b4f', '#c8d3de')
+PHASES = ('read', 'collect', 'joint counts', 'select', 'stability', 'cut', 'repair', 'recover', 'write')
+PHASE_COLOURS = ('#c8d3de', '#30475e', '#5b8fb9', '#f2b880', '#b58bc2', '#9c6b4f', '#7fa883', '#c9a400', '#d8a7b1')
+COLLECTIVES = ('allreduce', 'iallreduce', 'exchange', 'bcast', 'gather', 'reduce_scatter', 'allgather', 'agreement', 'control')
+COLLECTIVE_COLOURS = ('#30475e', '#5b8fb9', '#f2b880', '#7fa883', '#b58bc2', '#d1495b', '#edae49', '#9c6b4f', '#c8d3de')
 MIB = 2 ** 20
 
 

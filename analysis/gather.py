@@ -2,11 +2,12 @@
 """One table and CSV of a sweep or of a scaling run. Python's standard library is enough.
 
 usage: gather.py SWEEP FOLDER                     table.txt, .md and .csv; failed tasks are named, also in failed.txt
-       gather.py --list SWEEP FOLDER              paths of the models that the sweep has made
+       gather.py --list SWEEP FOLDER              paths of the models that the sweep has made, each with its recovered one
        gather.py --scaling FOLDER REPORT.json...  scaling.txt, .md and .csv
 
 SWEEP has one line a task, its name first. FOLDER holds, of every task that succeeded, NAME.h5 and
-NAME.h5.report.json, of every task that began, NAME.log, and eval.*.json of espalier eval.
+NAME.h5.report.json, of every task that began, NAME.log, and eval.*.json of espalier eval. If the sweep recovers, recovers.txt
+is there, and NAME.recovered.h5 and NAME.recovered.json of every model that was recovered.
 """
 import csv
 import importlib.util
@@ -15,12 +16,16 @@ import pathlib
 import sys
 
 QUALITY = ('accuracy', 'perplexity', 'cosine')
-COLUMNS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'sparsity', 'removed', *QUALITY, 'loss_nats',
+MEASURES = (*QUALITY, 'loss_nats')
+RECOVERED = {key: f'recovered_{key}' for key in MEASURES}
+COLUMNS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'sparsity', 'removed',
+           *(column for key in MEASURES for column in (key, RECOVERED[key])), 'recovery_steps', 'recovery_seconds',
            'parameters', 'nonzero', 'of_dense', 'speedup', 'stability', 'by_chance', 'warnings', 'ranks', 'seconds', 'peak_MiB',
            'selection_checksum')
 TEXTS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'phase')
 DIGITS = {'removed': 3, 'stability': 3, 'by_chance': 3, 'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1,
-          'efficiency': 2}
+          'efficiency': 2, 'recovery_seconds': 1}
+DIGITS.update({RECOVERED[key]: DIGITS[key] for key in MEASURES})
 
 
 def read_tasks(sweep):
@@ -29,6 +34,9 @@ def read_tasks(sweep):
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         sys.exit(f'gather: {sweep}: tasks of the same name write the same file: {", ".join(twice)}')
+    same = sorted(name for name in names if name.removesuffix('.recovered') != name and name.removesuffix('.recovered') in names)
+    if same:
+        sys.exit(f'gather: {sweep}: the recovered model of another task has the name of: {", ".join(same)}')
     return names
 
 
@@ -42,6 +50,10 @@ def report_path(folder, task):
 
 def is_done(folder, task):
     return model_path(folder, task).exists() and report_path(folder, task).exists()
+
+
+def is_recovered(folder, task):
+    return is_done(folder, task) and all((pathlib.Path(folder) / f'{task}.recovered.{end}').exists() for end in ('h5', 'json'))
 
 
 def find_reason(folder, task):
@@ -93,12 +105,23 @@ def describe_task(folder, task, evaluation):
     report = json.loads(report_path(folder, task).read_text())
     run = report['run']
     codes = '+codes' if report['moments'] == 'codes' else ''
-    row = {'task': task, 'criterion': report['criterion'] + codes, 'repair': report['repair'],
+    recovered = ', recovered' if 'recovery' in report else ''
+    row = {'task': task, 'criterion': report['criterion'] + codes, 'repair': report['repair'] + recovered,
            'sparsity': report['sparsity_asked'], 'removed': report['sparsity_prunable'], 'parameters': report['parameters'],
            'of_dense': report['parameters'] / report['parameters_dense'], 'ranks': report['ranks'],
            'seconds': sum(phase['max'] for phase in run['phases_s'].values()),
            'peak_MiB': run['peak_rss_bytes']['max'] / 2 ** 20, 'selection_checksum': report['selection_checksum']}
     return add_quality({**row, **describe_choice(report), **describe_evidence(report)}, evaluation)
+
+
+def describe_recovery(folder, task, evaluation):
+    """What training after the cut has given; nothing where there was none."""
+    if not is_recovered(folder, task):
+        return {}
+    training = json.loads((pathlib.Path(folder) / f'{task}.recovered.json').read_text())
+    row = {'recovery_steps': training['steps'], 'recovery_seconds': sum(phase['max'] for phase in training['run']['phases_s'].values())}
+    row.update((RECOVERED[key], evaluation[key]) for key in MEASURES if key in evaluation)
+    return row
 
 
 def describe_dense(evaluation):
@@ -170,11 +193,15 @@ def gather_sweep(sweep, folder):
     done = [task for task in tasks if is_done(folder, task)]
     evaluations, dense = read_evaluations(folder)
     rows = [describe_dense(dense)] if dense else []
-    rows += [describe_task(folder, task, evaluations.get(f'{task}.h5', {})) for task in done]
+    rows += [{**describe_task(folder, task, evaluations.get(f'{task}.h5', {})),
+              **describe_recovery(folder, task, evaluations.get(f'{task}.recovered.h5', {}))} for task in done]
     failed = [f'{task}: {find_reason(folder, task)}' for task in tasks if task not in done]
     write_failed(folder, failed)
     remarks = [f'{len(done)} of {len(tasks)} tasks succeeded'] + [f'failed: {line}' for line in failed]
-    remarks += [f'not evaluated: {task}' for task in done if f'{task}.h5' not in evaluations]
+    if (pathlib.Path(folder) / 'recovers.txt').exists():
+        remarks += [f'not recovered: {task}: {find_reason(folder, task)}' for task in done if not is_recovered(folder, task)]
+    made = done + [f'{task}.recovered' for task in done if is_recovered(folder, task)]
+    remarks += [f'not evaluated: {task}' for task in made if f'{task}.h5' not in evaluations]
     write(folder, 'table', COLUMNS, rows, remarks + find_why_no_page(done))
 
 
@@ -182,6 +209,8 @@ def list_models(sweep, folder):
     for task in read_tasks(sweep):
         if is_done(folder, task):
             print(model_path(folder, task))
+        if is_recovered(folder, task):
+            print(model_path(folder, f'{task}.recovered'))
 
 
 def scale_phase(phase, runs):

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """One self-contained HTML page from the reports of `espalier prune` and the results of `espalier eval`.
 
-    report.py NAME.report.json... [--eval EVAL.json...] [-o report.html] [--title TEXT] [--pictures FOLDER]
-              [--failed failed.txt]
+    report.py NAME.report.json... [--eval EVAL.json...] [--training TRAINED.json...] [-o report.html] [--title TEXT]
+              [--pictures FOLDER] [--failed failed.txt]
 
-Warnings; quality against sparsity by criterion; kept units by layer and site, and what was asked and got; information against
+Warnings; quality against sparsity by criterion, pruned and recovered; training curves; kept units by layer and site, and what was asked and got; information against
 depth with the null level; stability beside chance; speed-up against parameters; phase times, memory, traffic; scaling where
 the same job was run at several rank counts. The rows of EVAL.json (`espalier eval DENSE PRUNED... --json EVAL.json`) belong to the report with the same output file; without
---eval there is neither quality nor speed. --pictures writes the figures as PNG too. --failed names the tasks of a sweep that
+--eval there is neither quality nor speed. The row of NAME.recovered.h5 is that of what was recovered from NAME.h5. TRAINED.json
+is what `espalier train` or `recover --json` wrote, and a page may be of these alone. --pictures writes the figures as PNG too. --failed names the tasks of a sweep that
 have no result, one a line, as gather.py writes them. Needs NumPy and matplotlib.
 """
 import argparse
@@ -19,20 +20,25 @@ import statistics
 
 import figures
 import figures_run
-from runs import make_run, read_evaluations
+import figures_training
+from runs import make_run, read_evaluations, read_training
 
 STYLE = pathlib.Path(__file__).with_name('report.css')
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('reports', nargs='+')
+    parser.add_argument('reports', nargs='*')
     parser.add_argument('--eval', nargs='*', default=[], action='extend')
+    parser.add_argument('--training', nargs='*', default=[], action='extend')
     parser.add_argument('-o', '--output', default='report.html')
     parser.add_argument('--title', default='Espalier: what was pruned')
     parser.add_argument('--pictures')
     parser.add_argument('--failed')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not args.reports and not args.training:
+        parser.error('expected reports of espalier prune, or --training and results of espalier train or recover; found neither')
+    return args
 
 
 # HTML ---------------------------------------------------------------------------------------------------------------
@@ -211,6 +217,33 @@ def quality_sections(runs):
             figures.draw_quality(runs, metric), None
 
 
+def recovery_sections(runs):
+    text = 'What the cut and its repair left, dotted, and what training after them gave, with the dense model as teacher. Dashed: ' \
+        'before pruning.'
+    for metric in metrics_of(runs):
+        yield f'Pruned and recovered ({metric})' if len(metrics_of(runs)) > 1 else 'Pruned and recovered', text, \
+            figures_training.draw_recovery(runs, metric), None
+
+
+def show_loss(value):
+    return '–' if value is None else f'{value:.4f}'
+
+
+def make_trainings(trainings):
+    columns = ['model', 'objective', 'parameters that train', 'steps', 'best step', 'held-out loss before', 'after', 'measured by']
+    rows = [[html.escape(one['name']), html.escape(one['objective']), f'{one["trainable"]:,}', f'{one["steps"]} of {one["planned"]}',
+             one['best_step'], show_loss(one['before']), show_loss(one['after']), html.escape(one['held_out'] or '–')]
+            for one in trainings]
+    return table(columns, rows)
+
+
+def training_sections(trainings):
+    if trainings:
+        yield 'Training curves', 'Loss by step, nats a target. Training loss is that of the objective, mean over the steps since the ' \
+            'point before; held-out loss is that of data that did not train. A ring: the weights that were written.', \
+            figures_training.draw_curves(trainings), make_trainings(trainings)
+
+
 def scaling_sections(runs):
     jobs = [same for same in figures.group(runs, 'job').values() if len({run['ranks'] for run in same}) > 1]
     for same in jobs[:4]:
@@ -221,9 +254,16 @@ def scaling_sections(runs):
         yield 'Scaling' if len(jobs) == 1 else f'Scaling of {same[0]["name"]}', text, figures_run.draw_scaling(same), None
 
 
-def sections(runs):
+def sections(runs, trainings):
     """(title, text, figure or None, HTML below the figure or None)"""
     yield from quality_sections(runs)
+    yield from recovery_sections(runs)
+    yield from training_sections(trainings)
+    if runs:
+        yield from run_sections(runs)
+
+
+def run_sections(runs):
     yield 'Kept units', 'Share of every site\'s units that stay; the darker the more. Runs that keep equally many of every site ' \
         'share a row.', figures.draw_kept(runs), None
     yield 'Asked and got', 'What was asked, and what went: of the matrices of the chosen sites, of all that can be pruned, and of ' \
@@ -253,14 +293,15 @@ def make_failed(path):
     return ''.join(f'<li>{html.escape(line)}</li>' for line in lines)
 
 
-def make_page(title, runs, pictures, failed):
+def make_page(args, runs, trainings):
+    title, pictures, failed = args.title, args.pictures, make_failed(args.failed)
     warnings = list_texts(runs, lambda run: run['warnings'], 'warnings')
-    parts = [f'<h1>{html.escape(title)}</h1>', make_cards(runs)]
+    parts = [f'<h1>{html.escape(title)}</h1>'] + ([make_cards(runs)] if runs else [])
     parts += [section('Warnings', 'What the reports say against themselves.', warnings)] if warnings else []
     parts += [section('Failed tasks', 'They have no result, so no figure shows them.', f'<ul class="warnings">{failed}</ul>')] \
         if failed else []
     parts += [section(name, text, (embed(figure, name, pictures) if figure else '') + (below or ''))
-              for name, text, figure, below in sections(runs) if figure or below]
+              for name, text, figure, below in sections(runs, trainings) if figure or below]
     style = STYLE.read_text()
     return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f'<title>{html.escape(title)}</title><style>{style}</style></head><body><main>{"".join(parts)}</main></body></html>\n')
@@ -273,8 +314,9 @@ def main():
     figures.assign_accents(runs)
     if args.pictures:
         pathlib.Path(args.pictures).mkdir(parents=True, exist_ok=True)
-    pathlib.Path(args.output).write_text(make_page(args.title, runs, args.pictures, make_failed(args.failed)), encoding='utf-8')
-    print(f'{args.output}: {len(runs)} runs')
+    trainings = [run['training'] for run in runs if run['training']] + [read_training(path) for path in args.training]
+    pathlib.Path(args.output).write_text(make_page(args, runs, trainings), encoding='utf-8')
+    print(f'{args.output}: {len(runs)} runs' + (f', {len(trainings)} trainings' if trainings else ''))
 
 
 if __name__ == '__main__':

@@ -64,6 +64,28 @@ def list_sites(report):
     return sites + sum_matrices(report.get('matrices', ()))
 
 
+def read_training(path):
+    """A curve of espalier train or recover, by their --json."""
+    training = read_json(path)
+    missing = {'curve', 'steps', 'output'} - set(training)
+    if missing:
+        sys.exit(f'report: {path} is no result of espalier train or recover: it has no {", ".join(sorted(missing))}')
+    return make_training(pathlib.Path(training['output']).name.removesuffix('.h5'), training)
+
+
+def make_training(name, training):
+    return {'name': name, 'objective': training['objective'], 'held_out': training.get('held_out_objective'),
+            'curve': training['curve'], 'best_step': training['best_step'], 'steps': training['steps'],
+            'planned': training['steps_planned'], 'trainable': training['parameters_trainable'],
+            'before': training.get('held_out_loss_nats_before'), 'after': training.get('held_out_loss_nats')}
+
+
+def find_recovered(report, evaluations):
+    """The quality of the model that was recovered from this one: NAME.recovered.h5 beside NAME.h5."""
+    path = pathlib.Path(report['output']).with_suffix('.recovered.h5')
+    return evaluations.get(str(path), evaluations.get(path.name, ({}, {})))[0]
+
+
 def make_run(path, evaluations):
     report = read_json(path)
     missing = {'criterion', 'sites', 'run', 'options'} - set(report)
@@ -72,7 +94,7 @@ def make_run(path, evaluations):
     name = pathlib.Path(report['output']).name
     quality, dense = evaluations.get(report['output'], evaluations.get(name, ({}, {})))
     sites = list_sites(report)
-    return {'name': name.removesuffix('.h5'), 'family': report['family'], 'repair': report['repair'], 'ranks': report['ranks'],
+    return {'name': name.removesuffix('.h5'), 'family': report['family'], 'ranks': report['ranks'],
             'selection': name_selection(report), 'criterion': report['criterion'], 'sparsity': report['sparsity_asked'],
             'removed': round(report['sparsity_prunable'], 3), 'removed_model': 1 - count_kept(report) / report['parameters_dense'],
             'allocation': find_allocation(report), 'parameters': report['parameters'], 'nonzero': count_kept(report),
@@ -84,7 +106,9 @@ def make_run(path, evaluations):
             'phase_peaks': report['run'].get('phases_peak_bytes', {}), 'traffic': report['run'].get('traffic', {}),
             'resident': report['run']['peak_rss_bytes'], 'anonymous': report['run'].get('peak_anonymous_bytes', {}),
             'checksum': report['selection_checksum'], 'samples': report['samples'], 'job': job_of(report),
-            'quality': quality, 'dense': dense}
+            'quality': quality, 'dense': dense, 'recovered': find_recovered(report, evaluations),
+            'repair': report['repair'] + (', recovered' if 'recovery' in report else ''),
+            'training': make_training(name.removesuffix('.h5'), report['recovery']) if 'recovery' in report else None}
 
 
 def find_allocation(report):

@@ -57,7 +57,7 @@ def find_pictures(text):
 
 page, others = (pathlib.Path(path).read_text() for path in (page_path, others_path))
 pictures = find_pictures(page)
-expected = ['Quality against sparsity', 'Kept units', 'Information against depth', 'Stability of the selection',
+expected = ['Quality against sparsity', 'Pruned and recovered', 'Training curves', 'Kept units', 'Information against depth', 'Stability of the selection',
             'Speed-up against parameters', 'Phase times', 'Memory and traffic', 'Scaling']
 check('report: its figures', [name for name, _ in pictures] == expected)
 check('report: pictures are SVG', all(b'<svg' in base64.b64decode(data) for _, data in pictures))

@@ -32,4 +32,27 @@ check "a Python without packages: also in the table" grep -q '^no page' out/tabl
 printf 'good\n' >sweep.txt
 gather
 check "nothing failed: no failed.txt" test ! -e out/failed.txt
+
+# A sweep that recovers: beside what was pruned, and what is missing is said.
+: >out/recovers.txt
+gather
+check "not recovered: said" grep -q '^not recovered: good: ' out/table.txt
+: >out/good.recovered.h5
+echo '{"steps": 7, "run": {"phases_s": {"read": {"max": 1}, "train": {"max": 2.5}}}}' >out/good.recovered.json
+cat >out/eval.0.json <<'END'
+{"results": [{"model": "dense.h5", "perplexity": 3.0, "loss_nats": 1.1, "parameters": 10},
+             {"model": "out/good.h5", "perplexity": 5.0, "loss_nats": 1.6, "parameters": 5},
+             {"model": "out/good.recovered.h5", "perplexity": 4.0, "loss_nats": 1.4, "parameters": 5}]}
+END
+gather
+column() { python3 -c 'import csv, sys; print(*(row[sys.argv[1]] for row in csv.DictReader(open("out/table.csv"))))' "$1"; }
+check "recovered: listed behind its model" diff <(python3 "$root/analysis/gather.py" --list sweep.txt out) \
+  <(printf 'out/good.h5\nout/good.recovered.h5\n')
+check "recovered: pruned stays" test "$(column perplexity)" = "3.0 5.0"
+check "recovered: beside it" test "$(column recovered_perplexity)" = " 4.0"
+check "recovered: steps and seconds" test "$(column recovery_steps)$(column recovery_seconds)" = " 7 3.5"
+check "recovered: in the Markdown" grep -q '| recovered_perplexity |' out/table.md
+check "recovered: nothing is missing" eval '! grep -q "^not " out/table.txt'
+printf 'good\ngood.recovered\n' >sweep.txt
+check "names that would be one file" eval '! gather 2>message && grep -q "good.recovered" message'
 exit $((failures > 0))

@@ -14,7 +14,13 @@ for criterion in random set-mi; do
     must prune "$model" --stats "$stats" --criterion $criterion --sparsity $sparsity -o "$criterion-$sparsity.h5"
   done
 done
+for pruned in set-mi-*.h5; do
+  must recover "$pruned" -d "$data" --micro-batch 16 --batch 64 --epochs 1 -o "${pruned%.h5}.recovered.h5" \
+    --json "${pruned%.h5}.recovered.json"
+done
 must eval "$model" ./*.h5 -d "$data" --repeats 1 --json eval.json
+must train -d "$data" --micro-batch 16 --epochs 2 -o new.h5 --json new.json
+must prune "$model" --stats "$stats" --recover-tokens 256 --micro-batch 16 -o together.h5
 for ranks in 1 2 3; do RANKS=$ranks must prune "$model" --stats "$stats" -o "ranks-$ranks.h5"; done
 must prune "$llama" --data "$llama/calibration.h5" --samples 64 --pilot 64 --micro-batch 8 --sites ffn -o bf16.h5
 must collect "$llama" --data "$llama/calibration.h5" --samples 32 --micro-batch 4 --pilot 32 --fisher-tokens 512 -o llama.h5
@@ -25,8 +31,14 @@ prune_llama --stats llama.h5 --sites block=0.25 --criterion block -o block.h5
 must prune "$model" --data maximum-entropy --samples 64 --micro-batch 16 --criterion max-entropy --repair none -o made.h5
 must prune "$model" --data "$data" --samples 64 --micro-batch 16 -o few.h5
 
-check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json -o page.html
+check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json \
+  --training set-mi-*.recovered.json -o page.html
 check "a page of what is rarer" report {global,masks,block,made,few}.h5.report.json -o others.html
+check "a page of a training alone" report --training new.json -o training.html
+check "a training: its curve" grep -q '<h2>Training curves</h2>' training.html
+check "a training: no runs" eval '! grep -q "<h2>Summary" training.html'
+check "a page of a pruning with its recovery" report together.h5.report.json -o together.html
+check "a recovery: its curve" grep -q '<h2>Training curves</h2>' together.html
 echo 'late: <never> started' >failed.txt
 check "a page with failed tasks" report bf16.h5.report.json --failed failed.txt -o failed.html
 check "failed tasks are named" grep -q '<li>late: &lt;never&gt; started</li>' failed.html
@@ -42,6 +54,9 @@ check "another JSON file is refused" refuses other.json
 echo '{' >broken.json
 check "broken JSON is refused" refuses broken.json
 check "a missing file is refused" refuses missing.json
+no_training() { ! report --training "$1" -o refused.html 2>message && grep -q "no result of espalier train" message; }
+check "a training that is none" no_training eval.json
+check "nothing at all" eval '! report -o refused.html 2>message && grep -q "found neither" message'
 not_loaded() { ! "$python" "$root/analysis/load.py" "$1" 2>message && grep -q "not a model" message; }
 check "statistics are no model" not_loaded "$stats"
 finish

@@ -31,7 +31,7 @@ compare "llama, norms, with a teacher" train "$llama" "${few[@]}" --trainable no
 ((RANKS != 2)) || compare "gpt2, sgd, sums of floats" train "$gpt2" "${few[@]}" --optimizer sgd --gradients float \
   --trainable blocks --validation text.h5
 ((RANKS != 2)) || compare "bert, masked" train "$bert" -d "$bert/calibration.h5" --batch 32 --steps 1 --hold-out 0
-compare "mlp, new" train -d "$data" --hidden 512,256 --micro-batch 16 --batch 64 --steps 4
+compare "mlp, new" train -d "$data" --hidden 2048,1024 --micro-batch 16 --batch 64 --steps 4
 must prune "$llama" -d text.h5 --samples 8 --micro-batch 1 --pilot 64 --no-stability --criterion magnitude --repair none \
   --sites ffn -o cut.h5
 compare "recovery" recover cut.h5 "${few[@]}"

@@ -66,11 +66,15 @@ export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=^ucx # no search fo
 start_cluster || skip "Slurm does not start here: $(tail -qn 1 "$CLUSTER"/slurm*.log | tail -n 1)"
 submit() { sbatch --parsable --kill-on-invalid-dep=yes "$@"; }
 collect=$(submit "$root/slurm/collect.sbatch" dense.h5 data stats.h5 --micro-batch 64 --pilot 256)
-sweep=$(submit --dependency="afterok:$collect" --array=1-12 "$root/slurm/sweep.sbatch" dense.h5 stats.h5 sweep.txt sweep)
+sweep=$(submit --dependency="afterok:$collect" --array=1-12 "$root/slurm/sweep.sbatch" dense.h5 stats.h5 sweep.txt sweep \
+  data --epochs 1 --batch 64 --micro-batch 16)
 gather=$(submit --dependency="afterany:$sweep" "$root/slurm/gather.sbatch" dense.h5 data sweep.txt sweep --repeats 1)
 scaling=$(ESPALIER_RANKS="1 2 3" submit --ntasks=3 --dependency="afterany:$gather" "$root/slurm/scaling.sbatch" dense.h5 data \
   scaling --micro-batch 64 --pilot 256)
-check "the jobs end" wait_until 150 is_empty
+train=$(submit "$root/slurm/train.sbatch" dense.h5 data trained.h5 --epochs 1 --batch 64 --micro-batch 16)
+recover=$(submit --dependency="afterany:$gather" "$root/slurm/recover.sbatch" sweep/random-0.75-none.h5 data recovered.h5 \
+  --epochs 1 --batch 64 --micro-batch 16)
+check "the jobs end" wait_until 200 is_empty
 
 state() { scontrol show job "$1" 2>/dev/null | grep -c "JobState=$2"; }
 column() { python3 -c 'import csv, sys; print(*(row[sys.argv[2]] for row in csv.DictReader(open(sys.argv[1]))))' "$@"; }
@@ -88,6 +92,12 @@ check "table: Markdown too" test "$(grep -c '^|' sweep/table.md)" = 14
 check "table: 11 of 12" grep -q "^11 of 12 tasks succeeded$" sweep/table.txt
 check "table: the failed one is named, with its reason" grep -q "^failed: wrong: .*sparsity.*1.5" sweep/table.txt
 check "page: where Python has what it needs" test "$(find sweep -name report.html -size +20k | wc -l)" = $pictures
+check "table: every pruned model is recovered" test "$(column sweep/table.csv recovered_accuracy | wc -w)" = 11
+check "table: nothing is missing" test "$(count '^not ' <sweep/table.txt)" = 0
+check "train: completed" test "$(state "$train" COMPLETED)" = 1
+check "train: a model and its curve" test -s trained.h5 -a -s trained.h5.json
+check "recover: completed" test "$(state "$recover" COMPLETED)" = 1
+check "recover: as the task of the sweep" cmp recovered.h5 sweep/random-0.75-none.recovered.h5
 check "scaling: completed" test "$(state "$scaling" COMPLETED)" = 1
 check "scaling: three rank counts" test "$(column scaling/scaling.csv ranks | tr ' ' '\n' | sort -u | wc -l)" = 3
 check "scaling: the same units" grep -q "^selection checksum [0-9a-f]* at every rank count$" scaling/scaling.txt
