@@ -30,12 +30,13 @@ static esp_status open_data(const esp_comm *comm, const esp_prune_request *reque
 }
 
 /* As many steps as there are tokens. */
-static void choose_options(const esp_prune_request *request, const esp_dataset *data,
-                           esp_train_options *options) {
+static void choose_options(const esp_prune_request *request, const esp_model *pruned,
+                           const esp_dataset *data, esp_train_options *options) {
   const int64_t rows = data->kind == ESP_DATA_TOKENS ? data->width : 1;
   esp_train_options_init(options);
   options->micro_batch = request->settings->data.micro_batch;
-  esp_train_options_resolve(options, ESP_TRAIN_RECOVER, data);
+  options->epochs = (get_tokens(request) + data->count * rows - 1) / (data->count * rows);
+  esp_train_options_resolve(options, ESP_TRAIN_RECOVER, pruned, data);
   options->steps = (get_tokens(request) + options->batch * rows - 1) / (options->batch * rows);
 }
 
@@ -76,7 +77,7 @@ esp_status recovery_run(prune_job *job) {
     ESP_TRY(
         open_data(job->comm, job->request, job->stats ? job->stats->about.data : NULL, &job->data));
   }
-  choose_options(job->request, job->data, &options);
+  choose_options(job->request, job->pruned, job->data, &options);
   const esp_status status = train(job, &options);
   esp_train_options_clear(&options);
   return status;
@@ -91,7 +92,7 @@ void recovery_finish(const prune_job *job) {
 static esp_status compute_cost(const esp_prune_sketch *sketch, const esp_dataset *data,
                                esp_train_cost *cost) {
   esp_train_options options;
-  choose_options(sketch->request, data, &options);
+  choose_options(sketch->request, sketch->pruned, data, &options);
   const esp_train_request request = {.model = sketch->pruned,
                                      .teacher = sketch->request->dense,
                                      .data = data,

@@ -15,7 +15,7 @@ static const esp_dataset text = {.path = (char *)(uintptr_t) "text",
                                  .width = 5,
                                  .tokens = tokens};
 
-static esp_train_options new_options(const char *trainable) {
+static esp_train_options new_options(const esp_model *model, const char *trainable) {
   esp_train_options options;
   esp_train_options_init(&options);
   options.micro_batch = 2;
@@ -24,13 +24,13 @@ static esp_train_options new_options(const char *trainable) {
   options.steps = 3;
   options.evaluate_every = 2;
   options.trainable = esp_strdup(trainable);
-  esp_train_options_resolve(&options, ESP_TRAIN_GIVEN, &text);
+  esp_train_options_resolve(&options, ESP_TRAIN_GIVEN, model, &text);
   return options;
 }
 
 static esp_train_cost cost_of(esp_model *model, esp_model *teacher, int ranks,
                               const char *trainable) {
-  esp_train_options options = new_options(trainable);
+  esp_train_options options = new_options(model, trainable);
   const esp_train_request request = {
       .model = model, .teacher = teacher, .data = &text, .options = &options};
   esp_train_cost cost;
@@ -131,7 +131,7 @@ static void esp_train_compute_cost_of_a_teacher(void **state) {
 static void esp_train_compute_cost_refuses_what_training_would(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
-  esp_train_options options = new_options("nothing");
+  esp_train_options options = new_options(model, "nothing");
   const esp_train_request request = {.model = model, .data = &text, .options = &options};
   esp_train_cost cost;
   const esp_status status = esp_train_compute_cost(&request, 2, &cost);
