@@ -79,7 +79,8 @@ typedef struct esp_plan_report {
  * on all ranks: settings, options, path. */
 esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
                     const esp_plan_options *options, const char *path, esp_plan_report *report);
-/* The same of the commands train and recover: path is what they take (NULL: a new perceptron). */
+/* The same of the commands train and recover: path is what they take (NULL: a new perceptron).
+ * Collective on comm; equal on all ranks: settings, purpose, options, path. */
 esp_status esp_plan_train(const esp_comm *comm, const esp_train_settings *settings,
                           esp_train_purpose purpose, const esp_plan_options *options,
                           const char *path, esp_plan_report *report);
