@@ -307,8 +307,8 @@ static void add_opening(const command_job *job, esp_train_cost *cost) {
 /* What stands beside the weights in a file that was read (report, units, scores) goes on with them;
  * all ranks get it. */
 static void add_file(const command_job *job, esp_train_cost *cost) {
-  /* Measured: /config, /meta and the training in it, HDF5's own; what a file that was read gains, and
-   * has that is not sent. */
+  /* Measured: /config, /meta and the training in it, HDF5's own; what a file that was read gains,
+   * and has that is not sent. */
   enum { OWN = 7000, GAIN = 2000, REST = 12000 };
   struct stat about;
   const bool is_there = job->model->details && stat(job->path, &about) == 0;
