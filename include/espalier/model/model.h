@@ -108,6 +108,7 @@ enum { ESP_LAYER_STAGES = 2 };
 /* Layers that can go as a whole; 0 without a residual stream. Local. */
 int64_t esp_model_count_layers(const esp_model *model);
 /* Change a configuration to the kept ones (n, ascending) of a model's layers. Local. */
+enum { ESP_FULL_LAYERS = 28 }; // "max_window_layers" where it is absent, as in transformers
 void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t n, json_t *config);
 
 /* Parameters of all weights. Local. */

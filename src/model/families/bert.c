@@ -18,6 +18,10 @@ static const bert_shape *get_shape(const esp_model *model) {
 
 static const char *const layer_keys[] = {"num_attention_heads", "intermediate_size", NULL};
 
+/* With the defaults of transformers' BertConfig. */
+static const tf_size heads_size = {"num_attention_heads", 12},
+                     intermediate_size = {"intermediate_size", 3072};
+
 static esp_status check_variant(const json_t *config) {
   const char *positions = "absolute";
   ESP_TRY(tf_refuse_flag(config, "is_decoder"));
@@ -37,11 +41,12 @@ static esp_status read_numbers(esp_model *model, bert_shape *shape) {
   ESP_TRY(esp_activation_find(activation, &shape->activation));
   shape->epsilon = 1e-12;
   ESP_TRY(tf_get_real_or(model->config, "layer_norm_eps", &shape->epsilon));
-  ESP_TRY(tf_get_size(model->config, "hidden_size", &shape->hidden));
-  ESP_TRY(tf_get_size(model->config, "type_vocab_size", &model->token_types));
-  ESP_TRY(tf_get_size(model->config, "max_position_embeddings", &model->max_length));
-  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
-  return tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size);
+  ESP_TRY(tf_get_size(model->config, (tf_size){"hidden_size", 768}, &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"type_vocab_size", 2}, &model->token_types));
+  ESP_TRY(
+      tf_get_size(model->config, (tf_size){"max_position_embeddings", 512}, &model->max_length));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"vocab_size", 30522}, &model->vocabulary));
+  return tf_get_head_size(model->config, heads_size, shape->hidden, &shape->head_size);
 }
 
 static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name) {
@@ -93,8 +98,8 @@ static void add_feed_forward(esp_model *model, bert_shape *shape, int l, int64_t
 
 static esp_status add_layer(esp_model *model, bert_shape *shape, int l) {
   int64_t heads, inner;
-  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
-  ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
+  ESP_TRY(tf_get_layer_heads(model->config, l, heads_size, shape->head_size, &heads));
+  ESP_TRY(tf_get_layer_size(model->config, l, intermediate_size, &inner));
   add_attention(model, shape, l, heads);
   add_feed_forward(model, shape, l, inner);
   return ESP_OK;
@@ -102,7 +107,7 @@ static esp_status add_layer(esp_model *model, bert_shape *shape, int l) {
 
 static esp_status describe(esp_model *model) {
   int n_layers;
-  ESP_TRY(tf_get_layer_count(model->config, "num_hidden_layers", &n_layers));
+  ESP_TRY(tf_get_layer_count(model->config, (tf_size){"num_hidden_layers", 12}, &n_layers));
   bert_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
   model->shape = shape;
   model->prefix = "bert.";

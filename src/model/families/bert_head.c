@@ -51,7 +51,7 @@ static esp_status count_classes(const json_t *config, int64_t *classes) {
   *classes = 2;
   if (json_object_size(names) > 0) *classes = (int64_t)json_object_size(names);
   if (json_object_size(names) > 0 || !number || json_is_null(number)) return ESP_OK;
-  return tf_get_size(config, "num_labels", classes);
+  return tf_get_size(config, (tf_size){"num_labels", 2}, classes);
 }
 
 static esp_status describe_classifier(esp_model *model, bert_shape *shape) {

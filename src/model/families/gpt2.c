@@ -35,6 +35,9 @@ static const gpt2_shape *get_shape(const esp_model *model) {
 
 static const char *const layer_keys[] = {"n_head", "n_inner", NULL};
 
+/* Of transformers' GPT2Config. */
+static const tf_size heads_size = {"n_head", 12};
+
 static esp_status check_variant(const json_t *config) {
   static const char *const refused[] = {"scale_attn_by_inverse_layer_idx",
                                         "reorder_and_upcast_attn", "add_cross_attention"};
@@ -52,10 +55,10 @@ static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
   ESP_TRY(tf_get_real_or(model->config, "layer_norm_epsilon", &shape->epsilon));
   shape->is_scaled = true;
   ESP_TRY(tf_get_flag_or(model->config, "scale_attn_weights", &shape->is_scaled));
-  ESP_TRY(tf_get_size(model->config, "n_embd", &shape->hidden));
-  ESP_TRY(tf_get_size(model->config, "n_positions", &model->max_length));
-  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
-  ESP_TRY(tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"n_embd", 768}, &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"n_positions", 1024}, &model->max_length));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"vocab_size", 50257}, &model->vocabulary));
+  ESP_TRY(tf_get_head_size(model->config, heads_size, shape->hidden, &shape->head_size));
   model->is_head_tied = true;
   return tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied);
 }
@@ -103,11 +106,9 @@ static void add_feed_forward(esp_model *model, gpt2_shape *shape, int l, int64_t
 }
 
 static esp_status add_layer(esp_model *model, gpt2_shape *shape, int l) {
-  int64_t heads, inner = 4 * shape->hidden;
-  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
-  const json_t *given = tf_get_layer_member(model->config, l, layer_keys[1]);
-  if (given && !json_is_null(given))
-    ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
+  int64_t heads, inner;
+  ESP_TRY(tf_get_layer_heads(model->config, l, heads_size, shape->head_size, &heads));
+  ESP_TRY(tf_get_layer_size(model->config, l, (tf_size){layer_keys[1], 4 * shape->hidden}, &inner));
   add_attention(model, shape, l, heads);
   add_feed_forward(model, shape, l, inner);
   return ESP_OK;
@@ -126,7 +127,7 @@ static void add_head(esp_model *model, gpt2_shape *shape) {
 
 static esp_status describe(esp_model *model) {
   int n_layers;
-  ESP_TRY(tf_get_layer_count(model->config, "n_layer", &n_layers));
+  ESP_TRY(tf_get_layer_count(model->config, (tf_size){"n_layer", 12}, &n_layers));
   gpt2_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
   model->shape = shape;
   model->prefix = "transformer.";

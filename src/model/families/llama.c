@@ -80,6 +80,7 @@ static void add_attention(esp_model *model, llama_shape *shape, int index) {
       (esp_linear){.outputs = shape->hidden, .inputs = n, .bias = shape->has_output_bias ? 0 : -1},
       "self_attn.o_proj");
   esp_stage *site = tf_add_stage(model, "attention", index, shape->head_size, &consumer);
+  site->window = layer->window;
   tf_add_producer(site, &layer->query, 0);
   add_key_values(site, layer);
 }
@@ -156,6 +157,6 @@ static const esp_copy copies[] = {{"lm_head.weight", "model.embed_tokens.weight"
                                         .ignores = ignores}
 
 LLAMA_FAMILY(llama, "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");
-LLAMA_FAMILY(mistral, "Mistral without sliding window");
+LLAMA_FAMILY(mistral, "Mistral, with or without sliding window");
 LLAMA_FAMILY(qwen2, "Qwen2 and Qwen2.5");
 LLAMA_FAMILY(qwen3, "Qwen3 (dense)");

@@ -61,6 +61,7 @@ op_attention_job llama_make_attention(const esp_call *call) {
       .head_size = size,
       .lengths = call->batch.lengths,
       .is_causal = true,
+      .window = layer->window,
       .scale = 1.0f / sqrtf((float)size),
       .q_stride = layer->query.outputs,
       .kv_stride = layer->key.outputs,
