@@ -178,6 +178,13 @@ static void say_rounding(const esp_model *model) {
                  model->path, wide, model->n_weights);
 }
 
+static void say_head(const esp_model *model) {
+  if (model->unread_head)
+    esp_log_info("%s: what %s says has no figure here: evaluated as an encoder, by its final "
+                 "states; the head is kept",
+                 model->path, model->unread_head);
+}
+
 esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
                                    esp_model **model) {
   esp_tensor_set *set = NULL;
@@ -185,11 +192,13 @@ esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
   esp_status status = esp_agree(comm, open_local(set, ignored, model));
   if (status == ESP_OK) status = check_copies(comm, ignored, model);
-  if (status == ESP_OK)
-    say_rounding(*model);
-  else
+  if (status != ESP_OK) {
     esp_model_free(model);
-  return status;
+    return status;
+  }
+  say_rounding(*model);
+  say_head(*model);
+  return ESP_OK;
 }
 
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {

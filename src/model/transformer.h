@@ -36,6 +36,9 @@ void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int
 esp_status tf_get_real_or(const json_t *config, const char *key, double *value);
 esp_status tf_get_text_or(const json_t *config, const char *key, const char **value);
 esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value);
+/* Whether queries see no later keys: "is_causal" says otherwise where it is there and false, or
+ * null, as in transformers. */
+esp_status tf_get_causal(const json_t *config, bool *is_causal);
 /* Fail with FORMAT, naming it, where a flag is true. */
 esp_status tf_refuse_flag(const json_t *config, const char *key);
 /* Read "head_dim", or size / heads of the configuration, which must then divide. FORMAT. */

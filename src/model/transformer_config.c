@@ -148,6 +148,11 @@ esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value) {
   return ESP_OK;
 }
 
+esp_status tf_get_causal(const json_t *config, bool *is_causal) {
+  *is_causal = !json_is_null(json_object_get(config, "is_causal"));
+  return tf_get_flag_or(config, "is_causal", is_causal);
+}
+
 esp_status tf_refuse_flag(const json_t *config, const char *key) {
   bool value = false;
   ESP_TRY(tf_get_flag_or(config, key, &value));

@@ -289,15 +289,6 @@ static bool ignores(const esp_model *model, const char *tensor) {
          get_shape(model)->head->ignores(model, tensor);
 }
 
-/* Whether a plain encoder has a pooler is not in its configuration. */
-static void complete(json_t *config, const esp_tensor_set *set) {
-  const bert_head *head;
-  if (bert_head_find(config, &head) != ESP_OK || head->architecture) return;
-  const bool has_pooler = esp_tensor_set_find(set, "bert.pooler.dense.weight") ||
-                          esp_tensor_set_find(set, "pooler.dense.weight");
-  if (!has_pooler) json_object_set_new(config, "add_pooling_layer", json_false());
-}
-
 static const esp_rename renames[] = {
     {"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}, {NULL, NULL}};
 
@@ -312,7 +303,7 @@ const esp_family esp_family_bert = {
     .input = ESP_DATA_TOKENS,
     .renames = renames,
     .copies = copies,
-    .complete = complete,
+    .complete = bert_head_complete,
     .describe = describe,
     .resize = resize,
     .layers_key = "num_hidden_layers",

@@ -1,7 +1,8 @@
 /* GPT-2: learned positions, blocks r += attention(norm(r)); r += W_2 f(W_1 norm(r) + b_1) + b_2, a
  * last norm, and a head tied to the token embedding. Its matrices are (inputs, outputs), queries,
  * keys and values in one. */
-#include "activation.h"
+#include "gpt2.h"
+
 #include "families.h"
 #include "ops.h"
 #include "transformer.h"
@@ -11,23 +12,6 @@
 
 #include <math.h>
 #include <string.h>
-
-typedef struct gpt2_layer {
-  int norms[2];   // before attention, before the feed-forward part
-  esp_linear qkv; // outputs: queries, keys, values, (heads, head_size) each
-  esp_linear up;
-} gpt2_layer;
-
-typedef struct gpt2_shape {
-  const esp_activation *activation;
-  double epsilon;
-  int64_t hidden, positions, head_size;
-  bool is_scaled;
-  int tokens, positions_weight, norm; // weights; the last norm
-  esp_linear head;
-  int n_layers;
-  gpt2_layer layers[];
-} gpt2_shape;
 
 static const gpt2_shape *get_shape(const esp_model *model) {
   return model->shape;
@@ -59,6 +43,7 @@ static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
   ESP_TRY(tf_get_size(model->config, (tf_size){"n_positions", 1024}, &model->max_length));
   ESP_TRY(tf_get_size(model->config, (tf_size){"vocab_size", 50257}, &model->vocabulary));
   ESP_TRY(tf_get_head_size(model->config, heads_size, shape->hidden, &shape->head_size));
+  ESP_TRY(tf_get_causal(model->config, &shape->is_causal));
   model->is_head_tied = true;
   return tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied);
 }
@@ -114,17 +99,6 @@ static esp_status add_layer(esp_model *model, gpt2_shape *shape, int l) {
   return ESP_OK;
 }
 
-static void add_head(esp_model *model, gpt2_shape *shape) {
-  const int stage = 2 * shape->n_layers;
-  shape->norm = tf_add_norm(model, stage, shape->hidden, "transformer.ln_f");
-  shape->head = (esp_linear){
-      .weight = shape->tokens, .bias = -1, .outputs = model->vocabulary, .inputs = shape->hidden};
-  if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
-  esp_model_add_reader(model, stage, &shape->head);
-  model->task = ESP_TASK_LANGUAGE;
-  model->n_outputs = model->vocabulary;
-}
-
 static esp_status describe(esp_model *model) {
   int n_layers;
   ESP_TRY(tf_get_layer_count(model->config, (tf_size){"n_layer", 12}, &n_layers));
@@ -136,8 +110,7 @@ static esp_status describe(esp_model *model) {
   ESP_TRY(tf_check_layers(model->config, n_layers, layer_keys));
   add_embedding(model, shape);
   for (int l = 0; l < n_layers; l++) ESP_TRY(add_layer(model, shape, l));
-  add_head(model, shape);
-  return ESP_OK;
+  return gpt2_head_describe(model, shape);
 }
 
 static esp_status resize(const esp_model *model, const int64_t *units, json_t *config) {
@@ -187,7 +160,7 @@ static op_attention_job make_attention(const esp_call *call, const float *qkv) {
       .kv_heads = heads,
       .head_size = shape->head_size,
       .lengths = call->batch.lengths,
-      .is_causal = true,
+      .is_causal = shape->is_causal,
       .scale = shape->is_scaled ? 1.0f / sqrtf((float)shape->head_size) : 1.0f,
       .q = qkv,
       .k = qkv + n,
@@ -243,12 +216,6 @@ static void produce(const esp_call *call, const float *state, float *x) {
   get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
 }
 
-static void head(const esp_call *call, const float *state, float *logits) {
-  const float *normed = read_scratch(call, state);
-  esp_linear_forward(call->model, &get_shape(call->model)->head, esp_call_count_rows(call), normed,
-                     logits, false);
-}
-
 static void attention_backward(const tf_input *input, const float *dx) {
   const esp_call *call = input->call;
   const esp_linear *linear = &get_layer(call)->qkv;
@@ -294,12 +261,6 @@ static void produce_backward(const esp_backward *self, const float *dx, float *d
   norm_backward(&input, self->state, dstate);
 }
 
-static void head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
-  const tf_input input = read_input(self);
-  tf_linear_backward(&input, &get_shape(self->call.model)->head, dlogits);
-  norm_backward(&input, self->state, dstate);
-}
-
 static void embed_backward(const esp_backward *self, const float *dstate) {
   const esp_batch *batch = &self->call.batch;
   const gpt2_shape *shape = get_shape(self->call.model);
@@ -323,6 +284,7 @@ const esp_family esp_family_gpt2 = {
     .summary = "GPT-2 language model",
     .input = ESP_DATA_TOKENS,
     .copies = copies,
+    .complete = gpt2_complete,
     .describe = describe,
     .resize = resize,
     .layers_key = "n_layer",
@@ -330,8 +292,8 @@ const esp_family esp_family_gpt2 = {
     .embed = embed,
     .read = read,
     .produce = produce,
-    .head = head,
-    .head_backward = head_backward,
+    .head = gpt2_head_apply,
+    .head_backward = gpt2_head_backward,
     .produce_backward = produce_backward,
     .embed_backward = embed_backward,
     .ignores = ignores,

@@ -3,6 +3,7 @@
 #define ESPALIER_SRC_MODEL_LLAMA_H
 
 #include "activation.h"
+#include "heads.h"
 #include "ops.h"
 #include "rope.h"
 
@@ -22,8 +23,9 @@ typedef struct llama_shape {
   double epsilon;
   int64_t hidden, head_size, positions;
   bool has_query_bias, has_output_bias, has_ffn_bias, has_head_norms;
+  bool is_causal;
   int embedding, norm; // weights; the last norm
-  esp_linear head;
+  tf_decoder_head head;
   int n_layers;
   llama_layer layers[];
 } llama_shape;

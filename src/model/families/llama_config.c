@@ -118,6 +118,7 @@ static esp_status read_flags(const llama_variant *variant, const json_t *config,
   shape->has_query_bias = has_bias || variant->has_query_bias;
   shape->has_output_bias = has_bias;
   shape->has_head_norms = variant->has_head_norms;
+  ESP_TRY(tf_get_causal(config, &shape->is_causal));
   return variant->reads_ffn_bias ? tf_get_flag_or(config, "mlp_bias", &shape->has_ffn_bias)
                                  : ESP_OK;
 }

@@ -98,8 +98,8 @@ static void describe_refuses_variants_by_name(void **state) {
     transformer_check_refused(config_with(flags[i], json_true()), ESP_FORMAT, flags[i]);
     transformer_check_refused(config_with(flags[i], json_integer(1)), ESP_FORMAT, flags[i]);
   }
-  transformer_check_refused(config_with("activation_function", json_string("mish")), ESP_USAGE,
-                            "'mish'");
+  transformer_check_refused(config_with("activation_function", json_string("prelu")), ESP_USAGE,
+                            "'prelu'");
 }
 
 /* GPT-2 small. */
