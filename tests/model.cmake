@@ -1,7 +1,9 @@
-foreach(name model_cost activation config_json model_mlp weight workspace)
+foreach(name model_cost activation config_json fields model_mlp weight workspace)
   esp_unit_test(model ${name})
 endforeach()
 target_include_directories(unit_config_json PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_include_directories(unit_fields PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_compile_definitions(unit_fields PRIVATE ESPALIER_DOCS="${PROJECT_SOURCE_DIR}/docs")
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 esp_mpi_test(model model_open)
 

@@ -39,9 +39,8 @@ static esp_status refuse_own(const json_t *parameters) {
   return ESP_OK;
 }
 
-static esp_status check_whole(const json_t *parameters, const json_t *config) {
+static esp_status check_whole(const json_t *parameters) {
   double part = 1.0;
-  ESP_TRY(tf_get_real_or(config, "partial_rotary_factor", &part));
   ESP_TRY(tf_get_real_or(parameters, "partial_rotary_factor", &part));
   if (part < 1.0 || part > 1.0)
     return esp_fail(
@@ -56,7 +55,7 @@ esp_status rope_read(const json_t *config, int64_t head_size, int64_t positions,
   *self =
       (rope){.head_size = head_size, .positions = positions, .theta = 10000.0, .attention = 1.0};
   ESP_TRY(find_parameters(config, &source.parameters));
-  ESP_TRY(check_whole(source.parameters, config));
+  ESP_TRY(check_whole(source.parameters));
   ESP_TRY(tf_get_text_or(source.parameters, "type", &name));
   ESP_TRY(tf_get_text_or(source.parameters, "rope_type", &name));
   ESP_TRY(find_type(name, &self->type));

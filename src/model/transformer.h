@@ -39,8 +39,6 @@ esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value);
 /* Whether queries see no later keys: "is_causal" says otherwise where it is there and false, or
  * null, as in transformers. */
 esp_status tf_get_causal(const json_t *config, bool *is_causal);
-/* Fail with FORMAT, naming it, where a flag is true. */
-esp_status tf_refuse_flag(const json_t *config, const char *key);
 /* Read "head_dim", or size / heads of the configuration, which must then divide. FORMAT. */
 esp_status tf_get_head_size(const json_t *config, tf_size heads, int64_t size, int64_t *head_size);
 /* Write "head_dim" where size / heads does not say it. */

@@ -153,15 +153,6 @@ esp_status tf_get_causal(const json_t *config, bool *is_causal) {
   return tf_get_flag_or(config, "is_causal", is_causal);
 }
 
-esp_status tf_refuse_flag(const json_t *config, const char *key) {
-  bool value = false;
-  ESP_TRY(tf_get_flag_or(config, key, &value));
-  if (!value) return ESP_OK;
-  return esp_fail(
-      ESP_FORMAT,
-      "configuration: '%s' is true, expected false: Espalier does not know this variant", key);
-}
-
 esp_status tf_get_head_size(const json_t *config, tf_size heads, int64_t size, int64_t *head_size) {
   int64_t n;
   if (is_given(config, "head_dim")) return tf_get_size(config, (tf_size){"head_dim", 0}, head_size);

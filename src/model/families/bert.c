@@ -4,6 +4,7 @@
 #include "bert.h"
 
 #include "families.h"
+#include "fields.h"
 #include "ops.h"
 
 #include "espalier/core/memory.h"
@@ -22,21 +23,9 @@ static const char *const layer_keys[] = {"num_attention_heads", "intermediate_si
 static const tf_size heads_size = {"num_attention_heads", 12},
                      intermediate_size = {"intermediate_size", 3072};
 
-static esp_status check_variant(const json_t *config) {
-  const char *positions = "absolute";
-  ESP_TRY(tf_refuse_flag(config, "is_decoder"));
-  ESP_TRY(tf_refuse_flag(config, "add_cross_attention"));
-  ESP_TRY(tf_get_text_or(config, "position_embedding_type", &positions));
-  if (strcmp(positions, "absolute") == 0) return ESP_OK;
-  return esp_fail(ESP_FORMAT,
-                  "configuration: expected 'position_embedding_type' absolute, found '%.60s': "
-                  "Espalier does not know this variant",
-                  positions);
-}
-
 static esp_status read_numbers(esp_model *model, bert_shape *shape) {
   const char *activation = "gelu";
-  ESP_TRY(check_variant(model->config));
+  ESP_TRY(config_fields_check(model));
   ESP_TRY(tf_get_text_or(model->config, "hidden_act", &activation));
   ESP_TRY(esp_activation_find(activation, &shape->activation));
   shape->epsilon = 1e-12;

@@ -4,6 +4,7 @@
 #include "gpt2.h"
 
 #include "families.h"
+#include "fields.h"
 #include "ops.h"
 #include "transformer.h"
 
@@ -22,17 +23,9 @@ static const char *const layer_keys[] = {"n_head", "n_inner", NULL};
 /* Of transformers' GPT2Config. */
 static const tf_size heads_size = {"n_head", 12};
 
-static esp_status check_variant(const json_t *config) {
-  static const char *const refused[] = {"scale_attn_by_inverse_layer_idx",
-                                        "reorder_and_upcast_attn", "add_cross_attention"};
-  for (unsigned i = 0; i < sizeof refused / sizeof *refused; i++)
-    ESP_TRY(tf_refuse_flag(config, refused[i]));
-  return ESP_OK;
-}
-
 static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
   const char *activation = "gelu_new";
-  ESP_TRY(check_variant(model->config));
+  ESP_TRY(config_fields_check(model));
   ESP_TRY(tf_get_text_or(model->config, "activation_function", &activation));
   ESP_TRY(esp_activation_find(activation, &shape->activation));
   shape->epsilon = 1e-5;

@@ -2,6 +2,7 @@
  * defaults. */
 #include "llama.h"
 
+#include "fields.h"
 #include "transformer.h"
 
 #include "espalier/core/memory.h"
@@ -69,16 +70,6 @@ static const llama_variant *find_variant(const esp_model *model) {
       esp_find_row("variant", model->family->name, variants, sizeof *variants, &i);
   ESP_ASSERT(status == ESP_OK);
   return &variants[i];
-}
-
-static esp_status refuse_unknown(const json_t *config) {
-  const json_t *quantization = json_object_get(config, "quantization_config");
-  if (quantization && !json_is_null(quantization))
-    return esp_fail(
-        ESP_FORMAT,
-        "configuration: quantization_config asks for quantised weights, which are not read; "
-        "convert the checkpoint to F32, F16 or BF16");
-  return ESP_OK;
 }
 
 static esp_status read_head_size(const llama_variant *variant, const json_t *config,
@@ -149,7 +140,7 @@ esp_status llama_read(esp_model *model) {
   shape->n_layers = n_layers;
   ESP_TRY(read_sizes(variant, model, shape));
   ESP_TRY(read_numbers(model, shape));
-  ESP_TRY(refuse_unknown(model->config));
+  ESP_TRY(config_fields_check(model));
   ESP_TRY(read_flags(variant, model->config, shape));
   ESP_TRY(read_head_size(variant, model->config, shape));
   ESP_TRY(tf_check_layers(model->config, n_layers, layer_keys));

@@ -322,7 +322,7 @@ static void rope_read_refuses_what_it_does_not_know(void **state) {
       {"{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 0}}",
        "'factor' of the rotary embedding > 0"},
       {"{\"rope_parameters\": {\"rope_theta\": -1}}", "'rope_theta'"},
-      {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
+      {"{\"rope_parameters\": {\"partial_rotary_factor\": 0.5}}", "partial_rotary_factor 0.5"},
       {"{\"rope_parameters\": {\"sliding_attention\": {}}}", "layers of type 'sliding_attention'"},
       {"{\"rope_parameters\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4,"
        " \"high_freq_factor\": 4, \"original_max_position_embeddings\": 64}}",
