@@ -2,6 +2,7 @@
 
 #include "transformer.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/forward.h"
 
@@ -58,14 +59,27 @@ static void write_architecture(const tf_classes *classes, const tf_head *head, j
   esp_free(&name);
 }
 
+/* What a configuration that names a class becomes by what is stored. */
+static void correct(const tf_classes *classes, const tf_head *stored, json_t *config,
+                    const esp_tensor_set *set) {
+  const tf_head *named = tf_head_find(config, classes->rows, false);
+  const bool is_base = esp_tensor_set_find(set, classes->embedding) != NULL;
+  if (!named->linear && !stored->ending) write_architecture(classes, stored, config);
+  if (named->ending || stored->linear || !is_base) return;
+  esp_log_warn("%s: no head is stored, but %s has one: opened without, as an encoder", set->path,
+               get_architecture(config));
+  write_architecture(classes, stored, config);
+}
+
 void tf_head_complete(const tf_classes *classes, json_t *config, const esp_tensor_set *set) {
   const json_t *tie = json_object_get(config, "tie_word_embeddings");
   const bool is_tied = json_is_boolean(tie) ? json_is_true(tie) : classes->is_tied;
-  const char *name = get_architecture(config);
   const tf_head *stored = find_stored(classes->rows, set, is_tied);
-  if (!name && stored->ending) write_architecture(classes, stored, config);
-  if (name && !stored->ending && !tf_head_find(config, classes->rows, is_tied)->linear)
+  if (get_architecture(config)) {
+    if (!is_tied) correct(classes, stored, config, set);
+  } else if (stored->ending) {
     write_architecture(classes, stored, config);
+  }
 }
 
 esp_status tf_count_labels(const json_t *config, int64_t *labels) {

@@ -25,11 +25,12 @@ typedef struct tf_decoder_head {
 /* The row for the configuration. A base model whose head is tied is a language model. Local. */
 const tf_head *tf_head_find(const json_t *config, const tf_head *rows, bool is_tied);
 /* Where the configuration does not say what the tensors have, write its "architectures": the class
- * by the map that is stored, "class_name" + ending; or language's for a base model with a head.
- * Local. */
+ * by the map that is stored, name + ending; language's for a base model with a head; and the base
+ * model's for a language model that lacks head and names of its own. Local. */
 typedef struct tf_classes {
   const tf_head *rows;
   const char *name, *language; // "Llama", "ForCausalLM"
+  const char *embedding;       // as a base model calls it: "embed_tokens.weight"
   bool is_tied;                // where the configuration does not say
 } tf_classes;
 void tf_head_complete(const tf_classes *classes, json_t *config, const esp_tensor_set *set);

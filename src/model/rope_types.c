@@ -131,7 +131,7 @@ static esp_status read_turns(const rope_source *source, const char *key, double 
 
 static esp_status read_yarn(const rope_source *source, rope *self) {
   double fast, slow;
-  bool is_whole = true;
+  bool is_whole = !json_is_null(json_object_get(source->parameters, "truncate"));
   ESP_TRY(read_factor(source, self));
   ESP_TRY(read_yarn_attention(source, self));
   ESP_TRY(read_turns(source, "beta_fast", 32.0, &fast));

@@ -69,6 +69,10 @@ for entry in "${heads[@]}"; do
   check "$name: the head is kept" grep -q "\"${entry#*:}\"" after.json
 done
 check "a head told by its tensors is named" grep -q LlamaForQuestionAnswering llama-answers-bf16/config.json
+rm -rf named && cp -r "$tiny/llama-encoder-bf16" named && chmod -R u+w named && sed -i 's/"LlamaModel"/"LlamaForCausalLM"/' named/config.json
+must eval named "$tiny/llama-encoder-bf16" -d tokens.h5 --no-speed --json result.json
+check "a language model without its head: said" grep -q "no head is stored, but LlamaForCausalLM has one" "$ERRORS"
+check "a language model without its head: an encoder" is_near "$(get result.json results 1 cosine)" 1
 expect_failure "a reward has no accuracy" "at least 2 classes, found 1" -- eval "$tiny/llama-reward-bf16" -d tokens.h5 --no-speed
 variant "$(add '"quantization_config": {"bits": 4}')"
 expect_failure "quantised weights" "quantization_config" -- info variant

@@ -90,7 +90,7 @@ static const char *const aliases[][2] = {{"hidden_size", "n_embd"},
                                          {"num_hidden_layers", "n_layer"}};
 
 void gpt2_complete(json_t *config, const esp_tensor_set *set) {
-  const tf_classes classes = {heads, "GPT2", "LMHeadModel", true};
+  const tf_classes classes = {heads, "GPT2", "LMHeadModel", "wte.weight", true};
   for (unsigned i = 0; i < sizeof aliases / sizeof *aliases; i++) {
     json_t *found = json_object_get(config, aliases[i][0]);
     if (found) json_object_set(config, aliases[i][1], found);

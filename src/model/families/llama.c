@@ -161,27 +161,27 @@ static bool ignores(const esp_model *model, const char *tensor) {
 
 static const esp_copy copies[] = {{"lm_head.weight", "model.embed_tokens.weight"}, {NULL, NULL}};
 
-#define LLAMA_FAMILY(type, class_name, text)                                        \
-  static void complete_##type(json_t *config, const esp_tensor_set *set) {          \
-    const tf_classes classes = {heads, class_name, "ForCausalLM", false};           \
-    tf_head_complete(&classes, config, set);                                        \
-  }                                                                                 \
-  const esp_family esp_family_##type = {.name = #type,                              \
-                                        .summary = text,                            \
-                                        .input = ESP_DATA_TOKENS,                   \
-                                        .copies = copies,                           \
-                                        .complete = complete_##type,                \
-                                        .describe = describe,                       \
-                                        .resize = llama_resize,                     \
-                                        .layers_key = "num_hidden_layers",          \
-                                        .init = tf_init,                            \
-                                        .embed = llama_embed,                       \
-                                        .read = llama_read_stream,                  \
-                                        .produce = llama_produce,                   \
-                                        .head = llama_head,                         \
-                                        .head_backward = llama_head_backward,       \
-                                        .produce_backward = llama_produce_backward, \
-                                        .embed_backward = llama_embed_backward,     \
+#define LLAMA_FAMILY(type, class_name, text)                                                     \
+  static void complete_##type(json_t *config, const esp_tensor_set *set) {                       \
+    const tf_classes classes = {heads, class_name, "ForCausalLM", "embed_tokens.weight", false}; \
+    tf_head_complete(&classes, config, set);                                                     \
+  }                                                                                              \
+  const esp_family esp_family_##type = {.name = #type,                                           \
+                                        .summary = text,                                         \
+                                        .input = ESP_DATA_TOKENS,                                \
+                                        .copies = copies,                                        \
+                                        .complete = complete_##type,                             \
+                                        .describe = describe,                                    \
+                                        .resize = llama_resize,                                  \
+                                        .layers_key = "num_hidden_layers",                       \
+                                        .init = tf_init,                                         \
+                                        .embed = llama_embed,                                    \
+                                        .read = llama_read_stream,                               \
+                                        .produce = llama_produce,                                \
+                                        .head = llama_head,                                      \
+                                        .head_backward = llama_head_backward,                    \
+                                        .produce_backward = llama_produce_backward,              \
+                                        .embed_backward = llama_embed_backward,                  \
                                         .ignores = ignores}
 
 LLAMA_FAMILY(llama, "Llama", "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");
