@@ -178,7 +178,9 @@ static void rename_indivisible(const esp_model *model, int64_t hidden, json_t *c
   const json_int_t heads = json_integer_value(json_object_get(config, heads_key));
   const char *type = json_string_value(json_object_get(config, "model_type"));
   if (strcmp(type, "llama") != 0 || heads == 0 || hidden % heads == 0) return;
-  if (shape->has_query_bias || shape->has_ffn_bias) return; // stays as it is, and needs a loader
+  const bool has_other_names = strcmp(model->prefix, "model.") != 0; // question answering
+  if (shape->has_query_bias || shape->has_ffn_bias || has_other_names)
+    return; // stays as it is, and needs a loader
   json_object_set_new(config, "model_type", json_string("mistral"));
   rename_architecture(config);
   json_object_set_new(config, "sliding_window", json_null());

@@ -346,6 +346,31 @@ static void resize_names_what_transformers_can_load(void **state) {
   esp_model_free(&model);
 }
 
+/* The head's class, and the default that Mistral has otherwise, go along; names that Mistral does
+ * not have keep a model what it is. */
+static void resize_renames_other_heads_too(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"LlamaModel", "MistralModel"},
+      {"LlamaForSequenceClassification", "MistralForSequenceClassification"},
+      {"SomeClass", "MistralForCausalLM"},
+      {"LlamaForQuestionAnswering", "LlamaForQuestionAnswering"},
+  };
+  const int64_t units[5] = {6, 10, 6, 10, 9};
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
+    char *changes = esp_format("{\"architectures\": [\"%s\"]}", cases[i][0]);
+    esp_model *model = make_model(changes, "max_position_embeddings");
+    esp_model *smaller = resized(model, units);
+    const json_t *names = json_object_get(smaller->config, "architectures");
+    assert_string_equal(json_string_value(json_array_get(names, 0)), cases[i][1]);
+    assert_int_equal(smaller->max_length, 2048);
+    assert_string_equal(smaller->weights[1].name, model->weights[1].name);
+    esp_model_free(&smaller);
+    esp_model_free(&model);
+    esp_free(&changes);
+  }
+}
+
 static void resize_writes_what_layers_differ_in(void **state) {
   (void)state;
   const int64_t units[5] = {6, 9, 2, 5}, again[5] = {2, 5, 2, 5};
@@ -469,6 +494,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
               cmocka_unit_test(resize_takes_the_width_last),
               cmocka_unit_test(resize_names_what_transformers_can_load),
+              cmocka_unit_test(resize_renames_other_heads_too),
               cmocka_unit_test(resize_takes_kv_heads_with_the_last_head),
               cmocka_unit_test(resize_writes_what_layers_differ_in),
               cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),
