@@ -78,6 +78,17 @@ static void esp_stage_add_backward_work_of_a_perceptron(void **state) {
   esp_model_free(&model);
 }
 
+static void esp_stage_add_forward_work_follows_the_window(void **state) {
+  (void)state;
+  esp_model *model = cost_llama_new(8, 6, false);
+  esp_work narrow = {0}, whole = {0};
+  model->stages[0].window = 36;
+  esp_stage_add_forward_work(model, 0, 10.0, 1000.0, &narrow);
+  esp_stage_add_forward_work(model, 0, 10.0, 50.0, &whole);
+  assert_true(narrow.values == 10.0 * 2.0 * 100.0 && whole.values == 10.0 * 2.0 * 50.0);
+  esp_model_free(&model);
+}
+
 static void esp_head_add_work_of_every_logit(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
@@ -127,6 +138,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_model_loaded_bytes_are_floats),
               cmocka_unit_test(esp_stage_add_forward_work_multiplies_matrices),
               cmocka_unit_test(esp_stage_add_backward_work_makes_the_inside_once),
               cmocka_unit_test(esp_stage_add_backward_work_of_a_perceptron),
+              cmocka_unit_test(esp_stage_add_forward_work_follows_the_window),
               cmocka_unit_test(esp_head_add_work_of_every_logit),
               cmocka_unit_test(esp_model_add_write_cost_loads_a_stage_at_a_time),
               cmocka_unit_test(esp_model_file_bytes_are_in_the_weights_type),
