@@ -80,8 +80,8 @@ run_document() {
 # Options that the text names are the program's, or those of other programs that it shows.
 check_options() {
   local foreign='array|bind-to|build|dependency|eval|exclusive|first|help|install|kill-on-invalid-dep|length|limit|networks'
-  foreign+='|ntasks|ntasks-per-node|port|prefix|preset|requeue|signal'
-  for command in info plan train collect prune eval export; do espalier "$command" --help; done |
+  foreign+='|ntasks|ntasks-per-node|port|prefix|preset|requeue|signal|training'
+  for command in info plan train recover collect prune eval export; do espalier "$command" --help; done |
     grep -oE -- '--(\[no-\])?[a-z-]+' | sed 's/\[no-\]//' | sort -u >"$SCRATCH/options"
   [[ -s $SCRATCH/options ]]
   # shellcheck disable=SC2016
