@@ -7,6 +7,7 @@
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char heads_key[] = "num_attention_heads", kv_heads_key[] = "num_key_value_heads",
@@ -182,15 +183,34 @@ static void find_heads(const esp_model *model, int index, int64_t units, int64_t
 /* transformers' LlamaConfig refuses a hidden size that is no multiple of the heads, whatever
  * head_dim says; MistralConfig does not, and without biases and window the two are the same model.
  */
-static void rename_indivisible(json_t *config, const llama_shape *shape) {
+static bool is_indivisible(const json_t *config) {
   const json_int_t hidden = json_integer_value(json_object_get(config, "hidden_size"));
   const json_int_t heads = json_integer_value(json_object_get(config, heads_key));
   const char *type = json_string_value(json_object_get(config, "model_type"));
-  if (strcmp(type, "llama") != 0 || hidden % heads == 0) return;
-  if (shape->has_query_bias || shape->has_ffn_bias) return; // stays as it is, and needs a loader
+  return strcmp(type, "llama") == 0 && heads > 0 && hidden % heads != 0;
+}
+
+static bool has_biases(const llama_shape *shape) {
+  return shape->has_query_bias || shape->has_ffn_bias;
+}
+
+static void rename_indivisible(json_t *config, const llama_shape *shape) {
+  if (!is_indivisible(config) || has_biases(shape)) return; // as it is, it needs a loader
   json_object_set_new(config, "model_type", json_string("mistral"));
   json_object_set_new(config, "architectures", json_pack("[s]", "MistralForCausalLM"));
   json_object_set_new(config, "sliding_window", json_null());
+}
+
+void llama_explain_loader(const esp_model *model, char *why, size_t size) {
+  if (!is_indivisible(model->config)) return;
+  snprintf(why, size, "LlamaConfig refuses a hidden size of %lld for %lld heads",
+           (long long)json_integer_value(json_object_get(model->config, "hidden_size")),
+           (long long)json_integer_value(json_object_get(model->config, heads_key)));
+}
+
+bool llama_needs_all_heads(const esp_model *model) {
+  const char *type = json_string_value(json_object_get(model->config, "model_type"));
+  return strcmp(type, "llama") == 0 && has_biases(model->shape);
 }
 
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config) {
