@@ -5,7 +5,13 @@
 #include "espalier/flow/objective.h"
 
 extern const esp_objective objective_classifier, objective_language, objective_masked,
-    objective_cosine;
+    objective_cosine, objective_regression, objective_multi_label;
+
+/* A number that a sample is labelled with; a class counts as one. */
+static inline double targets_get(const esp_batch *batch, int64_t sample, int64_t column) {
+  return batch->targets ? (double)batch->targets[sample * batch->n_targets + column]
+                        : (double)batch->labels[sample];
+}
 
 /* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
  * gradient, and may be logits. */

@@ -28,6 +28,7 @@ static esp_dataset take_samples(const trial_context *self, esp_batch_buffer *buf
   taken.tokens = buffer->tokens;
   taken.types = buffer->types;
   taken.lengths = buffer->lengths;
+  taken.targets = buffer->targets;
   return taken;
 }
 

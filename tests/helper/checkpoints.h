@@ -17,6 +17,7 @@
       TINY(test, "gpt2-inner-sharded-bf16"), TINY(test, "gpt2-hub-f16"),                   \
       TINY(test, "bert-encoder-pooler-f32"), TINY(test, "bert-encoder-bf16"),              \
       TINY(test, "bert-classifier-f32"), TINY(test, "bert-classifier-sharded-f16"),        \
+      TINY(test, "bert-regression-f32"), TINY(test, "bert-multi-label-bf16"),              \
       TINY(test, "bert-mlm-f16"), TINY(test, "bert-mlm-untied-bf16"),                      \
       TINY(test, "bert-mlm-hub-f32"), TRAINED(test, "llama"), TRAINED(test, "gpt2"),       \
       TRAINED(test, "bert")

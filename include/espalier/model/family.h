@@ -66,8 +66,8 @@ struct esp_family {
   void (*read)(const esp_call *call, const float *state, float *normed);
   /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
   void (*finish)(const esp_call *call, float *state);
-  /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state
-   * itself. */
+  /* logits (rows, n_outputs), or (samples, n_outputs) for classifiers and regression; may be the
+   * state itself. */
   void (*head)(const esp_call *call, const float *state, float *logits);
   /* Backward of the head, produce, finish and embed. dstate (that of produce: without the residual)
    * is overwritten, and may be the same array as dlogits. NULL in a family that cannot be trained.

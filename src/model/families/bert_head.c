@@ -2,6 +2,7 @@
  * language model's decoder. */
 #include "bert.h"
 
+#include "espalier/core/named.h"
 #include "espalier/model/forward.h"
 
 #include <stdio.h>
@@ -54,13 +55,27 @@ static esp_status count_classes(const json_t *config, int64_t *classes) {
   return tf_get_size(config, "num_labels", classes);
 }
 
+/* As transformers where the configuration does not say: one label is a number. */
+static esp_status find_task(const json_t *config, int64_t n_labels, esp_task *task) {
+  static const char *const names[] = {"single_label_classification", "regression",
+                                      "multi_label_classification", NULL};
+  static const esp_task tasks[] = {ESP_TASK_CLASSIFY, ESP_TASK_REGRESS, ESP_TASK_MULTI_LABEL};
+  const char *name = names[n_labels == 1];
+  int i;
+  ESP_TRY(tf_get_text_or(config, "problem_type", &name));
+  if (esp_find_row("problem_type", name, names, sizeof *names, &i) != ESP_OK)
+    return esp_fail(ESP_FORMAT, "configuration: %s", esp_failure_text());
+  *task = tasks[i];
+  return ESP_OK;
+}
+
 static esp_status describe_classifier(esp_model *model, bert_shape *shape) {
   ESP_TRY(count_classes(model->config, &model->n_outputs));
+  ESP_TRY(find_task(model->config, model->n_outputs, &model->task));
   add_pooler(model, shape);
   const esp_linear output = {.outputs = model->n_outputs, .inputs = shape->hidden};
   shape->output = tf_add_linear(model, model->n_stages, output, "classifier");
   esp_model_add_width(model, shape->output.weight, 1);
-  model->task = ESP_TASK_CLASSIFY;
   return ESP_OK;
 }
 
