@@ -181,10 +181,10 @@ void tf_explain_heads(const json_t *config, const char *heads_key, const char *s
   const json_int_t hidden = json_integer_value(json_object_get(config, size_key));
   const json_int_t head_size = json_integer_value(json_object_get(config, "head_dim"));
   if (head_size == 0 || heads * head_size == hidden) return;
-  snprintf(why, size,
-           "its class has no place for the head size: %lld heads of %lld are not the hidden size "
-           "%lld",
-           (long long)heads, (long long)head_size, (long long)hidden);
+  snprintf(
+      why, size,
+      "its class has no place for the head size: %lld heads x %lld is not the hidden size %lld",
+      (long long)heads, (long long)head_size, (long long)hidden);
 }
 
 bool tf_needs_all_heads(const esp_model *model) {
