@@ -108,9 +108,12 @@ static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t d
   return status;
 }
 
+typedef esp_status dataset_reader(const esp_h5 *file, const char *name, hid_t dataset,
+                                  void *result);
+
 /* What `read` finds of the dataset once it is open. */
-static esp_status look_local(const esp_h5 *file, const char *name, void *result,
-                             esp_status (*read)(const esp_h5 *, const char *, hid_t, void *)) {
+static esp_status look_local(const esp_h5 *file, const char *name, dataset_reader *read,
+                             void *result) {
   if (!esp_h5_has_local(file, name))
     return esp_fail(ESP_FORMAT, "%s has no dataset %s", file->path, name);
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
@@ -122,7 +125,7 @@ static esp_status look_local(const esp_h5 *file, const char *name, void *result,
 }
 
 esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape) {
-  return look_local(file, name, shape, read_shape_local);
+  return look_local(file, name, read_shape_local, shape);
 }
 
 static esp_status read_numbers_local(const esp_h5 *file, const char *name, hid_t dataset,
@@ -142,7 +145,7 @@ static esp_status read_numbers_local(const esp_h5 *file, const char *name, hid_t
 
 esp_status esp_h5_get_numbers_local(const esp_h5 *file, const char *name, esp_h5_numbers *numbers) {
   *numbers = (esp_h5_numbers){0};
-  return look_local(file, name, numbers, read_numbers_local);
+  return look_local(file, name, read_numbers_local, numbers);
 }
 
 esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape) {
