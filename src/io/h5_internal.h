@@ -51,7 +51,7 @@ typedef struct esp_h5_numbers {
   esp_h5_kind kind;
   bool is_unsigned;
   char type[48];      // in words, for messages: "big-endian uint16"
-  esp_h5_shape shape; // its type says nothing
+  esp_h5_shape shape; // of type ESP_DTYPE_COUNT where esp_dtype does not have it
 } esp_h5_numbers;
 esp_h5_kind esp_h5_type_describe(hid_t type, char *text, size_t size);
 /* FORMAT: missing, of too many dimensions, packed by a filter that is not there. Local. */

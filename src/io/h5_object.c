@@ -133,6 +133,7 @@ static esp_status read_numbers_local(const esp_h5 *file, const char *name, hid_t
   esp_h5_numbers *numbers = result;
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   numbers->kind = esp_h5_type_describe(type, numbers->type, sizeof numbers->type);
+  numbers->shape.type = esp_h5_type_find(type);
   numbers->is_unsigned = numbers->kind == ESP_H5_INTEGERS && strstr(numbers->type, "uint");
   esp_status status = read_extent_local(file, name, space, &numbers->shape);
   if (status == ESP_OK)

@@ -2,6 +2,8 @@
 
 #include "espalier/core/memory.h"
 
+#include <string.h>
+
 static int64_t count_values(const token_reader *self, int rank) {
   return self->dims[0] * (rank == 2 ? self->dims[1] : 1);
 }
@@ -46,10 +48,24 @@ static int32_t *narrow(const int64_t *words, int64_t count) {
   return values;
 }
 
+/* Of int32, the usual type: without HDF5's conversion, which holds a buffer of its own. */
+static esp_status read_widened(const token_reader *self, const char *name,
+                               const esp_h5_numbers *numbers, int64_t count, int64_t *words) {
+  ESP_TRY(esp_h5_read_converted(self->file, name, numbers, ESP_I32, words));
+  const char *stored = (const char *)words;
+  for (int64_t i = count - 1; i >= 0; i--) { // from the end: it grows in place
+    int32_t word;
+    memcpy(&word, stored + 4 * i, sizeof word);
+    words[i] = word;
+  }
+  return ESP_OK;
+}
+
 esp_status token_integers_read(const token_reader *self, const char *name,
                                const esp_h5_numbers *numbers, int64_t *words) {
   const esp_box whole = esp_box_whole(&numbers->shape);
   const int64_t count = esp_box_count(&whole);
+  if (numbers->shape.type == ESP_I32) return read_widened(self, name, numbers, count, words);
   if (!numbers->is_unsigned)
     return esp_h5_read_converted(self->file, name, numbers, ESP_I64, words);
   ESP_TRY(esp_h5_read_converted(self->file, name, numbers, ESP_U64, words));
