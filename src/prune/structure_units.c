@@ -43,9 +43,9 @@ static void list_sites(const esp_model *dense, const char **names, int *n) {
 }
 
 /* Heads stay by default where transformers has no place for fewer of them; masks take none away,
- * and layers of different sizes, which are asked for by name, need a loader anyway. */
+ * and allocations that share out between heads and neurons are asked for by name. */
 static bool leaves_heads(const esp_prune_request *request) {
-  return esp_model_needs_all_heads(request->dense) && !request->allocation->is_by_price &&
+  return esp_model_needs_all_heads(request->dense) && !request->allocation->needs_scores &&
          !prune_structure_masks.is_asked(request);
 }
 
