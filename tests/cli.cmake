@@ -40,6 +40,8 @@ esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)
 esp_cli_test(two_copies 1 3)
 esp_cli_test(nothing 3)
+esp_cli_test(numbers 3)
+esp_cli_test(opens 2)
 esp_cli_test(tensors 2)
 esp_cli_test(configurations 2)
 esp_cli_test(export 3) # it compares with one rank itself

@@ -108,7 +108,7 @@ void held_out_round_local(const train_parts *parts) {
 }
 
 static esp_status measure(const esp_comm *comm, train_held_out *self, double *loss) {
-  esp_tally tally = {0};
+  esp_tally tally = esp_tally_start(self->objective, self->shard.data);
   const esp_measurement what = {.model = self->request->model,
                                 .teacher =
                                     self->objective->needs_teacher ? self->request->teacher : NULL,

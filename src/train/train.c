@@ -210,6 +210,10 @@ static esp_status check_teacher(const esp_train_request *request) {
     if (!esp_objective_of(model->task)->needs_teacher) return ESP_OK;
     return esp_fail(ESP_USAGE, "an encoder without head learns from another; give --teacher MODEL");
   }
+  if (model->task == ESP_TASK_REGRESS || model->task == ESP_TASK_MULTI_LABEL)
+    return esp_fail(ESP_USAGE,
+                    "a model of numbers, or of several labels a sample, learns from labels "
+                    "alone: expected no teacher; use espalier train without --teacher");
   ESP_TRY(esp_model_check_data(teacher, request->data));
   if (teacher->task == model->task && teacher->n_outputs == model->n_outputs) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
