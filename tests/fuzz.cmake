@@ -30,7 +30,7 @@ function(esp_fuzz_test name runs)
   add_dependencies(fuzz fuzz_${name})
   add_test(NAME fuzz.${name} COMMAND fuzz_${name} ${options} ${fuzz_folder}/corpus/${name})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 120
-                       ENVIRONMENT "${TEST_ENVIRONMENT};OMPI_MCA_ess_singleton_isolated=1;LSAN_OPTIONS=suppressions=${fuzz_folder}/lsan.supp")
+                       ENVIRONMENT "${TEST_ENVIRONMENT};OMPI_MCA_ess_singleton_isolated=1;LSAN_OPTIONS=print_suppressions=0:suppressions=${fuzz_folder}/lsan.supp")
 endfunction()
 
 foreach(name safetensors shards config idx tokens statistics pruned journal)
