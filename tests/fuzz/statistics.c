@@ -48,6 +48,9 @@ static void load_site(esp_stats *stats) {
   if (fuzz_is_ok(esp_stats_load_site(stats, "hidden.0", UNITS,
                                      ESP_LOAD_PLANES | ESP_LOAD_COVARIANCE, &site))) {
     fuzz_touch(site.covariance, UNITS * UNITS * (int64_t)sizeof *site.covariance);
+    uint8_t *valid = esp_stats_count_valid_local(stats);
+    fuzz_touch(valid, stats->count * stats->words);
+    esp_free(&valid);
     esp_site_stats_clear(&site);
   }
 }
@@ -66,9 +69,6 @@ static void read_changed(void) {
   esp_stats *stats;
   const esp_status status = esp_stats_open(&fuzz_comm, fuzz_path("changed.h5"), &stats);
   if (!fuzz_succeeded(status, stats)) return;
-  uint8_t *valid = esp_stats_count_valid_local(stats);
-  fuzz_touch(valid, stats->count * stats->words);
-  esp_free(&valid);
   load_site(stats);
   load_half(stats, ESP_EVEN);
   load_half(stats, ESP_ODD);
