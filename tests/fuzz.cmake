@@ -42,3 +42,4 @@ endforeach()
 foreach(name fields tokens statistics pruned) # each opens a file of HDF5, or runs a model
   esp_fuzz_test(${name} 300)
 endforeach()
+esp_fuzz_test(pruning 100 ${PROJECT_SOURCE_DIR}/src/cli/all_settings.c) # each prunes a model

@@ -59,6 +59,7 @@ static void make_folder(void) {
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   setenv("OMPI_MCA_opal_signal", "", 0); // crashes are the sanitizers'
+  setenv("OMPI_MCA_io", "romio321", 0);  // as the program
   MPI_Init(argc, argv);
   esp_comm_init(&fuzz_comm, MPI_COMM_WORLD);
   make_folder();
@@ -78,6 +79,7 @@ int fuzz_is_ok(esp_status status) {
   if (status == ESP_OK) return 1;
   if (status < ESP_OK || status >= ESP_INTERRUPTED) fail("an unexpected code");
   if (!is_one_line(esp_failure_text())) fail("a failure without one line of text");
+  if (getenv("FUZZ_SAY")) fprintf(stderr, "%s\n", esp_failure_text());
   return 0;
 }
 
