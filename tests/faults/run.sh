@@ -8,7 +8,7 @@
 #   LIMIT_S   seconds that a run may take: 30, more on a machine that is busy
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-: "${MPIEXEC:=mpirun}" "${CALLS:=write pwrite fsync rename mmap malloc flock open ftruncate unlink mkdir read}"
+: "${MPIEXEC:=mpirun}" "${CALLS:=write pwrite fsync rename mmap malloc flock open ftruncate fallocate unlink mkdir read}"
 : "${COMMANDS:=collect prune export}" "${RANKS:=0 1}" "${LIMIT_S:=30}"
 # Several times faster: no search for networks, no second's wait for ranks to end where one has failed.
 export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=^ucx OMPI_MCA_odls_base_sigkill_timeout=0
@@ -96,6 +96,7 @@ errno_of() { # CALL TURN
     mmap) numbers=(12 19) ;;         # ENOMEM ENODEV
     malloc) numbers=(12) ;;
     flock) numbers=(37 38 95) ;;     # ENOLCK ENOSYS EOPNOTSUPP
+    fallocate) numbers=(28 95 5) ;;  # ENOSPC EOPNOTSUPP EIO
     open) numbers=(13 24 5) ;;       # EACCES EMFILE EIO
     *) numbers=(5 28 13) ;;
   esac
