@@ -43,13 +43,24 @@ void fuzz_start(void) {
   esp_model_free(&model);
 }
 
+/* Joint counts of other planes would be negative. */
+static void check_planes(const esp_planes *planes, const uint8_t *valid) {
+  for (int64_t p = 0; p < planes->units * (planes->bins - 1); p++)
+    for (int64_t w = 0; w < planes->n_words; w++) {
+      const uint64_t *word = planes->words + p * planes->stride + w;
+      const uint64_t rows = valid[w] == ESP_WORD_BITS ? UINT64_MAX : (UINT64_C(1) << valid[w]) - 1;
+      const uint64_t below = p % (planes->bins - 1) ? word[-planes->stride] : rows;
+      ESP_ASSERT((*word & ~below) == 0);
+    }
+}
+
 static void load_site(esp_stats *stats) {
   esp_site_stats site;
   if (fuzz_is_ok(esp_stats_load_site(stats, "hidden.0", UNITS,
                                      ESP_LOAD_PLANES | ESP_LOAD_COVARIANCE, &site))) {
     fuzz_touch(site.covariance, UNITS * UNITS * (int64_t)sizeof *site.covariance);
     uint8_t *valid = esp_stats_count_valid_local(stats);
-    fuzz_touch(valid, stats->count * stats->words);
+    check_planes(&site.planes, valid);
     esp_free(&valid);
     esp_site_stats_clear(&site);
   }
