@@ -45,7 +45,7 @@ def embed(figure, title, pictures):
         figure.savefig(pathlib.Path(pictures) / f'{name}.png', dpi=110, bbox_inches='tight')
     figures.plt.close(figure)
     data = base64.b64encode(picture.getvalue()).decode()
-    return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<div class="wide"><img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}"></div>'
 
 
 def section(title, text, body):
