@@ -1,2 +1,5 @@
 esp_mpi_test(train train)
 esp_mpi_test(train train_resume)
+esp_mpi_test(train train_golden 1 3)
+target_compile_definitions(mpi_train_golden PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
+set_tests_properties(mpi.train_golden.np1 mpi.train_golden.np3 PROPERTIES LABELS golden)
