@@ -47,7 +47,7 @@ CASES = [
     ("bert-mlm-hub-f32", "bert-mlm-untied-bf16", {**SGD, **TAUGHT, "clip": 0.3}),
     ("bert-classifier-f32", None, {**ADAMW, "rate": 0.005, "clip": 0.3, "trainable": "blocks"}),
     ("bert-classifier-f32", "bert-classifier-f32", {**SGD, **TAUGHT, "rate": 0.1, "schedule": "linear"}),
-    ("bert-encoder-pooler-f32", "bert-encoder-bf16", {**ADAMW, "weight_decay": 0.0}),
+    ("bert-encoder-pooler-f32", "bert-encoder-bf16", ADAMW),
     ("bert-encoder-pooler-f32", "bert-encoder-bf16", {**SGD, "trainable": "blocks", "clip": 0.1, "warmup": 0.0}),
 ]
 SETS = {"all": ["*"], "blocks": ["*.layers.*", "*.h.*", "*.layer.*"],
