@@ -3,3 +3,8 @@ esp_mpi_test(train train_resume)
 esp_mpi_test(train train_golden 1 3)
 target_compile_definitions(mpi_train_golden PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
 set_tests_properties(mpi.train_golden.np1 mpi.train_golden.np3 PROPERTIES LABELS golden)
+esp_mpi_test(train train_bits)
+target_link_libraries(mpi_train_bits PRIVATE test_small OpenMP::OpenMP_C)
+foreach(n 1 2 3 4) # threads that wait must not take the cores of other ranks
+  set_property(TEST mpi.train_bits.np${n} APPEND PROPERTY ENVIRONMENT OMP_WAIT_POLICY=passive)
+endforeach()
