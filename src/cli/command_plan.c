@@ -56,8 +56,9 @@ static void print_traffic(const command_input *input, const esp_plan_report *rep
   const esp_plan_reduce *reduce = &report->reduce;
   print_result(input, "\n%-20s %12s\n", "traffic", "MiB a rank");
   for (int i = 0; i < ESP_N_PLANNED; i++)
-    print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
-                 to_mib(report->traffic[i]));
+    if (report->traffic[i] > 0.0)
+      print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
+                   to_mib(report->traffic[i]));
   print_result(input,
                "joint counts: allreduce %.2f MiB, %.2f s; exchange %.2f MiB, %.2f s; %s is cheaper "
                "here, and %.0f of %.0f sweeps exchange\n",

@@ -159,12 +159,20 @@ esp_status esp_stream_run(esp_stream *self, float *x) {
 }
 
 esp_backward esp_step_return(const esp_step *self, float *x, float *const *gradients) {
+  const esp_backward back = {.call = self->call, .state = self->state, .gradients = gradients};
+  esp_backward with_x = back, remaking = back;
+  if (get_stage(self)->is_residual && !self->call.model->family->finish_backward) {
+    const int consumer = get_stage(self)->consumer.weight;
+    if (gradients && gradients[consumer]) remaking.remade = x;
+    return remaking;
+  }
   esp_call_produce(&self->call, self->state, x);
-  return (esp_backward){self->call, self->state, x, gradients};
+  with_x.x = x;
+  return with_x;
 }
 
 void esp_step_return_head(const esp_step *self, const float *dlogits, float *const *gradients) {
-  const esp_backward backward = {self->call, self->state, NULL, gradients};
+  const esp_backward backward = {.call = self->call, .state = self->state, .gradients = gradients};
   esp_backward_head(&backward, dlogits, self->dstate);
 }
 

@@ -48,7 +48,8 @@ void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *
 void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                        float *const *gradients) {
   const esp_call call = {model, model->n_stages, *batch, &self->workspace};
-  esp_backward backward = {call, self->state[model->n_stages], NULL, gradients};
+  esp_backward backward = {
+      .call = call, .state = self->state[model->n_stages], .gradients = gradients};
   esp_backward_head(&backward, self->dlogits, self->dstate);
   for (int i = model->n_stages - 1; i >= 0; i--) {
     backward.call.stage = i;

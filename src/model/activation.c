@@ -2,22 +2,23 @@
 
 #include "exp.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/named.h"
 
 #include <math.h>
 
-#define ACTIVATION(name, value, slope)                                               \
-  static void name##_apply(int64_t n, const float *z, float *y) {                    \
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                            \
-      const float v = z[i];                                                          \
-      y[i] = (value);                                                                \
-    }                                                                                \
-  }                                                                                  \
-  static void name##_derive(int64_t n, const float *z, const float *dy, float *dz) { \
-    for (int64_t i = 0; i < n; i++) {                                                \
-      const float v = z[i];                                                          \
-      dz[i] = dy[i] * (slope);                                                       \
-    }                                                                                \
+#define ACTIVATION(name, value, slope)                                                          \
+  ESP_CLONES static void name##_apply(int64_t n, const float *z, float *y) {                    \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                       \
+      const float v = z[i];                                                                     \
+      y[i] = (value);                                                                           \
+    }                                                                                           \
+  }                                                                                             \
+  ESP_CLONES static void name##_derive(int64_t n, const float *z, const float *dy, float *dz) { \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                       \
+      const float v = z[i];                                                                     \
+      dz[i] = dy[i] * (slope);                                                                  \
+    }                                                                                           \
   }
 
 static float logistic(float v) {

@@ -17,5 +17,7 @@ typedef struct query_block {
 query_block query_block_find(const op_attention_job *job, int64_t index, int64_t blocks);
 /* Softmax of the scaled scores: (count, keys). */
 void query_block_compute_weights(const query_block *self, float *weights);
+/* Their products with the values, to the job's out. */
+void query_block_mix_values(const query_block *self, const float *weights);
 
 #endif

@@ -31,9 +31,12 @@ void esp_backward_consume(const esp_backward *self, float *dstate) {
   const esp_workspace_mark mark = esp_workspace_set_mark(call->workspace);
   float *dx = ESP_TAKE(call->workspace, float, rows * stage->consumer.inputs);
   float *read = stage->is_residual ? ESP_TAKE(call->workspace, float, n) : dstate;
-  esp_linear_add_gradients(&stage->consumer, rows, self->x, dstate, self->gradients);
   esp_linear_compute_dx(call->model, &stage->consumer, rows, dstate, dx, false);
+  if (!self->remade)
+    esp_linear_add_gradients(&stage->consumer, rows, self->x, dstate, self->gradients);
   call->model->family->produce_backward(self, dx, read);
+  if (self->remade)
+    esp_linear_add_gradients(&stage->consumer, rows, self->remade, dstate, self->gradients);
   for (int64_t i = 0; i < n && read != dstate; i++) dstate[i] += read[i];
   esp_workspace_release(call->workspace, mark);
 }

@@ -66,9 +66,9 @@ void op_norm_compute_backward(const op_norm_backward *job);
 /* Of op_gather: rows of dy are added to those of the table. */
 void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices, float *table);
 
-/* Of f(gate) * up: gate and up become their gradients. */
+/* Of x = f(gate) * up, computed again unless NULL: gate and up become their gradients. */
 void op_gate_backward(const esp_activation *activation, int64_t count, const float *dx, float *gate,
-                      float *up);
+                      float *up, float *x);
 /* dz = dy f'(z). dz may be z or dy. */
 void op_activate_backward(const esp_activation *activation, int64_t count, const float *z,
                           const float *dy, float *dz);
@@ -76,8 +76,8 @@ void op_activate_backward(const esp_activation *activation, int64_t count, const
 void op_rotate_back(int64_t rows, int64_t length, int64_t heads, int64_t head_size,
                     const float *cos_sin[2], float *dx);
 
-/* Of op_attention, which is computed again; job->out is not read. dq has the strides of q; dk, dv
- * those of k, v; dout those of out. None may overlap another, or what the job reads. */
+/* Of op_attention, which is computed again, job->out too unless it is NULL. dq has the strides of
+ * q; dk, dv those of k, v; dout those of out. None may overlap another, or what the job reads. */
 typedef struct op_attention_gradients {
   const float *dout;
   float *dq, *dk, *dv;

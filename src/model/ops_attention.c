@@ -5,6 +5,7 @@
 
 #include "exp.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/linalg/gemm.h"
 
 #include <math.h>
@@ -52,10 +53,16 @@ static float sum(const float *x, int64_t n) {
   return total;
 }
 
+/* e^(x - largest), in place. */
+ESP_CLONES static void exponentiate(float *x, int64_t n, float largest) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) x[i] = exp_fast(x[i] - largest);
+}
+
 /* Softmax over the first `seen` of n scores; the others become 0. */
 static void softmax(float *scores, int64_t seen, int64_t n) {
   const float largest = find_largest(scores, seen);
-  for (int64_t i = 0; i < seen; i++) scores[i] = exp_fast(scores[i] - largest);
+  exponentiate(scores, seen, largest);
   const float factor = 1.0f / sum(scores, seen);
   for (int64_t i = 0; i < seen; i++) scores[i] *= factor;
   for (int64_t i = seen; i < n; i++) scores[i] = 0.0f;
@@ -92,7 +99,7 @@ void query_block_compute_weights(const query_block *self, float *weights) {
   }
 }
 
-static void mix_values(const query_block *self, const float *scores) {
+void query_block_mix_values(const query_block *self, const float *scores) {
   const op_attention_job *job = self->job;
   const int64_t row = self->sequence * job->length + self->begin;
   const int64_t stride = job->heads * job->head_size;
@@ -120,7 +127,7 @@ void op_attention(const op_attention_job *job) {
     for (int64_t i = 0; i < n; i++) {
       const query_block block = query_block_find(job, i, blocks);
       query_block_compute_weights(&block, scores);
-      mix_values(&block, scores);
+      query_block_mix_values(&block, scores);
     }
   }
   esp_workspace_release(job->workspace, mark);

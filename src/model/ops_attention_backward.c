@@ -89,6 +89,7 @@ static void attend_backward(const query_block *self, const op_attention_gradient
   const place at = find_place(self);
   float *weights = scratch, *dweights = scratch + QUERY_BLOCK * job->length;
   query_block_compute_weights(self, weights);
+  if (job->out) query_block_mix_values(self, weights);
   add_to_keys(self, weights, gradients->dout + at.out, job->heads * job->head_size, 1.0f,
               gradients->dv + at.kv);
   compute_dweights(self, &at, gradients->dout, dweights);

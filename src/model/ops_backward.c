@@ -67,13 +67,14 @@ void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices
 }
 
 void op_gate_backward(const esp_activation *activation, int64_t count, const float *dx, float *gate,
-                      float *up) {
+                      float *up, float *x) {
   enum { BLOCK = 1024 };
 #pragma omp parallel for
   for (int64_t begin = 0; begin < count; begin += BLOCK) {
     const int64_t n = count - begin < BLOCK ? count - begin : BLOCK;
     float value[BLOCK], dvalue[BLOCK];
     activation->apply(n, gate + begin, value);
+    for (int64_t i = 0; i < n && x; i++) x[begin + i] = value[i] * up[begin + i];
     for (int64_t i = 0; i < n; i++) dvalue[i] = dx[begin + i] * up[begin + i];
     activation->derive(n, gate + begin, dvalue, gate + begin);
     for (int64_t i = 0; i < n; i++) up[begin + i] = dx[begin + i] * value[i];

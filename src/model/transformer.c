@@ -72,6 +72,7 @@ void tf_activated_backward(const tf_input *self, const esp_linear *up,
   const int64_t n = self->rows * up->outputs;
   float *z = ESP_TAKE(self->call->workspace, float, n);
   esp_linear_forward(self->call->model, up, self->rows, self->x, z, false);
+  if (self->remade) activation->apply(n, z, self->remade);
   op_activate_backward(activation, n, z, dx, z);
   tf_linear_backward(self, up, z);
 }

@@ -56,6 +56,7 @@ typedef struct tf_input {
   const float *x;
   float *dx;
   float *const *gradients; // NULL: none
+  float *remade;           // gets the stage's x once more; NULL: not wanted
 } tf_input;
 void tf_linear_backward(const tf_input *self, const esp_linear *linear, const float *dy);
 /* From the gradient of a LayerNorm's result to that of what it read, self->dx, which may be dy. */

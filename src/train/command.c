@@ -170,13 +170,13 @@ static json_t *describe(const command_job *job) {
   json_t *all = esp_json_pack("{s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "seed",
                               (json_int_t)job->settings->run.seed, "options", options,
                               "micro_batch", (json_int_t)job->options.micro_batch);
+  set_hash(all, "data_fingerprint", job->data->fingerprint);
   if (job->purpose == ESP_TRAIN_NEW)
     json_object_set(all, "configuration", job->model->config);
   else
     set_hash(all, "model_fingerprint", esp_model_fingerprint(job->comm, job->model));
   if (job->teacher)
     set_hash(all, "teacher_fingerprint", esp_model_fingerprint(job->comm, job->teacher));
-  set_hash(all, "data_fingerprint", job->data->fingerprint);
   if (job->held_out) set_hash(all, "validation_fingerprint", job->held_out->fingerprint);
   return all;
 }

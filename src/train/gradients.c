@@ -1,11 +1,11 @@
 #include "gradients.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
 #include <string.h>
 
-static const float to_fixed = 0x1p40f;
 static const float largest = 0x1p16f;     // of one micro-batch
 static const float largest_sum = 0x1p22f; // of a step, so that it fits 63 bits
 
@@ -76,13 +76,35 @@ void gradients_begin_local(train_gradients *self) {
            (size_t)count_values(self, &self->sums[i]) * sizeof *self->sums[i].micro);
 }
 
+ESP_CLONES static bool are_below(const float *values, int64_t n, float limit) {
+  int beyond = 0; // NaN too
+#pragma omp simd reduction(| : beyond)
+  for (int64_t i = 0; i < n; i++) beyond |= !(fabsf(values[i]) < limit);
+  return !beyond;
+}
+
+/* sum += trunc(2^40 value), |value| < 2^16, in two exact parts of 26 and 30 bits: conversions to
+ * int32 are vectors everywhere, those to int64 are not. */
+ESP_CLONES static void add_fixed(int64_t *restrict sum, const float *restrict values, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    const float scaled = values[i] * 0x1p10f;
+    const int32_t high = (int32_t)scaled;
+    const int32_t low = (int32_t)((scaled - (float)high) * 0x1p30f);
+    sum[i] += (int64_t)high * (1 << 30) + low;
+  }
+}
+
+ESP_CLONES static void add_floating(float *restrict sum, const float *restrict values, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) sum[i] += values[i];
+}
+
 static bool add(gradient_sum *self, int64_t n, float limit) {
-  bool fine = true;
-  for (int64_t i = 0; i < n; i++) fine &= fabsf(self->micro[i]) < limit;
-  for (int64_t i = 0; i < n && fine && self->fixed; i++)
-    self->fixed[i] += (int64_t)(self->micro[i] * to_fixed);
-  for (int64_t i = 0; i < n && fine && self->floating; i++) self->floating[i] += self->micro[i];
-  return fine;
+  if (!are_below(self->micro, n, limit)) return false;
+  if (self->fixed) add_fixed(self->fixed, self->micro, n);
+  if (self->floating) add_floating(self->floating, self->micro, n);
+  return true;
 }
 
 bool gradients_add_local(train_gradients *self) {

@@ -1,9 +1,11 @@
 /* AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019; beta2 = 0.999. */
 #include "optimizer.h"
 
+#include "espalier/core/clones.h"
+
 #include <math.h>
 
-static void apply(const optimizer_step *step) {
+ESP_CLONES static void apply(const optimizer_step *step) {
   const float beta1 = (float)step->momentum, beta2 = 0.999f, epsilon = 1e-8f;
   const float rate = (float)(step->rate / (1.0 - pow(step->momentum, (double)step->number)));
   const float unbias = (float)(1.0 / (1.0 - pow(0.999, (double)step->number)));
@@ -11,6 +13,7 @@ static void apply(const optimizer_step *step) {
   float *restrict m = step->slots[0], *restrict v = step->slots[1];
   float *restrict w = step->parameters;
   const float *restrict g = step->gradient;
+#pragma omp simd
   for (int64_t i = 0; i < step->n; i++) {
     m[i] = beta1 * m[i] + (1.0f - beta1) * g[i];
     v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];

@@ -81,9 +81,9 @@ esp_status esp_stream_run(esp_stream *self, float *x);
 /* The state (rows, max_state) of micro-batch i before a stage, or the one that it has reached. */
 float *esp_stream_find_state(const esp_stream *self, int stage, int64_t i);
 
-/* What the backward pass of a stage goes on from (model/forward.h): computes x (rows, F) again from
- * the state that was kept, and leaves step's gradient to be taken back by esp_backward_finish and
- * esp_backward_consume. gradients (n_weights) or NULL. */
+/* What the backward pass of a stage goes on from (model/forward.h): has x (rows, F) computed again
+ * from the state that was kept, now or by the way, and leaves step's gradient to be taken back by
+ * esp_backward_finish and esp_backward_consume. gradients (n_weights) or NULL. */
 esp_backward esp_step_return(const esp_step *self, float *x, float *const *gradients);
 /* Take dlogits back through the head. */
 void esp_step_return_head(const esp_step *self, const float *dlogits, float *const *gradients);

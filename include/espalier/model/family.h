@@ -33,7 +33,9 @@ typedef struct esp_call {
 typedef struct esp_backward {
   esp_call call;
   const float *state;      // (rows, state_in): before the stage
-  const float *x;          // (rows, F): its activation
+  const float *x;          // (rows, F): its activation; NULL: remade, or nothing needs it
+  float *remade;           // (rows, F) gets it from produce_backward, which computes what is inside
+                           // the stage again anyway; NULL: not wanted
   float *const *gradients; // (n_weights), added to, each NULL: not wanted; NULL: activations' only
 } esp_backward;
 
@@ -65,7 +67,8 @@ struct esp_family {
   /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state
    * itself. */
   void (*head)(const esp_call *call, const float *state, float *logits);
-  /* Backward of the head, produce, finish and embed. dstate (that of produce: without the residual)
+  /* Backward of the head, produce, finish and embed. Residual stages without finish need no x:
+   * produce sets remade. dstate (that of produce: without the residual)
    * is overwritten, and may be the same array as dlogits. NULL in a family that cannot be trained.
    */
   void (*head_backward)(const esp_backward *self, const float *dlogits, float *dstate);

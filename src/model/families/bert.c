@@ -222,7 +222,11 @@ static void attention_backward(const tf_input *input, const float *dx) {
 }
 
 static tf_input make_input(const esp_backward *self, const float *x, float *dx) {
-  return (tf_input){&self->call, esp_call_count_rows(&self->call), x, dx, self->gradients};
+  return (tf_input){.call = &self->call,
+                    .rows = esp_call_count_rows(&self->call),
+                    .x = x,
+                    .dx = dx,
+                    .gradients = self->gradients};
 }
 
 static void produce_backward(const esp_backward *self, const float *dx, float *dstate) {

@@ -43,7 +43,10 @@ void bert_classifier_backward(const esp_backward *self, const float *dlogits, fl
   for (int64_t i = 0; i < count; i++)
     memcpy(first + i * n, self->state + i * stride, (size_t)n * sizeof *first);
   memset(dfirst, 0, (size_t)(count * n) * sizeof *dfirst);
-  pooled_backward(&(tf_input){call, count, first, dfirst, self->gradients}, dlogits);
+  pooled_backward(
+      &(tf_input){
+          .call = call, .rows = count, .x = first, .dx = dfirst, .gradients = self->gradients},
+      dlogits);
   memset(dstate, 0, (size_t)(count * stride) * sizeof *dstate);
   for (int64_t i = 0; i < count; i++)
     memcpy(dstate + i * stride, dfirst + i * n, (size_t)n * sizeof *dstate);
@@ -61,8 +64,9 @@ void bert_masked_backward(const esp_backward *self, const float *dlogits, float 
   tf_apply_norm(call->model, shape->transform_norm, shape->epsilon, rows, y, normed);
   esp_linear_add_gradients(&shape->output, rows, normed, dlogits, self->gradients);
   esp_linear_compute_dx(call->model, &shape->output, rows, dlogits, d, false);
-  tf_norm_backward(&(tf_input){call, rows, y, d, self->gradients}, shape->transform_norm,
-                   shape->epsilon, d);
+  tf_norm_backward(
+      &(tf_input){.call = call, .rows = rows, .x = y, .dx = d, .gradients = self->gradients},
+      shape->transform_norm, shape->epsilon, d);
   op_activate_backward(shape->activation, n, z, d, d);
   esp_linear_add_gradients(&shape->transform, rows, self->state, d, self->gradients);
   esp_linear_compute_dx(call->model, &shape->transform, rows, d, dstate, false);

@@ -254,7 +254,8 @@ static void attention_backward(const tf_input *input, const float *dx) {
   const int64_t n = input->rows * linear->outputs, part = linear->outputs / 3;
   float *qkv = ESP_TAKE(call->workspace, float, n), *dqkv = ESP_TAKE(call->workspace, float, n);
   esp_linear_forward(call->model, linear, input->rows, input->x, qkv, false);
-  const op_attention_job job = make_attention(call, qkv);
+  op_attention_job job = make_attention(call, qkv);
+  job.out = input->remade;
   op_attention_backward(
       &job,
       &(op_attention_gradients){.dout = dx, .dq = dqkv, .dk = dqkv + part, .dv = dqkv + 2 * part});
@@ -275,7 +276,7 @@ static tf_input read_input(const esp_backward *self) {
   const float *normed = read_scratch(call, self->state);
   float *dnormed = ESP_TAKE(call->workspace, float, n);
   memset(dnormed, 0, (size_t)n * sizeof *dnormed);
-  return (tf_input){call, rows, normed, dnormed, self->gradients};
+  return (tf_input){call, rows, normed, dnormed, self->gradients, self->remade};
 }
 
 static void produce_backward(const esp_backward *self, const float *dx, float *dstate) {

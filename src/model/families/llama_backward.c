@@ -52,11 +52,13 @@ static void context_init(context *self, const tf_input *input) {
   llama_rotate(input->call, self->parts[0], self->parts[1]);
 }
 
-static void attend_backward(const context *self, const esp_call *call, const float *dx) {
+static void attend_backward(const context *self, const esp_call *call, const float *dx,
+                            float *remade) {
   op_attention_job job = llama_make_attention(call);
   job.q = self->parts[0];
   job.k = self->parts[1];
   job.v = self->parts[2];
+  job.out = remade;
   op_attention_backward(
       &job, &(op_attention_gradients){
                 .dout = dx, .dq = self->dparts[0], .dk = self->dparts[1], .dv = self->dparts[2]});
@@ -81,7 +83,7 @@ static void context_backward(const tf_input *input, const float *dx) {
   const llama_layer *layer = llama_get_layer(input->call);
   context self;
   context_init(&self, input);
-  attend_backward(&self, input->call, dx);
+  attend_backward(&self, input->call, dx, input->remade);
   turn_back(&self, input);
   tf_linear_backward(input, &layer->query, self.dparts[0]);
   tf_linear_backward(input, &layer->key, self.dparts[1]);
@@ -96,7 +98,7 @@ static void gate_backward(const tf_input *input, const float *dx) {
   float *up = ESP_TAKE(input->call->workspace, float, n);
   esp_linear_forward(model, &layer->gate, input->rows, input->x, gate, false);
   esp_linear_forward(model, &layer->up, input->rows, input->x, up, false);
-  op_gate_backward(get_shape(input)->activation, n, dx, gate, up);
+  op_gate_backward(get_shape(input)->activation, n, dx, gate, up, input->remade);
   tf_linear_backward(input, &layer->gate, gate);
   tf_linear_backward(input, &layer->up, up);
 }
@@ -109,7 +111,7 @@ static tf_input read_input(const esp_backward *self, float *dstate) {
   float *normed = ESP_TAKE(call->workspace, float, n);
   call->model->family->read(call, self->state, normed);
   memset(dstate, 0, (size_t)n * sizeof *dstate);
-  return (tf_input){call, rows, normed, dstate, self->gradients};
+  return (tf_input){call, rows, normed, dstate, self->gradients, self->remade};
 }
 
 void llama_produce_backward(const esp_backward *self, const float *dx, float *dstate) {

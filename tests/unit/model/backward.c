@@ -107,7 +107,7 @@ static void op_gate_backward_matches_differences(void **state) {
   float *x = random_floats(2 * N, 3), *dx = random_floats(N, 4);
   double *wide = widen(2 * N, x);
   assert_int_equal(esp_activation_find("silu", &silu), ESP_OK);
-  op_gate_backward(silu, N, dx, x, x + N);
+  op_gate_backward(silu, N, dx, x, x + N, NULL);
   check_slopes(naive_gate, dx, wide, 2 * N, x);
   esp_free(&wide);
   esp_free(&dx);
