@@ -59,11 +59,18 @@ static esp_status run(const command_input *input, json_t **result) {
 
 /* Statistics are collected beside the model, and kept. */
 static const char *const *list_beside(const esp_settings *settings) {
-  static const char *const ends[] = {
-      ".partial",  ".journal",          ".report.json",      ".report.json.partial",
-      ".stats.h5", ".stats.h5.partial", ".stats.h5.journal", NULL};
-  static const char *const ends_with_stats[] = {".partial", ".journal", ".report.json",
-                                                ".report.json.partial", NULL};
+  static const char *const ends[] = {".partial",          ".journal",
+                                     ".report.json",      ".report.json.partial",
+                                     ".checkpoint.h5",    ".checkpoint.h5.partial",
+                                     ".stats.h5",         ".stats.h5.partial",
+                                     ".stats.h5.journal", NULL};
+  static const char *const ends_with_stats[] = {".partial",
+                                                ".journal",
+                                                ".report.json",
+                                                ".report.json.partial",
+                                                ".checkpoint.h5",
+                                                ".checkpoint.h5.partial",
+                                                NULL};
   return settings->prune.stats ? ends_with_stats : ends;
 }
 

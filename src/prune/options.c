@@ -99,6 +99,16 @@ static const esp_option rows[] = {
      .help =
          "rank again from each half of the calibration data, and report how much of what is kept "
          "agrees; two more rankings a site"},
+    {.key = "prune.recover_tokens",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_prune_options, recover_tokens),
+     .initial = "0",
+     .low = 0,
+     .high = 1e15,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "train on so many tokens (or images) after the repair, the dense model as teacher, as "
+             "espalier recover does by default; 0: none"},
 };
 
 const esp_option_group esp_prune_option_group = {rows, sizeof rows / sizeof *rows};

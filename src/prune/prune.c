@@ -3,6 +3,7 @@
 #include "allocation_choice.h"
 #include "inputs.h"
 #include "pruned_file.h"
+#include "recovery.h"
 #include "selection.h"
 #include "structure.h"
 
@@ -58,6 +59,7 @@ static esp_status run(prune_job *job) {
   ESP_TRY(esp_agree(job->comm, cut_local(job)));
   esp_phases_begin(&job->phases, "repair");
   ESP_TRY(repair(job));
+  ESP_TRY(recovery_run(job));
   esp_phases_begin(&job->phases, "write");
   pruned_file_complete_report(job);
   ESP_TRY(pruned_file_write(job));
@@ -90,6 +92,7 @@ esp_status esp_prune(const esp_comm *comm, const esp_prune_settings *settings, c
   esp_status status = open_request(&job, settings, path);
   if (status == ESP_OK) {
     status = run(&job);
+    if (!esp_journal_is_kept_local(job.journal.file, status)) recovery_finish(&job);
     esp_journal_close(&job.journal.file, status);
     *report = job.report;
     job.report.allocated = (esp_allocation_report){0};

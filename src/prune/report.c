@@ -17,6 +17,7 @@ void esp_prune_report_clear(esp_prune_report *self) {
   esp_free(&self->warning);
   esp_repair_report_clear(&self->parts.repairs);
   json_decref(self->parts.collection);
+  esp_train_report_clear(&self->parts.recovery);
   json_decref(self->parts.run);
   esp_prune_request_free(&self->request);
   *self = (esp_prune_report){0};

@@ -208,6 +208,8 @@ json_t *esp_prune_report_dump(const esp_prune_report *self) {
   set_int(report, "bins", self->bins);
   add_selection(self, report);
   json_object_set_new(report, "repair_by_site", esp_repair_report_dump(&self->parts.repairs));
+  if (self->parts.recovery.n_points > 0)
+    json_object_set_new(report, "recovery", esp_train_report_dump(&self->parts.recovery));
   json_object_set_new(report, "warnings", dump_warnings(self));
   json_object_set_new(report, "options", dump_options(self->request));
   if (self->parts.collection) json_object_set(report, "collection", self->parts.collection);

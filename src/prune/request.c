@@ -109,6 +109,7 @@ static esp_status resolve(esp_prune_request *request) {
   ESP_TRY(choose_structures(request));
   ESP_TRY(check_data_free(request));
   ESP_TRY(metric_check_request(request));
+  ESP_TRY(recovery_check(request));
   return allocation_check(request);
 }
 

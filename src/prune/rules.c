@@ -1,5 +1,7 @@
 #include "rules.h"
 
+#include "espalier/model/family.h"
+
 #include <string.h>
 
 bool esp_prune_has_rounds(const esp_prune_request *request) {
@@ -69,4 +71,10 @@ double find_cap(const esp_prune_request *request, bool is_in_nats) {
 bool may_empty_stages(const esp_prune_request *request, bool is_in_nats) {
   return request->allocation->is_by_price && request->settings->allocation.min_keep == 0 &&
          find_cap(request, is_in_nats) >= 1.0;
+}
+
+esp_status recovery_check(const esp_prune_request *request) {
+  const esp_family *family = request->dense->family;
+  if (request->settings->prune.recover_tokens == 0 || family->embed_backward) return ESP_OK;
+  return esp_fail(ESP_USAGE, "--recover-tokens: family '%s' cannot be trained", family->name);
 }

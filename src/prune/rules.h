@@ -25,4 +25,7 @@ bool uses_own_output(const esp_prune_request *request);
 double find_cap(const esp_prune_request *request, bool is_in_nats);
 bool may_empty_stages(const esp_prune_request *request, bool is_in_nats);
 
+/* USAGE where training after the repair is asked for, and the model cannot be trained. Local. */
+esp_status recovery_check(const esp_prune_request *request);
+
 #endif

@@ -1,6 +1,5 @@
 #include "espalier/train/command.h"
 
-#include "mask_token.h"
 #include "perceptron.h"
 #include "trained_file.h"
 
@@ -10,6 +9,7 @@
 #include "espalier/flow/samples.h"
 #include "espalier/io/file.h"
 #include "espalier/model/family.h"
+#include "espalier/train/mask_tokens.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct command_job {
   esp_train_options options; // resolved
   esp_model *model, *teacher;
   esp_dataset *data, *held_out;
-  mask_tokens tokens;
+  esp_mask_tokens tokens;
   esp_masking masking;
   bool is_masked;
   esp_journal *journal;
@@ -130,11 +130,11 @@ static esp_status open_data(command_job *job) {
 static esp_status prepare_masking(command_job *job) {
   job->is_masked = job->model->task == ESP_TASK_MASKED;
   if (!job->is_masked) return ESP_OK;
-  if (job->path) ESP_TRY(mask_tokens_read(job->comm, job->path, &job->tokens));
+  if (job->path) ESP_TRY(esp_mask_tokens_read(job->comm, job->path, &job->tokens));
   if (job->tokens.mask < 0 && job->teacher)
-    ESP_TRY(mask_tokens_read(job->comm, job->teacher->path, &job->tokens));
-  return mask_tokens_choose(&job->tokens, job->model, &job->options,
-                            (uint64_t)job->settings->run.seed, &job->masking);
+    ESP_TRY(esp_mask_tokens_read(job->comm, job->teacher->path, &job->tokens));
+  return esp_mask_tokens_choose(&job->tokens, job->model, &job->options,
+                                (uint64_t)job->settings->run.seed, &job->masking);
 }
 
 static esp_status resolve(command_job *job) {
@@ -226,7 +226,7 @@ static esp_status run(command_job *job, esp_train_report *report) {
 }
 
 static void clear(command_job *job) {
-  mask_tokens_clear(&job->tokens);
+  esp_mask_tokens_clear(&job->tokens);
   if (job->data) esp_free(&job->options.trainable); // resolve's copy
   esp_model_free(&job->model);
   esp_model_free(&job->teacher);

@@ -194,6 +194,16 @@ static const esp_option rows[] = {
 
 const esp_option_group esp_train_option_group = {rows, sizeof rows / sizeof *rows};
 
+void esp_train_options_init(esp_train_options *self) {
+  const esp_option_table table = {rows, sizeof rows / sizeof *rows, NULL};
+  esp_options_init(&table, self);
+}
+
+void esp_train_options_clear(esp_train_options *self) {
+  const esp_option_table table = {rows, sizeof rows / sizeof *rows, NULL};
+  esp_options_clear(&table, self);
+}
+
 /* What is chosen where nothing was given, by purpose and kind of data. tokens: of a batch, 0:
  * images. */
 typedef struct defaults {

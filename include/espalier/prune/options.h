@@ -14,6 +14,7 @@ typedef struct esp_prune_options {
   double ridge;                               // of set-mi, relative to the mean variance
   int64_t targets;                            // that mi-jmi and mi-cmim condition on
   bool stability;                             // rank from each half of the samples too
+  int64_t recover_tokens;                     // rows of training after the repair; 0: none
 } esp_prune_options;
 extern const esp_option_group esp_prune_option_group;
 

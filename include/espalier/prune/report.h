@@ -4,6 +4,7 @@
 
 #include "espalier/core/c_linkage.h"
 #include "espalier/prune/request.h"
+#include "espalier/train/report.h"
 
 ESP_C_BEGIN
 
@@ -91,7 +92,8 @@ typedef struct esp_prune_report {
   char *warning;      // what the figures should be read with; NULL: nothing; owned
   struct {
     esp_repair_report repairs;
-    json_t *collection, *run; // of STATS.h5; times, memory, traffic; owned
+    esp_train_report recovery; // no points: none was asked for
+    json_t *collection, *run;  // of STATS.h5; times, memory, traffic; owned
   } parts;
 } esp_prune_report;
 

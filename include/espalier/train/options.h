@@ -48,6 +48,9 @@ typedef enum esp_train_purpose {
   ESP_TRAIN_RECOVER // a pruned model
 } esp_train_purpose;
 
+/* Set every option to its default; free the texts. Local. */
+void esp_train_options_init(esp_train_options *self);
+void esp_train_options_clear(esp_train_options *self);
 /* Put what is chosen in place of what was not given. micro_batch 0: chosen too. Local. */
 void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpose,
                                const esp_dataset *data);

@@ -25,7 +25,7 @@ typedef struct esp_train_request {
   uint64_t seed;                    // of the order of samples
   const char *checkpoint;           // path; NULL: none is written
   double save_every_s;              // least time between checkpoints
-  esp_journal *journal;       // says which run the checkpoint is of; NULL: none
+  esp_journal *journal;             // says which run the checkpoint is of; NULL: none
 } esp_train_request;
 
 /* Train. The weights that are left are those that were best on held-out data, measured as they

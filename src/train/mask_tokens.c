@@ -1,4 +1,4 @@
-#include "mask_token.h"
+#include "espalier/train/mask_tokens.h"
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
@@ -23,7 +23,7 @@ static bool is_mask(const char *content) {
   return content && (strcmp(content, "[MASK]") == 0 || strcmp(content, "<mask>") == 0);
 }
 
-static void collect(const json_t *added, mask_tokens *tokens) {
+static void collect(const json_t *added, esp_mask_tokens *tokens) {
   const size_t n = json_array_size(added);
   tokens->special = ESP_NEW(int32_t, (int64_t)n);
   for (size_t i = 0; i < n; i++) {
@@ -36,7 +36,7 @@ static void collect(const json_t *added, mask_tokens *tokens) {
   }
 }
 
-static esp_status parse(const char *path, const char *text, mask_tokens *tokens) {
+static esp_status parse(const char *path, const char *text, esp_mask_tokens *tokens) {
   json_error_t error;
   json_t *all = json_loads(text, 0, &error);
   if (!all)
@@ -47,8 +47,8 @@ static esp_status parse(const char *path, const char *text, mask_tokens *tokens)
   return ESP_OK;
 }
 
-esp_status mask_tokens_read(const esp_comm *comm, const char *path, mask_tokens *tokens) {
-  *tokens = (mask_tokens){.mask = -1};
+esp_status esp_mask_tokens_read(const esp_comm *comm, const char *path, esp_mask_tokens *tokens) {
+  *tokens = (esp_mask_tokens){.mask = -1};
   char *name = name_file(path), *text = NULL;
   int64_t bytes;
   const bool exists = esp_agree_max_i64(comm, comm->rank == 0 && access(name, R_OK) == 0) > 0;
@@ -59,13 +59,13 @@ esp_status mask_tokens_read(const esp_comm *comm, const char *path, mask_tokens 
   return status;
 }
 
-void mask_tokens_clear(mask_tokens *self) {
+void esp_mask_tokens_clear(esp_mask_tokens *self) {
   esp_free(&self->special);
 }
 
-esp_status mask_tokens_choose(const mask_tokens *self, const esp_model *model,
-                              const esp_train_options *options, uint64_t seed,
-                              esp_masking *masking) {
+esp_status esp_mask_tokens_choose(const esp_mask_tokens *self, const esp_model *model,
+                                  const esp_train_options *options, uint64_t seed,
+                                  esp_masking *masking) {
   const int64_t token = options->mask_token >= 0 ? options->mask_token : self->mask;
   if (token < 0)
     return esp_fail(ESP_USAGE, "a masked model is trained on tokens that it has to find: expected "

@@ -1,0 +1,85 @@
+#include "recovery.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+#include "espalier/train/mask_tokens.h"
+#include "espalier/train/train.h"
+
+static int64_t get_tokens(const prune_job *job) {
+  return job->request->settings->prune.recover_tokens;
+}
+
+static char *name_checkpoint(const prune_job *job) {
+  return esp_format("%s.checkpoint.h5", job->request->settings->run.output);
+}
+
+/* What the repair reads is open; else what was named, or what the statistics were made from. */
+static esp_status open_data(prune_job *job) {
+  const esp_prune_settings *settings = job->request->settings;
+  esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
+  if (!samples.data && job->stats) samples.data = job->stats->about.data;
+  if (!samples.data || esp_dataset_is_made(samples.data))
+    return esp_fail(ESP_USAGE,
+                    "--recover-tokens: expected text or images to train on, found %s; "
+                    "give --data PATH",
+                    samples.data ? "input that is made" : "none");
+  return esp_samples_open_data(job->comm, &samples, job->request->dense, &job->data);
+}
+
+/* As many steps as there are tokens. */
+static void choose_options(const prune_job *job, esp_train_options *options) {
+  const esp_dataset *data = job->data;
+  const int64_t rows = data->kind == ESP_DATA_TOKENS ? data->width : 1;
+  esp_train_options_init(options);
+  options->micro_batch = job->request->settings->data.micro_batch;
+  esp_train_options_resolve(options, ESP_TRAIN_RECOVER, data);
+  options->steps = (get_tokens(job) + options->batch * rows - 1) / (options->batch * rows);
+}
+
+static esp_status choose_masking(const prune_job *job, const esp_train_options *options,
+                                 esp_mask_tokens *tokens, esp_masking *masking) {
+  const uint64_t seed = (uint64_t)job->request->settings->run.seed;
+  ESP_TRY(esp_mask_tokens_read(job->comm, job->request->dense->path, tokens));
+  return esp_mask_tokens_choose(tokens, job->pruned, options, seed, masking);
+}
+
+static esp_status train(prune_job *job, const esp_train_options *options) {
+  const bool is_masked = job->pruned->task == ESP_TASK_MASKED;
+  esp_mask_tokens tokens = {.mask = -1};
+  esp_masking masking;
+  esp_status status = is_masked ? choose_masking(job, options, &tokens, &masking) : ESP_OK;
+  char *checkpoint = name_checkpoint(job);
+  const esp_train_request request = {.model = job->pruned,
+                                     .teacher = job->request->dense,
+                                     .data = job->data,
+                                     .options = options,
+                                     .masking = is_masked ? &masking : NULL,
+                                     .seed = (uint64_t)job->request->settings->run.seed,
+                                     .checkpoint = checkpoint,
+                                     .save_every_s = job->request->settings->run.save_every,
+                                     .journal = job->journal.file};
+  if (status == ESP_OK) status = esp_train(job->comm, &request, &job->report.parts.recovery);
+  esp_free(&checkpoint);
+  esp_mask_tokens_clear(&tokens);
+  return status;
+}
+
+esp_status recovery_run(prune_job *job) {
+  esp_train_options options;
+  if (get_tokens(job) == 0) return ESP_OK;
+  esp_phases_begin(&job->phases, "recover");
+  if (!job->data || job->data->is_made) {
+    esp_dataset_close(&job->data);
+    ESP_TRY(open_data(job));
+  }
+  choose_options(job, &options);
+  const esp_status status = train(job, &options);
+  esp_train_options_clear(&options);
+  return status;
+}
+
+void recovery_finish(const prune_job *job) {
+  char *checkpoint = name_checkpoint(job);
+  if (get_tokens(job) > 0) esp_train_remove_checkpoint(job->comm, checkpoint);
+  esp_free(&checkpoint);
+}
