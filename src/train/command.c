@@ -186,7 +186,8 @@ static json_t *describe(const command_job *job) {
   json_object_del(json_object_get(options, "data"), "data");
   json_object_del(json_object_get(options, "train"), "teacher");
   json_object_del(json_object_get(options, "train"), "validation");
-  json_t *all = esp_json_pack("{s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "seed",
+  json_t *all = esp_json_pack("{s:s, s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "command",
+                              job->purpose == ESP_TRAIN_RECOVER ? "recover" : "train", "seed",
                               (json_int_t)job->settings->run.seed, "options", options,
                               "micro_batch", (json_int_t)job->options.micro_batch);
   set_hash(all, "data_fingerprint", job->data->fingerprint);
