@@ -1,3 +1,7 @@
+foreach(name schedule trainable parts train_options)
+  esp_unit_test(train ${name})
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/train)
+endforeach()
 esp_mpi_test(train train)
 esp_mpi_test(train train_resume)
 esp_mpi_test(train train_golden 1 3)
