@@ -32,7 +32,8 @@ static void choose_options(const prune_job *job, esp_train_options *options) {
   const int64_t rows = data->kind == ESP_DATA_TOKENS ? data->width : 1;
   esp_train_options_init(options);
   options->micro_batch = job->request->settings->data.micro_batch;
-  esp_train_options_resolve(options, ESP_TRAIN_RECOVER, data);
+  options->epochs = (get_tokens(job) + data->count * rows - 1) / (data->count * rows);
+  esp_train_options_resolve(options, ESP_TRAIN_RECOVER, job->pruned, data);
   options->steps = (get_tokens(job) + options->batch * rows - 1) / (options->batch * rows);
 }
 

@@ -160,7 +160,7 @@ static esp_status resolve(command_job *job) {
   job->options = job->settings->train;
   job->options.micro_batch = job->settings->data.micro_batch;
   if (job->options.trainable) job->options.trainable = esp_strdup(job->options.trainable);
-  esp_train_options_resolve(&job->options, job->purpose, job->data);
+  esp_train_options_resolve(&job->options, job->purpose, job->model, job->data);
   const int64_t n = (job->options.batch + job->options.micro_batch - 1) / job->options.micro_batch;
   return esp_samples_check_ranks(job->comm->size, n, job->settings->run.allow_idle);
 }

@@ -204,51 +204,72 @@ void esp_train_options_clear(esp_train_options *self) {
   esp_options_clear(&table, self);
 }
 
-/* What is chosen where nothing was given, by purpose and kind of data. tokens: of a batch, 0:
- * images. */
+/* What is chosen where nothing was given, by purpose and kind of data. */
 typedef struct defaults {
-  int64_t epochs, images, tokens;
-  double rate, clip;
+  int64_t epochs, images, tokens; // of a batch; tokens 0: by the steps that there shall be
+  double rate, rate_of_width;     // the first, or the second over the hidden size if that is less
+  double clip;
   int64_t hold_out, patience;
-  const char *trainable;
 } defaults;
 
 static const defaults of_images[] = {
-    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0, 0, "all"},
-    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 1.0, 8, 4, "all"},
-    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 1.0, 8, 4, "all"},
+    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0.0, 0, 0},
+    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4},
+    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4},
 };
 static const defaults of_tokens[] = {
-    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 1.0, 8, 0, "all"},
-    [ESP_TRAIN_GIVEN] = {3, 0, 4096, 1e-4, 1.0, 8, 4, "all"},
-    [ESP_TRAIN_RECOVER] = {4, 0, 4096, 3e-4, 1.0, 8, 4, "all"},
+    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0},
+    [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4},
+    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.2, 1.0, 8, 4},
 };
 
-enum { MICRO_IMAGES = 64, MICRO_TOKENS = 1024 };
+/* Rows of a micro-batch; a batch of tokens has some of them for ranks to share, and enough batches
+ * make a training. */
+enum { MICRO_IMAGES = 64, MICRO_TOKENS = 1024, MICRO_PARTS = 4 };
+enum { STEPS = 128, LEAST_TOKENS = 1024, MOST_TOKENS = 32768 };
 
-static int64_t choose_micro_batch(const esp_dataset *data) {
+static int64_t clamp(int64_t value, int64_t least, int64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/* Tokens of a step. */
+static int64_t choose_tokens(const esp_train_options *self, const defaults *chosen,
+                             const esp_dataset *data) {
+  if (self->batch > 0) return self->batch * data->width;
+  if (chosen->tokens > 0) return chosen->tokens;
+  return clamp(self->epochs * data->count * data->width / STEPS, LEAST_TOKENS, MOST_TOKENS);
+}
+
+static int64_t choose_micro_batch(const esp_dataset *data, int64_t tokens) {
   if (data->kind != ESP_DATA_TOKENS) return MICRO_IMAGES;
-  return data->width < MICRO_TOKENS ? MICRO_TOKENS / data->width : 1;
+  return clamp(clamp(tokens / MICRO_PARTS, 1, MICRO_TOKENS) / data->width, 1, INT64_MAX);
 }
 
 /* Whole micro-batches. */
 static int64_t choose_batch(const esp_train_options *self, const defaults *chosen,
-                            const esp_dataset *data) {
+                            const esp_dataset *data, int64_t tokens) {
   if (data->kind != ESP_DATA_TOKENS) return chosen->images;
-  const int64_t samples = chosen->tokens / data->width, micro = self->micro_batch;
+  const int64_t samples = tokens / data->width, micro = self->micro_batch;
   return samples > micro ? samples / micro * micro : micro;
 }
 
+static double choose_rate(const defaults *chosen, const esp_model *model) {
+  const double width = (double)model->width.units;
+  const double by_width = width > 0.0 ? chosen->rate_of_width / width : chosen->rate;
+  return by_width < chosen->rate ? by_width : chosen->rate;
+}
+
 void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpose,
-                               const esp_dataset *data) {
+                               const esp_model *model, const esp_dataset *data) {
   const defaults *chosen =
       data->kind == ESP_DATA_TOKENS ? &of_tokens[purpose] : &of_images[purpose];
-  if (self->micro_batch <= 0) self->micro_batch = choose_micro_batch(data);
   if (self->epochs <= 0) self->epochs = chosen->epochs;
-  if (self->batch <= 0) self->batch = choose_batch(self, chosen, data);
-  if (self->rate < 0.0) self->rate = chosen->rate;
+  const int64_t tokens = choose_tokens(self, chosen, data);
+  if (self->micro_batch <= 0) self->micro_batch = choose_micro_batch(data, tokens);
+  if (self->batch <= 0) self->batch = choose_batch(self, chosen, data, tokens);
+  if (self->rate < 0.0) self->rate = choose_rate(chosen, model);
   if (self->clip < 0.0) self->clip = chosen->clip;
   if (self->hold_out < 0) self->hold_out = self->validation ? 0 : chosen->hold_out;
   if (self->patience < 0) self->patience = chosen->patience;
-  if (!self->trainable) self->trainable = esp_strdup(chosen->trainable);
+  if (!self->trainable) self->trainable = esp_strdup("all");
 }

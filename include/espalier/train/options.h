@@ -5,6 +5,7 @@
 #include "espalier/core/c_linkage.h"
 #include "espalier/core/options.h"
 #include "espalier/io/dataset.h"
+#include "espalier/model/model.h"
 
 ESP_C_BEGIN
 
@@ -53,7 +54,7 @@ void esp_train_options_init(esp_train_options *self);
 void esp_train_options_clear(esp_train_options *self);
 /* Put what is chosen in place of what was not given. micro_batch 0: chosen too. Local. */
 void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpose,
-                               const esp_dataset *data);
+                               const esp_model *model, const esp_dataset *data);
 
 ESP_C_END
 

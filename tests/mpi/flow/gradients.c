@@ -3,8 +3,8 @@
 #include "checkpoints.h"
 #include "mpi.h"
 
-#include "espalier/flow/tape.h"
 #include "espalier/io/h5.h"
+#include "tape.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /* A stream of every rank's micro-batches against whole passes of the same model. */
 #include "espalier/flow/stream.h"
 
-#include "espalier/flow/tape.h"
 #include "mpi.h"
 #include "small.h"
+#include "tape.h"
 #include "transformer.h"
 
 enum { SAMPLES = 7, LENGTH = 5, MICRO_BATCH = 2, VOCABULARY = 11 };

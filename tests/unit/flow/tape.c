@@ -1,7 +1,7 @@
 /* The tape's gradients of sum(dlogits . logits) against central differences of the naive net. */
 #include "unit.h"
 
-#include "espalier/flow/tape.h"
+#include "tape.h"
 
 #include "mlp.h"
 

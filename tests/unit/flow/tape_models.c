@@ -1,7 +1,7 @@
 /* Gradients of whole transformers against differences along a random direction of each weight. */
 #include "unit.h"
 
-#include "espalier/flow/tape.h"
+#include "tape.h"
 
 #include "gradients.h"
 #include "transformer.h"

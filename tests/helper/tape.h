@@ -1,10 +1,23 @@
-#include "espalier/flow/tape.h"
+/* All activations of one micro-batch through a whole model, for the backward pass: the plainest
+ * way, for tests of what the engine does stage by stage. All weights are loaded. */
+#ifndef ESPALIER_TESTS_TAPE_H
+#define ESPALIER_TESTS_TAPE_H
 
 #include "espalier/core/memory.h"
+#include "espalier/model/forward.h"
 
 #include <string.h>
 
-void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows) {
+/* Caller's struct. */
+typedef struct esp_tape {
+  int64_t rows;
+  float **state; // (n_stages + 1): before each stage, and before the head
+  float **x;     // (n_stages)
+  float *logits, *dlogits, *dstate;
+  esp_workspace workspace;
+} esp_tape;
+
+static inline void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows) {
   *self = (esp_tape){.rows = rows,
                      .state = ESP_NEW(float *, model->n_stages + 1),
                      .x = ESP_NEW(float *, model->n_stages),
@@ -17,7 +30,7 @@ void esp_tape_init(esp_tape *self, const esp_model *model, int64_t rows) {
     self->x[i] = ESP_NEW(float, rows *esp_stage_features(&model->stages[i]));
 }
 
-void esp_tape_clear(esp_tape *self, const esp_model *model) {
+static inline void esp_tape_clear(esp_tape *self, const esp_model *model) {
   for (int i = 0; self->state && i <= model->n_stages; i++) esp_free(&self->state[i]);
   for (int i = 0; self->x && i < model->n_stages; i++) esp_free(&self->x[i]);
   esp_free(&self->state);
@@ -28,7 +41,8 @@ void esp_tape_clear(esp_tape *self, const esp_model *model) {
   esp_workspace_clear(&self->workspace);
 }
 
-void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *self) {
+static inline void esp_tape_forward(const esp_model *model, const esp_batch *batch,
+                                    esp_tape *self) {
   esp_call call = {model, ESP_STAGE_EMBED, *batch, &self->workspace};
   const int64_t rows = esp_call_count_rows(&call);
   ESP_ASSERT(rows <= self->rows);
@@ -45,8 +59,8 @@ void esp_tape_forward(const esp_model *model, const esp_batch *batch, esp_tape *
   esp_call_head(&call, self->state[model->n_stages], self->logits);
 }
 
-void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
-                       float *const *gradients) {
+static inline void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
+                                     float *const *gradients) {
   const esp_call call = {model, model->n_stages, *batch, &self->workspace};
   esp_backward backward = {
       .call = call, .state = self->state[model->n_stages], .gradients = gradients};
@@ -61,3 +75,5 @@ void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape 
   backward.call.stage = ESP_STAGE_EMBED;
   esp_backward_embed(&backward, self->dstate);
 }
+
+#endif
