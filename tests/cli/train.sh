@@ -135,6 +135,14 @@ for optimizer in adamw sgd; do
   recovered "masks, $optimizer" u.h5
 done
 
+masks=(prune dense -d "$tokens" --micro-batch 2 --structure unstructured --criterion magnitude --repair none --recover-tokens 2000)
+must "${masks[@]}" -o r.h5
+check "masks, in one job: the same number of zeros everywhere" test "$(count_zeros u.h5)" = "$(count_zeros r.h5)"
+recovered "masks, in one job" u.h5
+mv r.h5 two.h5
+run 3 "${masks[@]}" -o r.h5 >stdout
+check "masks, in one job: the same bytes from three ranks" cmp r.h5 two.h5
+
 must "${recover[@]}" --rate 10 --patience 2 -o r.h5
 check "no step was better: it says so" grep -q "the weights are as they were" stdout
 check "no step was better: the weights as read" same_values p.h5 r.h5 /model

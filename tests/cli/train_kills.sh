@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training and recovery are killed at random points (seeded): SIGKILL to all ranks or to one. The same command goes on, and what
+# Training, recovery and a pruning that recovers are killed at random points (seeded): SIGKILL to all ranks or to one. The same command goes on, and what
 # it writes has the bytes of a run of one rank that was left alone. SIGTERM and SIGUSR1 stop at a step. CTest's RANKS ranks; MORE
 # kills of each command beside its own number.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -63,7 +63,7 @@ disturb() {
 go_on() {
   must "${command[@]}" -o out.h5
   check "$name: then the bytes of one rank left alone" cmp out.h5 "whole.$name.h5"
-  check "$name: and nothing left behind" test "$(echo out.h5*)" = out.h5
+  check "$name: and nothing left behind" test "$(echo out.h5*)" = "${left:-out.h5}"
   rm -f out.h5*
 }
 
@@ -104,6 +104,16 @@ must prune "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --mic
   --no-stability --criterion magnitude --repair none --sparsity 0.5 -o pruned.h5
 command=(recover pruned.h5 -d "$golden/training/tokens.h5" --rate 0.005 --steps 30 "${small[@]}")
 undisturbed recover 6
+
+# With its checkpoint in the journal of the pruning.
+command=(prune "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --stats pruned.h5.stats.h5 --micro-batch 2
+  --criterion magnitude --repair none --no-stability --sparsity 0.5 --recover-tokens 30000 --save-every 0)
+name=prune left="out.h5 out.h5.report.json"
+run 1 "${command[@]}" -o out.h5 >stdout
+mv out.h5 whole.prune.h5
+rm out.h5.*
+check "prune, killed 3 times: never half a file under the final name" disturb 3
+go_on
 cat kills.log
 echo "$ended ends between"
 finish
