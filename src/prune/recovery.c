@@ -13,6 +13,19 @@ static char *name_checkpoint(const prune_job *job) {
   return esp_format("%s.checkpoint.h5", job->request->settings->run.output);
 }
 
+esp_status recovery_check_masks(const prune_job *job) {
+  const esp_model *dense = job->request->dense;
+  esp_mask_tokens tokens = {.mask = -1};
+  if (get_tokens(job) == 0 || dense->task != ESP_TASK_MASKED) return ESP_OK;
+  ESP_TRY(esp_mask_tokens_read(job->comm, dense->path, &tokens));
+  const bool is_known = tokens.mask >= 0;
+  esp_mask_tokens_clear(&tokens);
+  if (is_known) return ESP_OK;
+  return esp_fail(ESP_USAGE, "--recover-tokens: expected a mask token in tokenizer.json beside the "
+                             "model, found none; prune without it, then give espalier recover "
+                             "--mask-token ID");
+}
+
 /* What the repair reads is open; else what was named, or what the statistics were made from. */
 static esp_status open_data(prune_job *job) {
   const esp_prune_settings *settings = job->request->settings;

@@ -44,6 +44,9 @@ refuse 1 "more ranks than micro-batches" "--allow-idle" -- "${train[@]}" --batch
 refuse 5 "a rate that diverges" "diverged in step" -- "${train[@]}" --optimizer sgd --rate 100 --clip 0 --warmup 0
 refuse 1 "recovery of what was never pruned" "give --teacher MODEL" -- recover "$golden/llama-mha-f32" -d "$tokens" "${small[@]}" -o out/m.h5
 
+refuse 1 "a masked model that no mask token is known of, before the work" "espalier recover --mask-token ID" -- \
+  prune "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]:0:2}" --pilot 64 --recover-tokens 100 -o out/m.h5
+
 # Files that are read.
 cp -r "$golden/llama-mha-f32" dense
 must export dense folder --quiet
