@@ -41,6 +41,7 @@ esp_cli_test(checkpoints 3)
 esp_cli_test(two_copies 1 3)
 esp_cli_test(nothing 3)
 esp_cli_test(tensors 2)
+esp_cli_test(configurations 2)
 esp_cli_test(export 3) # it compares with one rank itself
 esp_cli_test(width 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(max_entropy 2) # it runs 1 to 3 ranks for the selection itself

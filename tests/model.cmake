@@ -1,6 +1,10 @@
-foreach(name model_cost activation model_mlp weight workspace)
+foreach(name model_cost activation config_json fields heads model_mlp weight workspace)
   esp_unit_test(model ${name})
 endforeach()
+target_include_directories(unit_config_json PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_include_directories(unit_heads PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_include_directories(unit_fields PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_compile_definitions(unit_fields PRIVATE ESPALIER_DOCS="${PROJECT_SOURCE_DIR}/docs")
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 esp_mpi_test(model model_open)
 

@@ -5,7 +5,8 @@
 
 /tokens (N, T) int32, /lengths (N) int32 where padded, /token_types (N, T) int32 for BERT, and one of
   /logits (N, T, V) of language models and masked language models, /logits (N, classes) of classifiers,
-  /embeddings (N, T, D), the last hidden states of plain encoders, with /pooled (N, D) if there is a pooler.
+  /embeddings (N, T, D), the last hidden states of plain encoders, with /pooled (N, D) if there is a pooler, and of
+  models that label tokens or answer questions.
 Tokens and token types after a sequence's length are random on purpose; outputs there are 0 and mean nothing.
 A folder with heldout.h5 (a trained model): the start of its first sequences, and /nll (N', T - 1), the negative
 log-likelihood of every next held-out token, or /logits of the first 256 held-out sequences for a classifier.
@@ -32,16 +33,26 @@ def stored_names(folder):
     return names
 
 
+def find_class(folder, config):
+    """The configuration's class; where it names none, the one that the tensors belong to."""
+    if config.architectures:
+        return getattr(transformers, config.architectures[0])
+    heads = {"qa_outputs.weight": "AutoModelForQuestionAnswering", "score.weight": "AutoModelForSequenceClassification"}
+    found = [heads[name] for name in stored_names(folder) if name in heads]
+    return getattr(transformers, found[0] if found else "AutoModelForCausalLM")
+
+
 def load(folder):
     """Return the model in float32, as transformers reads the folder, with no custom code."""
     config = transformers.AutoConfig.from_pretrained(folder)
-    kind = getattr(transformers, config.architectures[0])
+    kind = find_class(folder, config)
     keywords = {}
     if kind is transformers.BertModel:
         keywords["add_pooling_layer"] = any(name.startswith("pooler.") for name in stored_names(folder))
     model, problems = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager",
                                            output_loading_info=True, **keywords)
-    assert not problems["missing_keys"] and not problems["mismatched_keys"], problems
+    missing = set(problems["missing_keys"]) - {"cls.predictions.decoder.bias"}  # taken as 0
+    assert not missing and not problems["mismatched_keys"], problems
     return model.eval()
 
 
@@ -51,7 +62,7 @@ def random_inputs(model, seed=7):
     inputs = {"tokens": random.integers(0, config.vocab_size, (COUNT, LENGTH))}
     if config.model_type == "bert":
         inputs["token_types"] = random.integers(0, config.type_vocab_size, (COUNT, LENGTH))
-    if config.model_type == "bert" or config.tie_word_embeddings:
+    if config.model_type == "bert" or config.tie_word_embeddings or "CausalLM" not in type(model).__name__:
         inputs["lengths"] = np.array([LENGTH, 7, 1])
     return inputs
 
@@ -64,28 +75,37 @@ def held_out_inputs(folder):
     return {"tokens": held["tokens"][:TRAINED_COUNT, :TRAINED_LENGTH]}
 
 
-def make_arguments(inputs):
-    """The model's arguments, and which tokens (N, T) there are."""
+def make_arguments(inputs, padding=None):
+    """The model's arguments, with a token id behind a sequence's length if one is given, and which (N, T) there are."""
     tokens = torch.from_numpy(inputs["tokens"].astype(np.int64))
     lengths = inputs.get("lengths", np.full(len(tokens), tokens.shape[1]))
     mask = torch.from_numpy(np.arange(tokens.shape[1]) < lengths[:, None])
+    if padding is not None:
+        tokens = torch.where(mask, tokens, padding)
     arguments = {"input_ids": tokens, "attention_mask": mask.to(torch.int64)}
     if "token_types" in inputs:
         arguments["token_type_ids"] = torch.from_numpy(inputs["token_types"].astype(np.int64))
     return arguments, mask
 
 
-def compute(model, inputs):
-    """Return {"logits": ...} or {"embeddings": ..., "pooled": ...}, zero after a sequence's length."""
-    arguments, mask = make_arguments(inputs)
-    with torch.no_grad():
-        output = model(**arguments)
+def run(model, inputs):
+    """Return {"logits": ...} or {"embeddings": ..., "pooled": ...}, and which tokens (N, T) there are."""
+    is_token_head = type(model).__name__.endswith(("ForTokenClassification", "ForQuestionAnswering"))
+    model = model.base_model if is_token_head else model
+    arguments, mask = make_arguments(inputs, model.config.pad_token_id)
+    output = model(**arguments)
     if "logits" in output:
-        results = {"logits": output.logits}
-    else:
-        results = {"embeddings": output.last_hidden_state}
-        if output.pooler_output is not None:
-            results["pooled"] = output.pooler_output
+        return {"logits": output.logits}, mask
+    results = {"embeddings": output.last_hidden_state}
+    if getattr(output, "pooler_output", None) is not None:
+        results["pooled"] = output.pooler_output
+    return results, mask
+
+
+def compute(model, inputs):
+    """What run returns, zero after a sequence's length."""
+    with torch.no_grad():
+        results, mask = run(model, inputs)
     return {name: (values * mask[:, :, None] if values.ndim == 3 else values).numpy() for name, values in results.items()}
 
 

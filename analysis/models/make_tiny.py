@@ -102,6 +102,32 @@ def make_hub_bert(folder):
     rewrite_config(folder, as_v4)
 
 
+def make_hub_window(folder):
+    """As the first Qwen2s: windows from max_window_layers on, no layer_types."""
+    def change(config):
+        as_v4(config)
+        config.pop("layer_types")
+    rewrite_config(folder, change)
+
+
+def make_aliases(folder):
+    """GPT2Config's other names of its members, which win, and members that are absent."""
+    def change(config):
+        config.update(hidden_size=config["n_embd"], num_hidden_layers=config["n_layer"], n_embd=768, n_layer=12)
+        for absent in ("n_inner", "activation_function", "layer_norm_epsilon", "tie_word_embeddings", "architectures"):
+            config.pop(absent, None)
+    rewrite_config(folder, change)
+
+
+def make_without_architecture(folder):
+    rewrite_config(folder, lambda config: config.pop("architectures"))
+
+
+def make_without_bias(folder):
+    """An untied decoder whose own bias is not stored."""
+    rewrite_tensors(folder, lambda old: {n: t for n, t in old.items() if n != "cls.predictions.decoder.bias"})
+
+
 F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16
 WHOLE, SHARD = "1GB", "12KB"
 #   name: class, config, stored as, shard size, keywords of the class, rewriting
@@ -124,17 +150,57 @@ CHECKPOINTS = {
         **LLAMA, tie_word_embeddings=True, rope_parameters=rope(1e6)), BF16),
     "qwen2-v4-f32": (tf.Qwen2ForCausalLM, tf.Qwen2Config(**LLAMA, rope_parameters=rope(1e6)), F32, WHOLE, {},
                      make_hub_qwen2),
+    "mistral-window-bf16": (tf.MistralForCausalLM, tf.MistralConfig(
+        **LLAMA, tie_word_embeddings=True, sliding_window=5, rope_parameters=rope()), BF16),
+    "mistral-bidirectional-bf16": (tf.MistralModel, tf.MistralConfig(
+        **LLAMA, sliding_window=4, is_causal=False, rope_parameters=rope()), BF16),
+    "qwen2-window-v4-bf16": (tf.Qwen2ForCausalLM, tf.Qwen2Config(
+        **LLAMA, use_sliding_window=True, sliding_window=7, max_window_layers=1, rope_parameters=rope()), BF16, WHOLE,
+        {}, make_hub_window),
+    "qwen3-window-types-bf16": (tf.Qwen3ForCausalLM, tf.Qwen3Config(
+        **LLAMA, head_dim=8, tie_word_embeddings=True, use_sliding_window=True, sliding_window=3,
+        layer_types=["sliding_attention", "full_attention"], rope_parameters=rope()), BF16),
+    "llama-yarn-bf16": (tf.LlamaForCausalLM, tf.LlamaConfig(**LLAMA | dict(head_dim=16), rope_parameters=rope(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=32, mscale=1.0, mscale_all_dim=0.7)), BF16),
+    "llama-v4-yarn-bf16": (tf.LlamaForCausalLM, tf.LlamaConfig(**LLAMA | dict(head_dim=16), rope_parameters=rope(
+        rope_type="yarn", factor=2.0, original_max_position_embeddings=64, attention_factor=0.9, beta_fast=16,
+        beta_slow=2, truncate=False)), BF16, WHOLE, {}, make_v4_llama3),
+    "llama-dynamic-bf16": (tf.LlamaForCausalLM, tf.LlamaConfig(**LLAMA | dict(max_position_embeddings=16),
+                           rope_parameters=rope(rope_type="dynamic", factor=2.0)), BF16),
+    "llama-longrope-bf16": (tf.LlamaForCausalLM, tf.LlamaConfig(**LLAMA, rope_parameters=rope(
+        rope_type="longrope", original_max_position_embeddings=16, short_factor=[1.0, 1.1, 1.2],
+        long_factor=[1.0, 2.5, 4.0])), BF16),
+    "llama-v4-longrope-bf16": (tf.LlamaForCausalLM, tf.LlamaConfig(**LLAMA, rope_parameters=rope(
+        rope_type="longrope", original_max_position_embeddings=64, factor=3.0, short_factor=[1.0, 1.1, 1.2],
+        long_factor=[1.0, 2.5, 4.0])), BF16, WHOLE, {}, make_v4_llama3),
+    "llama-encoder-bf16": (tf.LlamaModel, tf.LlamaConfig(**LLAMA), BF16),
+    "llama-reward-bf16": (tf.LlamaForSequenceClassification, tf.LlamaConfig(**LLAMA, num_labels=1, pad_token_id=0), BF16),
+    "llama-tokens-bf16": (tf.LlamaForTokenClassification, tf.LlamaConfig(**LLAMA, **CLASSES), BF16),
+    "llama-answers-bf16": (tf.LlamaForQuestionAnswering, tf.LlamaConfig(**LLAMA), BF16, WHOLE, {},
+                           make_without_architecture),
+    "qwen2-classifier-bf16": (tf.Qwen2ForSequenceClassification, tf.Qwen2Config(
+        **LLAMA, **CLASSES, tie_word_embeddings=True, pad_token_id=3), BF16),
     "qwen3-f32": (tf.Qwen3ForCausalLM, tf.Qwen3Config(**LLAMA, head_dim=8, rope_parameters=rope(1e6)), F32),
     "qwen3-bias-tied-bf16": (tf.Qwen3ForCausalLM, tf.Qwen3Config(
         **LLAMA, head_dim=12, tie_word_embeddings=True, attention_bias=True, rope_parameters=rope(1e6)), BF16),
     "gpt2-f32": (tf.GPT2LMHeadModel, tf.GPT2Config(**GPT2), F32),
     "gpt2-inner-sharded-bf16": (tf.GPT2LMHeadModel, tf.GPT2Config(**GPT2, n_inner=40), BF16, SHARD),
+    "gpt2-aliases-bf16": (tf.GPT2LMHeadModel, tf.GPT2Config(**GPT2), BF16, WHOLE, {}, make_aliases),
+    "gpt2-encoder-bf16": (tf.GPT2Model, tf.GPT2Config(**GPT2, tie_word_embeddings=False), BF16),
+    "gpt2-classifier-bf16": (tf.GPT2ForSequenceClassification, tf.GPT2Config(**GPT2, **CLASSES, pad_token_id=2), BF16,
+                             WHOLE, {}, make_without_architecture),
+    "gpt2-tokens-bf16": (tf.GPT2ForTokenClassification, tf.GPT2Config(**GPT2, **CLASSES), BF16),
     "gpt2-hub-f16": (tf.GPT2LMHeadModel, tf.GPT2Config(**GPT2), F16, WHOLE, {}, make_hub_gpt2),
     "bert-encoder-pooler-f32": (tf.BertModel, tf.BertConfig(**BERT), F32, WHOLE, {}, make_hub_encoder),
     "bert-encoder-bf16": (tf.BertModel, tf.BertConfig(**BERT, layer_norm_eps=1e-5), BF16, WHOLE,
                           dict(add_pooling_layer=False)),
     "bert-classifier-f32": (tf.BertForSequenceClassification, tf.BertConfig(**BERT, **CLASSES), F32),
     "bert-classifier-sharded-f16": (tf.BertForSequenceClassification, tf.BertConfig(**BERT), F16, SHARD),
+    "bert-tokens-bf16": (tf.BertForTokenClassification, tf.BertConfig(**BERT, **CLASSES), BF16),
+    "bert-answers-bf16": (tf.BertForQuestionAnswering, tf.BertConfig(**BERT), BF16, WHOLE, {},
+                          make_without_architecture),
+    "bert-mlm-unbiased-bf16": (tf.BertForMaskedLM, tf.BertConfig(**BERT, tie_word_embeddings=False), BF16, WHOLE, {},
+                               make_without_bias),
     "bert-mlm-f16": (tf.BertForMaskedLM, tf.BertConfig(**BERT), F16),
     "bert-mlm-untied-bf16": (tf.BertForMaskedLM, tf.BertConfig(**BERT, tie_word_embeddings=False), BF16),
     "bert-mlm-hub-f32": (tf.BertForMaskedLM, tf.BertConfig(**BERT), F32, WHOLE, {}, make_hub_bert),

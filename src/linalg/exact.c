@@ -1,5 +1,6 @@
 #include "espalier/linalg/exact.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 
 #include <cblas.h>
@@ -66,8 +67,10 @@ static uint32_t magnitude_bits(float value) {
 /* Scale a row of products to fixed point in place; return the bits of its largest |value|. Powers
  * of two, so exact; what underflows on the way rounds to 0 anyway, and nothing below 2^62
  * overflows. */
-static uint32_t scale_row(float *row, int64_t count, float row_scale, const float *col_scale) {
+ESP_CLONES static uint32_t scale_row(float *row, int64_t count, float row_scale,
+                                     const float *col_scale) {
   uint32_t largest = 0;
+#pragma omp simd reduction(max : largest)
   for (int64_t j = 0; j < count; j++) {
     row[j] = row[j] * row_scale * col_scale[j];
     const uint32_t bits = magnitude_bits(row[j]);
@@ -76,7 +79,8 @@ static uint32_t scale_row(float *row, int64_t count, float row_scale, const floa
   return largest;
 }
 
-static void add_small(int64_t *restrict sum, const float *restrict row, int64_t count) {
+ESP_CLONES static void add_small(int64_t *restrict sum, const float *restrict row, int64_t count) {
+#pragma omp simd
   for (int64_t j = 0; j < count; j++) {
     const double shifted = (double)row[j] + ROUNDING;
     int64_t bits, zero;

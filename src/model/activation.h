@@ -12,8 +12,7 @@ typedef struct esp_activation {
   void (*derive)(int64_t n, const float *z, const float *dy, float *dz); // dz = dy f'(z)
 } esp_activation;
 
-/* relu, gelu (erf), gelu_new and gelu_pytorch_tanh (tanh), silu, tanh, sigmoid; USAGE names the
- * known ones. */
+/* All functions without weights of transformers' ACT2FN, by all their names; USAGE names them. */
 esp_status esp_activation_find(const char *name, const esp_activation **activation);
 
 #endif

@@ -10,7 +10,8 @@ typedef struct query_block {
   const op_attention_job *job;
   int64_t sequence, head;
   int64_t begin, count; // queries
-  int64_t keys;         // that some query of the block sees
+  int64_t first, keys;  // that some query of the block sees
+  int64_t valid;        // keys of the sequence
 } query_block;
 
 /* Blocks are numbered by sequence, then head, then query. */

@@ -1,5 +1,7 @@
 #include "espalier/model/cost.h"
 
+#include "attention_block.h"
+
 #include "espalier/io/cost.h"
 
 #include <math.h>
@@ -37,9 +39,11 @@ double esp_stage_scratch_bytes(const esp_model *model, int stage, double rows) {
 }
 
 /* Exponentials of a row: an activation a neuron; of a head as many as there are tokens, half of
- * them masked where text is causal. */
+ * them masked where text is causal, or as many as there are in the band of a block of queries. */
 static double count_values(const esp_stage *stage, double tokens) {
-  return stage->width > 1 ? (double)stage->units * tokens : (double)esp_stage_features(stage);
+  const double seen =
+      stage->window > 0 ? fmin(tokens, (double)stage->window + QUERY_BLOCK) : tokens;
+  return stage->width > 1 ? (double)stage->units * seen : (double)esp_stage_features(stage);
 }
 
 void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, double tokens,

@@ -1,3 +1,5 @@
+#include "config_json.h"
+
 #include "espalier/model/export.h"
 
 #include "espalier/core/json.h"
@@ -83,7 +85,7 @@ static esp_status write_config(const export_job *job) {
     esp_log_warn("export: layers have different sizes, which config.json tells in "
                  "\"per_layer_config\"; transformers needs a loader that reads it");
   char *path = esp_format("%s/config.json", job->folder);
-  char *dump = esp_json_dump(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
+  char *dump = config_json_dump(job->model->config, JSON_INDENT(2) | JSON_SORT_KEYS);
   char *text = esp_format("%s\n", dump);
   const esp_status status = esp_file_write_text(job->comm, path, text);
   esp_free(&text);

@@ -29,11 +29,23 @@ static void keep_overrides(json_t *config, const int64_t *kept, int64_t n) {
   json_decref(renumbered);
 }
 
+/* "max_window_layers": so many layers from below see everything, where windows are asked for. */
+static void keep_full_layers(json_t *config, const int64_t *kept, int64_t n) {
+  static const char key[] = "max_window_layers";
+  const json_t *given = json_object_get(config, key);
+  const json_int_t old = json_is_integer(given) ? json_integer_value(given) : ESP_FULL_LAYERS;
+  int64_t full = 0;
+  if (!json_is_true(json_object_get(config, "use_sliding_window"))) return;
+  for (int64_t i = 0; i < n; i++) full += kept[i] < old;
+  json_object_set_new(config, key, json_integer(full));
+}
+
 void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t n,
                             json_t *config) {
   const size_t layers = (size_t)esp_model_count_layers(model);
   if (json_array_size(json_object_get(config, "layer_types")) == layers)
     keep_entries(config, "layer_types", kept, n);
   keep_overrides(config, kept, n);
+  keep_full_layers(config, kept, n);
   json_object_set_new(config, model->family->layers_key, json_integer(n));
 }

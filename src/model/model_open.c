@@ -1,3 +1,4 @@
+#include "config_json.h"
 #include "copies.h"
 #include "stray.h"
 
@@ -5,7 +6,6 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static esp_status fail_shape(const esp_model *model, const esp_weight *weight,
@@ -96,21 +96,11 @@ static esp_status bind_weight(esp_model *model, esp_weight *weight) {
   return ESP_OK;
 }
 
-static esp_status parse_config(const char *text, json_t **config) {
-  json_error_t error;
-  *config = json_loads(text, 0, &error);
-  if (json_is_object(*config)) return ESP_OK;
-  json_decref(*config);
-  *config = NULL;
-  return esp_fail(ESP_FORMAT, "expected a JSON object as configuration, found line %d: %s",
-                  error.line, error.text);
-}
-
 /* The configuration, and what the family reads off the tensors. */
 static esp_status complete_config(const esp_tensor_set *set, json_t **config) {
   const char *name;
   const esp_family *family;
-  ESP_TRY(parse_config(set->config, config));
+  ESP_TRY(config_json_parse(set->config, config));
   ESP_TRY(esp_config_get_text(*config, "model_type", &name));
   ESP_TRY(esp_family_find(name, &family));
   if (family->complete) family->complete(*config, set);
@@ -188,6 +178,13 @@ static void say_rounding(const esp_model *model) {
                  model->path, wide, model->n_weights);
 }
 
+static void say_head(const esp_model *model) {
+  if (model->unread_head)
+    esp_log_info("%s: what %s says has no figure here: evaluated as an encoder, by its final "
+                 "states; the head is kept",
+                 model->path, model->unread_head);
+}
+
 esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
                                    esp_model **model) {
   esp_tensor_set *set = NULL;
@@ -195,11 +192,13 @@ esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const
   ESP_TRY(esp_tensor_set_open(comm, path, &set));
   esp_status status = esp_agree(comm, open_local(set, ignored, model));
   if (status == ESP_OK) status = check_copies(comm, ignored, model);
-  if (status == ESP_OK)
-    say_rounding(*model);
-  else
+  if (status != ESP_OK) {
     esp_model_free(model);
-  return status;
+    return status;
+  }
+  say_rounding(*model);
+  say_head(*model);
+  return ESP_OK;
 }
 
 esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **model) {
@@ -218,9 +217,9 @@ uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model) {
   for (int i = comm->rank; i < model->n_weights; i += comm->size)
     hashes[i] = (int64_t)hash_stored(&model->weights[i]);
   esp_allreduce_sum_i64(comm, hashes, model->n_weights); // the others add 0
-  char *config = json_dumps(model->config, JSON_COMPACT | JSON_SORT_KEYS);
+  char *config = config_json_dump(model->config, JSON_COMPACT | JSON_SORT_KEYS);
   uint64_t hash = esp_hash_text(0, config);
-  free(config);
+  esp_free(&config);
   hash = esp_hash(hash, hashes, (size_t)model->n_weights * sizeof *hashes);
   esp_free(&hashes);
   return hash;

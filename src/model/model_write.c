@@ -1,3 +1,4 @@
+#include "config_json.h"
 #include "rows.h"
 
 #include "espalier/core/memory.h"
@@ -65,9 +66,9 @@ static esp_status write_stage(const esp_comm *comm, esp_model *model, int stage,
 }
 
 esp_status esp_model_write(const esp_comm *comm, esp_model *model, esp_h5 *file) {
-  char *config = json_dumps(model->config, JSON_COMPACT | JSON_SORT_KEYS);
+  char *config = config_json_dump(model->config, JSON_COMPACT | JSON_SORT_KEYS);
   esp_status status = esp_h5_write_text(file, "/config", config);
-  free(config);
+  esp_free(&config);
   for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages && status == ESP_OK; stage++)
     status = write_stage(comm, model, stage, file);
   return status;

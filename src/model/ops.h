@@ -29,14 +29,17 @@ void op_activate(const esp_activation *activation, int64_t rows, int64_t n, cons
 /* Scaled dot-product attention. q, out (rows, heads * head_size); k, v (rows, kv_heads *
  * head_size); rows = count * length. Query head h reads KV head h / (heads / kv_heads). A
  * sequence's keys at and beyond its length are masked; rows of queries beyond it are computed like
- * any other, from valid keys only (0 where there is none). out may be q when q_stride is heads *
+ * any other, from valid keys only (0 where there is none). With a window a causal query sees its
+ * own key and the window - 1 before it, another query `window` keys on either side of its own, as
+ * in transformers' masks; work is proportional to the band. out may be q when q_stride is heads *
  * head_size. */
 typedef struct op_attention_job {
   int64_t count, length; // sequences, T
   int64_t heads, kv_heads, head_size;
   const int32_t *lengths; // (count) or NULL
   bool is_causal;
-  float scale; // of the scores, 1 / sqrt(head_size) as a rule
+  int64_t window; // 0: none
+  float scale;    // of the scores, 1 / sqrt(head_size) as a rule
   const float *q, *k, *v;
   int64_t q_stride, kv_stride; // floats from row to row (fused projections)
   float *out;                  // row stride heads * head_size

@@ -1,6 +1,6 @@
 /* Attention of one block of queries of one head at a time: S = scale Q K^T (block, keys), softmax
- * by row, out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a causal block reads no key after
- * its last query. */
+ * by row, out = P V. Scratch is (QUERY_BLOCK, T) a thread, and a block reads only the keys from the
+ * first that its first query sees to the last that its last one sees. */
 #include "attention_block.h"
 
 #include "exp.h"
@@ -17,6 +17,25 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+/* Keys from begin to end, which is not among them. */
+typedef struct key_range {
+  int64_t begin, end;
+} key_range;
+
+/* What a query sees; both ends grow with it. */
+static key_range find_seen(const query_block *self, int64_t query) {
+  const int64_t window = self->job->window;
+  const bool is_causal = self->job->is_causal;
+  const int64_t back = window > 0 ? window - is_causal : query;
+  const int64_t ahead = is_causal ? 0 : window > 0 ? window : self->valid;
+  const int64_t end = smaller(self->valid, query + ahead + 1);
+  return (key_range){smaller(larger(0, query - back), end), end};
+}
+
 static int64_t count_valid_keys(const op_attention_job *job, int64_t sequence) {
   return job->lengths ? smaller(job->lengths[sequence], job->length) : job->length;
 }
@@ -27,8 +46,9 @@ query_block query_block_find(const op_attention_job *job, int64_t index, int64_t
                       .head = index / blocks % job->heads,
                       .begin = index % blocks * QUERY_BLOCK};
   self.count = smaller(QUERY_BLOCK, job->length - self.begin);
-  self.keys = count_valid_keys(job, self.sequence);
-  if (job->is_causal) self.keys = smaller(self.keys, self.begin + self.count);
+  self.valid = count_valid_keys(job, self.sequence);
+  self.first = find_seen(&self, self.begin).begin;
+  self.keys = find_seen(&self, self.begin + self.count - 1).end - self.first;
   return self;
 }
 
@@ -59,19 +79,18 @@ ESP_CLONES static void exponentiate(float *x, int64_t n, float largest) {
   for (int64_t i = 0; i < n; i++) x[i] = exp_fast(x[i] - largest);
 }
 
-/* Softmax over the first `seen` of n scores; the others become 0. */
-static void softmax(float *scores, int64_t seen, int64_t n) {
-  const float largest = find_largest(scores, seen);
-  exponentiate(scores, seen, largest);
-  const float factor = 1.0f / sum(scores, seen);
-  for (int64_t i = 0; i < seen; i++) scores[i] *= factor;
-  for (int64_t i = seen; i < n; i++) scores[i] = 0.0f;
+static void softmax(float *scores, int64_t n) {
+  const float largest = find_largest(scores, n);
+  exponentiate(scores, n, largest);
+  const float factor = 1.0f / sum(scores, n);
+  for (int64_t i = 0; i < n; i++) scores[i] *= factor;
 }
 
 static const float *find_keys(const query_block *self, const float *keys_or_values) {
   const op_attention_job *job = self->job;
   const int64_t kv_head = self->head / (job->heads / job->kv_heads);
-  return keys_or_values + self->sequence * job->length * job->kv_stride + kv_head * job->head_size;
+  const int64_t row = self->sequence * job->length + self->first;
+  return keys_or_values + row * job->kv_stride + kv_head * job->head_size;
 }
 
 static void compute_scores(const query_block *self, float *scores) {
@@ -90,13 +109,18 @@ static void compute_scores(const query_block *self, float *scores) {
                                .ldc = self->keys});
 }
 
+/* Softmax over what a query sees; the others become 0. */
+static void compute_row(const query_block *self, int64_t query, float *scores) {
+  const key_range seen = find_seen(self, query);
+  for (int64_t j = 0; j < seen.begin - self->first; j++) scores[j] = 0.0f;
+  if (seen.begin < seen.end) softmax(scores + seen.begin - self->first, seen.end - seen.begin);
+  for (int64_t j = seen.end - self->first; j < self->keys; j++) scores[j] = 0.0f;
+}
+
 void query_block_compute_weights(const query_block *self, float *weights) {
   compute_scores(self, weights);
-  for (int64_t i = 0; i < self->count && self->keys > 0; i++) {
-    const int64_t seen =
-        self->job->is_causal ? smaller(self->keys, self->begin + i + 1) : self->keys;
-    softmax(weights + i * self->keys, seen, self->keys);
-  }
+  for (int64_t i = 0; i < self->count; i++)
+    compute_row(self, self->begin + i, weights + i * self->keys);
 }
 
 void query_block_mix_values(const query_block *self, const float *scores) {

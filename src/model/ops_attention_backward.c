@@ -20,7 +20,8 @@ static place find_place(const query_block *self) {
   return (place){
       .q = row * job->q_stride + self->head * job->head_size,
       .out = (row * job->heads + self->head) * job->head_size,
-      .kv = self->sequence * job->length * job->kv_stride + kv_head * job->head_size,
+      .kv =
+          (self->sequence * job->length + self->first) * job->kv_stride + kv_head * job->head_size,
   };
 }
 

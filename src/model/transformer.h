@@ -6,13 +6,20 @@
 
 #include "espalier/model/family.h"
 
+/* A size of a configuration, and what it is where it is absent or null: the default of
+ * transformers' class, 0: there is none. */
+typedef struct tf_size {
+  const char *key;
+  int64_t otherwise;
+} tf_size;
+
 /* Sizes from 1 to 2^24. A size of a layer is that of "per_layer_config", an object by layer index
  * as transformers 5 writes it, where that has one, else the configuration's own; only there it may
  * be 0: the layer has no such sub-layer. FORMAT. */
-esp_status tf_get_size(const json_t *config, const char *key, int64_t *value);
-esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value);
+esp_status tf_get_size(const json_t *config, tf_size size, int64_t *value);
+esp_status tf_get_layer_size(const json_t *config, int layer, tf_size size, int64_t *value);
 /* The same of heads of a size, together at most 2^24 wide. */
-esp_status tf_get_layer_heads(const json_t *config, int layer, const char *key, int64_t head_size,
+esp_status tf_get_layer_heads(const json_t *config, int layer, tf_size size, int64_t head_size,
                               int64_t *heads);
 /* The member as it holds for a layer, or NULL. */
 const json_t *tf_get_layer_member(const json_t *config, int layer, const char *key);
@@ -29,15 +36,15 @@ void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int
 esp_status tf_get_real_or(const json_t *config, const char *key, double *value);
 esp_status tf_get_text_or(const json_t *config, const char *key, const char **value);
 esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value);
-/* Fail with FORMAT, naming it, where a flag is true. */
-esp_status tf_refuse_flag(const json_t *config, const char *key);
+/* Whether queries see no later keys: "is_causal" says otherwise where it is there and false, or
+ * null, as in transformers. */
+esp_status tf_get_causal(const json_t *config, bool *is_causal);
 /* Read "head_dim", or size / heads of the configuration, which must then divide. FORMAT. */
-esp_status tf_get_head_size(const json_t *config, const char *heads_key, int64_t size,
-                            int64_t *head_size);
+esp_status tf_get_head_size(const json_t *config, tf_size heads, int64_t size, int64_t *head_size);
 /* Write "head_dim" where size / heads does not say it. */
 void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64_t head_size);
 /* Read a number of layers, 1 to 4096. FORMAT. */
-esp_status tf_get_layer_count(const json_t *config, const char *key, int *n_layers);
+esp_status tf_get_layer_count(const json_t *config, tf_size layers, int *n_layers);
 
 /* Add <name>.weight and, unless shape.bias is -1, <name>.bias. */
 esp_linear tf_add_linear(esp_model *model, int stage, esp_linear shape, const char *format, ...)

@@ -13,9 +13,16 @@ static esp_status check_size(const char *key, int64_t value) {
                   (long long)largest_size, (long long)value);
 }
 
-esp_status tf_get_size(const json_t *config, const char *key, int64_t *value) {
-  ESP_TRY(esp_config_get_int(config, key, 1, value));
-  return check_size(key, *value);
+static bool is_given(const json_t *config, const char *key) {
+  const json_t *found = json_object_get(config, key);
+  return found && !json_is_null(found);
+}
+
+esp_status tf_get_size(const json_t *config, tf_size size, int64_t *value) {
+  *value = size.otherwise;
+  if (*value > 0 && !is_given(config, size.key)) return ESP_OK;
+  ESP_TRY(esp_config_get_int(config, size.key, 1, value));
+  return check_size(size.key, *value);
 }
 
 static json_t *find_override(const json_t *config, int layer) {
@@ -71,16 +78,16 @@ const json_t *tf_get_layer_member(const json_t *config, int layer, const char *k
   return own ? own : json_object_get(config, key);
 }
 
-esp_status tf_get_layer_size(const json_t *config, int layer, const char *key, int64_t *value) {
+esp_status tf_get_layer_size(const json_t *config, int layer, tf_size size, int64_t *value) {
   const json_t *override = find_override(config, layer);
-  if (!json_object_get(override, key)) return tf_get_size(config, key, value);
-  ESP_TRY(esp_config_get_int(override, key, 0, value));
-  return check_size(key, *value);
+  if (!json_object_get(override, size.key)) return tf_get_size(config, size, value);
+  ESP_TRY(esp_config_get_int(override, size.key, 0, value));
+  return check_size(size.key, *value);
 }
 
-esp_status tf_get_layer_heads(const json_t *config, int layer, const char *key, int64_t head_size,
+esp_status tf_get_layer_heads(const json_t *config, int layer, tf_size size, int64_t head_size,
                               int64_t *heads) {
-  ESP_TRY(tf_get_layer_size(config, layer, key, heads));
+  ESP_TRY(tf_get_layer_size(config, layer, size, heads));
   if (*heads <= largest_size / head_size) return ESP_OK;
   return esp_fail(
       ESP_FORMAT,
@@ -123,11 +130,6 @@ void tf_set_layer_sizes(json_t *config, const char *key, int n_layers, const int
   json_decref(all);
 }
 
-static bool is_given(const json_t *config, const char *key) {
-  const json_t *found = json_object_get(config, key);
-  return found && !json_is_null(found);
-}
-
 esp_status tf_get_real_or(const json_t *config, const char *key, double *value) {
   return is_given(config, key) ? esp_config_get_real(config, key, value) : ESP_OK;
 }
@@ -146,25 +148,20 @@ esp_status tf_get_flag_or(const json_t *config, const char *key, bool *value) {
   return ESP_OK;
 }
 
-esp_status tf_refuse_flag(const json_t *config, const char *key) {
-  bool value = false;
-  ESP_TRY(tf_get_flag_or(config, key, &value));
-  if (!value) return ESP_OK;
-  return esp_fail(
-      ESP_FORMAT,
-      "configuration: '%s' is true, expected false: Espalier does not know this variant", key);
+esp_status tf_get_causal(const json_t *config, bool *is_causal) {
+  *is_causal = !json_is_null(json_object_get(config, "is_causal"));
+  return tf_get_flag_or(config, "is_causal", is_causal);
 }
 
-esp_status tf_get_head_size(const json_t *config, const char *heads_key, int64_t size,
-                            int64_t *head_size) {
-  int64_t heads;
-  if (is_given(config, "head_dim")) return tf_get_size(config, "head_dim", head_size);
-  ESP_TRY(tf_get_size(config, heads_key, &heads));
-  *head_size = size / heads;
-  if (size % heads == 0) return ESP_OK;
+esp_status tf_get_head_size(const json_t *config, tf_size heads, int64_t size, int64_t *head_size) {
+  int64_t n;
+  if (is_given(config, "head_dim")) return tf_get_size(config, (tf_size){"head_dim", 0}, head_size);
+  ESP_TRY(tf_get_size(config, heads, &n));
+  *head_size = size / n;
+  if (size % n == 0) return ESP_OK;
   return esp_fail(ESP_FORMAT,
                   "configuration: expected '%s' to divide the hidden size %lld, found %lld",
-                  heads_key, (long long)size, (long long)heads);
+                  heads.key, (long long)size, (long long)n);
 }
 
 void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64_t head_size) {
@@ -175,11 +172,11 @@ void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64
     json_object_set_new(config, "head_dim", json_integer(head_size));
 }
 
-esp_status tf_get_layer_count(const json_t *config, const char *key, int *n_layers) {
+esp_status tf_get_layer_count(const json_t *config, tf_size layers, int *n_layers) {
   int64_t n;
-  ESP_TRY(esp_config_get_int(config, key, 1, &n));
+  ESP_TRY(tf_get_size(config, layers, &n));
   *n_layers = (int)n;
   if (n <= 4096) return ESP_OK;
-  return esp_fail(ESP_FORMAT, "configuration: expected '%s' of at most 4096, found %lld", key,
-                  (long long)n);
+  return esp_fail(ESP_FORMAT, "configuration: expected '%s' of at most 4096, found %lld",
+                  layers.key, (long long)n);
 }

@@ -220,7 +220,7 @@ static const defaults of_images[] = {
 static const defaults of_tokens[] = {
     [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0},
     [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4},
-    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.2, 1.0, 8, 4},
+    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.08, 1.0, 8, 4},
 };
 
 /* Rows of a micro-batch; a batch of tokens has some of them for ranks to share, and enough batches

@@ -31,16 +31,6 @@ static inline void transformer_check_refused(json_t *config, esp_status code, co
   json_decref(config);
 }
 
-/* Without any of the keys a configuration (taken over) is refused, by name. */
-static inline void transformer_check_keys(json_t *config, const char *const *keys, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    json_t *without = json_deep_copy(config);
-    json_object_del(without, keys[i]);
-    transformer_check_refused(without, ESP_FORMAT, keys[i]);
-  }
-  json_decref(config);
-}
-
 static inline int transformer_find_weight(const esp_model *model, const char *name) {
   for (int w = 0; w < model->n_weights; w++)
     if (strcmp(model->weights[w].name, name) == 0) return w;

@@ -40,14 +40,15 @@ typedef struct esp_model {
   esp_width width;
   int64_t n_inputs; // floats (or tokens) a sample reads
   esp_task task;
-  bool is_head_tied;   // the head reads weights of the embedding
-  bool is_untied;      // the checkpoint's configuration ties it, but another head is stored
-  const char *prefix;  // of weight names, which a checkpoint may lack ("transformer."); NULL: none
-  int64_t n_outputs;   // logits a row
-  int64_t max_length;  // longest sequence, tokens; 0: any
-  int64_t vocabulary;  // token ids are below it; 0 for images
-  int64_t token_types; // and token types below this; 0: none are read
-  int64_t max_state;   // largest state, floats a row
+  bool is_head_tied;  // the head reads weights of the embedding
+  bool is_untied;     // the checkpoint's configuration ties it, but another head is stored
+  const char *prefix; // of weight names, which a checkpoint may lack ("transformer."); NULL: none
+  const char *unread_head; // a linear map that is kept, but not evaluated (static); NULL: none
+  int64_t n_outputs;       // logits a row
+  int64_t max_length;      // longest sequence, tokens; 0: any
+  int64_t vocabulary;      // token ids are below it; 0 for images
+  int64_t token_types;     // and token types below this; 0: none are read
+  int64_t max_state;       // largest state, floats a row
   int64_t max_features;
   void *shape;            // the family's own numbers, owned (one block)
   esp_tensor_set *source; // owned; NULL for a model made in memory or cut from another
@@ -108,6 +109,7 @@ enum { ESP_LAYER_STAGES = 2 };
 /* Layers that can go as a whole; 0 without a residual stream. Local. */
 int64_t esp_model_count_layers(const esp_model *model);
 /* Change a configuration to the kept ones (n, ascending) of a model's layers. Local. */
+enum { ESP_FULL_LAYERS = 28 }; // "max_window_layers" where it is absent, as in transformers
 void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t n, json_t *config);
 
 /* Parameters of all weights. Local. */

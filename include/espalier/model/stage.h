@@ -31,6 +31,7 @@ typedef struct esp_stage {
   int64_t units, width;        // U, 0: nothing is left of it; features a unit: F = units * width
   int64_t state_in, state_out; // floats a row before and after
   bool is_residual;
+  int64_t window; // tokens that an attention sees, the last its own; 0: all
   esp_linear consumer;
   int n_producers, n_consumers;
   esp_slice producers[ESP_MAX_SLICES], consumers[ESP_MAX_SLICES];

@@ -4,6 +4,7 @@
 #include "bert.h"
 
 #include "families.h"
+#include "fields.h"
 #include "ops.h"
 
 #include "espalier/core/memory.h"
@@ -18,30 +19,23 @@ static const bert_shape *get_shape(const esp_model *model) {
 
 static const char *const layer_keys[] = {"num_attention_heads", "intermediate_size", NULL};
 
-static esp_status check_variant(const json_t *config) {
-  const char *positions = "absolute";
-  ESP_TRY(tf_refuse_flag(config, "is_decoder"));
-  ESP_TRY(tf_refuse_flag(config, "add_cross_attention"));
-  ESP_TRY(tf_get_text_or(config, "position_embedding_type", &positions));
-  if (strcmp(positions, "absolute") == 0) return ESP_OK;
-  return esp_fail(ESP_FORMAT,
-                  "configuration: expected 'position_embedding_type' absolute, found '%.60s': "
-                  "Espalier does not know this variant",
-                  positions);
-}
+/* With the defaults of transformers' BertConfig. */
+static const tf_size heads_size = {"num_attention_heads", 12},
+                     intermediate_size = {"intermediate_size", 3072};
 
 static esp_status read_numbers(esp_model *model, bert_shape *shape) {
   const char *activation = "gelu";
-  ESP_TRY(check_variant(model->config));
+  ESP_TRY(config_fields_check(model));
   ESP_TRY(tf_get_text_or(model->config, "hidden_act", &activation));
   ESP_TRY(esp_activation_find(activation, &shape->activation));
   shape->epsilon = 1e-12;
   ESP_TRY(tf_get_real_or(model->config, "layer_norm_eps", &shape->epsilon));
-  ESP_TRY(tf_get_size(model->config, "hidden_size", &shape->hidden));
-  ESP_TRY(tf_get_size(model->config, "type_vocab_size", &model->token_types));
-  ESP_TRY(tf_get_size(model->config, "max_position_embeddings", &model->max_length));
-  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
-  return tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size);
+  ESP_TRY(tf_get_size(model->config, (tf_size){"hidden_size", 768}, &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"type_vocab_size", 2}, &model->token_types));
+  ESP_TRY(
+      tf_get_size(model->config, (tf_size){"max_position_embeddings", 512}, &model->max_length));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"vocab_size", 30522}, &model->vocabulary));
+  return tf_get_head_size(model->config, heads_size, shape->hidden, &shape->head_size);
 }
 
 static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name) {
@@ -93,8 +87,8 @@ static void add_feed_forward(esp_model *model, bert_shape *shape, int l, int64_t
 
 static esp_status add_layer(esp_model *model, bert_shape *shape, int l) {
   int64_t heads, inner;
-  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
-  ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
+  ESP_TRY(tf_get_layer_heads(model->config, l, heads_size, shape->head_size, &heads));
+  ESP_TRY(tf_get_layer_size(model->config, l, intermediate_size, &inner));
   add_attention(model, shape, l, heads);
   add_feed_forward(model, shape, l, inner);
   return ESP_OK;
@@ -102,7 +96,7 @@ static esp_status add_layer(esp_model *model, bert_shape *shape, int l) {
 
 static esp_status describe(esp_model *model) {
   int n_layers;
-  ESP_TRY(tf_get_layer_count(model->config, "num_hidden_layers", &n_layers));
+  ESP_TRY(tf_get_layer_count(model->config, (tf_size){"num_hidden_layers", 12}, &n_layers));
   bert_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
   model->shape = shape;
   model->prefix = "bert.";
@@ -287,15 +281,6 @@ static bool ignores(const esp_model *model, const char *tensor) {
          get_shape(model)->head->ignores(model, tensor);
 }
 
-/* Whether a plain encoder has a pooler is not in its configuration. */
-static void complete(json_t *config, const esp_tensor_set *set) {
-  const bert_head *head;
-  if (bert_head_find(config, &head) != ESP_OK || head->architecture) return;
-  const bool has_pooler = esp_tensor_set_find(set, "bert.pooler.dense.weight") ||
-                          esp_tensor_set_find(set, "pooler.dense.weight");
-  if (!has_pooler) json_object_set_new(config, "add_pooling_layer", json_false());
-}
-
 static const esp_rename renames[] = {
     {"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}, {NULL, NULL}};
 
@@ -310,7 +295,7 @@ const esp_family esp_family_bert = {
     .input = ESP_DATA_TOKENS,
     .renames = renames,
     .copies = copies,
-    .complete = complete,
+    .complete = bert_head_complete,
     .describe = describe,
     .resize = resize,
     .layers_key = "num_hidden_layers",

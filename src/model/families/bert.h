@@ -36,6 +36,12 @@ struct bert_shape {
   bert_layer layers[];
 };
 
+/* Espalier's own member: whether an untied decoder has a bias. */
+#define BERT_DECODER_BIAS "decoder_bias"
+
+/* Add what only the tensors say: the architecture where none is named, whether a plain encoder has
+ * a pooler and an untied decoder a bias. */
+void bert_head_complete(json_t *config, const esp_tensor_set *set);
 /* FORMAT: an architecture with a head that Espalier does not know. */
 esp_status bert_head_find(const json_t *config, const bert_head **head);
 

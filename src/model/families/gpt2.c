@@ -1,8 +1,10 @@
 /* GPT-2: learned positions, blocks r += attention(norm(r)); r += W_2 f(W_1 norm(r) + b_1) + b_2, a
  * last norm, and a head tied to the token embedding. Its matrices are (inputs, outputs), queries,
  * keys and values in one. */
-#include "activation.h"
+#include "gpt2.h"
+
 #include "families.h"
+#include "fields.h"
 #include "ops.h"
 #include "transformer.h"
 
@@ -12,50 +14,29 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct gpt2_layer {
-  int norms[2];   // before attention, before the feed-forward part
-  esp_linear qkv; // outputs: queries, keys, values, (heads, head_size) each
-  esp_linear up;
-} gpt2_layer;
-
-typedef struct gpt2_shape {
-  const esp_activation *activation;
-  double epsilon;
-  int64_t hidden, positions, head_size;
-  bool is_scaled;
-  int tokens, positions_weight, norm; // weights; the last norm
-  esp_linear head;
-  int n_layers;
-  gpt2_layer layers[];
-} gpt2_shape;
-
 static const gpt2_shape *get_shape(const esp_model *model) {
   return model->shape;
 }
 
 static const char *const layer_keys[] = {"n_head", "n_inner", NULL};
 
-static esp_status check_variant(const json_t *config) {
-  static const char *const refused[] = {"scale_attn_by_inverse_layer_idx",
-                                        "reorder_and_upcast_attn", "add_cross_attention"};
-  for (unsigned i = 0; i < sizeof refused / sizeof *refused; i++)
-    ESP_TRY(tf_refuse_flag(config, refused[i]));
-  return ESP_OK;
-}
+/* Of transformers' GPT2Config. */
+static const tf_size heads_size = {"n_head", 12};
 
 static esp_status read_numbers(esp_model *model, gpt2_shape *shape) {
   const char *activation = "gelu_new";
-  ESP_TRY(check_variant(model->config));
+  ESP_TRY(config_fields_check(model));
   ESP_TRY(tf_get_text_or(model->config, "activation_function", &activation));
   ESP_TRY(esp_activation_find(activation, &shape->activation));
   shape->epsilon = 1e-5;
   ESP_TRY(tf_get_real_or(model->config, "layer_norm_epsilon", &shape->epsilon));
   shape->is_scaled = true;
   ESP_TRY(tf_get_flag_or(model->config, "scale_attn_weights", &shape->is_scaled));
-  ESP_TRY(tf_get_size(model->config, "n_embd", &shape->hidden));
-  ESP_TRY(tf_get_size(model->config, "n_positions", &model->max_length));
-  ESP_TRY(tf_get_size(model->config, "vocab_size", &model->vocabulary));
-  ESP_TRY(tf_get_head_size(model->config, layer_keys[0], shape->hidden, &shape->head_size));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"n_embd", 768}, &shape->hidden));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"n_positions", 1024}, &model->max_length));
+  ESP_TRY(tf_get_size(model->config, (tf_size){"vocab_size", 50257}, &model->vocabulary));
+  ESP_TRY(tf_get_head_size(model->config, heads_size, shape->hidden, &shape->head_size));
+  ESP_TRY(tf_get_causal(model->config, &shape->is_causal));
   model->is_head_tied = true;
   return tf_get_flag_or(model->config, "tie_word_embeddings", &model->is_head_tied);
 }
@@ -103,30 +84,17 @@ static void add_feed_forward(esp_model *model, gpt2_shape *shape, int l, int64_t
 }
 
 static esp_status add_layer(esp_model *model, gpt2_shape *shape, int l) {
-  int64_t heads, inner = 4 * shape->hidden;
-  ESP_TRY(tf_get_layer_heads(model->config, l, layer_keys[0], shape->head_size, &heads));
-  const json_t *given = tf_get_layer_member(model->config, l, layer_keys[1]);
-  if (given && !json_is_null(given))
-    ESP_TRY(tf_get_layer_size(model->config, l, layer_keys[1], &inner));
+  int64_t heads, inner;
+  ESP_TRY(tf_get_layer_heads(model->config, l, heads_size, shape->head_size, &heads));
+  ESP_TRY(tf_get_layer_size(model->config, l, (tf_size){layer_keys[1], 4 * shape->hidden}, &inner));
   add_attention(model, shape, l, heads);
   add_feed_forward(model, shape, l, inner);
   return ESP_OK;
 }
 
-static void add_head(esp_model *model, gpt2_shape *shape) {
-  const int stage = 2 * shape->n_layers;
-  shape->norm = tf_add_norm(model, stage, shape->hidden, "transformer.ln_f");
-  shape->head = (esp_linear){
-      .weight = shape->tokens, .bias = -1, .outputs = model->vocabulary, .inputs = shape->hidden};
-  if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
-  esp_model_add_reader(model, stage, &shape->head);
-  model->task = ESP_TASK_LANGUAGE;
-  model->n_outputs = model->vocabulary;
-}
-
 static esp_status describe(esp_model *model) {
   int n_layers;
-  ESP_TRY(tf_get_layer_count(model->config, "n_layer", &n_layers));
+  ESP_TRY(tf_get_layer_count(model->config, (tf_size){"n_layer", 12}, &n_layers));
   gpt2_shape *shape = esp_alloc(1, sizeof *shape + (size_t)n_layers * sizeof *shape->layers);
   model->shape = shape;
   model->prefix = "transformer.";
@@ -135,8 +103,7 @@ static esp_status describe(esp_model *model) {
   ESP_TRY(tf_check_layers(model->config, n_layers, layer_keys));
   add_embedding(model, shape);
   for (int l = 0; l < n_layers; l++) ESP_TRY(add_layer(model, shape, l));
-  add_head(model, shape);
-  return ESP_OK;
+  return gpt2_head_describe(model, shape);
 }
 
 static esp_status resize(const esp_model *model, const int64_t *units, json_t *config) {
@@ -186,7 +153,7 @@ static op_attention_job make_attention(const esp_call *call, const float *qkv) {
       .kv_heads = heads,
       .head_size = shape->head_size,
       .lengths = call->batch.lengths,
-      .is_causal = true,
+      .is_causal = shape->is_causal,
       .scale = shape->is_scaled ? 1.0f / sqrtf((float)shape->head_size) : 1.0f,
       .q = qkv,
       .k = qkv + n,
@@ -242,12 +209,6 @@ static void produce(const esp_call *call, const float *state, float *x) {
   get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
 }
 
-static void head(const esp_call *call, const float *state, float *logits) {
-  const float *normed = read_scratch(call, state);
-  esp_linear_forward(call->model, &get_shape(call->model)->head, esp_call_count_rows(call), normed,
-                     logits, false);
-}
-
 static void attention_backward(const tf_input *input, const float *dx) {
   const esp_call *call = input->call;
   const esp_linear *linear = &get_layer(call)->qkv;
@@ -294,12 +255,6 @@ static void produce_backward(const esp_backward *self, const float *dx, float *d
   norm_backward(&input, self->state, dstate);
 }
 
-static void head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
-  const tf_input input = read_input(self);
-  tf_linear_backward(&input, &get_shape(self->call.model)->head, dlogits);
-  norm_backward(&input, self->state, dstate);
-}
-
 static void embed_backward(const esp_backward *self, const float *dstate) {
   const esp_batch *batch = &self->call.batch;
   const gpt2_shape *shape = get_shape(self->call.model);
@@ -323,6 +278,7 @@ const esp_family esp_family_gpt2 = {
     .summary = "GPT-2 language model",
     .input = ESP_DATA_TOKENS,
     .copies = copies,
+    .complete = gpt2_complete,
     .describe = describe,
     .resize = resize,
     .layers_key = "n_layer",
@@ -330,8 +286,8 @@ const esp_family esp_family_gpt2 = {
     .embed = embed,
     .read = read,
     .produce = produce,
-    .head = head,
-    .head_backward = head_backward,
+    .head = gpt2_head_apply,
+    .head_backward = gpt2_head_backward,
     .produce_backward = produce_backward,
     .embed_backward = embed_backward,
     .ignores = ignores,

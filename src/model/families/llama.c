@@ -17,19 +17,19 @@ static const llama_shape *get_shape(const esp_model *model) {
 static int add_stream_norm(esp_model *model, int stage, const char *name) {
   const int weight =
       esp_model_add_weight(model, (esp_weight_shape){stage, 1, {get_shape(model)->hidden}},
-                           "model.layers.%d.%s.weight", stage / 2, name);
+                           "%slayers.%d.%s.weight", model->prefix, stage / 2, name);
   esp_model_add_width(model, weight, 0);
   return weight;
 }
 
 static int add_norm(esp_model *model, int stage, int64_t n, const char *name, int layer) {
-  return esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "model.layers.%d.%s.weight",
-                              layer, name);
+  return esp_model_add_weight(model, (esp_weight_shape){stage, 1, {n}}, "%slayers.%d.%s.weight",
+                              model->prefix, layer, name);
 }
 
 /* Linear `name` of layer stage / 2. */
 static esp_linear add_linear(esp_model *model, int stage, esp_linear shape, const char *name) {
-  return tf_add_linear(model, stage, shape, "model.layers.%d.%s", stage / 2, name);
+  return tf_add_linear(model, stage, shape, "%slayers.%d.%s", model->prefix, stage / 2, name);
 }
 
 static esp_linear add_reader(esp_model *model, int stage, esp_linear shape, const char *name) {
@@ -80,6 +80,7 @@ static void add_attention(esp_model *model, llama_shape *shape, int index) {
       (esp_linear){.outputs = shape->hidden, .inputs = n, .bias = shape->has_output_bias ? 0 : -1},
       "self_attn.o_proj");
   esp_stage *site = tf_add_stage(model, "attention", index, shape->head_size, &consumer);
+  site->window = layer->window;
   tf_add_producer(site, &layer->query, 0);
   add_key_values(site, layer);
 }
@@ -98,35 +99,58 @@ static void add_feed_forward(esp_model *model, llama_shape *shape, int index) {
   tf_add_producer(site, &layer->up, 0);
 }
 
-static void add_head(esp_model *model, llama_shape *shape) {
-  const int stage = 2 * shape->n_layers;
-  shape->norm = esp_model_add_weight(model, (esp_weight_shape){stage, 1, {shape->hidden}},
-                                     "model.norm.weight");
-  esp_model_add_width(model, shape->norm, 0);
-  shape->head = (esp_linear){.weight = shape->embedding,
-                             .bias = -1,
-                             .outputs = model->vocabulary,
-                             .inputs = shape->hidden};
-  if (!model->is_head_tied) shape->head = tf_add_linear(model, stage, shape->head, "lm_head");
-  esp_model_add_reader(model, stage, &shape->head);
+static const tf_head heads[] = {
+    {"ForSequenceClassification", "score", false, 0, ESP_TASK_CLASSIFY, false},
+    {"ForTokenClassification", "score", true, 0, ESP_TASK_EMBED, false},
+    {"ForQuestionAnswering", "qa_outputs", true, 2, ESP_TASK_EMBED, true},
+    {"Model", NULL, false, 0, ESP_TASK_EMBED, false},
+    {NULL, "lm_head", false, 0, ESP_TASK_LANGUAGE, false},
+};
+
+static void add_language_head(esp_model *model, llama_shape *shape) {
+  const int stage = model->n_stages;
+  esp_linear head = {.weight = shape->embedding,
+                     .bias = -1,
+                     .outputs = model->vocabulary,
+                     .inputs = shape->hidden};
+  if (!model->is_head_tied) head = tf_add_linear(model, stage, head, "lm_head");
+  esp_model_add_reader(model, stage, &head);
+  shape->head.linear = head;
   model->task = ESP_TASK_LANGUAGE;
   model->n_outputs = model->vocabulary;
+}
+
+static esp_status add_head(esp_model *model, const tf_head *head, llama_shape *shape) {
+  shape->norm = esp_model_add_weight(model, (esp_weight_shape){model->n_stages, 1, {shape->hidden}},
+                                     "%snorm.weight", model->prefix);
+  esp_model_add_width(model, shape->norm, 0);
+  if (head->task != ESP_TASK_LANGUAGE)
+    return tf_head_describe(model, head, shape->hidden, &shape->head);
+  add_language_head(model, shape);
+  return ESP_OK;
+}
+
+/* What transformers calls the decoder in the names of a model's weights. */
+static const char *find_prefix(const esp_model *model, const tf_head *head) {
+  const bool is_mistral = strcmp(model->family->name, "mistral") == 0;
+  return head->has_old_prefix && !is_mistral ? "transformer." : "model.";
 }
 
 static esp_status describe(esp_model *model) {
   ESP_TRY(llama_read(model));
   llama_shape *shape = model->shape;
-  model->prefix = "model.";
+  const tf_head *head = tf_head_find(model->config, heads, model->is_head_tied);
+  model->prefix = find_prefix(model, head);
+  if (head->task != ESP_TASK_LANGUAGE) model->is_head_tied = false;
   shape->embedding = esp_model_add_weight(
       model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, shape->hidden}},
-      "model.embed_tokens.weight");
+      "%sembed_tokens.weight", model->prefix);
   esp_model_add_width(model, shape->embedding, 1);
   for (int i = 0; i < shape->n_layers; i++) {
     add_attention(model, shape, i);
     add_feed_forward(model, shape, i);
   }
-  add_head(model, shape);
-  return ESP_OK;
+  return add_head(model, head, shape);
 }
 
 /* Frequencies that older versions stored, and the tied head's copy. */
@@ -137,25 +161,30 @@ static bool ignores(const esp_model *model, const char *tensor) {
 
 static const esp_copy copies[] = {{"lm_head.weight", "model.embed_tokens.weight"}, {NULL, NULL}};
 
-#define LLAMA_FAMILY(type, text)                                                    \
-  const esp_family esp_family_##type = {.name = #type,                              \
-                                        .summary = text,                            \
-                                        .input = ESP_DATA_TOKENS,                   \
-                                        .copies = copies,                           \
-                                        .describe = describe,                       \
-                                        .resize = llama_resize,                     \
-                                        .layers_key = "num_hidden_layers",          \
-                                        .init = tf_init,                            \
-                                        .embed = llama_embed,                       \
-                                        .read = llama_read_stream,                  \
-                                        .produce = llama_produce,                   \
-                                        .head = llama_head,                         \
-                                        .head_backward = llama_head_backward,       \
-                                        .produce_backward = llama_produce_backward, \
-                                        .embed_backward = llama_embed_backward,     \
+#define LLAMA_FAMILY(type, class_name, text)                                                     \
+  static void complete_##type(json_t *config, const esp_tensor_set *set) {                       \
+    const tf_classes classes = {heads, class_name, "ForCausalLM", "embed_tokens.weight", false}; \
+    tf_head_complete(&classes, config, set);                                                     \
+  }                                                                                              \
+  const esp_family esp_family_##type = {.name = #type,                                           \
+                                        .summary = text,                                         \
+                                        .input = ESP_DATA_TOKENS,                                \
+                                        .copies = copies,                                        \
+                                        .complete = complete_##type,                             \
+                                        .describe = describe,                                    \
+                                        .resize = llama_resize,                                  \
+                                        .layers_key = "num_hidden_layers",                       \
+                                        .init = tf_init,                                         \
+                                        .embed = llama_embed,                                    \
+                                        .read = llama_read_stream,                               \
+                                        .produce = llama_produce,                                \
+                                        .head = llama_head,                                      \
+                                        .head_backward = llama_head_backward,                    \
+                                        .produce_backward = llama_produce_backward,              \
+                                        .embed_backward = llama_embed_backward,                  \
                                         .ignores = ignores}
 
-LLAMA_FAMILY(llama, "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");
-LLAMA_FAMILY(mistral, "Mistral without sliding window");
-LLAMA_FAMILY(qwen2, "Qwen2 and Qwen2.5");
-LLAMA_FAMILY(qwen3, "Qwen3 (dense)");
+LLAMA_FAMILY(llama, "Llama", "Llama 1 to 3 and relatives (SmolLM2, TinyLlama)");
+LLAMA_FAMILY(mistral, "Mistral", "Mistral, with or without sliding window");
+LLAMA_FAMILY(qwen2, "Qwen2", "Qwen2 and Qwen2.5");
+LLAMA_FAMILY(qwen3, "Qwen3", "Qwen3 (dense)");

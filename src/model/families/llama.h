@@ -3,6 +3,7 @@
 #define ESPALIER_SRC_MODEL_LLAMA_H
 
 #include "activation.h"
+#include "heads.h"
 #include "ops.h"
 #include "rope.h"
 
@@ -10,6 +11,7 @@
 
 typedef struct llama_layer {
   int64_t heads, kv_heads, intermediate;
+  int64_t window;           // of its attention; 0: none
   int norms[2];             // weights: before attention, before the feed-forward part
   int query_norm, key_norm; // of each head
   esp_linear query, key, value, gate, up;
@@ -19,13 +21,25 @@ typedef struct llama_shape {
   const esp_activation *activation;
   rope rope;
   double epsilon;
-  int64_t hidden, head_size;
+  int64_t hidden, head_size, positions;
   bool has_query_bias, has_output_bias, has_ffn_bias, has_head_norms;
+  bool is_causal;
   int embedding, norm; // weights; the last norm
-  esp_linear head;
+  tf_decoder_head head;
   int n_layers;
   llama_layer layers[];
 } llama_shape;
+
+/* Whether a model_type has windows: never, unless sliding_window is null, or with
+ * use_sliding_window. */
+typedef enum llama_sliding {
+  LLAMA_NEVER_SLIDES,
+  LLAMA_SLIDES,
+  LLAMA_SLIDES_IF_ASKED
+} llama_sliding;
+/* Set the layers' windows, for sequences of at most `longest` tokens (0: any). FORMAT. Local. */
+esp_status llama_read_windows(const json_t *config, llama_sliding sliding, int64_t longest,
+                              llama_shape *shape);
 
 /* Read model->config into model->shape, and the model's own sizes; weights are not set. FORMAT,
  * USAGE. Local. */

@@ -128,14 +128,36 @@ void llama_produce_backward(const esp_backward *self, const float *dx, float *ds
   norm_backward(&input, llama_get_norm(call), input.rows, self->state, dstate);
 }
 
+/* The gradient of the normalised rows that the head reads: dlogits, or through its map. */
+static void map_backward(const esp_backward *self, const float *x, const float *dlogits,
+                         float *dnormed) {
+  const esp_call *call = &self->call;
+  const llama_shape *shape = call->model->shape;
+  const int64_t rows = tf_head_count_rows(call), n = rows * shape->hidden;
+  if (call->model->task == ESP_TASK_EMBED) {
+    memcpy(dnormed, dlogits, (size_t)n * sizeof *dnormed);
+    return;
+  }
+  float *normed = ESP_TAKE(call->workspace, float, n);
+  llama_normalise(call->model, shape->norm, rows, x, normed);
+  memset(dnormed, 0, (size_t)n * sizeof *dnormed);
+  tf_linear_backward(
+      &(tf_input){
+          .call = call, .rows = rows, .x = normed, .dx = dnormed, .gradients = self->gradients},
+      &shape->head.linear, dlogits);
+}
+
 void llama_head_backward(const esp_backward *self, const float *dlogits, float *dstate) {
-  const llama_shape *shape = self->call.model->shape;
-  const int64_t n = esp_call_count_rows(&self->call) * shape->hidden;
-  float *dnormed = ESP_TAKE(self->call.workspace, float, n); // dstate may be dlogits
-  const tf_input input = read_input(self, dnormed);
-  tf_linear_backward(&input, &shape->head, dlogits);
-  norm_backward(&input, shape->norm, input.rows, self->state, dnormed);
-  memcpy(dstate, dnormed, (size_t)n * sizeof *dstate);
+  const esp_call *call = &self->call;
+  const llama_shape *shape = call->model->shape;
+  const int64_t rows = tf_head_count_rows(call);
+  const float *x = tf_head_gather(&shape->head, call, shape->hidden, self->state);
+  float *dnormed = ESP_TAKE(call->workspace, float, rows * shape->hidden); // dstate may be dlogits
+  map_backward(self, x, dlogits, dnormed);
+  const tf_input input = {
+      .call = call, .rows = rows, .x = x, .dx = dnormed, .gradients = self->gradients};
+  norm_backward(&input, shape->norm, rows, x, dnormed);
+  tf_head_scatter(&shape->head, call, shape->hidden, dnormed, dstate);
 }
 
 void llama_embed_backward(const esp_backward *self, const float *dstate) {

@@ -60,7 +60,8 @@ op_attention_job llama_make_attention(const esp_call *call) {
       .kv_heads = layer->kv_heads,
       .head_size = size,
       .lengths = call->batch.lengths,
-      .is_causal = true,
+      .is_causal = get_shape(call->model)->is_causal,
+      .window = layer->window,
       .scale = 1.0f / sqrtf((float)size),
       .q_stride = layer->query.outputs,
       .kv_stride = layer->key.outputs,
@@ -121,7 +122,14 @@ void llama_produce(const esp_call *call, const float *state, float *x) {
 }
 
 void llama_head(const esp_call *call, const float *state, float *logits) {
-  const float *normed = read_scratch(call, state);
-  esp_linear_forward(call->model, &get_shape(call->model)->head, esp_call_count_rows(call), normed,
-                     logits, false);
+  const llama_shape *shape = get_shape(call->model);
+  const int64_t rows = tf_head_count_rows(call);
+  const float *x = tf_head_gather(&shape->head, call, shape->hidden, state);
+  if (call->model->task == ESP_TASK_EMBED) {
+    llama_normalise(call->model, shape->norm, rows, x, logits);
+    return;
+  }
+  float *normed = ESP_TAKE(call->workspace, float, rows * shape->hidden);
+  llama_normalise(call->model, shape->norm, rows, x, normed);
+  esp_linear_forward(call->model, &shape->head.linear, rows, normed, logits, false);
 }

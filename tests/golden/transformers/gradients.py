@@ -17,15 +17,15 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "analysis/models"))
-from make_reference import load, make_arguments  # noqa: E402
+import make_reference  # noqa: E402
 
 VALUES = 8
+PREFIXES = {"BertModel": "bert.", "LlamaModel": "model.", "MistralModel": "model.", "GPT2Model": "transformer."}
 
 
 def run(model, data):
-    arguments, mask = make_arguments(data)
-    output = model(**arguments)
-    values = output.logits if "logits" in output else output.last_hidden_state
+    outputs, mask = make_reference.run(model, data)
+    values = outputs["logits" if "logits" in outputs else "embeddings"]
     d = torch.sin((torch.arange(values.numel()) % 1009).to(torch.float64)).to(torch.float32).reshape(values.shape)
     return (values * (d * mask[:, :, None] if values.ndim == 3 else d)).sum()
 
@@ -39,13 +39,13 @@ def pick(gradient):
 def compute(folder):
     with h5py.File(folder / "reference.h5") as file:
         data = {name: values[()] for name, values in file.items() if name in ("tokens", "lengths", "token_types")}
-    model = load(folder)
+    model = make_reference.load(folder)
     model.requires_grad_(True)
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             module.padding_idx = None  # PyTorch would leave out its gradient
     run(model, data).backward()
-    prefix = "bert." if type(model).__name__ == "BertModel" else ""
+    prefix = PREFIXES.get(type(model).__name__, "")
     return {prefix + name: pick(weight.grad) for name, weight in model.named_parameters(remove_duplicate=False)
             if weight.grad is not None}
 

@@ -206,7 +206,8 @@ static void a_tally_without_targets_has_no_loss(void **state) {
 static void every_task_has_an_objective_of_its_own(void **state) {
   (void)state;
   for (int i = 0; esp_objectives[i]; i++) {
-    assert_ptr_equal(esp_objective_of(esp_objectives[i]->task), esp_objectives[i]);
+    if (esp_objectives[i]->task == ESP_ANY_TASK) continue;
+    assert_ptr_equal(esp_objective_of((esp_task)esp_objectives[i]->task), esp_objectives[i]);
     assert_true(esp_objectives[i]->needs_teacher == (esp_objectives[i]->task == ESP_TASK_EMBED));
   }
   assert_string_equal(esp_objective_of(ESP_TASK_MASKED)->name, "masked");

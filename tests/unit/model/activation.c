@@ -15,6 +15,44 @@ static double exact(const char *name, double z) {
   return 1.0 / (1.0 + exp(-z));
 }
 
+/* Of transformers' ACT2FN in double precision (PyTorch 2.13): at -12, -3.5, -1, 0.3, 2 and 12. */
+typedef struct golden {
+  const char *name;
+  double values[6];
+} golden;
+
+static const double golden_points[6] = {-12.0, -3.5, -1.0, 0.3, 2.0, 12.0};
+static const golden goldens[] = {
+    {"gelu", {-0.0, -0.0008142017766, -0.1586552539, 0.1853734267, 1.954499736, 12.0}},
+    {"gelu_10", {-0.0, -0.0008142017766, -0.1586552539, 0.1853734267, 1.954499736, 10.0}},
+    {"gelu_fast", {-0.0, -0.0006161976554, -0.1588080094, 0.1853709235, 1.954597694, 12.0}},
+    {"gelu_new", {-0.0, -0.0006161976554, -0.1588080094, 0.1853709235, 1.954597694, 12.0}},
+    {"gelu_python", {-0.0, -0.0008142017766, -0.1586552539, 0.1853734267, 1.954499736, 12.0}},
+    {"gelu_pytorch_tanh", {-0.0, -0.0006161976554, -0.1588080094, 0.1853709235, 1.954597694, 12.0}},
+    {"gelu_python_tanh", {-0.0, -0.0006161976554, -0.1588080094, 0.1853709235, 1.954597694, 12.0}},
+    {"gelu_accurate", {-0.0, -0.0006161976554, -0.1588080094, 0.1853709235, 1.954597694, 12.0}},
+    {"hardswish", {-0.0, -0.0, -0.3333333333, 0.165, 1.666666667, 12.0}},
+    {"laplace", {0.0, 0.0, 7.173726058e-10, 0.07448831139, 0.9999977102, 1.0}},
+    {"leaky_relu", {-0.12, -0.035, -0.01, 0.3, 2.0, 12.0}},
+    {"linear", {-12.0, -3.5, -1.0, 0.3, 2.0, 12.0}},
+    {"mish", {-7.373032173e-05, -0.1040957545, -0.3034014614, 0.2080013723, 1.94395896, 12.0}},
+    {"quick_gelu",
+     {-1.618641784e-08, -0.009033446135, -0.1542042341, 0.1874841354, 1.935658623, 11.99999998}},
+    {"relu", {0.0, 0.0, 0.0, 0.3, 2.0, 12.0}},
+    {"relu2", {0.0, 0.0, 0.0, 0.09, 4.0, 144.0}},
+    {"relu6", {0.0, 0.0, 0.0, 0.3, 2.0, 6.0}},
+    {"sigmoid",
+     {6.144174602e-06, 0.02931223075, 0.2689414214, 0.5744425168, 0.880797078, 0.9999938558}},
+    {"silu",
+     {-7.373009523e-05, -0.1025928076, -0.2689414214, 0.172332755, 1.761594156, 11.99992627}},
+    {"sqrtsoftplus",
+     {0.002478748369, 0.1724830956, 0.5596978538, 0.9243133908, 1.458399126, 3.464102502}},
+    {"swish",
+     {-7.373009523e-05, -0.1025928076, -0.2689414214, 0.172332755, 1.761594156, 11.99992627}},
+    {"tanh",
+     {-0.9999999999, -0.9981778976, -0.761594156, 0.2913126125, 0.9640275801, 0.9999999999}},
+};
+
 static const esp_activation *find(const char *name) {
   const esp_activation *found = NULL;
   assert_int_equal(esp_activation_find(name, &found), ESP_OK);
@@ -47,6 +85,34 @@ static void apply_matches_double_precision(void **state) {
       float y;
       find(names[a])->apply(1, &z, &y);
       assert_true(fabs((double)y - exact(names[a], (double)z)) < 2e-6 * fmax(1.0, fabs((double)z)));
+    }
+}
+
+static void apply_agrees_with_transformers(void **state) {
+  (void)state;
+  for (unsigned a = 0; a < ESP_COUNT(goldens); a++)
+    for (int i = 0; i < 6; i++) {
+      const float z = (float)golden_points[i];
+      float y;
+      find(goldens[a].name)->apply(1, &z, &y);
+      assert_true(fabs((double)y - goldens[a].values[i]) < 1e-6 * (1.0 + fabs((double)z)));
+    }
+}
+
+/* Against differences of apply itself, which is in single precision. */
+static void derive_is_the_slope_of_apply(void **state) {
+  (void)state;
+  for (unsigned a = 0; a < ESP_COUNT(goldens); a++)
+    for (int i = -70; i <= 70; i++) {
+      const float z = (float)i / 10.0f + 0.03f, h = 2e-2f, dy = -2.5f;
+      const float at[2] = {z - h, z + h};
+      float y[2], dz;
+      find(goldens[a].name)->apply(2, at, y);
+      find(goldens[a].name)->derive(1, &z, &dy, &dz);
+      const double slope = ((double)y[1] - (double)y[0]) / ((double)at[1] - (double)at[0]);
+      const double tolerance =
+          fabs(fabs((double)z) - 3.0) < 0.05 ? 0.05 : 3e-3; // kinks of hardswish
+      assert_true(fabs((double)dz + 2.5 * slope) < tolerance);
     }
 }
 
@@ -111,8 +177,8 @@ static void esp_activation_find_names_the_known_ones(void **state) {
   (void)state;
   const esp_activation *found = NULL;
   for (unsigned a = 0; a < ESP_COUNT(names); a++)
-    assert_failure(esp_activation_find("swish", &found), ESP_USAGE, names[a]);
-  assert_failure(esp_activation_find("swish", &found), ESP_USAGE, "'swish'");
+    assert_failure(esp_activation_find("prelu", &found), ESP_USAGE, names[a]);
+  assert_failure(esp_activation_find("prelu", &found), ESP_USAGE, "'prelu'");
   assert_failure(esp_activation_find("rellu", &found), ESP_USAGE, "did you mean relu");
   assert_failure(esp_activation_find("", &found), ESP_USAGE, "unknown activation");
   assert_null(found);
@@ -120,6 +186,8 @@ static void esp_activation_find_names_the_known_ones(void **state) {
 
 ESP_TEST_MAIN(cmocka_unit_test(apply_gives_values_known_by_hand),
               cmocka_unit_test(apply_matches_double_precision),
+              cmocka_unit_test(apply_agrees_with_transformers),
+              cmocka_unit_test(derive_is_the_slope_of_apply),
               cmocka_unit_test(apply_may_be_in_place), cmocka_unit_test(apply_passes_nan_on),
               cmocka_unit_test(apply_and_derive_are_finite_far_out),
               cmocka_unit_test(derive_matches_central_differences),

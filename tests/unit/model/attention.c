@@ -11,7 +11,7 @@
 static rope make_rope(int64_t head_size) {
   rope self;
   json_t *config = json_object();
-  assert_int_equal(rope_read(config, head_size, &self), ESP_OK);
+  assert_int_equal(rope_read(config, head_size, 128, &self), ESP_OK);
   json_decref(config);
   return self;
 }
@@ -59,20 +59,21 @@ static void sample_free(sample *self) {
   esp_free(&self->out);
 }
 
-static int64_t count_seen(const op_attention_job *job, int64_t sequence, int64_t t) {
-  const int64_t valid = job->lengths ? job->lengths[sequence] : job->length;
-  return job->is_causal && t + 1 < valid ? t + 1 : valid;
+static bool is_seen(const op_attention_job *job, int64_t t, int64_t s) {
+  if (job->is_causal) return s <= t && (job->window == 0 || s > t - job->window);
+  return job->window == 0 || (s <= t + job->window && s >= t - job->window);
 }
 
 /* One query of one head, in double. */
 static void naive_query(const op_attention_job *job, int64_t row, int64_t head, double *out) {
   const int64_t size = job->head_size, sequence = row / job->length;
-  const int64_t seen = count_seen(job, sequence, row % job->length);
+  const int64_t valid = job->lengths ? job->lengths[sequence] : job->length;
   const int64_t from = head / (job->heads / job->kv_heads) * size;
   const float *q = job->q + row * job->q_stride + head * size;
   double total = 0.0;
   for (int64_t i = 0; i < size; i++) out[i] = 0.0;
-  for (int64_t s = 0; s < seen; s++) {
+  for (int64_t s = 0; s < valid; s++) {
+    if (!is_seen(job, row % job->length, s)) continue;
     const int64_t at = (sequence * job->length + s) * job->kv_stride + from;
     double score = 0.0;
     for (int64_t i = 0; i < size; i++) score += (double)q[i] * (double)job->k[at + i];
@@ -80,7 +81,7 @@ static void naive_query(const op_attention_job *job, int64_t row, int64_t head, 
     total += weight;
     for (int64_t i = 0; i < size; i++) out[i] += weight * (double)job->v[at + i];
   }
-  for (int64_t i = 0; i < size && seen > 0; i++) out[i] /= total;
+  for (int64_t i = 0; i < size && total > 0.0; i++) out[i] /= total;
 }
 
 static double *naive_attention(const op_attention_job *job) {
@@ -166,6 +167,55 @@ static void attention_masks_padding(void **state) {
   }
 }
 
+/* Windows within a block of 64 queries, of its size, and over several. */
+static void attention_sees_a_window(void **state) {
+  (void)state;
+  static const int64_t windows[] = {1, 2, 31, 63, 64, 65, 100, 200};
+  const int32_t lengths[3] = {190, 70, 1};
+  for (unsigned i = 0; i < ESP_COUNT(windows); i++)
+    for (int causal = 0; causal < 2; causal++)
+      assert_attention((op_attention_job){.count = 3,
+                                          .length = 190,
+                                          .heads = 2,
+                                          .kv_heads = 1,
+                                          .head_size = 3,
+                                          .lengths = i % 2 == 0 ? lengths : NULL,
+                                          .is_causal = causal,
+                                          .window = windows[i]});
+}
+
+static void attention_within_the_window_is_the_same_as_without(void **state) {
+  (void)state;
+  sample self = sample_new((op_attention_job){
+      .count = 2, .length = 90, .heads = 2, .kv_heads = 1, .head_size = 4, .is_causal = true});
+  float *plain = ESP_NEW(float, 2 * 90 * 8);
+  run(&self.job);
+  memcpy(plain, self.out, 2 * 90 * 8 * sizeof *plain);
+  self.job.window = 90;
+  run(&self.job);
+  assert_memory_equal(plain, self.out, 2 * 90 * 8 * sizeof *plain);
+  esp_free(&plain);
+  sample_free(&self);
+}
+
+/* Keys before the window of the second block's first query, 64 - 9. */
+static void attention_never_reads_before_a_blocks_window(void **state) {
+  (void)state;
+  sample self = sample_new((op_attention_job){.count = 1,
+                                              .length = 80,
+                                              .heads = 1,
+                                              .kv_heads = 1,
+                                              .head_size = 2,
+                                              .is_causal = true,
+                                              .window = 10});
+  for (int64_t i = 0; i < 55 * 4; i++) self.kv[i] = NAN;
+  double *expected = naive_attention(&self.job);
+  run(&self.job);
+  assert_true(largest_difference(self.out + 64 * 2, expected + 64 * 2, 16 * 2) < 3e-6);
+  esp_free(&expected);
+  sample_free(&self);
+}
+
 static void attention_never_reads_padding(void **state) {
   (void)state;
   const int32_t lengths[1] = {4};
@@ -231,7 +281,9 @@ static void operations_do_not_depend_on_threads(void **state) {
 ESP_TEST_MAIN(cmocka_unit_test(attention_gives_an_example_by_hand),
               cmocka_unit_test(attention_matches_naive_loops),
               cmocka_unit_test(attention_shares_keys_within_groups),
-              cmocka_unit_test(attention_masks_padding),
+              cmocka_unit_test(attention_masks_padding), cmocka_unit_test(attention_sees_a_window),
+              cmocka_unit_test(attention_within_the_window_is_the_same_as_without),
+              cmocka_unit_test(attention_never_reads_before_a_blocks_window),
               cmocka_unit_test(attention_never_reads_padding),
               cmocka_unit_test(attention_may_overwrite_its_queries),
               cmocka_unit_test(attention_survives_large_scores),

@@ -175,6 +175,11 @@ static void attention_clear(attention *self) {
   esp_free(&self->dout);
 }
 
+static bool is_seen(const op_attention_job *job, int64_t t, int64_t s) {
+  if (job->is_causal) return s <= t && (job->window == 0 || s > t - job->window);
+  return job->window == 0 || (s <= t + job->window && s >= t - job->window);
+}
+
 static double attend_naively(const attention *self, const double *x, int64_t row, int64_t head) {
   const op_attention_job *job = &self->job;
   const int64_t size = job->head_size, at = head / (job->heads / job->kv_heads) * size;
@@ -182,7 +187,8 @@ static double attend_naively(const attention *self, const double *x, int64_t row
   const int64_t valid = job->lengths ? job->lengths[row / job->length] : job->length;
   const double *q = x + row * job->q_stride + head * size;
   double total = 0.0, sum = 0.0;
-  for (int64_t s = 0; s < valid && (!job->is_causal || s <= t); s++) {
+  for (int64_t s = 0; s < valid; s++) {
+    if (!is_seen(job, t, s)) continue;
     const double *k = x + self->n_q + (first + s) * job->kv_stride + at;
     const double *v = k + job->kv_heads * size;
     double score = 0.0, gain = 0.0;
@@ -245,6 +251,28 @@ static void op_attention_backward_goes_over_several_blocks(void **state) {
       .count = 1, .length = 67, .heads = 1, .kv_heads = 1, .head_size = 1, .is_causal = true});
 }
 
+static void op_attention_backward_sees_a_window(void **state) {
+  (void)state;
+  const int32_t lengths[3] = {9, 3, 1};
+  for (int causal = 0; causal < 2; causal++)
+    for (int64_t window = 1; window < 6; window += 2)
+      check_attention((op_attention_job){.count = 3,
+                                         .length = 9,
+                                         .heads = 2,
+                                         .kv_heads = 1,
+                                         .head_size = 2,
+                                         .lengths = lengths,
+                                         .is_causal = causal,
+                                         .window = window});
+  check_attention((op_attention_job){.count = 1,
+                                     .length = 80,
+                                     .heads = 1,
+                                     .kv_heads = 1,
+                                     .head_size = 1,
+                                     .is_causal = true,
+                                     .window = 9});
+}
+
 static void op_attention_backward_does_not_depend_on_threads(void **state) {
   (void)state;
   const op_attention_job job = {
@@ -270,4 +298,5 @@ ESP_TEST_MAIN(cmocka_unit_test(op_norm_compute_backward_matches_differences_of_r
               cmocka_unit_test(op_attention_backward_adds_over_the_heads_of_a_group),
               cmocka_unit_test(op_attention_backward_masks_padding),
               cmocka_unit_test(op_attention_backward_goes_over_several_blocks),
+              cmocka_unit_test(op_attention_backward_sees_a_window),
               cmocka_unit_test(op_attention_backward_does_not_depend_on_threads))

@@ -121,23 +121,32 @@ static void describe_refuses_variants_by_name(void **state) {
                             "add_cross_attention");
   transformer_check_refused(config_with("position_embedding_type", json_string("relative_key")),
                             ESP_FORMAT, "relative_key");
-  transformer_check_refused(config_with("hidden_act", json_string("mish")), ESP_USAGE, "'mish'");
+  transformer_check_refused(config_with("hidden_act", json_string("prelu")), ESP_USAGE, "'prelu'");
 }
 
 static void describe_refuses_heads_it_does_not_know(void **state) {
   (void)state;
-  static const char *const unknown[] = {"BertForQuestionAnswering", "BertForPreTraining",
+  static const char *const unknown[] = {"BertForMultipleChoice", "BertForPreTraining",
                                         "BertLMHeadModel"};
   for (unsigned i = 0; i < ESP_COUNT(unknown); i++)
     transformer_check_refused(config_of(unknown[i]), ESP_FORMAT, unknown[i]);
 }
 
-static void describe_names_a_missing_key(void **state) {
+/* BERT base. */
+static void absent_members_have_the_defaults_of_transformers(void **state) {
   (void)state;
-  static const char *const keys[] = {
-      "hidden_size", "num_attention_heads",     "intermediate_size", "num_hidden_layers",
-      "vocab_size",  "max_position_embeddings", "type_vocab_size"};
-  transformer_check_keys(config_with(NULL, NULL), keys, ESP_COUNT(keys));
+  esp_model *model = NULL;
+  json_t *config = json_pack("{s:s}", "model_type", "bert");
+  assert_int_equal(esp_model_new(config, &model), ESP_OK);
+  json_decref(config);
+  assert_int_equal(model->n_stages, 24);
+  assert_int_equal(model->vocabulary, 30522);
+  assert_int_equal(model->max_length, 512);
+  assert_int_equal(model->token_types, 2);
+  assert_int_equal(model->stages[0].units, 12);
+  assert_int_equal(model->stages[0].width, 64);
+  assert_int_equal(model->stages[1].units, 3072);
+  esp_model_free(&model);
 }
 
 static void resize_says_sizes_that_differ_by_layer(void **state) {
@@ -383,7 +392,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(describe_leaves_out_a_pooler_that_is_not_there),
               cmocka_unit_test(describe_refuses_variants_by_name),
               cmocka_unit_test(describe_refuses_heads_it_does_not_know),
-              cmocka_unit_test(describe_names_a_missing_key),
+              cmocka_unit_test(absent_members_have_the_defaults_of_transformers),
               cmocka_unit_test(resize_says_sizes_that_differ_by_layer),
               cmocka_unit_test(forward_of_an_encoder_matches_naive_loops),
               cmocka_unit_test(forward_of_a_classifier_pools_the_first_token),

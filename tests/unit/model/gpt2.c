@@ -98,14 +98,25 @@ static void describe_refuses_variants_by_name(void **state) {
     transformer_check_refused(config_with(flags[i], json_true()), ESP_FORMAT, flags[i]);
     transformer_check_refused(config_with(flags[i], json_integer(1)), ESP_FORMAT, flags[i]);
   }
-  transformer_check_refused(config_with("activation_function", json_string("mish")), ESP_USAGE,
-                            "'mish'");
+  transformer_check_refused(config_with("activation_function", json_string("prelu")), ESP_USAGE,
+                            "'prelu'");
 }
 
-static void describe_names_a_missing_key(void **state) {
+/* GPT-2 small. */
+static void absent_members_have_the_defaults_of_transformers(void **state) {
   (void)state;
-  static const char *const keys[] = {"n_embd", "n_head", "n_layer", "vocab_size", "n_positions"};
-  transformer_check_keys(config_with(NULL, NULL), keys, ESP_COUNT(keys));
+  esp_model *model = NULL;
+  json_t *config = json_pack("{s:s}", "model_type", "gpt2");
+  assert_int_equal(esp_model_new(config, &model), ESP_OK);
+  json_decref(config);
+  assert_int_equal(model->n_stages, 24);
+  assert_int_equal(model->vocabulary, 50257);
+  assert_int_equal(model->max_length, 1024);
+  assert_int_equal(model->stages[0].units, 12);
+  assert_int_equal(model->stages[0].width, 64);
+  assert_int_equal(model->stages[1].units, 3072);
+  assert_true(model->is_head_tied);
+  esp_model_free(&model);
 }
 
 static void describe_refuses_sizes_that_cannot_be(void **state) {
@@ -335,7 +346,7 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(describe_takes_four_times_the_hidden_size_without_n_inner),
               cmocka_unit_test(describe_gives_an_untied_head_its_own_weight),
               cmocka_unit_test(describe_refuses_variants_by_name),
-              cmocka_unit_test(describe_names_a_missing_key),
+              cmocka_unit_test(absent_members_have_the_defaults_of_transformers),
               cmocka_unit_test(describe_refuses_sizes_that_cannot_be),
               cmocka_unit_test(describe_refuses_layers_that_mean_nothing),
               cmocka_unit_test(resize_keeps_the_size_of_a_head),

@@ -156,6 +156,16 @@ static void absent_members_have_the_defaults_of_transformers(void **state) {
                      "num_key_value_heads");
   assert_int_equal(model->stages[0].per_group, 2);
   esp_model_free(&model);
+  model = make_model("{}", "max_position_embeddings");
+  assert_int_equal(model->max_length, 2048);
+  esp_model_free(&model);
+  model = make_model("{\"model_type\": \"mistral\", \"intermediate_size\": null}", "vocab_size");
+  assert_int_equal(model->vocabulary, 32000);
+  assert_int_equal(model->stages[1].units, 14336);
+  esp_model_free(&model);
+  model = make_model("{\"model_type\": \"qwen2\", \"num_attention_heads\": 32}", "hidden_size");
+  assert_int_equal(model->stages[1].state_in, 4096);
+  esp_model_free(&model);
 }
 
 static void describe_refuses_what_it_does_not_do(void **state) {
@@ -166,13 +176,18 @@ static void describe_refuses_what_it_does_not_do(void **state) {
       {"{\"head_dim\": null, \"hidden_size\": 13}", "num_attention_heads"},
       {"{\"head_dim\": 3}", "even head_dim"},
       {"{\"quantization_config\": {}}", "quantization_config"},
-      {"{\"pretraining_tp\": 2}", "pretraining_tp 1, found 2"},
-      {"{\"model_type\": \"mistral\", \"sliding_window\": 63}", "sliding_window 63"},
-      {"{\"model_type\": \"mistral\", \"max_position_embeddings\": 8192}", "sliding_window 4096"},
-      {"{\"model_type\": \"qwen2\", \"use_sliding_window\": true}", "use_sliding_window"},
+      {"{\"partial_rotary_factor\": 0.5}", "1.0 for 'partial_rotary_factor', found 0.5"},
+      {"{\"rope_parameters\": {\"sliding_attention\": {\"rope_type\": \"default\"}}}",
+       "layers of type 'sliding_attention'"},
+      {"{\"model_type\": \"mistral\", \"sliding_window\": 0}", "'sliding_window'"},
+      {"{\"model_type\": \"qwen2\", \"use_sliding_window\": 1}", "'use_sliding_window'"},
       {"{\"layer_types\": [\"full_attention\", \"sliding_attention\"]}",
-       "'sliding_attention' for layer 1"},
-      {"{\"rope_scaling\": {\"type\": \"dynamic\"}}", "'dynamic'"},
+       "'sliding_attention' for layer 1, and no sliding_window that counts"},
+      {"{\"model_type\": \"qwen2\", \"use_sliding_window\": true,"
+       " \"layer_types\": [\"sliding_attention\", \"chunked_attention\"]}",
+       "'chunked_attention' for layer 1"},
+      {"{\"model_type\": \"mistral\", \"layer_types\": [\"full_attention\"]}", "2 layer_types"},
+      {"{\"rope_scaling\": {\"type\": \"mrope\"}}", "'mrope'"},
       {"{\"per_layer_config\": {\"1\": {\"skip\": [\"mlp\"]}}}", "'skip'"},
       {"{\"per_layer_config\": {\"2\": {}}}", "'2'"},
       {"{\"per_layer_config\": {\"1\": {\"num_attention_heads\": 5}}}", "found 5 and 2 in layer 1"},
@@ -186,12 +201,75 @@ static void describe_refuses_what_it_does_not_do(void **state) {
     transformer_check_refused(make_config(cases[i][0], NULL), ESP_FORMAT, cases[i][1]);
 }
 
-static void a_window_that_holds_every_sequence_is_none(void **state) {
-  (void)state;
-  esp_model *model = make_model("{\"model_type\": \"mistral\", \"sliding_window\": 64}", NULL);
+static void assert_windows(const char *changes, int64_t first, int64_t second) {
+  esp_model *model = make_model(changes, NULL);
+  assert_int_equal(model->stages[0].window, first);
+  assert_int_equal(model->stages[1].window, 0);
+  assert_int_equal(model->stages[2].window, second);
   esp_model_free(&model);
-  model = make_model(
-      "{\"model_type\": \"qwen2\", \"sliding_window\": 8, \"use_sliding_window\": false}", NULL);
+}
+
+static void windows_are_where_the_configuration_puts_them(void **state) {
+  (void)state;
+  assert_windows("{\"sliding_window\": 8}", 0, 0); // llama has none
+  assert_windows("{\"model_type\": \"mistral\", \"sliding_window\": 63}", 63, 63);
+  assert_windows("{\"model_type\": \"mistral\", \"sliding_window\": 64}", 0, 0); // of 64 positions
+  assert_windows("{\"model_type\": \"mistral\", \"sliding_window\": null}", 0, 0);
+  assert_windows("{\"model_type\": \"mistral\", \"max_position_embeddings\": 8192}", 4096, 4096);
+  assert_windows("{\"model_type\": \"mistral\", \"sliding_window\": 9,"
+                 " \"layer_types\": [\"attention\", \"sliding_attention\"]}",
+                 0, 9);
+  assert_windows("{\"model_type\": \"qwen2\", \"sliding_window\": 8}", 0, 0);
+  assert_windows("{\"model_type\": \"qwen3\", \"use_sliding_window\": true, \"sliding_window\": 8}",
+                 0, 0); // from layer 28 on
+  assert_windows("{\"model_type\": \"qwen2\", \"use_sliding_window\": true,"
+                 " \"max_window_layers\": 1, \"sliding_window\": 8}",
+                 0, 8);
+  assert_windows("{\"model_type\": \"qwen2\", \"use_sliding_window\": true, \"sliding_window\": 8,"
+                 " \"max_window_layers\": 0, \"layer_types\": [\"full_attention\","
+                 " \"sliding_attention\"]}",
+                 0, 8);
+}
+
+static json_t *keep_one(const char *changes, int64_t layer) {
+  esp_model *model = make_model(changes, NULL);
+  json_t *config = json_deep_copy(model->config);
+  esp_config_keep_layers(model, &layer, 1, config);
+  esp_model_free(&model);
+  return config;
+}
+
+static void fewer_layers_keep_their_windows(void **state) {
+  (void)state;
+  static const char upper[] = "{\"model_type\": \"qwen2\", \"use_sliding_window\": true,"
+                              " \"max_window_layers\": 1, \"sliding_window\": 8}";
+  static const char listed[] =
+      "{\"model_type\": \"mistral\", \"sliding_window\": 8, \"layer_types\":"
+      " [\"full_attention\", \"sliding_attention\"]}";
+  for (int64_t layer = 0; layer < 2; layer++)
+    for (int i = 0; i < 2; i++) {
+      esp_model *model = NULL;
+      json_t *config = keep_one(i == 0 ? upper : listed, layer);
+      assert_int_equal(esp_model_new(config, &model), ESP_OK);
+      assert_int_equal(model->stages[0].window, layer == 1 ? 8 : 0);
+      esp_model_free(&model);
+      json_decref(config);
+    }
+}
+
+/* Windows that are not asked for leave their members as they are. */
+static void fewer_layers_leave_unused_members(void **state) {
+  (void)state;
+  json_t *config = keep_one("{\"model_type\": \"qwen2\", \"max_window_layers\": 2}", 1);
+  assert_int_equal(json_integer_value(json_object_get(config, "max_window_layers")), 2);
+  json_decref(config);
+}
+
+/* The longest sequence of a dynamic rotary embedding is not said. */
+static void dynamic_positions_have_no_end(void **state) {
+  (void)state;
+  esp_model *model = make_model("{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}}", NULL);
+  assert_int_equal(model->max_length, 0);
   esp_model_free(&model);
 }
 
@@ -266,6 +344,31 @@ static void resize_names_what_transformers_can_load(void **state) {
   esp_model_free(&mistral);
   esp_model_free(&llama);
   esp_model_free(&model);
+}
+
+/* The head's class, and the default that Mistral has otherwise, go along; names that Mistral does
+ * not have keep a model what it is. */
+static void resize_renames_other_heads_too(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"LlamaModel", "MistralModel"},
+      {"LlamaForSequenceClassification", "MistralForSequenceClassification"},
+      {"SomeClass", "MistralForCausalLM"},
+      {"LlamaForQuestionAnswering", "LlamaForQuestionAnswering"},
+  };
+  const int64_t units[5] = {6, 10, 6, 10, 9};
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
+    char *changes = esp_format("{\"architectures\": [\"%s\"]}", cases[i][0]);
+    esp_model *model = make_model(changes, "max_position_embeddings");
+    esp_model *smaller = resized(model, units);
+    const json_t *names = json_object_get(smaller->config, "architectures");
+    assert_string_equal(json_string_value(json_array_get(names, 0)), cases[i][1]);
+    assert_int_equal(smaller->max_length, 2048);
+    assert_string_equal(smaller->weights[1].name, model->weights[1].name);
+    esp_model_free(&smaller);
+    esp_model_free(&model);
+    esp_free(&changes);
+  }
 }
 
 static void resize_writes_what_layers_differ_in(void **state) {
@@ -383,11 +486,15 @@ ESP_TEST_MAIN(cmocka_unit_test(describe_gives_every_weight_its_place),
               cmocka_unit_test(types_have_their_own_biases_and_norms),
               cmocka_unit_test(absent_members_have_the_defaults_of_transformers),
               cmocka_unit_test(describe_refuses_what_it_does_not_do),
-              cmocka_unit_test(a_window_that_holds_every_sequence_is_none),
+              cmocka_unit_test(windows_are_where_the_configuration_puts_them),
+              cmocka_unit_test(fewer_layers_keep_their_windows),
+              cmocka_unit_test(fewer_layers_leave_unused_members),
+              cmocka_unit_test(dynamic_positions_have_no_end),
               cmocka_unit_test(resize_of_heads_keeps_groups_and_head_size),
               cmocka_unit_test(resize_of_merged_groups_takes_their_keys_along),
               cmocka_unit_test(resize_takes_the_width_last),
               cmocka_unit_test(resize_names_what_transformers_can_load),
+              cmocka_unit_test(resize_renames_other_heads_too),
               cmocka_unit_test(resize_takes_kv_heads_with_the_last_head),
               cmocka_unit_test(resize_writes_what_layers_differ_in),
               cmocka_unit_test(forward_of_fewer_groups_and_neurons_is_that_of_silent_ones),

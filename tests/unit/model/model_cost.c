@@ -56,6 +56,17 @@ static void esp_stage_add_forward_work_multiplies_matrices(void **state) {
   esp_model_free(&model);
 }
 
+static void esp_stage_add_forward_work_follows_the_window(void **state) {
+  (void)state;
+  esp_model *model = cost_llama_new(8, 6, false);
+  esp_work narrow = {0}, whole = {0};
+  model->stages[0].window = 36;
+  esp_stage_add_forward_work(model, 0, 10.0, 1000.0, &narrow);
+  esp_stage_add_forward_work(model, 0, 10.0, 50.0, &whole);
+  assert_true(narrow.values == 10.0 * 2.0 * 100.0 && whole.values == 10.0 * 2.0 * 50.0);
+  esp_model_free(&model);
+}
+
 static void esp_head_add_work_of_every_logit(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
@@ -103,6 +114,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_model_loaded_bytes_are_floats),
               cmocka_unit_test(esp_model_loaded_bytes_leave_out_what_is_read_in_place),
               cmocka_unit_test(esp_stage_scratch_bytes_are_what_is_no_state),
               cmocka_unit_test(esp_stage_add_forward_work_multiplies_matrices),
+              cmocka_unit_test(esp_stage_add_forward_work_follows_the_window),
               cmocka_unit_test(esp_head_add_work_of_every_logit),
               cmocka_unit_test(esp_model_add_write_cost_loads_a_stage_at_a_time),
               cmocka_unit_test(esp_model_file_bytes_are_in_the_weights_type),

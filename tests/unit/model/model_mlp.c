@@ -101,7 +101,7 @@ static void esp_model_new_names_the_known_families_and_activations(void **state)
   (void)state;
   check_member("model_type", json_string("mpl"), ESP_FORMAT, "mlp");
   check_member("model_type", json_string("mpl"), ESP_FORMAT, "'mpl'");
-  check_member("activation", json_string("swish"), ESP_USAGE, "sigmoid");
+  check_member("activation", json_string("prelu"), ESP_USAGE, "sigmoid");
 }
 
 static void resize_changes_a_copy_of_the_configuration(void **state) {

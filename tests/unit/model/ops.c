@@ -142,7 +142,7 @@ static rope read_rope(const char *text) {
   rope self;
   json_t *config = json_loads(text, 0, NULL);
   assert_non_null(config);
-  assert_int_equal(rope_read(config, 8, &self), ESP_OK);
+  assert_int_equal(rope_read(config, 8, 1000, &self), ESP_OK);
   json_decref(config);
   return self;
 }
@@ -193,10 +193,93 @@ static void rope_llama3_has_three_bands(void **state) {
       "{\"rope_parameters\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1,"
       " \"high_freq_factor\": 4, \"original_max_position_embeddings\": 1000}}",
       expected);
-  assert_frequencies(
-      "{\"max_position_embeddings\": 1000, \"rope_scaling\": {\"rope_type\": \"llama3\","
-      " \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4}}",
-      expected);
+  assert_frequencies("{\"rope_scaling\": {\"rope_type\": \"llama3\","
+                     " \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4}}",
+                     expected);
+}
+
+/* The older spelling wins where both are there, unless it is empty. */
+static void rope_scaling_wins_over_rope_parameters(void **state) {
+  (void)state;
+  const float linear[4] = {0.25f, 0.025f, 0.0025f, 0.00025f}, plain[4] = {1, 0.1f, 0.01f, 0.001f};
+  assert_frequencies("{\"rope_parameters\": {\"rope_type\": \"default\"},"
+                     " \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}}",
+                     linear);
+  assert_frequencies("{\"rope_parameters\": {\"rope_type\": \"default\"}, \"rope_scaling\": {}}",
+                     plain);
+}
+
+/* Sequences of 2 are within 1000 positions. Of 2000 with factor 3, theta is multiplied by
+ * (3 * 2 - 2)^(8 / 6). */
+static void rope_dynamic_grows_beyond_the_positions(void **state) {
+  (void)state;
+  enum { T = 2000 };
+  static const char text[] = "{\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 3}}";
+  const float short_ones[4] = {1.0f, 0.1f, 0.01f, 0.001f};
+  const rope self = read_rope(text);
+  float *angles = ESP_NEW(float, 2 * T * 4);
+  assert_frequencies(text, short_ones);
+  rope_fill(&self, T, angles, angles + T * 4);
+  for (int i = 0; i < 4; i++) {
+    const double theta = 1e4 * pow(4.0, 8.0 / 6.0), expected = pow(theta, -i / 4.0);
+    const double found = (double)atan2f(angles[T * 4 + 4 + i], angles[4 + i]);
+    assert_true(fabs(found / expected - 1.0) < 1e-6);
+  }
+  esp_free(&angles);
+}
+
+/* Pairs 8 log(1000 / (2 pi 32)) / (2 log 10^4) = 0.697 and 2.202 become 0 and 3: kept by 1, 2/3,
+ * 1/3, 0. Cosines and sines are multiplied by 0.1 log 4 + 1. */
+static void rope_yarn_blends_between_two_pairs(void **state) {
+  (void)state;
+  const rope self = read_rope("{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}}");
+  float cosine[8], sine[8];
+  rope_fill(&self, 2, cosine, sine);
+  for (int i = 0; i < 4; i++) {
+    const double plain = pow(10.0, -i), kept = 1.0 - i / 3.0;
+    const double expected = kept * plain + (1.0 - kept) * plain / 4.0;
+    assert_float_equal(cosine[i], 1.0f + 0.1f * logf(4.0f), 1e-6f);
+    assert_true(fabs((double)atan2f(sine[4 + i], cosine[4 + i]) / expected - 1.0) < 1e-6);
+  }
+}
+
+static void rope_yarn_takes_its_attention_factor_from_what_is_given(void **state) {
+  (void)state;
+  static const struct {
+    const char *members;
+    double expected;
+  } cases[] = {
+      {"\"attention_factor\": 0.5", 0.5},
+      {"\"mscale\": 1.0, \"mscale_all_dim\": 0.8", 1.1386294361 / 1.1109035489},
+      {"\"mscale\": 2.0", 1.1386294361},
+      {"\"factor\": null, \"original_max_position_embeddings\": 500", 1.0693147181},
+      {"\"factor\": 1", 1.0},
+  };
+  for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
+    char *text = esp_format("{\"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 4, %s}}",
+                            cases[i].members);
+    assert_true(fabs(read_rope(text).attention - cases[i].expected) < 1e-9);
+    esp_free(&text);
+  }
+}
+
+/* Factors 2 up to 4 positions, 5 beyond; attention sqrt(1 + log(1000 / 4) / log(4)). */
+static void rope_longrope_has_factors_by_length(void **state) {
+  (void)state;
+  rope self;
+  json_t *config =
+      json_loads("{\"original_max_position_embeddings\": 4, \"rope_scaling\": {"
+                 "\"type\": \"longrope\", \"short_factor\": [2, 2, 2, 2],"
+                 " \"long_factor\": [5, 5, 5, 5], \"original_max_position_embeddings\": 8}}",
+                 0, NULL);
+  assert_int_equal(rope_read(config, 8, 1000, &self), ESP_OK);
+  float cosine[20], sine[20];
+  for (int length = 4; length <= 5; length++) {
+    rope_fill(&self, length, cosine, sine);
+    assert_float_equal(cosine[0], sqrtf(1.0f + logf(250.0f) / logf(4.0f)), 1e-6f);
+    assert_float_equal(atan2f(sine[5], cosine[5]), length == 4 ? 0.05f : 0.02f, 1e-7f);
+  }
+  json_decref(config);
 }
 
 static void rope_scores_depend_on_distance_alone(void **state) {
@@ -223,13 +306,23 @@ static void rope_scores_depend_on_distance_alone(void **state) {
 static void rope_read_refuses_what_it_does_not_know(void **state) {
   (void)state;
   static const char *const cases[][2] = {
-      {"{\"rope_scaling\": {\"type\": \"yarn\"}}",
-       "unknown type of rotary embedding 'yarn'; known: default, linear, llama3"},
+      {"{\"rope_scaling\": {\"type\": \"mrope\"}}",
+       "unknown type of rotary embedding 'mrope'; known: default, linear, proportional, llama3, "
+       "dynamic, yarn, longrope"},
+      {"{\"rope_scaling\": 2.0}", "an object for 'rope_scaling'"},
+      {"{\"rope_scaling\": {\"type\": \"dynamic\"}}", "'factor'"},
+      {"{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2, \"beta_fast\": -1}}",
+       "'beta_fast' of the rotary embedding > 0"},
+      {"{\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 1, 1, 1],"
+       " \"long_factor\": [1, 1, 1]}}",
+       "4 numbers > 0 in 'long_factor'"},
+      {"{\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 1, \"1\", 1]}}",
+       "4 numbers > 0 in 'short_factor'"},
       {"{\"rope_scaling\": {\"rope_type\": \"linear\"}}", "'factor'"},
       {"{\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 0}}",
        "'factor' of the rotary embedding > 0"},
       {"{\"rope_parameters\": {\"rope_theta\": -1}}", "'rope_theta'"},
-      {"{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor 0.5"},
+      {"{\"rope_parameters\": {\"partial_rotary_factor\": 0.5}}", "partial_rotary_factor 0.5"},
       {"{\"rope_parameters\": {\"sliding_attention\": {}}}", "layers of type 'sliding_attention'"},
       {"{\"rope_parameters\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4,"
        " \"high_freq_factor\": 4, \"original_max_position_embeddings\": 64}}",
@@ -238,7 +331,7 @@ static void rope_read_refuses_what_it_does_not_know(void **state) {
   for (unsigned i = 0; i < ESP_COUNT(cases); i++) {
     rope self;
     json_t *config = json_loads(cases[i][0], 0, NULL);
-    assert_failure(rope_read(config, 8, &self), ESP_FORMAT, cases[i][1]);
+    assert_failure(rope_read(config, 8, 64, &self), ESP_FORMAT, cases[i][1]);
     json_decref(config);
   }
 }
@@ -255,5 +348,10 @@ ESP_TEST_MAIN(cmocka_unit_test(gather_picks_rows),
               cmocka_unit_test(rope_default_is_a_geometric_series),
               cmocka_unit_test(rope_linear_divides_by_factor),
               cmocka_unit_test(rope_llama3_has_three_bands),
+              cmocka_unit_test(rope_scaling_wins_over_rope_parameters),
+              cmocka_unit_test(rope_dynamic_grows_beyond_the_positions),
+              cmocka_unit_test(rope_yarn_blends_between_two_pairs),
+              cmocka_unit_test(rope_yarn_takes_its_attention_factor_from_what_is_given),
+              cmocka_unit_test(rope_longrope_has_factors_by_length),
               cmocka_unit_test(rope_scores_depend_on_distance_alone),
               cmocka_unit_test(rope_read_refuses_what_it_does_not_know))
