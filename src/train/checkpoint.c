@@ -212,5 +212,9 @@ esp_status checkpoint_load(training *self, bool *found) {
 }
 
 void esp_train_remove_checkpoint(const esp_comm *comm, const char *checkpoint) {
-  if (comm->rank == 0 && checkpoint) unlink(checkpoint);
+  if (comm->rank > 0 || !checkpoint) return;
+  char *partial = esp_format("%s.partial", checkpoint); // of a run that was killed while it wrote
+  unlink(checkpoint);
+  unlink(partial);
+  esp_free(&partial);
 }

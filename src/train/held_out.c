@@ -29,6 +29,9 @@ static int64_t list_samples(const esp_train_options *options, int64_t count, boo
 }
 
 static esp_status fail_few(const esp_train_request *request) {
+  if (request->options->hold_out == 1)
+    return esp_fail(ESP_USAGE, "--hold-out 1: expected 2 or more, found that every micro-batch is "
+                               "held out; give --hold-out 8, or 0 to do without");
   return esp_fail(ESP_USAGE,
                   "%s: expected at least %" PRId64 " micro-batches of %" PRId64
                   " samples to hold every %" PRId64 "th out, found %" PRId64
