@@ -16,7 +16,8 @@ ACCENTS = {'set-mi': '#1f5fbf', 'set-mi-forward': '#4fb0e8', 'set-mi+codes': '#0
            'block-cosine': '#009688'}
 SPARE = ('#d1495b', '#00798c', '#edae49', '#30638e', '#6a994e', '#7d53de', '#3f4a3c')
 REPAIRS = ('none', 'bias', 'least-squares', 'sequential')
-METRICS = {'accuracy': ('accuracy, %', 100.0), 'perplexity': ('perplexity', 1.0), 'cosine': ('cosine with the dense model', 1.0)}
+METRICS = {'accuracy': ('accuracy, %', 100.0), 'perplexity': ('perplexity', 1.0), 'cosine': ('cosine with the dense model', 1.0),
+           'r2': ('R2', 1.0), 'f1_micro': ('micro-averaged F1, %', 100.0)}
 STYLE = {'font.size': 10, 'axes.edgecolor': '#b5bec8', 'axes.labelcolor': INK, 'text.color': INK, 'xtick.color': GREY,
          'ytick.color': GREY, 'axes.grid': True, 'grid.color': GRID, 'grid.linewidth': 0.8, 'axes.axisbelow': True,
          'axes.spines.top': False, 'axes.spines.right': False, 'axes.titlesize': 10.5, 'axes.titlelocation': 'left',

@@ -15,16 +15,16 @@ import json
 import pathlib
 import sys
 
-QUALITY = ('accuracy', 'perplexity', 'cosine')
-MEASURES = (*QUALITY, 'loss_nats')
+QUALITY = ('accuracy', 'perplexity', 'cosine', 'r2', 'f1_micro')
+MEASURES = (*QUALITY, 'loss_nats', 'mean_squared_error')
 RECOVERED = {key: f'recovered_{key}' for key in MEASURES}
 COLUMNS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'sparsity', 'removed',
            *(column for key in MEASURES for column in (key, RECOVERED[key])), 'recovery_steps', 'recovery_seconds',
            'parameters', 'nonzero', 'of_dense', 'speedup', 'stability', 'by_chance', 'warnings', 'ranks', 'seconds', 'peak_MiB',
            'selection_checksum')
 TEXTS = ('task', 'criterion', 'metric', 'allocation', 'structure', 'repair', 'phase')
-DIGITS = {'removed': 3, 'stability': 3, 'by_chance': 3, 'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1,
-          'efficiency': 2, 'recovery_seconds': 1}
+DIGITS = {'removed': 3, 'stability': 3, 'by_chance': 3, 'accuracy': 4, 'perplexity': 3, 'cosine': 5, 'r2': 4, 'f1_micro': 4,
+          'mean_squared_error': 4, 'loss_nats': 4, 'of_dense': 3, 'speedup': 2, 'peak_MiB': 1, 'efficiency': 2, 'recovery_seconds': 1}
 DIGITS.update({RECOVERED[key]: DIGITS[key] for key in MEASURES})
 
 
@@ -78,7 +78,7 @@ def read_evaluations(folder):
 
 
 def add_quality(row, evaluation):
-    for key in (*QUALITY, 'loss_nats', 'speedup', 'parameters'):
+    for key in (*QUALITY, 'loss_nats', 'mean_squared_error', 'speedup', 'parameters'):
         if key in evaluation:
             row[key] = evaluation[key]
     return row

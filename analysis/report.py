@@ -51,7 +51,7 @@ def embed(figure, title, pictures):
         figure.savefig(pathlib.Path(pictures) / f'{name}.png', dpi=110, bbox_inches='tight')
     figures.plt.close(figure)
     data = base64.b64encode(picture.getvalue()).decode()
-    return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<div class="wide"><img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}"></div>'
 
 
 def section(title, text, body):
@@ -106,7 +106,7 @@ def sort_keys(groups, runs, selection, *rest):
 
 def summary_row(key, runs, metrics):
     sites, repair, sparsity, selection = key
-    digits = {'accuracy': 2, 'perplexity': 2, 'cosine': 4}
+    digits = {'accuracy': 2, 'perplexity': 2, 'cosine': 4, 'r2': 4, 'f1_micro': 2}
     cells = [show_spread(get_quality(runs, metric, figures.METRICS[metric][1]), digits[metric]) for metric in metrics]
     return [html.escape(sites or '–'), percent(sparsity), name_selection(selection), html.escape(repair), *cells,
             show_median(get_quality(runs, 'speedup')), span([run['parameters'] for run in runs], '{:,}'.format),
@@ -156,6 +156,10 @@ def list_texts(runs, texts_of, style):
 
 def make_notes(runs):
     return list_texts(runs, lambda run: [f'not measured: {run["stability_note"]}'] if run['stability_note'] else [], 'notes')
+
+
+def make_openings(runs):
+    return list_texts(runs, lambda run: [run['opens']] if run['opens'] else [], 'notes')
 
 
 def name_some(names, all_runs, most=4):
@@ -269,6 +273,7 @@ def run_sections(runs):
     yield 'Asked and got', 'What was asked, and what went: of the matrices of the chosen sites, of all that can be pruned, and of ' \
         'the whole model. Uniform: the same share of every site, up to whole units. Global: one threshold on the price.', None, \
         make_allocation(runs)
+    yield 'What opens the results', 'Once espalier export has written them as a folder.', None, make_openings(runs)
     yield 'Information against depth', 'Mutual information between a unit and the preserved units above it, mean over the units of ' \
         'a layer, with the null level: what the same estimate gives for noise. Right: how much of it the kept units hold.', \
         figures.draw_information(runs), None

@@ -17,7 +17,7 @@ def read_evaluations(paths):
     """{model: (its row, the dense model's row)} by path and by file name."""
     found = {}
     for path in paths:
-        results = read_json(path)['results']
+        results = [{key: value for key, value in row.items() if value is not None} for row in read_json(path)['results']]
         for row in results[1:]:
             found[row['model']] = found[pathlib.Path(row['model']).name] = (row, results[0])
     return found
@@ -106,7 +106,7 @@ def make_run(path, evaluations):
             'phase_peaks': report['run'].get('phases_peak_bytes', {}), 'traffic': report['run'].get('traffic', {}),
             'resident': report['run']['peak_rss_bytes'], 'anonymous': report['run'].get('peak_anonymous_bytes', {}),
             'checksum': report['selection_checksum'], 'samples': report['samples'], 'job': job_of(report),
-            'quality': quality, 'dense': dense, 'recovered': find_recovered(report, evaluations),
+            'quality': quality, 'dense': dense, 'opens': find_opening(report), 'recovered': find_recovered(report, evaluations),
             'repair': report['repair'] + (', recovered' if 'recovery' in report else ''),
             'training': make_training(name.removesuffix('.h5'), report['recovery']) if 'recovery' in report else None}
 
@@ -117,6 +117,12 @@ def find_allocation(report):
     if 'matrices' in report:
         allocation.pop('sparsity_chosen_matrices', None)
     return allocation
+
+
+def find_opening(report):
+    """What opens the model once it is exported; reports of perceptrons, and of earlier versions, don't say."""
+    reason = f' ({report["opens_with_reason"]})' if 'opens_with_reason' in report else ''
+    return f'{report["opens_with"]}{reason}' if 'opens_with' in report else None
 
 
 def count_kept(report):

@@ -41,6 +41,8 @@ esp_cli_test(idle_ranks 3 7)
 esp_cli_test(checkpoints 3)
 esp_cli_test(two_copies 1 3)
 esp_cli_test(nothing 3)
+esp_cli_test(numbers 3)
+esp_cli_test(opens 2)
 esp_cli_test(tensors 2)
 esp_cli_test(configurations 2)
 esp_cli_test(export 3) # it compares with one rank itself
@@ -55,6 +57,8 @@ esp_cli_test(allocation 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(journals 2) # it goes on with other numbers of ranks itself
 esp_cli_test(kills 2)
+esp_cli_test(train 2)
+esp_cli_test(train_kills 2)
 esp_cli_test(combinations 2) # it runs 1 and 2 ranks, two rows at a time
 set_tests_properties(cli.journals.np2 cli.kills.np2 cli.combinations.np2 PROPERTIES TIMEOUT 600)
 set_tests_properties(cli.combinations.np2 PROPERTIES PROCESSORS 2)

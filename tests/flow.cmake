@@ -1,4 +1,4 @@
-foreach(name shape tape tape_models cross_entropy objectives)
+foreach(name shape tape tape_models cross_entropy objectives distillation masking)
   esp_unit_test(flow ${name})
 endforeach()
 target_include_directories(unit_cross_entropy PRIVATE ${PROJECT_SOURCE_DIR}/src/flow)

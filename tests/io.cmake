@@ -7,7 +7,7 @@ foreach(name box safetensors)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io ${PROJECT_SOURCE_DIR}/src/io/tensors)
 endforeach()
 
-foreach(name file journal h5 h5_layout h5_failure tensors dataset token_file maximum_entropy)
+foreach(name file journal h5 h5_layout h5_failure tensors dataset token_file token_numbers maximum_entropy)
   esp_mpi_test(io ${name})
   target_include_directories(mpi_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
   target_compile_definitions(mpi_${name} PRIVATE H5_USE_110_API)

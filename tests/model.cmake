@@ -1,4 +1,4 @@
-foreach(name model_cost activation config_json fields heads model_mlp weight workspace)
+foreach(name model_cost activation config_json fields heads model_mlp opening weight workspace)
   esp_unit_test(model ${name})
 endforeach()
 target_include_directories(unit_config_json PRIVATE ${PROJECT_SOURCE_DIR}/src/model)

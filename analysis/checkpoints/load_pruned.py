@@ -5,7 +5,7 @@
 
 A uniform Llama, and a GPT-2 or BERT with all its heads, need none of this: from_pretrained opens them. Otherwise
 (layers of different sizes in "per_layer_config"; GPT-2 and BERT heads whose sizes don't add up to the hidden size,
-told in "head_dim") the class is built as if it had one head, then every parameter takes the shape of its tensor and
+told in "head_dim"; Llamas with biases whose heads do not divide it) the class is built as if it had one head, then every parameter takes the shape of its tensor and
 every attention module the number of heads that follows. In float32. A sub-layer that was removed whole gives the bias of
 its last matrix; a model without some layer's attention generates without cache.
 """
@@ -80,6 +80,8 @@ def build(kind, folder, sizes):
     hidden = sizes.get("hidden_size", sizes.get("n_embd"))
     head_size = sizes.get("head_dim") or hidden // sizes[heads_key or "num_attention_heads"]
     sizes.pop("per_layer_config", None)
+    if is_indivisible(sizes):
+        sizes["num_attention_heads"] = sizes["num_key_value_heads"] = 1
     if heads_key:
         sizes.pop("head_dim", None)
         sizes[heads_key] = 1
@@ -97,11 +99,17 @@ def build(kind, folder, sizes):
     return model.eval()
 
 
+def is_indivisible(sizes):
+    """LlamaConfig refuses heads that do not divide the hidden size, whatever head_dim says."""
+    return sizes["model_type"] == "llama" and sizes["num_attention_heads"] and \
+        sizes["hidden_size"] % sizes["num_attention_heads"] != 0
+
+
 def load_pruned(folder):
     """Return (model, whether from_pretrained alone opened it)."""
     sizes = json.loads((Path(folder) / "config.json").read_text())
     kind = getattr(transformers, sizes["architectures"][0])
-    if "per_layer_config" in sizes or ("head_dim" in sizes and sizes["model_type"] in HEADS):
+    if "per_layer_config" in sizes or ("head_dim" in sizes and sizes["model_type"] in HEADS) or is_indivisible(sizes):
         return build(kind, folder, sizes), False
     extra = {} if kind is not transformers.BertModel else {"add_pooling_layer": False}
     return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **extra).eval(), True

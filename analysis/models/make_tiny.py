@@ -201,6 +201,9 @@ CHECKPOINTS = {
                           make_without_architecture),
     "bert-mlm-unbiased-bf16": (tf.BertForMaskedLM, tf.BertConfig(**BERT, tie_word_embeddings=False), BF16, WHOLE, {},
                                make_without_bias),
+    "bert-regression-f32": (tf.BertForSequenceClassification, tf.BertConfig(**BERT, num_labels=1), F32),
+    "bert-multi-label-bf16": (tf.BertForSequenceClassification, tf.BertConfig(
+        **BERT, **CLASSES, problem_type="multi_label_classification"), BF16),
     "bert-mlm-f16": (tf.BertForMaskedLM, tf.BertConfig(**BERT), F16),
     "bert-mlm-untied-bf16": (tf.BertForMaskedLM, tf.BertConfig(**BERT, tie_word_embeddings=False), BF16),
     "bert-mlm-hub-f32": (tf.BertForMaskedLM, tf.BertConfig(**BERT), F32, WHOLE, {}, make_hub_bert),

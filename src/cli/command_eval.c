@@ -24,6 +24,11 @@ static bool is_text(const esp_model *model) {
   return model->family->input == ESP_DATA_TOKENS;
 }
 
+static void set_numbers(const esp_quality *quality, json_t *row) {
+  json_object_set_new(row, "mean_squared_error", esp_json_real(quality->loss_nats));
+  json_object_set_new(row, "r2", esp_json_real(quality->r2));
+}
+
 /* accuracy of classifiers, perplexity of models of tokens, cosine of encoders. */
 static void set_quality(const esp_model *model, const esp_dataset *data, const esp_quality *quality,
                         json_t *row) {
@@ -32,8 +37,14 @@ static void set_quality(const esp_model *model, const esp_dataset *data, const e
     json_object_set_new(row, "cosine", esp_json_real(quality->cosine));
     return;
   }
+  if (model->task == ESP_TASK_REGRESS) {
+    set_numbers(quality, row);
+    return;
+  }
   json_object_set_new(row, "loss_nats", esp_json_real(quality->loss_nats));
-  if (model->task == ESP_TASK_CLASSIFY) {
+  if (model->task == ESP_TASK_MULTI_LABEL)
+    json_object_set_new(row, "f1_micro", esp_json_real(quality->f1));
+  if (esp_model_is_by_sample(model)) {
     json_object_set_new(row, "accuracy",
                         esp_json_real((double)quality->correct / (double)quality->targets));
     return;
@@ -130,20 +141,27 @@ typedef struct figure {
 static figure choose_figure(const esp_model *model, const esp_dataset *data, char *title,
                             size_t size) {
   if (model->task == ESP_TASK_EMBED) return (figure){"cosine", "cosine", "", 1.0, 5};
+  if (model->task == ESP_TASK_REGRESS) return (figure){"R2", "r2", "", 1.0, 5};
+  if (model->task == ESP_TASK_MULTI_LABEL) return (figure){"micro-F1", "f1_micro", "%", 100.0, 2};
   if (model->task == ESP_TASK_CLASSIFY) return (figure){"accuracy", "accuracy", "%", 100.0, 2};
   snprintf(title, size, "ppl T=%" PRId64, data->width);
   return (figure){title, "perplexity", "", 1.0, 3};
 }
 
-/* No figure where nothing was predicted. */
+/* No figure where nothing was predicted, or that the data do not define. */
 static void print_quality(const command_input *input, const json_t *row, const figure *shown) {
-  if (!json_object_get(row, shown->key)) {
-    print_result(input, "%12s %9s", "-", "-");
-    return;
-  }
-  print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
-               shown->factor * get_real(row, shown->key), shown->unit);
-  print_result(input, "%9.4f", get_real(row, "loss_nats"));
+  const json_t *error = json_object_get(row, "mean_squared_error");
+  if (json_is_number(json_object_get(row, shown->key)))
+    print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
+                 shown->factor * get_real(row, shown->key), shown->unit);
+  else
+    print_result(input, "%12s ", "-");
+  if (error)
+    print_result(input, "%9.4g", json_number_value(error));
+  else if (json_object_get(row, shown->key))
+    print_result(input, "%9.4f", get_real(row, "loss_nats"));
+  else
+    print_result(input, "%9s", "-");
 }
 
 static void print_row(const command_input *input, const json_t *row, const figure *shown,
@@ -166,7 +184,8 @@ static void print_table(const command_input *input, const esp_model *first, cons
   const figure shown = choose_figure(first, data, title, sizeof title);
   const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
   print_result(input, "%-16s %8s %-14s%12s %9s %10s %10s", "criterion", "sparsity", "repair",
-               shown.title, "loss", "parameters", "nonzero");
+               shown.title, first->task == ESP_TASK_REGRESS ? "MSE" : "loss", "parameters",
+               "nonzero");
   if (input->settings->eval.speed)
     print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
   print_result(input, "  model\n");

@@ -20,6 +20,7 @@ static void print_sizes(const command_input *input, const esp_plan_sizes *sizes)
 }
 
 static void print_sites(const command_input *input, const esp_plan_report *report) {
+  bool has_provisional = false;
   print_result(input, "\n%-20s %8s %8s %14s\n", "site", "units", "kept", "a multiple of");
   for (int i = 0; i < report->n_sites; i++) {
     const esp_plan_site *site = &report->sites[i];
@@ -28,8 +29,12 @@ static void print_sites(const command_input *input, const esp_plan_report *repor
     if (site->groups > 1)
       print_result(input, "  %" PRId64 " of each of %" PRId64 " groups", site->kept / site->groups,
                    site->groups);
-    print_result(input, "\n");
+    print_result(input, site->is_provisional ? "  provisional\n" : "\n");
+    has_provisional |= site->is_provisional;
   }
+  if (has_provisional)
+    print_result(input, "provisional: sites share --sparsity, and the run finds out how; at these "
+                        "counts as many parameters go\n");
 }
 
 static void print_phase(const command_input *input, const esp_plan_phase *phase) {

@@ -44,6 +44,10 @@ static void print_report(const command_input *input, const esp_prune_report *rep
     print_result(input, "sparse, not smaller: %" PRId64 " of them are not masked\n",
                  report->sizes.dense - report->masks.masked);
   print_result(input, "selection checksum: %016" PRIx64 "\n", report->checksum);
+  print_opening(input, &report->opening, false);
+  if (report->request->leaves_heads && !*report->opening.why)
+    print_result(input, "heads are left alone for that; --sites ffn,attention cuts them too, and "
+                        "needs " ESP_OPENS_BY_LOADER "\n");
 }
 
 static esp_status run(const command_input *input, json_t **result) {

@@ -27,6 +27,12 @@ void print_result(const command_input *input, const char *format, ...) {
   va_end(arguments);
 }
 
+void print_opening(const command_input *input, const esp_opening *opening, bool is_exported) {
+  if (!opening->with) return;
+  print_result(input, "opens with: %s%s", opening->with, is_exported ? "" : ", once exported");
+  print_result(input, *opening->why ? " (%s)\n" : "%s\n", opening->why);
+}
+
 static void print_help(void) {
   printf("espalier " ESPALIER_VERSION ": prunes trained neural networks on a cluster\n\n"
          "usage: [mpirun -n RANKS] espalier COMMAND ...\n\n");

@@ -75,17 +75,25 @@ static bool collects_fisher(const choices *of) {
          !is_text(of->settings->prune.metric, "outputs");
 }
 
+static bool recovers(const choices *of) {
+  return of->settings->prune.recover_tokens > 0;
+}
+
+static bool saves(const choices *of) {
+  return collects(of) || recovers(of);
+}
+
 /* From statistics, samples are those that they were made of, but for a criterion without data. */
 static bool chooses_samples(const choices *of) {
   return collects(of) || (of->criterion->is_data_free && of->settings->data.data);
 }
 
-static bool recovers(const choices *of) {
-  return of->settings->prune.recover_tokens > 0;
+static bool cuts_samples(const choices *of) {
+  return chooses_samples(of) || recovers(of);
 }
 
 static bool reads_data(const choices *of) {
-  return recovers(of) || collects(of) || of->repair->needs_data ||
+  return collects(of) || recovers(of) || of->repair->needs_data ||
          of->repair->needs_data_for_width || allocates_unevenly(of);
 }
 
@@ -131,14 +139,14 @@ static const struct {
     {"prune.multiple_of", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
     {"prune.repair_ridge", ESP_FOR_PRUNE | ESP_FOR_PLAN, repairs_with_ridge},
     {"data.data", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
-    {"data.split", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
-    {"data.micro_batch", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
+    {"data.split", ESP_FOR_PRUNE | ESP_FOR_PLAN, cuts_samples},
+    {"data.micro_batch", ESP_FOR_PRUNE | ESP_FOR_PLAN, cuts_samples},
     {"collect.samples", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
     {"collect.bins", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
     {"collect.pilot", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
     {"collect.top_units", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
     {"collect.fisher_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_fisher},
-    {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, saves},
     {"plan.doublings", ESP_FOR_PLAN, doubles},
     {"eval.speed_batch", ESP_FOR_EVAL, times},
     {"eval.repeats", ESP_FOR_EVAL, times},

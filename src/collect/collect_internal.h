@@ -101,7 +101,7 @@ void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stat
 
 /* Whether a softmax tells at least two things apart, by a head that can be gone back through.
  * Local. */
-bool collect_has_softmax(const esp_model *model);
+bool collect_has_likelihood(const esp_model *model);
 /* Micro-batches, spread evenly over all, and rows that the Fisher information is computed from; 0
  * rows where there is none (encoders without a softmax). Local. */
 int64_t collect_count_fisher_batches(const esp_shard *shard, const esp_collect_options *options);

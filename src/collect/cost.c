@@ -30,7 +30,7 @@ int64_t esp_collect_count_logits(const esp_model *model, const esp_collect_optio
 
 static int64_t count_fisher_batches(const esp_model *model, const esp_collect_options *options,
                                     const esp_shard_shape *samples) {
-  if (!collect_has_softmax(model) || options->fisher_tokens == 0) return 0;
+  if (!collect_has_likelihood(model) || options->fisher_tokens == 0) return 0;
   return esp_shard_shape_count_batches(samples, options->fisher_tokens);
 }
 

@@ -7,8 +7,10 @@ int64_t collect_count_logits(const esp_model *model, const esp_collect_options *
                                                                 : model->n_outputs;
 }
 
-bool collect_has_softmax(const esp_model *model) {
-  return model->task != ESP_TASK_EMBED && model->n_outputs >= 2 && model->family->head_backward;
+bool collect_has_likelihood(const esp_model *model) {
+  const bool is_softmax = model->task != ESP_TASK_REGRESS && model->task != ESP_TASK_MULTI_LABEL;
+  return model->task != ESP_TASK_EMBED && model->n_outputs >= (is_softmax ? 2 : 1) &&
+         model->family->head_backward;
 }
 
 int64_t collect_count_fisher_batches(const esp_shard *shard, const esp_collect_options *options) {
@@ -21,7 +23,7 @@ int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard
                                   const esp_collect_options *options) {
   const int64_t n = collect_count_fisher_batches(shard, options);
   int64_t rows = 0;
-  if (!collect_has_softmax(model)) return 0;
+  if (!collect_has_likelihood(model)) return 0;
   for (int64_t i = 0; i < n; i++) rows += esp_shard_count_valid(shard, esp_shard_pick(shard, i, n));
   return rows;
 }

@@ -51,28 +51,37 @@ static int32_t sample_label(const float *logits, int64_t n, double uniform) {
   return (int32_t)n - 1;
 }
 
+/* Of labels drawn from the softmax. */
+static void differentiate_softmax(const esp_objective *objective, esp_outputs outputs,
+                                  const esp_draw *draw) {
+  const int64_t rows = esp_batch_count_outputs(outputs.model, outputs.batch);
+  const int64_t n = outputs.model->n_outputs;
+  const esp_workspace_mark mark = esp_workspace_set_mark(outputs.workspace);
+  int32_t *labels = ESP_TAKE(outputs.workspace, int32_t, rows);
+  for (int64_t r = 0; r < rows; r++)
+    labels[r] =
+        sample_label(outputs.logits + r * n, n,
+                     esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first + r)));
+  outputs.labels = labels;
+  objective->measure(&outputs, NULL);
+  esp_workspace_release(outputs.workspace, mark);
+}
+
 /* Logits become gradients of -log p(label): the sign does not matter to F. */
 static void differentiate(fisher_pass *self, int64_t i, const esp_batch *batch) {
-  const esp_model *model = self->pass->model;
-  const int64_t rows = esp_batch_count_outputs(model, batch), n = model->n_outputs;
-  const int64_t first = self->stream.numbers[i] * self->pass->batch_rows;
-  esp_workspace *workspace = self->stream.workspace;
-  const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
-  int32_t *labels = ESP_TAKE(workspace, int32_t, rows);
-  float *logits = self->pass->logits;
-  for (int64_t r = 0; r < rows; r++)
-    labels[r] = sample_label(
-        logits + r * n, n,
-        esp_rng_uniform(self->pass->options->seed, STREAM_LABELS, (uint64_t)(first + r)));
-  esp_objective_of(model->task)
-      ->measure(&(esp_outputs){.model = model,
+  const collect_pass *pass = self->pass;
+  const esp_objective *objective = esp_objective_of(pass->model->task);
+  const esp_draw draw = {pass->options->seed, STREAM_LABELS,
+                         self->stream.numbers[i] * pass->batch_rows};
+  const esp_outputs outputs = {.model = pass->model,
                                .batch = batch,
-                               .logits = logits,
-                               .labels = labels,
-                               .dlogits = logits,
-                               .workspace = workspace},
-                NULL);
-  esp_workspace_release(workspace, mark);
+                               .logits = pass->logits,
+                               .dlogits = pass->logits,
+                               .workspace = self->stream.workspace};
+  if (objective->differentiate_drawn)
+    objective->differentiate_drawn(&outputs, &draw);
+  else
+    differentiate_softmax(objective, outputs, &draw);
 }
 
 static esp_status turn_local(fisher_pass *self) {

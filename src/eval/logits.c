@@ -4,7 +4,7 @@
 #include "espalier/io/h5.h"
 
 static esp_h5_shape choose_shape(const esp_model *model, const esp_dataset *data, int64_t n) {
-  if (model->task == ESP_TASK_CLASSIFY) return (esp_h5_shape){ESP_F32, 2, {n, model->n_outputs}};
+  if (esp_model_is_by_sample(model)) return (esp_h5_shape){ESP_F32, 2, {n, model->n_outputs}};
   return (esp_h5_shape){ESP_F32, 3, {n, data->width, model->n_outputs}};
 }
 

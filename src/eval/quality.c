@@ -1,9 +1,11 @@
 /* An objective over a data set, of a model and, where the objective asks for one, a teacher. */
 #include "eval_internal.h"
 
+#include "espalier/core/log.h"
 #include "espalier/flow/measure.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 typedef struct evaluation {
   esp_model *model, *teacher; // teacher NULL: none
@@ -25,15 +27,39 @@ static esp_status run_local(const esp_comm *comm, evaluation *self) {
   return status;
 }
 
+static double divide(double numerator, double denominator) {
+  return denominator > 0.0 ? numerator / denominator : NAN;
+}
+
+/* 2 hits / (present + predicted), where these two are twice the hits and what is not correct. */
+static double compute_f1(const esp_tally *tally) {
+  const double hits = 2.0 * (double)tally->hits;
+  return divide(hits, hits + (double)(tally->targets - tally->correct));
+}
+
+/* Losses beyond what the sums hold count as less, on whichever rank. Collective. */
+static void warn_capped(const esp_comm *comm, const evaluation *self) {
+  if (!self->objective->find_unit || !esp_agree_max_i64(comm, self->tally.is_capped)) return;
+  esp_log_warn(
+      "eval: %s: predictions more than 1000 times the labels' spread off count as that far; "
+      "are the labels in the model's unit?",
+      self->model->path ? self->model->path : "a model");
+}
+
 static esp_status run(const esp_comm *comm, evaluation *self, esp_quality *quality) {
+  self->tally = esp_tally_start(self->objective, self->data);
   ESP_TRY(esp_agree(comm, run_local(comm, self)));
   esp_tally_reduce(comm, &self->tally);
+  warn_capped(comm, self);
   *quality =
       (esp_quality){.samples = self->data->count,
                     .targets = self->tally.targets,
                     .correct = self->tally.correct,
                     .loss_nats = esp_tally_compute_loss(&self->tally),
-                    .cosine = (double)self->tally.cosine * 0x1p-40 / (double)self->data->count};
+                    .cosine = (double)self->tally.cosine * 0x1p-40 / (double)self->data->count,
+                    .f1 = compute_f1(&self->tally)};
+  if (self->model->task == ESP_TASK_REGRESS)
+    quality->r2 = 1.0 - divide(quality->loss_nats, esp_targets_compute_variance(self->data));
   return ESP_OK;
 }
 

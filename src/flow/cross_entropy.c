@@ -65,12 +65,12 @@ void cross_entropy_measure_tokens(const esp_outputs *self, const int32_t *labels
   }
 }
 
-void cross_entropy_measure_targets(const esp_outputs *self, esp_tally *tally) {
-  const int32_t *targets = self->batch->targets;
+void cross_entropy_measure_hidden(const esp_outputs *self, esp_tally *tally) {
+  const int32_t *hidden = self->batch->hidden;
   const int64_t rows = esp_batch_count_outputs(self->model, self->batch);
   for (int64_t r = 0; r < rows; r++)
-    if (targets[r] >= 0)
-      measure_part(self, r, 1, targets + r, tally);
+    if (hidden[r] >= 0)
+      measure_part(self, r, 1, hidden + r, tally);
     else
       objective_clear_rows(self, r, 1);
 }

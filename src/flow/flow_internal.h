@@ -5,7 +5,13 @@
 #include "espalier/flow/objective.h"
 
 extern const esp_objective objective_classifier, objective_language, objective_masked,
-    objective_cosine, objective_distillation;
+    objective_cosine, objective_regression, objective_multi_label, objective_distillation;
+
+/* A number that a sample is labelled with; a class counts as one. */
+static inline double targets_get(const esp_batch *batch, int64_t sample, int64_t column) {
+  return batch->targets ? (double)batch->targets[sample * batch->n_targets + column]
+                        : (double)batch->labels[sample];
+}
 
 /* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
  * gradient, and may be logits. */
@@ -22,8 +28,8 @@ void cross_entropy_measure_rows(const esp_outputs *self, const int32_t *labels, 
 void cross_entropy_measure_tokens(const esp_outputs *self, const int32_t *labels, int64_t shift,
                                   esp_tally *tally);
 
-/* Of the tokens that are masked, batch->targets. */
-void cross_entropy_measure_targets(const esp_outputs *self, esp_tally *tally);
+/* Of the tokens that are masked, batch->hidden. */
+void cross_entropy_measure_hidden(const esp_outputs *self, esp_tally *tally);
 /* Zero the gradients of rows [begin, begin + n), if they are wanted. */
 void objective_clear_rows(const esp_outputs *self, int64_t begin, int64_t n);
 

@@ -43,9 +43,9 @@ static void mask_sequence(const esp_masking *self, int64_t n, int64_t place, int
 void esp_masking_apply(const esp_masking *self, int64_t sample, int64_t s, esp_batch_buffer *buffer,
                        esp_batch *batch) {
   const int64_t width = batch->width;
-  if (!buffer->targets) buffer->targets = ESP_NEW(int32_t, buffer->capacity * width);
-  for (int64_t t = 0; t < width; t++) buffer->targets[s * width + t] = -1;
+  if (!buffer->hidden) buffer->hidden = ESP_NEW(int32_t, buffer->capacity * width);
+  for (int64_t t = 0; t < width; t++) buffer->hidden[s * width + t] = -1;
   mask_sequence(self, batch->lengths ? batch->lengths[s] : width, sample * width,
-                buffer->tokens + s * width, buffer->targets + s * width);
-  batch->targets = buffer->targets;
+                buffer->tokens + s * width, buffer->hidden + s * width);
+  batch->hidden = buffer->hidden;
 }

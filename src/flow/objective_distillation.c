@@ -87,11 +87,11 @@ static void measure_sequence(distilled_rows rows, int64_t s, int64_t shift, esp_
 }
 
 /* Of tokens that are masked. */
-static void measure_targets(distilled_rows rows, esp_tally *tally) {
+static void measure_hidden(distilled_rows rows, esp_tally *tally) {
   const esp_batch *batch = rows.outputs->batch;
   rows.n = 1;
   for (rows.begin = 0; rows.begin < batch->count * batch->width; rows.begin++) {
-    rows.labels = batch->targets + rows.begin;
+    rows.labels = batch->hidden + rows.begin;
     if (*rows.labels >= 0)
       measure_rows(&rows, tally);
     else
@@ -110,8 +110,8 @@ static void measure(const esp_outputs *self, esp_tally *tally) {
     measure_rows(&rows, tally);
     return;
   }
-  if (self->batch->targets) {
-    measure_targets(rows, tally);
+  if (self->batch->hidden) {
+    measure_hidden(rows, tally);
     return;
   }
   const int64_t shift = self->model->task == ESP_TASK_LANGUAGE ? 1 : 0;

@@ -1,8 +1,8 @@
 #include "flow_internal.h"
 
 static void measure(const esp_outputs *self, esp_tally *tally) {
-  if (self->batch->targets && !self->labels)
-    cross_entropy_measure_targets(self, tally);
+  if (self->batch->hidden && !self->labels)
+    cross_entropy_measure_hidden(self, tally);
   else
     cross_entropy_measure_tokens(self, self->labels ? self->labels : self->batch->tokens, 0, tally);
 }

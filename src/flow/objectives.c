@@ -1,14 +1,18 @@
 #include "flow_internal.h"
 
-const esp_objective *const esp_objectives[] = {&objective_classifier,   &objective_language,
-                                               &objective_masked,       &objective_cosine,
-                                               &objective_distillation, NULL};
+const esp_objective *const esp_objectives[] = {
+    &objective_classifier, &objective_language,    &objective_masked,       &objective_cosine,
+    &objective_regression, &objective_multi_label, &objective_distillation, NULL};
 
 const esp_objective *esp_objective_of(esp_task task) {
   const esp_objective *const *row = esp_objectives;
   while (*row && (*row)->task != (int)task) row++;
   ESP_ASSERT(*row);
   return *row;
+}
+
+esp_tally esp_tally_start(const esp_objective *objective, const esp_dataset *data) {
+  return (esp_tally){.unit = objective->find_unit ? objective->find_unit(data) : 0.0};
 }
 
 const esp_objective *esp_objective_with_teacher(esp_task task) {

@@ -16,14 +16,17 @@ void tally_add_loss(esp_tally *self, double loss, int64_t targets) {
 }
 
 double esp_tally_compute_loss(const esp_tally *self) {
-  return (double)self->loss * 0x1p-20 / (double)(self->targets > 0 ? self->targets : 1);
+  const double mean =
+      (double)self->loss * 0x1p-20 / (double)(self->targets > 0 ? self->targets : 1);
+  return self->unit > 0.0 ? mean * self->unit : mean;
 }
 
 void esp_tally_reduce(const esp_comm *comm, esp_tally *self) {
-  int64_t sums[4] = {self->targets, self->correct, self->loss, self->cosine};
-  esp_allreduce_sum_i64(comm, sums, 4);
+  int64_t sums[5] = {self->targets, self->correct, self->loss, self->cosine, self->hits};
+  esp_allreduce_sum_i64(comm, sums, 5);
   self->targets = sums[0];
   self->correct = sums[1];
   self->loss = sums[2];
   self->cosine = sums[3];
+  self->hits = sums[4];
 }

@@ -45,6 +45,22 @@ bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes);
 bool esp_h5_has_local(const esp_h5 *file, const char *name);
 /* Read a dataset's shape; FORMAT. Local. */
 esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape);
+/* What a dataset of numbers holds, of any width and byte order: truth values count as integers. */
+typedef enum esp_h5_kind { ESP_H5_INTEGERS, ESP_H5_FLOATS, ESP_H5_OTHERS } esp_h5_kind;
+typedef struct esp_h5_numbers {
+  esp_h5_kind kind;
+  bool is_unsigned;
+  char type[48];      // in words, for messages: "big-endian uint16"
+  esp_h5_shape shape; // of type ESP_DTYPE_COUNT where esp_dtype does not have it
+} esp_h5_numbers;
+esp_h5_kind esp_h5_type_describe(hid_t type, char *text, size_t size);
+/* FORMAT: missing, of too many dimensions, packed by a filter that is not there. Local. */
+esp_status esp_h5_get_numbers_local(const esp_h5 *file, const char *name, esp_h5_numbers *numbers);
+/* Read a whole dataset as I64, U64 or F64 (to), which HDF5 converts to. Unsigned integers are to be
+ * read as U64: HDF5 1.10 takes a big-endian one for I64 as it is. IO. Collective on file; equal on
+ * all ranks: all but `data`. */
+esp_status esp_h5_read_converted(esp_h5 *file, const char *name, const esp_h5_numbers *numbers,
+                                 esp_dtype to, void *data);
 /* esp_h5_expect_shape on this rank alone. Local. */
 esp_status esp_h5_expect_shape_local(const esp_h5 *file, const char *name,
                                      const esp_h5_shape *expected);

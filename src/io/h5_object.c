@@ -37,8 +37,9 @@ bool esp_h5_can_hold_local(const esp_h5 *file, int64_t bytes) {
 }
 
 /* Once, here, so that whoever gets a shape can multiply it, and ask for the memory. */
-static esp_status check_claim(const esp_h5 *file, const char *name, const esp_h5_shape *shape) {
-  int64_t bytes = (int64_t)esp_dtype_bytes(shape->type);
+static esp_status check_claim(const esp_h5 *file, const char *name, const esp_h5_shape *shape,
+                              int64_t element_bytes, const char *type) {
+  int64_t bytes = element_bytes;
   bool good = true;
   for (int d = 0; d < shape->rank && good; d++)
     good = shape->dims[d] >= 0 && !__builtin_mul_overflow(bytes, shape->dims[d], &bytes);
@@ -48,7 +49,7 @@ static esp_status check_claim(const esp_h5 *file, const char *name, const esp_h5
       esp_fail(ESP_FORMAT,
                "%s: dataset %s claims to be %s %s, more than %lld bytes of file can hold; write or "
                "copy it again",
-               file->path, name, esp_dtype_name(shape->type), dims, (long long)file->bytes);
+               file->path, name, type, dims, (long long)file->bytes);
   esp_free(&dims);
   return status;
 }
@@ -87,7 +88,8 @@ static esp_status check_filters_local(const esp_h5 *file, const char *name, hid_
 }
 
 static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t dataset,
-                                   esp_h5_shape *shape) {
+                                   void *result) {
+  esp_h5_shape *shape = result;
   const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   esp_status status = read_extent_local(file, name, space, shape);
   shape->type = esp_h5_type_find(type);
@@ -97,22 +99,54 @@ static esp_status read_shape_local(const esp_h5 *file, const char *name, hid_t d
                  "%s: dataset %s has an element type that is not one of F32, F16, BF16, F64, I32, "
                  "I64, U64, U8 (little endian); write it in one of them (tokens: I32)",
                  file->path, name);
-  if (status == ESP_OK) status = check_claim(file, name, shape);
+  if (status == ESP_OK)
+    status = check_claim(file, name, shape, (int64_t)esp_dtype_bytes(shape->type),
+                         esp_dtype_name(shape->type));
   if (status == ESP_OK) status = check_filters_local(file, name, dataset);
   H5Sclose(space);
   H5Tclose(type);
   return status;
 }
 
-esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape) {
+typedef esp_status dataset_reader(const esp_h5 *file, const char *name, hid_t dataset,
+                                  void *result);
+
+/* What `read` finds of the dataset once it is open. */
+static esp_status look_local(const esp_h5 *file, const char *name, dataset_reader *read,
+                             void *result) {
   if (!esp_h5_has_local(file, name))
     return esp_fail(ESP_FORMAT, "%s has no dataset %s", file->path, name);
   const hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (dataset < 0)
     return esp_fail(ESP_FORMAT, "%s: %s is not a dataset: %s", file->path, name, esp_h5_reason());
-  const esp_status status = read_shape_local(file, name, dataset, shape);
+  const esp_status status = read(file, name, dataset, result);
   H5Dclose(dataset);
   return status;
+}
+
+esp_status esp_h5_get_shape_local(const esp_h5 *file, const char *name, esp_h5_shape *shape) {
+  return look_local(file, name, read_shape_local, shape);
+}
+
+static esp_status read_numbers_local(const esp_h5 *file, const char *name, hid_t dataset,
+                                     void *result) {
+  esp_h5_numbers *numbers = result;
+  const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+  numbers->kind = esp_h5_type_describe(type, numbers->type, sizeof numbers->type);
+  numbers->shape.type = esp_h5_type_find(type);
+  numbers->is_unsigned = numbers->kind == ESP_H5_INTEGERS && strstr(numbers->type, "uint");
+  esp_status status = read_extent_local(file, name, space, &numbers->shape);
+  if (status == ESP_OK)
+    status = check_claim(file, name, &numbers->shape, (int64_t)H5Tget_size(type), numbers->type);
+  if (status == ESP_OK) status = check_filters_local(file, name, dataset);
+  H5Sclose(space);
+  H5Tclose(type);
+  return status;
+}
+
+esp_status esp_h5_get_numbers_local(const esp_h5 *file, const char *name, esp_h5_numbers *numbers) {
+  *numbers = (esp_h5_numbers){0};
+  return look_local(file, name, read_numbers_local, numbers);
 }
 
 esp_status esp_h5_get_shape(esp_h5 *file, const char *name, esp_h5_shape *shape) {

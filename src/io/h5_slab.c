@@ -147,12 +147,12 @@ esp_status esp_h5_allot(esp_h5 *file, const char *name, const esp_h5_shape *shap
   return status;
 }
 
-/* Open a dataset and move a box of it, in either direction. */
-static esp_status move_opened(esp_h5 *file, const char *name, const esp_h5_shape *shape,
-                              esp_h5_move *move) {
+/* Open a dataset and move a box of it, in either direction; in memory its elements are of `type`.
+ */
+static esp_status move_opened(esp_h5 *file, const char *name, esp_dtype type, esp_h5_move *move) {
   esp_status status = ESP_OK;
-  move->type = esp_h5_type_new(shape->type);
-  move->element_bytes = (int64_t)esp_dtype_bytes(shape->type);
+  move->type = esp_h5_type_new(type);
+  move->element_bytes = (int64_t)esp_dtype_bytes(type);
   move->dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
   if (move->dataset < 0)
     status =
@@ -171,13 +171,13 @@ esp_status esp_h5_write_part(esp_h5 *file, const char *name, const esp_h5_slab *
   ESP_TRY(esp_h5_get_shape(file, name, &shape));
   ESP_TRY(esp_agree(file->comm, check_slab_local(file, name, &shape, slab)));
   esp_h5_move move = {.box = slab_box(&shape, slab), .writing = true, .from = data};
-  return move_opened(file, name, &shape, &move);
+  return move_opened(file, name, shape.type, &move);
 }
 
 static esp_status read_box(esp_h5 *file, const char *name, const esp_h5_shape *shape, esp_box box,
                            void *data) {
   esp_h5_move move = {.box = box, .to = data};
-  return move_opened(file, name, shape, &move);
+  return move_opened(file, name, shape->type, &move);
 }
 
 esp_status esp_h5_read(esp_h5 *file, const char *name, const esp_h5_slab *slab, void *data) {
@@ -193,5 +193,15 @@ esp_status esp_h5_read_all(esp_h5 *file, const char *name, void *data) {
   const esp_box whole = esp_box_whole(&shape);
   ESP_TRY(read_box(file, name, &shape, file->comm->rank == 0 ? whole : nothing(), data));
   esp_bcast(file->comm, data, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(shape.type), 0);
+  return ESP_OK;
+}
+
+esp_status esp_h5_read_converted(esp_h5 *file, const char *name, const esp_h5_numbers *numbers,
+                                 esp_dtype to, void *data) {
+  const bool root = file->comm->rank == 0;
+  esp_h5_move move = {.box = root ? esp_box_whole(&numbers->shape) : nothing(), .to = data};
+  const esp_box whole = esp_box_whole(&numbers->shape);
+  ESP_TRY(move_opened(file, name, to, &move));
+  esp_bcast(file->comm, data, esp_box_count(&whole) * (int64_t)esp_dtype_bytes(to), 0);
   return ESP_OK;
 }

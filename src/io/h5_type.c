@@ -59,3 +59,23 @@ esp_dtype esp_h5_type_find(hid_t type) {
   }
   return found;
 }
+
+/* HDF5's own types for truth values are enumerations of integers. */
+esp_h5_kind esp_h5_type_describe(hid_t type, char *text, size_t size) {
+  const bool is_enum = H5Tget_class(type) == H5T_ENUM;
+  const hid_t base = is_enum ? H5Tget_super(type) : H5Tcopy(type);
+  const H5T_class_t kind = H5Tget_class(base);
+  const char *order =
+      kind != H5T_STRING && H5Tget_size(base) > 1 && H5Tget_order(base) == H5T_ORDER_BE
+          ? "big-endian "
+          : "";
+  if (kind == H5T_INTEGER)
+    snprintf(text, size, "%s%sint%zu", order, H5Tget_sign(base) == H5T_SGN_NONE ? "u" : "",
+             8 * H5Tget_size(base));
+  else if (kind == H5T_FLOAT)
+    snprintf(text, size, "%sfloat%zu", order, 8 * H5Tget_size(base));
+  else
+    snprintf(text, size, "%s", kind == H5T_STRING ? "texts" : "no numbers");
+  H5Tclose(base);
+  return kind == H5T_INTEGER ? ESP_H5_INTEGERS : kind == H5T_FLOAT ? ESP_H5_FLOATS : ESP_H5_OTHERS;
+}

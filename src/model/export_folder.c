@@ -108,7 +108,8 @@ static esp_export_result describe(export_job *job) {
                                     .files = job->files,
                                     .source = job->source,
                                     .n_copied = job->copied,
-                                    .has_layer_sizes = has_layer_sizes(job)};
+                                    .has_layer_sizes = has_layer_sizes(job),
+                                    .opening = esp_model_find_opening(job->model)};
   job->source = NULL; // handed over
   return result;
 }

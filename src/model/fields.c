@@ -32,7 +32,7 @@ const config_field config_fields[] = {
     {"architectures", ALL, READ},
     {"id2label", ALL, READ},
     {"num_labels", ALL, READ},
-    {"problem_type", ALL, IRRELEVANT},
+    {"problem_type", ALL, READ},
     {"tie_word_embeddings", ALL, READ},
     {"pad_token_id", DECODERS, READ},
     {"is_causal", DECODERS, READ},

@@ -21,7 +21,12 @@ int64_t esp_batch_compact(const esp_batch *batch, int64_t width, float *x) {
 }
 
 int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch) {
-  return model->task == ESP_TASK_CLASSIFY ? batch->count : esp_batch_count_rows(batch);
+  return esp_model_is_by_sample(model) ? batch->count : esp_batch_count_rows(batch);
+}
+
+bool esp_model_is_by_sample(const esp_model *model) {
+  return model->task == ESP_TASK_CLASSIFY || model->task == ESP_TASK_REGRESS ||
+         model->task == ESP_TASK_MULTI_LABEL;
 }
 
 void esp_call_embed(const esp_call *call, float *state) {

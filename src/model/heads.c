@@ -4,6 +4,7 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/core/named.h"
 #include "espalier/model/forward.h"
 
 #include <string.h>
@@ -88,6 +89,19 @@ esp_status tf_count_labels(const json_t *config, int64_t *labels) {
   return *labels > 0 ? ESP_OK : tf_get_size(config, (tf_size){"num_labels", 2}, labels);
 }
 
+esp_status tf_find_label_task(const json_t *config, int64_t n_labels, esp_task *task) {
+  static const char *const names[] = {"single_label_classification", "regression",
+                                      "multi_label_classification", NULL};
+  static const esp_task tasks[] = {ESP_TASK_CLASSIFY, ESP_TASK_REGRESS, ESP_TASK_MULTI_LABEL};
+  const char *name = names[n_labels == 1];
+  int i;
+  ESP_TRY(tf_get_text_or(config, "problem_type", &name));
+  if (esp_find_row("problem_type", name, names, sizeof *names, &i) != ESP_OK)
+    return esp_fail(ESP_FORMAT, "configuration: %s", esp_failure_text());
+  *task = tasks[i];
+  return ESP_OK;
+}
+
 static esp_status read_padding(const json_t *config, int64_t *padding) {
   const json_t *found = json_object_get(config, "pad_token_id");
   *padding = -1;
@@ -105,6 +119,8 @@ esp_status tf_head_describe(esp_model *model, const tf_head *head, int64_t hidde
     esp_model_add_reader(model, model->n_stages, &self->linear);
   }
   model->task = head->task;
+  if (head->task == ESP_TASK_CLASSIFY)
+    ESP_TRY(tf_find_label_task(model->config, shape.outputs, &model->task));
   model->unread_head = head->task == ESP_TASK_EMBED ? head->linear : NULL;
   model->n_outputs = head->task == ESP_TASK_EMBED ? hidden : shape.outputs;
   return ESP_OK;
@@ -125,7 +141,7 @@ static int64_t find_last(const tf_decoder_head *self, const esp_batch *batch, in
 const float *tf_head_gather(const tf_decoder_head *self, const esp_call *call, int64_t n,
                             const float *x) {
   const esp_batch *batch = &call->batch;
-  if (call->model->task != ESP_TASK_CLASSIFY) return x;
+  if (!esp_model_is_by_sample(call->model)) return x;
   float *last = ESP_TAKE(call->workspace, float, batch->count *n);
   for (int64_t i = 0; i < batch->count; i++)
     memcpy(last + i * n, x + find_last(self, batch, i) * n, (size_t)n * sizeof *last);
@@ -136,7 +152,7 @@ void tf_head_scatter(const tf_decoder_head *self, const esp_call *call, int64_t 
                      const float *gathered, float *x) {
   const esp_batch *batch = &call->batch;
   const size_t bytes = (size_t)(esp_call_count_rows(call) * n) * sizeof *x;
-  if (call->model->task != ESP_TASK_CLASSIFY) {
+  if (!esp_model_is_by_sample(call->model)) {
     if (x != gathered) memcpy(x, gathered, bytes);
     return;
   }

@@ -10,8 +10,8 @@ typedef struct tf_head {
   const char *linear; // name of the map; NULL: none
   bool has_bias;
   int64_t outputs; // 0: as many as there are labels
-  /* CLASSIFY: a row a sequence, of its last token; EMBED: the stream itself is what is evaluated,
-   * and the map is only kept. */
+  /* CLASSIFY, or what problem_type makes of it: a row a sequence, of its last token; EMBED: the
+   * stream itself is what is evaluated, and the map is only kept. */
   esp_task task;
   bool has_old_prefix; // the base model is called "transformer.", whatever the family calls it
 } tf_head;
@@ -40,6 +40,9 @@ esp_status tf_head_describe(esp_model *model, const tf_head *head, int64_t hidde
                             tf_decoder_head *self);
 /* As transformers: the entries of "id2label", else "num_labels", else 2. FORMAT. */
 esp_status tf_count_labels(const json_t *config, int64_t *labels);
+/* The task of a classifier by "problem_type"; as transformers where that is absent: one label is a
+ * number. FORMAT. */
+esp_status tf_find_label_task(const json_t *config, int64_t n_labels, esp_task *task);
 
 /* Rows that a decoder's head reads: all, or of each sequence the last that is no padding. Gather
  * returns x itself, or scratch; scatter puts gradients in their places, 0 in others, and may work

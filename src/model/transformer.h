@@ -43,6 +43,11 @@ esp_status tf_get_causal(const json_t *config, bool *is_causal);
 esp_status tf_get_head_size(const json_t *config, tf_size heads, int64_t size, int64_t *head_size);
 /* Write "head_dim" where size / heads does not say it. */
 void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64_t head_size);
+/* A class of transformers that divides the hidden size by the heads: say why it cannot build a
+ * configuration with "head_dim", if it has one. true, for such a family's needs_all_heads. */
+void tf_explain_heads(const json_t *config, const char *heads_key, const char *size_key, char *why,
+                      size_t size);
+bool tf_needs_all_heads(const esp_model *model);
 /* Read a number of layers, 1 to 4096. FORMAT. */
 esp_status tf_get_layer_count(const json_t *config, tf_size layers, int *n_layers);
 

@@ -172,6 +172,23 @@ void tf_set_head_size(json_t *config, const char *heads_key, int64_t size, int64
     json_object_set_new(config, "head_dim", json_integer(head_size));
 }
 
+void tf_explain_heads(const json_t *config, const char *heads_key, const char *size_key, char *why,
+                      size_t size) {
+  const json_int_t heads = json_integer_value(json_object_get(config, heads_key));
+  const json_int_t hidden = json_integer_value(json_object_get(config, size_key));
+  const json_int_t head_size = json_integer_value(json_object_get(config, "head_dim"));
+  if (head_size == 0 || heads * head_size == hidden) return;
+  snprintf(
+      why, size,
+      "its class has no place for the head size: %lld heads x %lld is not the hidden size %lld",
+      (long long)heads, (long long)head_size, (long long)hidden);
+}
+
+bool tf_needs_all_heads(const esp_model *model) {
+  (void)model;
+  return true;
+}
+
 esp_status tf_get_layer_count(const json_t *config, tf_size layers, int *n_layers) {
   int64_t n;
   ESP_TRY(tf_get_size(config, layers, &n));

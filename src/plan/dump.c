@@ -7,11 +7,12 @@ static json_t *dump_sites(const esp_plan_report *report) {
   json_t *sites = json_array();
   for (int i = 0; i < report->n_sites; i++) {
     const esp_plan_site *site = &report->sites[i];
-    json_array_append_new(sites, esp_json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "site", site->name,
-                                               "kind", site->kind, "units", (json_int_t)site->units,
-                                               "kept", (json_int_t)site->kept, "multiple",
-                                               (json_int_t)site->multiple, "groups",
-                                               (json_int_t)site->groups));
+    json_array_append_new(
+        sites,
+        esp_json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "site", site->name, "kind", site->kind,
+                      "units", (json_int_t)site->units, "kept", (json_int_t)site->kept, "multiple",
+                      (json_int_t)site->multiple, "groups", (json_int_t)site->groups, "provisional",
+                      (int)site->is_provisional));
   }
   return sites;
 }

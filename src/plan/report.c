@@ -29,6 +29,12 @@ static void fill_layers(const plan_job *plan, esp_plan_report *report) {
   name_site(report->sites, ESP_SITE_BLOCK, ESP_SITE_BLOCK);
 }
 
+/* Shared out with other sites by what shows only as it goes. */
+static bool is_provisional(const plan_job *plan, int stage) {
+  return plan->sketch->is_priced && plan->request->sparsity[stage] >= 0.0 &&
+         !plan->request->is_fixed[stage];
+}
+
 static void fill_sites(const plan_job *plan, esp_plan_report *report) {
   const esp_model *dense = plan->request->dense;
   report->n_sites = dense->n_stages;
@@ -40,7 +46,8 @@ static void fill_sites(const plan_job *plan, esp_plan_report *report) {
         (esp_plan_site){.units = site->units,
                         .kept = kept,
                         .multiple = find_multiple(kept * site->width),
-                        .groups = site->per_group > 1 ? site->units / site->per_group : 1};
+                        .groups = site->per_group > 1 ? site->units / site->per_group : 1,
+                        .is_provisional = is_provisional(plan, s)};
     name_site(&report->sites[s], site->name, site->kind);
   }
 }

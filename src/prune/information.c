@@ -83,6 +83,9 @@ static void average_noise(site_information *self) {
 static esp_status load_upper(const ranker *self, const upper_site *site, esp_planes *upper) {
   int64_t n;
   esp_site_stats above;
+  if (site->features < 1)
+    return esp_fail(ESP_FORMAT, "%s: expected units of '%s', found none; collect again",
+                    self->stats->path, site->name.text);
   ESP_TRY(
       esp_stats_load_site(self->stats, site->name.text, site->features, ESP_LOAD_PLANES, &above));
   int64_t *list = list_upper(self, site, &n);

@@ -16,7 +16,8 @@ static const esp_option rows[] = {
      .help =
          "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
          "later items winning: ffn=0.25,attention,width=0.1,ffn.0=0; or block=0.25 alone: whole "
-         "layers (default: all but width and block)"},
+         "layers (default: all but width and block, and but attention where transformers could not "
+         "open the result, as of gpt2 and bert, unless --allocation is balanced or global)"},
     {.key = "prune.heads",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_prune_options, heads),

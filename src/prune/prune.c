@@ -82,6 +82,7 @@ static esp_status open_request(prune_job *job, const esp_prune_settings *setting
   esp_phases_begin(&job->phases, "read");
   ESP_TRY(esp_prune_request_open(job->comm, settings, path, &job->report.request));
   job->request = job->report.request;
+  ESP_TRY(recovery_check_masks(job));
   job->report.sites = ESP_NEW(esp_site_report, job->request->dense->n_stages + 1);
   return ESP_OK;
 }

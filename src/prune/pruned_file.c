@@ -31,6 +31,7 @@ void pruned_file_complete_report(prune_job *job) {
   report->sizes.pruned = esp_model_count_parameters(job->pruned);
   report->sizes.prunable = count_prunable(dense, dense);
   report->sizes.prunable_pruned = count_prunable(dense, job->pruned);
+  report->opening = esp_model_find_opening(job->pruned);
   report->allocation = job->allocation;
   report->is_fisher = metric_is_fisher(job->request, job->stats);
   report->warning = pruned_file_make_warning(job);

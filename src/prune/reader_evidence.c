@@ -23,7 +23,13 @@ static esp_status list_rows(ranker *self, const esp_reader *reader, int64_t **ro
   return esp_h5_read_all(self->stats->file, "/" ESP_SITE_LOGITS "/units", *rows);
 }
 
+/* Rows that a file names: no more of them than there are, which is what the map has room for. */
 static esp_status check_rows(const esp_linear *linear, const int64_t *rows, int64_t n) {
+  if (rows && n > linear->outputs)
+    return esp_fail(ESP_FORMAT,
+                    "statistics: expected at most the model's %lld logits, found %lld; collect "
+                    "again",
+                    (long long)linear->outputs, (long long)n);
   for (int64_t i = 0; rows && i < n; i++)
     if (rows[i] < 0 || rows[i] >= linear->outputs)
       return esp_fail(ESP_FORMAT,

@@ -15,6 +15,19 @@ static char *name_checkpoint(const prune_job *job) {
   return esp_format("%s.checkpoint.h5", job->request->settings->run.output);
 }
 
+esp_status recovery_check_masks(const prune_job *job) {
+  const esp_model *dense = job->request->dense;
+  esp_mask_tokens tokens = {.mask = -1};
+  if (get_tokens(job->request) == 0 || dense->task != ESP_TASK_MASKED) return ESP_OK;
+  ESP_TRY(esp_mask_tokens_read(job->comm, dense->path, &tokens));
+  const bool is_known = tokens.mask >= 0;
+  esp_mask_tokens_clear(&tokens);
+  if (is_known) return ESP_OK;
+  return esp_fail(ESP_USAGE, "--recover-tokens: expected a mask token in tokenizer.json beside the "
+                             "model, found none; prune without it, then give espalier recover "
+                             "--mask-token ID");
+}
+
 /* What was named, or what the statistics were made from (NULL: there are none). */
 static esp_status open_data(const esp_comm *comm, const esp_prune_request *request,
                             const char *of_statistics, esp_dataset **data) {
@@ -38,6 +51,11 @@ static void choose_options(const esp_prune_request *request, const esp_model *pr
   options->epochs = (get_tokens(request) + data->count * rows - 1) / (data->count * rows);
   esp_train_options_resolve(options, ESP_TRAIN_RECOVER, pruned, data);
   options->steps = (get_tokens(request) + options->batch * rows - 1) / (options->batch * rows);
+  if (data->count > (options->hold_out - 1) * options->micro_batch) return;
+  esp_log_warn("--recover-tokens: %lld samples are too few to hold any out: the last weights are "
+               "taken, better or not",
+               (long long)data->count);
+  options->hold_out = 0;
 }
 
 static esp_status choose_masking(const prune_job *job, const esp_train_options *options,

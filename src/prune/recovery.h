@@ -4,6 +4,9 @@
 
 #include "job.h"
 
+/* Before the work: USAGE where a masked model is to be trained and no mask token is known.
+ * Collective. */
+esp_status recovery_check_masks(const prune_job *job);
 /* Train the pruned model as was asked, if it was, with the dense one as teacher, on the data that
  * the repair reads, or the statistics were made from. USAGE: there is none; what esp_train says.
  * Collective. */

@@ -220,6 +220,8 @@ json_t *esp_prune_report_dump_run(const esp_prune_report *self) {
   json_t *report = esp_prune_report_dump(self);
   json_object_set(report, "run", self->parts.run);
   set_int(report, "ranks", self->ranks);
+  if (self->opening.with) set_text(report, "opens_with", self->opening.with);
+  if (*self->opening.why) set_text(report, "opens_with_reason", self->opening.why);
   set_text(report, "output", self->request->settings->run.output);
   return report;
 }

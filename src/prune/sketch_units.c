@@ -12,7 +12,7 @@
 
 enum { BISECTIONS = 20 };
 
-/* Shares out uniformly, as if every unit's order were that of its number. */
+/* Shares out as if every unit's order were that of its number. */
 typedef struct even_task {
   esp_prune_request request;
   allocate_task task;
@@ -22,17 +22,24 @@ typedef struct even_task {
   esp_allocation_report report;
 } even_task;
 
-static const esp_allocation *find_uniform(void) {
-  const esp_allocation *uniform = NULL;
-  const esp_status status = esp_allocation_find("uniform", &uniform);
+static const esp_allocation *find_allocation(const char *name) {
+  const esp_allocation *found = NULL;
+  const esp_status status = esp_allocation_find(name, &found);
   ESP_ASSERT(status == ESP_OK);
-  return uniform;
+  return found;
 }
 
-static void even_init(even_task *self, const esp_prune_request *request) {
+/* No counts are better than the first. */
+static esp_status try_nothing(void *context, const esp_allocation_job *job, double *loss) {
+  (void)context, (void)job;
+  *loss = 0.0;
+  return ESP_OK;
+}
+
+static void even_init(even_task *self, const esp_prune_request *request, const char *allocation) {
   const int n = request->dense->n_stages;
   *self = (even_task){.request = *request};
-  self->request.allocation = find_uniform();
+  self->request.allocation = find_allocation(allocation);
   self->sparsity = ESP_NEW(double, n);
   self->order = ESP_NEW(int64_t *, n);
   self->scores = ESP_NEW(double *, n);
@@ -46,7 +53,8 @@ static void even_init(even_task *self, const esp_prune_request *request) {
                                .allocation = self->request.allocation,
                                .sparsity = self->sparsity,
                                .order = self->order,
-                               .scores = self->scores};
+                               .scores = self->scores,
+                               .trial = try_nothing};
 }
 
 static void even_clear(even_task *self) {
@@ -57,7 +65,7 @@ static void even_clear(even_task *self) {
   allocation_report_clear(&self->report);
 }
 
-/* What is uniform needs no scores, and nothing to be refused. */
+/* What is uniform or balanced looks at no scores, and has nothing to refuse. */
 static void allocate(even_task *self) {
   allocation_report_clear(&self->report);
   const esp_status status = allocate_units(&self->task, &self->report);
@@ -89,8 +97,8 @@ void units_sketch_selection(esp_prune_sketch *sketch) {
   find_dependence(sketch); // before anything is kept
   sketch->tries = allocation_may_try(request);
   sketch->is_priced = request->allocation->needs_scores || sketch->tries;
-  even_init(&even, request);
-  if (sketch->is_priced)
+  even_init(&even, request, sketch->tries ? "balanced" : "uniform");
+  if (sketch->is_priced && !sketch->tries)
     allocate_by_parameters(&even);
   else
     allocate(&even);

@@ -10,6 +10,7 @@
 #include "trial.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/model/opening.h"
 
 #include <math.h>
 #include <string.h>
@@ -41,9 +42,18 @@ static void list_sites(const esp_model *dense, const char **names, int *n) {
   }
 }
 
+/* Heads stay by default where transformers has no place for fewer of them; masks take none away,
+ * and allocations that share out between heads and neurons are asked for by name. */
+static bool leaves_heads(const esp_prune_request *request) {
+  return esp_model_needs_all_heads(request->dense) && !request->allocation->needs_scores &&
+         !prune_structure_masks.is_asked(request);
+}
+
 static esp_status take_default(esp_prune_request *request) {
+  request->leaves_heads = leaves_heads(request);
   for (int i = 0; i < request->dense->n_stages; i++)
-    request->sparsity[i] = request->settings->allocation.sparsity;
+    if (!request->leaves_heads || strcmp(request->dense->stages[i].kind, "attention") != 0)
+      request->sparsity[i] = request->settings->allocation.sparsity;
   return ESP_OK;
 }
 

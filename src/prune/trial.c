@@ -28,6 +28,7 @@ static esp_dataset take_samples(const trial_context *self, esp_batch_buffer *buf
   taken.tokens = buffer->tokens;
   taken.types = buffer->types;
   taken.lengths = buffer->lengths;
+  taken.targets = buffer->targets;
   return taken;
 }
 
@@ -105,7 +106,10 @@ static void tell_trial(const esp_prune_request *request, const esp_allocation_jo
     snprintf(text + used, sizeof text - used, "%s %s %" PRId64, used ? "," : "", job->sites[s].kind,
              job->sites[s].n_kept);
   }
-  esp_log_info("trial:%s units kept: loss %.4f nats", text, loss);
+  if (request->dense->task == ESP_TASK_REGRESS)
+    esp_log_info("trial:%s units kept: mean squared error %.4g", text, loss);
+  else
+    esp_log_info("trial:%s units kept: loss %.4f nats", text, loss);
 }
 
 /* The n-th trial of a run is the same one in a resumed run. */

@@ -231,6 +231,43 @@ static esp_status check_finite_local(const esp_stats *stats, const esp_site_stat
                   stats->path, site->name);
 }
 
+static uint64_t mask_rows(uint8_t valid) {
+  return valid == ESP_WORD_BITS ? UINT64_MAX : (UINT64_C(1) << valid) - 1;
+}
+
+/* Bits of a plane that are not in the one below, or (NULL) not in a valid row. */
+static uint64_t find_stray(const uint64_t *plane, const uint64_t *below, const uint8_t *valid,
+                           int64_t n_words) {
+  uint64_t stray = 0;
+  for (int64_t w = 0; w < n_words; w++)
+    stray |= plane[w] & ~(below ? below[w] : mask_rows(valid[w]));
+  return stray;
+}
+
+/* A code of b or more is also one of b - 1 or more: joint counts rely on it. */
+static esp_status check_planes_local(const esp_stats *stats, const esp_site_stats *site) {
+  const esp_planes *planes = &site->planes;
+  const int64_t n = planes->units * (planes->bins - 1);
+  uint8_t *valid = esp_stats_count_valid_local(stats);
+  uint64_t stray = 0;
+  for (int64_t p = 0; p < n; p++) {
+    const uint64_t *plane = planes->words + p * planes->stride;
+    const bool is_first = p % (planes->bins - 1) == 0;
+    stray |= find_stray(plane, is_first ? NULL : plane - planes->stride, valid, planes->n_words);
+  }
+  esp_free(&valid);
+  if (stray == 0) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "%s: site '%s': expected codes in planes that lie within each other, found "
+                  "others; the file is damaged, collect the statistics again",
+                  stats->path, site->name);
+}
+
+static esp_status check_site_local(const esp_stats *stats, const esp_site_stats *site) {
+  ESP_TRY(check_finite_local(stats, site));
+  return site->planes.words ? check_planes_local(stats, site) : ESP_OK;
+}
+
 esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t features, unsigned what,
                                esp_site_stats *site) {
   /* features may come from /meta alone: nothing is allocated before the file has as many. */
@@ -242,7 +279,7 @@ esp_status esp_stats_load_site(esp_stats *stats, const char *name, int64_t featu
   if (status == ESP_OK && what & ESP_LOAD_PLANES) status = read_planes(stats, site);
   if (status == ESP_OK)
     status = stats->whole ? read_half(stats, what, site) : read_moments(stats, name, what, site);
-  if (status == ESP_OK) status = esp_agree(stats->comm, check_finite_local(stats, site));
+  if (status == ESP_OK) status = esp_agree(stats->comm, check_site_local(stats, site));
   if (status != ESP_OK) esp_site_stats_clear(site);
   return status;
 }

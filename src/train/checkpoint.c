@@ -52,13 +52,13 @@ static char *describe(const training *self) {
   json_t *points = json_array();
   for (int i = 0; i < self->report.n_points; i++)
     json_array_append_new(points, pack_point(&self->report.points[i]));
-  json_t *all = esp_json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "step",
-                              (json_int_t)at->step, "targets", (json_int_t)at->tally.targets,
-                              "correct", (json_int_t)at->tally.correct, "loss",
-                              (json_int_t)at->tally.loss, "cosine", (json_int_t)at->tally.cosine,
-                              "best_step", (json_int_t)at->best_step, "best", pack_real(at->best),
-                              "without", (json_int_t)at->without, "is_stopped", (int)at->is_stopped,
-                              "held_out_targets", (json_int_t)self->held.targets, "points", points);
+  json_t *all = esp_json_pack(
+      "{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "step", (json_int_t)at->step,
+      "targets", (json_int_t)at->tally.targets, "correct", (json_int_t)at->tally.correct, "loss",
+      (json_int_t)at->tally.loss, "unit", pack_real(at->tally.unit), "cosine",
+      (json_int_t)at->tally.cosine, "best_step", (json_int_t)at->best_step, "best",
+      pack_real(at->best), "without", (json_int_t)at->without, "is_stopped", (int)at->is_stopped,
+      "held_out_targets", (json_int_t)self->held.targets, "points", points);
   char *text = esp_json_dump(all, JSON_COMPACT | JSON_SORT_KEYS);
   json_decref(all);
   return text;
@@ -71,6 +71,7 @@ static esp_status restore(training *self, const char *text) {
   at->step = unpack_int(all, "step");
   at->tally = (esp_tally){.targets = unpack_int(all, "targets"),
                           .correct = unpack_int(all, "correct"),
+                          .unit = unpack_real(json_object_get(all, "unit")),
                           .loss = unpack_int(all, "loss"),
                           .cosine = unpack_int(all, "cosine")};
   at->best_step = unpack_int(all, "best_step");
@@ -211,5 +212,9 @@ esp_status checkpoint_load(training *self, bool *found) {
 }
 
 void esp_train_remove_checkpoint(const esp_comm *comm, const char *checkpoint) {
-  if (comm->rank == 0 && checkpoint) unlink(checkpoint);
+  if (comm->rank > 0 || !checkpoint) return;
+  char *partial = esp_format("%s.partial", checkpoint); // of a run that was killed while it wrote
+  unlink(checkpoint);
+  unlink(partial);
+  esp_free(&partial);
 }

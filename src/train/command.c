@@ -9,6 +9,7 @@
 #include "espalier/flow/samples.h"
 #include "espalier/io/cost.h"
 #include "espalier/io/file.h"
+#include "espalier/io/outputs.h"
 #include "espalier/model/cost.h"
 #include "espalier/model/family.h"
 #include "espalier/train/cost.h"
@@ -103,12 +104,30 @@ static esp_status check_origin(const command_job *job, const origin *from) {
                   from->path, job->path, from->fingerprint, now);
 }
 
+/* The command line does not name it, so it has not been held against the outputs yet. */
+static esp_status check_outputs(const command_job *job, const char *path) {
+  static const char *const beside[] = {".partial", ".journal", ".checkpoint.h5",
+                                       ".checkpoint.h5.partial", NULL};
+  const esp_output outputs[] = {{"-o", job->settings->run.output, beside},
+                                {"--json", job->settings->run.json, beside}};
+  const esp_input input = {"the model that was pruned", path};
+  return esp_outputs_check(job->comm, &(esp_files){outputs, &input, 2, 1});
+}
+
+static esp_status open_named(command_job *job, const char *path) {
+  ESP_TRY(check_outputs(job, path));
+  const esp_status status =
+      esp_model_open_ignoring(job->comm, path, job->settings->run.ignore_tensors, &job->teacher);
+  if (status == ESP_OK) return ESP_OK;
+  return esp_fail(status, "%s; it is what %s was cut from: give --teacher MODEL if it has moved",
+                  esp_failure_text(), job->path);
+}
+
 static esp_status open_origin(command_job *job) {
   origin from = read_origin(job->model);
   esp_status status = ESP_OK;
   if (from.path)
-    status = esp_model_open_ignoring(job->comm, from.path, job->settings->run.ignore_tensors,
-                                     &job->teacher);
+    status = open_named(job, from.path);
   else
     status = esp_fail(ESP_USAGE,
                       "%s: expected a pruned model, whose report names the dense one, found none; "
@@ -174,7 +193,8 @@ static json_t *describe(const command_job *job) {
   json_object_del(json_object_get(options, "data"), "data");
   json_object_del(json_object_get(options, "train"), "teacher");
   json_object_del(json_object_get(options, "train"), "validation");
-  json_t *all = esp_json_pack("{s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "seed",
+  json_t *all = esp_json_pack("{s:s, s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "command",
+                              job->purpose == ESP_TRAIN_RECOVER ? "recover" : "train", "seed",
                               (json_int_t)job->settings->run.seed, "options", options,
                               "micro_batch", (json_int_t)job->options.micro_batch);
   set_hash(all, "data_fingerprint", job->data->fingerprint);

@@ -29,6 +29,9 @@ static int64_t list_samples(const esp_train_options *options, int64_t count, boo
 }
 
 static esp_status fail_few(const esp_train_request *request) {
+  if (request->options->hold_out == 1)
+    return esp_fail(ESP_USAGE, "--hold-out 1: expected 2 or more, found that every micro-batch is "
+                               "held out; give --hold-out 8, or 0 to do without");
   return esp_fail(ESP_USAGE,
                   "%s: expected at least %" PRId64 " micro-batches of %" PRId64
                   " samples to hold every %" PRId64 "th out, found %" PRId64
@@ -108,7 +111,7 @@ void held_out_round_local(const train_parts *parts) {
 }
 
 static esp_status measure(const esp_comm *comm, train_held_out *self, double *loss) {
-  esp_tally tally = {0};
+  esp_tally tally = esp_tally_start(self->objective, self->shard.data);
   const esp_measurement what = {.model = self->request->model,
                                 .teacher =
                                     self->objective->needs_teacher ? self->request->teacher : NULL,

@@ -48,6 +48,7 @@ static esp_status parse(const char *path, const char *text, esp_mask_tokens *tok
 }
 
 esp_status esp_mask_tokens_read(const esp_comm *comm, const char *path, esp_mask_tokens *tokens) {
+  esp_mask_tokens_clear(tokens);
   *tokens = (esp_mask_tokens){.mask = -1};
   char *name = name_file(path), *text = NULL;
   int64_t bytes = 0;

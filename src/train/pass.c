@@ -131,7 +131,7 @@ static esp_status return_local(training *self, int stage) {
 
 esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally) {
   const esp_comm *comm = self->comm;
-  esp_tally mine = {0};
+  esp_tally mine = esp_tally_start(self->objective, self->request->data);
   esp_shard_deal_local(comm, &self->shard, samples);
   esp_stream_turn(&self->stream, self->shard.first, self->shard.count);
   if (self->request->teacher) esp_stream_turn(&self->taught, self->shard.first, self->shard.count);
@@ -150,5 +150,6 @@ esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally) 
   tally->correct += mine.correct;
   tally->loss += mine.loss;
   tally->cosine += mine.cosine;
+  tally->unit = mine.unit;
   return ESP_OK;
 }

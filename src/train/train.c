@@ -210,10 +210,20 @@ static esp_status check_teacher(const esp_train_request *request) {
     if (!esp_objective_of(model->task)->needs_teacher) return ESP_OK;
     return esp_fail(ESP_USAGE, "an encoder without head learns from another; give --teacher MODEL");
   }
+  if (model->task == ESP_TASK_REGRESS || model->task == ESP_TASK_MULTI_LABEL)
+    return esp_fail(ESP_USAGE,
+                    "a model of numbers, or of several labels a sample, learns from labels "
+                    "alone: expected no teacher; use espalier train without --teacher");
   ESP_TRY(esp_model_check_data(teacher, request->data));
-  if (teacher->task == model->task && teacher->n_outputs == model->n_outputs) return ESP_OK;
+  if (teacher->task != model->task)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a teacher of this model's task (%s), found one of another (%s); "
+                    "take the model that this one was cut from",
+                    teacher->path, esp_objective_of(model->task)->name,
+                    esp_objective_of(teacher->task)->name);
+  if (teacher->n_outputs == model->n_outputs) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
-                  "%s: expected a teacher of the same task with %" PRId64 " outputs, found %" PRId64
+                  "%s: expected a teacher with %" PRId64 " outputs, found %" PRId64
                   "; take the model that this one was cut from",
                   teacher->path, model->n_outputs, teacher->n_outputs);
 }

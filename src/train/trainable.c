@@ -48,13 +48,19 @@ static bool matches(const char *name, const char *patterns) {
   return found;
 }
 
+/* Whether the loss depends on it: that of an encoder does not on a pooler, which decay would change
+ * all the same. */
+static bool is_reached(const esp_model *model, int weight) {
+  return model->task != ESP_TASK_EMBED || model->weights[weight].stage < model->n_stages;
+}
+
 esp_status trainable_resolve(const esp_model *model, const char *asked, bool *trains) {
   int set = 0, count = 0;
   while (set < N_SETS && strcmp(sets[set].name, asked) != 0) set++;
   for (int w = 0; w < model->n_weights; w++) {
     const bool is_asked =
         set < N_SETS ? sets[set].has(model, w) : matches(model->weights[w].name, asked);
-    trains[w] = is_asked && esp_weight_count(&model->weights[w]) > 0;
+    trains[w] = is_asked && is_reached(model, w) && esp_weight_count(&model->weights[w]) > 0;
     count += trains[w];
   }
   if (count > 0) return ESP_OK;

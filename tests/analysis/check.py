@@ -71,6 +71,9 @@ check('report: doublings, and no information of masks', 'Doubling of the samples
 check('report: masks and layers', 'wanda, masks' in others and 'whole layers' in others and 'single weights' in others)
 check('report: an allocation has a name', 'set-mi, Fisher, global' in others and 'nats a parameter' in others)
 check('report: a warning, with its run', re.search(r'<li>S = 64 rows are few .*?<small>few</small>', others))
+check('report: what opens the results', re.search(r'<li>analysis/checkpoints/load_pruned.py \(layers have different sizes\) <small>global</small>',
+                                                 others) and re.search(r'<li>transformers <small>', others))
+check('report: perceptrons open nowhere else', 'What opens' not in page)
 check('report: the selection checksum', small.report['selection_checksum'] in page)
 check('report: every run a line', page.count('<code>') == 7)
 sys.exit(failures > 0)

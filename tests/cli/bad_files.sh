@@ -52,6 +52,26 @@ cp "$stats" s.h5
 damage_h5 s.h5 statistics prune "$model" --stats s.h5 -o "$out/p.h5"
 expect_failure "statistics as model" "'espalier-model' is expected" -- info "$stats"
 expect_failure "model as statistics" "'espalier-statistics' is expected" -- prune "$model" --stats "$model" -o "$out/p.h5"
+
+# Statistics of a language model that claim more, or no, logits: 61 is the vocabulary.
+small=$tests/golden/transformers/llama-mha-f32
+must collect "$small" -d "$small/reference.h5" --micro-batch 1 --width -o s.h5
+claim_logits() { # COUNT
+  rm -f claims.h5
+  for name in $(h5ls s.h5 | awk '$1 != "logits" { print $1 }'); do h5copy -i s.h5 -o claims.h5 -s "/$name" -d "/$name"; done
+  numbers 99 1 1 1 >units
+  h5import units -dims 99 -path /logits/units -type TEXTIN -size 64 -o claims.h5
+  LC_ALL=C sed -i -E "s/(\"logit_units\": *)61/\\1$1/" claims.h5
+}
+prune_width() { expect_failure "statistics: $1" "$2" -- prune "$small" --stats claims.h5 --sites width --repair none --no-stability --criterion "$3" -o "$out/p.h5"; }
+claim_logits 99
+prune_width "more logits than the model has" "at most the model's 61 logits, found 99" wanda
+claim_logits 00
+prune_width "no number of logits" "/meta is not JSON" wanda
+claim_logits ' 0'
+prune_width "no logits" "/logits/units is I64 (99), I64 (0) expected" set-mi
+claim_logits -9
+prune_width "less than no logits" "/logits/units is I64 (99), I64 (-9) expected" set-mi
 LC_ALL=C sed 's/"layer_sizes"/"layer_sizez"/' "$model" >m.h5
 expect_failure "model: no layer sizes" "m.h5: configuration: expected layer_sizes" -- info m.h5
 LC_ALL=C sed 's/"model_type":"mlp"/"model_type":"mlq"/' "$model" >m.h5

@@ -25,6 +25,8 @@ warns "trials of a uniform allocation" "--trial-tokens, --max-sparsity" -- \
 warns "options of a collection that is not made" "--micro-batch, --samples, --bins, --pilot, --top-units, --fisher-tokens" -- \
   "${prune[@]}" --samples 10 --micro-batch 2 --bins 5 --pilot 8 --top-units 3 --fisher-tokens 5
 warns "data that nothing reads" "--data" -- "${prune[@]}" --allocation uniform --data "$data"
+silent "what a recovery reads" -- "${prune[@]}" --allocation uniform --data "$data" --split train --micro-batch 16 --save-every 1 \
+  --recover-tokens 100
 warns "a sparsity that every site replaces" "--sparsity" -- "${prune[@]}" --sites hidden=0.3 --sparsity 0.9
 silent "a sparsity that a site shares" -- "${prune[@]}" --sites hidden --sparsity 0.3
 warns "a ridge that no repair reads" "--repair-ridge" -- "${prune[@]}" --repair-ridge 1e-3 --allocation uniform

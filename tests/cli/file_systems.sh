@@ -22,6 +22,10 @@ for errno in 37 38 95; do # ENOLCK ENOSYS EOPNOTSUPP
   rm -f p.h5*
 done
 
+check "no room set aside" run_without fallocate 95 "${pruning[@]}" p.h5 --quiet # EOPNOTSUPP
+check "no room set aside: the same statistics" cmp p.h5.stats.h5 whole.h5.stats.h5
+rm -f p.h5*
+
 evaluate=(eval small -d small/reference.h5 --no-speed --json)
 must "${evaluate[@]}" mapped.json
 check "no mappings" run_without mmap 19 "${evaluate[@]}" read.json # ENODEV

@@ -9,7 +9,7 @@ must export narrow.h5 gpt2 --quiet
 cp gpt2/model.safetensors weights
 cp "$models/gpt2/calibration.h5" data.h5
 collect=(collect gpt2 --data data.h5 --samples 16 --micro-batch 2 --pilot 256 --save-every 0 -o s.h5)
-prune=(prune gpt2 --data data.h5 --samples 16 --micro-batch 2 --pilot 256 -o p.h5)
+prune=(prune gpt2 --sites ffn,attention --data data.h5 --samples 16 --micro-batch 2 --pilot 256 -o p.h5)
 
 size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 # interrupt FILE RECORD ARGUMENT...: ask the command to stop (SIGUSR1) when the file's journal has a record.

@@ -1,10 +1,10 @@
 /* Loaded before the C library (LD_PRELOAD): makes one call of one rank fail.
- *   FAULT_CALL    its name: write, pwrite, fsync, rename, mmap, malloc, flock, open, ftruncate,
- * unlink, mkdir, read FAULT_NTH     which of them, from 1; 0: none FAULT_LASTING 1: all later ones
- * too, as on a disk that stays full FAULT_RANK    of which rank FAULT_ERRNO   with which number
- *   FAULT_FOLDER  only calls on files in this folder count; allocations count that the program
- * itself asks for FAULT_COUNTS  a file: at the end, a line "RANK CALL COUNT" for every call is
- * appended; "FAULT" when one failed */
+ * FAULT_CALL: its name: write, pwrite, fsync, rename, mmap, malloc, flock, open, ftruncate,
+ * fallocate, unlink, mkdir, read. FAULT_NTH: which of them, from 1; 0: none. FAULT_LASTING 1: all
+ * later ones too, as on a disk that stays full. FAULT_RANK: of which rank, -1: of all.
+ * FAULT_ERRNO: with which number. FAULT_FOLDER: only calls on files in this folder count;
+ * allocations count that the program itself asks for. FAULT_COUNTS: a file: at the end, a line
+ * "RANK CALL COUNT" for every call is appended; "FAULT" when one failed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -38,11 +38,12 @@ typedef enum call {
   CALL_UNLINK,
   CALL_MKDIR,
   CALL_READ,
+  CALL_FALLOCATE,
   CALLS
 } call;
-static const char *const names[CALLS] = {"write",     "pwrite", "fsync", "rename",
-                                         "mmap",      "malloc", "flock", "open",
-                                         "ftruncate", "unlink", "mkdir", "read"};
+static const char *const names[CALLS] = {"write",  "pwrite", "fsync",    "rename",    "mmap",
+                                         "malloc", "flock",  "open",     "ftruncate", "unlink",
+                                         "mkdir",  "read",   "fallocate"};
 
 static atomic_int counts[CALLS], failed;
 static int chosen = -1, nth, number, rank = -1;
@@ -160,8 +161,8 @@ WRAP_FD(ssize_t, pwrite64, CALL_PWRITE, (int fd, const void *data, size_t n, off
 WRAP_FD(int, fsync, CALL_FSYNC, (int fd), (fd))
 WRAP_FD(int, ftruncate, CALL_FTRUNCATE, (int fd, off_t n), (fd, n))
 WRAP_FD(int, ftruncate64, CALL_FTRUNCATE, (int fd, off64_t n), (fd, n))
-WRAP_FD(int, fallocate, CALL_FTRUNCATE, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n))
-WRAP_FD(int, fallocate64, CALL_FTRUNCATE, (int fd, int mode, off64_t at, off64_t n),
+WRAP_FD(int, fallocate, CALL_FALLOCATE, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n))
+WRAP_FD(int, fallocate64, CALL_FALLOCATE, (int fd, int mode, off64_t at, off64_t n),
         (fd, mode, at, n))
 WRAP_FD(int, flock, CALL_FLOCK, (int fd, int what), (fd, what))
 

@@ -4,14 +4,16 @@
 #   ESPALIER  the program   FAULT  the preloaded library   SCRATCH  folder of this test   MPIEXEC  mpirun
 #   EVERY     try every n-th call: 1 all of them; unset: a sample, one of each kind, the commands in turn
 #   CALLS     names of calls, all by default     COMMANDS  likewise
+#   RANKS     whose calls fail, "0 1" by default: the last rank does what the second does
+#   LIMIT_S   seconds that a run may take: 30, more on a machine that is busy
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-: "${MPIEXEC:=mpirun}" "${CALLS:=write pwrite fsync rename mmap malloc flock open ftruncate unlink mkdir read}"
-: "${COMMANDS:=collect prune export}"
+: "${MPIEXEC:=mpirun}" "${CALLS:=write pwrite fsync rename mmap malloc flock open ftruncate fallocate unlink mkdir read}"
+: "${COMMANDS:=collect prune export}" "${RANKS:=0 1}" "${LIMIT_S:=30}"
 # Several times faster: no search for networks, no second's wait for ranks to end where one has failed.
 export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_osc=^ucx OMPI_MCA_odls_base_sigkill_timeout=0
 RANDOM=${SEED:-13}
-tried=0 tolerated=0 failures=0 limit_s=30
+tried=0 tolerated=0 failures=0 limit_s=$LIMIT_S
 
 rm -rf "$SCRATCH"
 mkdir -p "$SCRATCH/work"
@@ -94,16 +96,17 @@ errno_of() { # CALL TURN
     mmap) numbers=(12 19) ;;         # ENOMEM ENODEV
     malloc) numbers=(12) ;;
     flock) numbers=(37 38 95) ;;     # ENOLCK ENOSYS EOPNOTSUPP
+    fallocate) numbers=(28 95 5) ;;  # ENOSPC EOPNOTSUPP EIO
     open) numbers=(13 24 5) ;;       # EACCES EMFILE EIO
     *) numbers=(5 28 13) ;;
   esac
   echo "${numbers[$2 % ${#numbers[@]}]}"
 }
 
-# Every EVERY-th call of each rank but the last, which does what the second does.
+# Every EVERY-th call of each of the ranks.
 sweep() { # COMMAND CALL
   local rank n count
-  for rank in 0 1; do
+  for rank in $RANKS; do
     count=$(awk -v r="$rank" -v c="$2" '$1 == r && $2 == c { print $3 }' "../counts.$1")
     for ((n = 1; n <= count; n += EVERY)); do try "$1" "$2" "$rank" "$n" "$(errno_of "$2" $((n / EVERY)))" $((n / EVERY % 2)); done
   done

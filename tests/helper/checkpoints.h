@@ -29,6 +29,7 @@
       TINY(test, "bert-mlm-f16"), TINY(test, "bert-mlm-untied-bf16"),                            \
       TINY(test, "bert-mlm-hub-f32"), TINY(test, "bert-tokens-bf16"),                            \
       TINY(test, "bert-answers-bf16"), TINY(test, "bert-mlm-unbiased-bf16"),                     \
+      TINY(test, "bert-regression-f32"), TINY(test, "bert-multi-label-bf16"),                    \
       TRAINED(test, "llama"), TRAINED(test, "gpt2"), TRAINED(test, "bert")
 
 #endif

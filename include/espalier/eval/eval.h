@@ -14,11 +14,14 @@ ESP_C_BEGIN
  * predicted); a masked model's tokens, none masked. Sums are in fixed point: the same at any rank
  * count. */
 typedef struct esp_quality {
-  int64_t samples;  // images or sequences
-  int64_t targets;  // predictions: samples, or tokens
-  int64_t correct;  // of the targets
-  double loss_nats; // mean cross-entropy a target; of encoders 1 - cosine
-  double cosine;    // encoders: mean over samples, with the reference
+  int64_t samples; // images or sequences
+  int64_t targets; // predictions: samples, or tokens
+  int64_t correct; // of the targets
+  double
+      loss_nats; // mean cross-entropy a target; of encoders 1 - cosine; regression: squared error
+  double cosine; // encoders: mean over samples, with the reference
+  double r2;     // regression: 1 - squared error / variance of the labels; NAN: they are equal
+  double f1;     // several labels a sample: micro-averaged; NAN: none is present or predicted
 } esp_quality;
 
 /* Weights are loaded stage by stage: a rank holds one stage's, and the hidden states of as many

@@ -20,7 +20,7 @@ typedef struct esp_masking {
 } esp_masking;
 
 /* Mask sample `sample` of the data, the s-th of a batch that has been read into buffer: its tokens
- * change, and batch->targets says what they were. A sequence in which the draw chose nothing has
+ * change, and batch->hidden says what they were. A sequence in which the draw chose nothing has
  * its first token that may be chosen masked. Local. */
 void esp_masking_apply(const esp_masking *self, int64_t sample, int64_t s, esp_batch_buffer *buffer,
                        esp_batch *batch);

@@ -14,12 +14,14 @@ typedef struct esp_tally {
   int64_t correct;   // of the targets
   int64_t loss;      // 2^-20 nats
   int64_t cosine;    // 2^-40
+  int64_t hits;      // labels that are predicted and present, where they do not exclude each other
+  double unit;       // of the loss, a power of two in place of a nat; 0: 1; set before it is added
   bool is_undefined; // a loss was not finite, and is left out
   bool is_capped;    // a loss was above 1e6 nats a target, and counts as that
 } esp_tally;
 enum { ESP_TALLY_BYTES = 4 * sizeof(int64_t) }; // that ranks add up
 
-/* Mean loss a target, nats; 0 without targets. Local. */
+/* Mean loss a target, nats (regression: squared error); 0 without targets. Local. */
 double esp_tally_compute_loss(const esp_tally *self);
 /* Add the sums of all ranks; the two flags stay this rank's. Collective on comm. */
 void esp_tally_reduce(const esp_comm *comm, esp_tally *self);
@@ -44,6 +46,11 @@ typedef struct esp_outputs {
 } esp_outputs;
 
 enum { ESP_ANY_TASK = -1 };
+/* Which random numbers to draw: row 0 of a micro-batch is row `first` among all. */
+typedef struct esp_draw {
+  uint64_t seed, stream;
+  int64_t first;
+} esp_draw;
 
 typedef struct esp_objective {
   const char *name;
@@ -54,8 +61,18 @@ typedef struct esp_objective {
   esp_status (*check)(const esp_model *model, const esp_dataset *data);
   /* Add to the tally (NULL: not wanted), and compute dlogits. Local. */
   void (*measure)(const esp_outputs *self, esp_tally *tally);
+  /* The unit that a tally's loss should have for a data set. NULL: nats. Local. */
+  double (*find_unit)(const esp_dataset *data);
+  /* Compute dlogits, up to its sign, of -log p of targets drawn from the outputs' own distribution.
+   * NULL: labels are drawn from a softmax. Local. */
+  void (*differentiate_drawn)(const esp_outputs *self, const esp_draw *draw);
 } esp_objective;
 
+/* Variance of the numbers that samples are labelled with, the mean over their columns. Local. */
+double esp_targets_compute_variance(const esp_dataset *data);
+
+/* A tally that an objective adds to for a data set: empty, in the unit of its loss. Local. */
+esp_tally esp_tally_start(const esp_objective *objective, const esp_dataset *data);
 /* The objective of a task; what a model of a task learns from a teacher. Local. */
 const esp_objective *esp_objective_of(esp_task task);
 const esp_objective *esp_objective_with_teacher(esp_task task);

@@ -19,8 +19,10 @@ typedef struct esp_batch {
   const int32_t *lengths; // tokens: (count) valid tokens, NULL: all
   const int32_t *types;   // tokens: (count, width) token types, NULL: all 0
   const int32_t *labels;  // (count), NULL without labels
-  const int32_t *targets; // tokens: (count, width) what a masked model has to find, -1: nothing
-                          // here; NULL: no token is masked
+  const float *targets;   // (count, n_targets), NULL: labels are classes, or there are none
+  int64_t n_targets;
+  const int32_t *hidden; // tokens: (count, width) what a masked model has to find, -1: nothing
+                         // here; NULL: no token is masked
 } esp_batch;
 
 typedef struct esp_dataset {
@@ -32,6 +34,8 @@ typedef struct esp_dataset {
   uint64_t fingerprint;    // of content, the same at any rank count
   uint8_t *pixels;         // images: (count, width), owned
   int32_t *labels;         // (count), owned
+  int32_t n_targets;       // numbers a sample, where labels are not classes; 0 without
+  float *targets;          // tokens: (count, n_targets), owned; then there are no labels
   int32_t max_token;       // tokens: the largest id, padding too
   int32_t max_type;        // tokens: the largest token type, 0 without types
   int32_t *tokens, *types; // tokens: (count, width), owned; types NULL: all 0
@@ -44,13 +48,15 @@ typedef struct esp_dataset {
  * - idx: a folder with IDX files (train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz] for
  *   split "train", t10k-... for "test");
  * - tokens: an HDF5 file, whatever the split, with /tokens (N, T) and optional /lengths (N), 1
- *   to T, /labels (N) and /token_types (N, T), all int32 or int64, none negative; or a folder with
- * such files, calibration.h5 for "train" and heldout.h5 for "test". Rank 0 reads and broadcasts.
- * Hugging Face's /input_ids, /token_type_ids and /attention_mask (ones, then zeros) are read as
- * /tokens, /token_types and /lengths; what else the file holds is named in a warning.
- * IO: missing; FORMAT: neither of the two, wrong magic, truncated, trailing bytes, shapes that do
- * not fit, values out of range; USAGE: unknown split. Collective on comm; equal on all ranks: path,
- * split. */
+ *   to T, and /token_types (N, T), integers of any width and byte order, none negative; /labels (N)
+ *   or (N, C), integers or floats; or a folder with such files, calibration.h5 for "train" and
+ *   heldout.h5 for "test". Rank 0 reads and broadcasts.
+ * Integers (N) or (N, 1) from 0 up are labels; all other numbers are targets. Hugging Face's
+ * /input_ids, /token_type_ids and /attention_mask (ones, then zeros) are read as /tokens,
+ * /token_types and /lengths; what else the file holds is named in a warning. IO: missing; FORMAT:
+ * neither of the two, wrong magic, truncated, trailing bytes, shapes that do not fit, values out of
+ * range, one token alone, padding that nothing tells; USAGE: unknown split. Collective on comm;
+ * equal on all ranks: path, split. */
 esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *split,
                             esp_dataset **dataset);
 /* Free; NULL inside is fine. Local. */
@@ -79,9 +85,10 @@ esp_dataset *esp_dataset_new_maximum_entropy(const esp_entropy_input *input);
  * Local. */
 typedef struct esp_batch_buffer {
   float *pixels;             // (capacity, width), owned
+  float *targets;            // (capacity, n_targets), owned
   int32_t *labels, *lengths; // (capacity), owned
   int32_t *tokens, *types;   // (capacity, width), owned
-  int32_t *targets;          // (capacity, width), owned; NULL: no token is masked
+  int32_t *hidden;           // (capacity, width), owned; NULL: no token is masked
   int64_t capacity;          // samples
 } esp_batch_buffer;
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,

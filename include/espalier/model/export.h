@@ -5,7 +5,7 @@
 #include "espalier/comm/comm.h"
 #include "espalier/core/c_linkage.h"
 #include "espalier/model/export_options.h"
-#include "espalier/model/model.h"
+#include "espalier/model/opening.h"
 
 ESP_C_BEGIN
 
@@ -17,6 +17,7 @@ typedef struct esp_export_result {
   char *source;          // folder of the original checkpoint, owned; NULL: not known
   int n_copied;          // files of it
   bool has_layer_sizes;  // config.json has sizes that differ between layers
+  esp_opening opening;
 } esp_export_result;
 
 /* Write config.json, safetensors (sharded above options->max_shard_bytes) and what belongs to the

@@ -54,6 +54,10 @@ struct esp_family {
   /* Change a copy of the configuration to `units` (n_stages + 1) units a site; the last is the
    * width, 0: as it is. */
   esp_status (*resize)(const esp_model *model, const int64_t *units, json_t *config);
+  /* Say why the class of transformers cannot build the configuration; nothing: it can. NULL: it
+   * always can. Whether it may be so once heads are removed; NULL: never. */
+  void (*explain_loader)(const esp_model *model, char *why, size_t size);
+  bool (*needs_all_heads)(const esp_model *model);
   const char *layers_key; // of the configuration: how many layers; NULL: none can go
   /* Set random initial weights. */
   void (*init)(esp_model *model, uint64_t seed);
@@ -64,8 +68,8 @@ struct esp_family {
   void (*read)(const esp_call *call, const float *state, float *normed);
   /* What follows the consumer's result in the state (post-norm encoders); NULL: nothing. */
   void (*finish)(const esp_call *call, float *state);
-  /* logits (rows, n_outputs), or (samples, n_outputs) for ESP_TASK_CLASSIFY; may be the state
-   * itself. */
+  /* logits (rows, n_outputs), or (samples, n_outputs) for classifiers and regression; may be the
+   * state itself. */
   void (*head)(const esp_call *call, const float *state, float *logits);
   /* Backward of the head, produce, finish and embed. Residual stages without finish need no x:
    * produce sets remade. dstate (that of produce: without the residual)

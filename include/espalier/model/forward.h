@@ -24,6 +24,10 @@ esp_status esp_model_check_data(const esp_model *model, const esp_dataset *data)
 /* MISMATCH unless there are labels and all are classes of the model, which has two or more. Local.
  */
 esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *data);
+/* MISMATCH unless there are as many numbers a sample as the model has outputs. Local. */
+esp_status esp_model_check_targets(const esp_model *model, const esp_dataset *data);
+/* Whether outputs are one row a sample, whatever its length. Local. */
+bool esp_model_is_by_sample(const esp_model *model);
 /* MISMATCH unless a language model has something to predict: a sequence of two tokens. Local. */
 esp_status esp_model_check_next_tokens(const esp_model *model, const esp_dataset *data);
 /* Whether the data has any targets of the model's task: labels of one class among several, tokens
@@ -59,7 +63,7 @@ void esp_backward_finish(const esp_backward *self, float *dstate);
 void esp_backward_consume(const esp_backward *self, float *dstate);
 void esp_backward_embed(const esp_backward *self, const float *dstate);
 
-/* Rows of the logits: samples for ESP_TASK_CLASSIFY, else rows of the batch. */
+/* Rows of the logits: samples for classifiers and regression, else rows of the batch. */
 int64_t esp_batch_count_outputs(const esp_model *model, const esp_batch *batch);
 
 /* Buffers of one micro-batch for a whole pass. Caller's struct. */

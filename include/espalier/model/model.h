@@ -21,10 +21,12 @@ ESP_C_BEGIN
 
 /* What a model is evaluated by. */
 typedef enum esp_task {
-  ESP_TASK_CLASSIFY, // logits (samples, classes) against /labels
-  ESP_TASK_LANGUAGE, // logits (rows, vocabulary): the next token
-  ESP_TASK_MASKED,   // logits (rows, vocabulary): the token itself
-  ESP_TASK_EMBED     // final states (rows, hidden size), by their cosine
+  ESP_TASK_CLASSIFY,   // logits (samples, classes) against /labels
+  ESP_TASK_LANGUAGE,   // logits (rows, vocabulary): the next token
+  ESP_TASK_MASKED,     // logits (rows, vocabulary): the token itself
+  ESP_TASK_EMBED,      // final states (rows, hidden size), by their cosine
+  ESP_TASK_REGRESS,    // outputs (samples, n) against numbers in /labels
+  ESP_TASK_MULTI_LABEL // logits (samples, n) against n labels that do not exclude each other
 } esp_task;
 
 typedef struct esp_family esp_family;

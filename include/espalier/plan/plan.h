@@ -24,6 +24,7 @@ typedef struct esp_plan_site {
   char name[64], kind[32];
   int64_t units, kept;
   int64_t multiple, groups; // the largest power of two that divides what is kept; groups of heads
+  bool is_provisional;      // trials or scores decide how many stay, at the asked parameters
 } esp_plan_site;
 
 enum { ESP_PLAN_PHASES = 10 };

@@ -3,6 +3,7 @@
 #define ESPALIER_PRUNE_REPORT_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/model/opening.h"
 #include "espalier/prune/request.h"
 #include "espalier/train/report.h"
 
@@ -85,6 +86,7 @@ typedef struct esp_prune_report {
     int64_t dense, pruned;            // parameters
     double prunable, prunable_pruned; // of the matrices that sites can shrink
   } sizes;
+  esp_opening opening; // what opens the pruned model, once exported
   int ranks;
   uint64_t checksum;  // of the selection
   bool is_fisher;     // outputs were compared by Fisher information

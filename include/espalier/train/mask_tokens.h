@@ -9,7 +9,7 @@
 
 ESP_C_BEGIN
 
-/* What tokenizer.json says. Caller's struct. */
+/* What tokenizer.json says. Caller's struct, zero-initialised. */
 typedef struct esp_mask_tokens {
   int32_t mask;     // -1: it names none
   int32_t *special; // (n_special), owned

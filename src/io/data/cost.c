@@ -8,5 +8,6 @@ double esp_dataset_bytes(const esp_dataset *dataset) {
   if (dataset->types) bytes += word * cells;
   if (dataset->labels) bytes += word * count;
   if (dataset->lengths) bytes += word * count;
+  if (dataset->targets) bytes += sizeof(float) * count * (double)dataset->n_targets;
   return bytes;
 }

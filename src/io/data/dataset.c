@@ -54,15 +54,18 @@ static void bcast_samples(const esp_comm *comm, esp_dataset *dataset) {
   dataset->tokens = bcast_array(comm, dataset->tokens, all * word);
   dataset->types = bcast_array(comm, dataset->types, all * word);
   dataset->lengths = bcast_array(comm, dataset->lengths, n * word);
+  if (dataset->n_targets > 0)
+    dataset->targets = bcast_array(comm, dataset->targets, n * dataset->n_targets * word);
 }
 
 static void bcast_dataset(const esp_comm *comm, esp_dataset *dataset, int format) {
   struct {
     int64_t count, width;
     uint64_t fingerprint;
-    int32_t classes, max_token, max_type, kind, format;
-  } head = {dataset->count,     dataset->width,    dataset->fingerprint,   dataset->classes,
-            dataset->max_token, dataset->max_type, (int32_t)dataset->kind, format};
+    int32_t classes, max_token, max_type, n_targets, kind, format;
+  } head = {dataset->count,     dataset->width,         dataset->fingerprint,
+            dataset->classes,   dataset->max_token,     dataset->max_type,
+            dataset->n_targets, (int32_t)dataset->kind, format};
   esp_bcast(comm, &head, sizeof head, 0);
   dataset->format = formats[head.format]->name;
   dataset->kind = (esp_data_kind)head.kind;
@@ -71,6 +74,7 @@ static void bcast_dataset(const esp_comm *comm, esp_dataset *dataset, int format
   dataset->classes = head.classes;
   dataset->max_token = head.max_token;
   dataset->max_type = head.max_type;
+  dataset->n_targets = head.n_targets;
   dataset->fingerprint = head.fingerprint;
   bcast_samples(comm, dataset);
 }
@@ -99,6 +103,7 @@ void esp_dataset_close(esp_dataset **dataset) {
   esp_free(&self->tokens);
   esp_free(&self->types);
   esp_free(&self->lengths);
+  esp_free(&self->targets);
   esp_free(dataset);
 }
 
@@ -111,6 +116,7 @@ static void make_room(const esp_dataset *dataset, int64_t count, esp_batch_buffe
   if (dataset->kind == ESP_DATA_TOKENS) buffer->tokens = ESP_NEW(int32_t, all);
   if (dataset->types) buffer->types = ESP_NEW(int32_t, all);
   if (dataset->lengths) buffer->lengths = ESP_NEW(int32_t, count);
+  if (dataset->targets) buffer->targets = ESP_NEW(float, count * dataset->n_targets);
   buffer->capacity = count;
 }
 
@@ -121,6 +127,11 @@ static void read_pixels(const esp_dataset *dataset, int64_t sample, float *pixel
 
 static void copy_row(const int32_t *from, int64_t sample, int64_t width, int32_t *to, int64_t row) {
   if (from) memcpy(to + row * width, from + sample * width, (size_t)width * sizeof *to);
+}
+
+static void copy_targets(const esp_dataset *dataset, int64_t sample, float *to, int64_t row) {
+  const int64_t n = dataset->n_targets;
+  if (n > 0) memcpy(to + row * n, dataset->targets + sample * n, (size_t)n * sizeof *to);
 }
 
 static void read_sample(const esp_dataset *dataset, int64_t sample, int64_t row,
@@ -136,6 +147,7 @@ static void read_sample(const esp_dataset *dataset, int64_t sample, int64_t row,
   copy_row(dataset->tokens, sample, width, buffer->tokens, row);
   copy_row(dataset->types, sample, width, buffer->types, row);
   copy_row(dataset->lengths, sample, 1, buffer->lengths, row);
+  copy_targets(dataset, sample, buffer->targets, row);
 }
 
 void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t begin,
@@ -154,7 +166,9 @@ void esp_dataset_read(const esp_dataset *dataset, const int64_t *order, int64_t 
                        .tokens = buffer->tokens,
                        .lengths = buffer->lengths,
                        .types = buffer->types,
-                       .labels = buffer->labels};
+                       .labels = buffer->labels,
+                       .targets = buffer->targets,
+                       .n_targets = dataset->n_targets};
 }
 
 void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
@@ -163,6 +177,6 @@ void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
   esp_free(&buffer->tokens);
   esp_free(&buffer->types);
   esp_free(&buffer->lengths);
-  esp_free(&buffer->targets);
+  esp_free(&buffer->hidden);
   *buffer = (esp_batch_buffer){0};
 }

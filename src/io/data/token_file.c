@@ -1,5 +1,5 @@
 #include "dataset_format.h"
-#include "h5_internal.h"
+#include "token_column.h"
 
 #include "espalier/core/hash.h"
 #include "espalier/core/log.h"
@@ -14,25 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Token files: HDF5 with /tokens (N, T) and, if wanted, /lengths (N), /labels (N), /token_types
- * (N, T), all int32 or int64; or a folder with one for each split. Hugging Face's names of them are
- * known: /input_ids, /token_type_ids, and /attention_mask in place of /lengths. */
+/* Token files: HDF5 with /tokens (N, T) and, if wanted, /lengths (N), /token_types (N, T), /labels
+ * (N) or (N, C), integers of any width (labels: or floats); or a folder with one for each split.
+ * Hugging Face's names of them are known: /input_ids, /token_type_ids, and /attention_mask in place
+ * of /lengths. */
 
 static const char *const splits[] = {"train", "test", NULL};
 static const char *const split_files[] = {"calibration.h5", "heldout.h5"};
-
-/* A data set of the file: its name, its dimensions and the range of its values. */
-typedef struct column {
-  const char *name;
-  int rank;
-  int64_t low, high;
-} column;
-
-typedef struct reader {
-  esp_h5 *file;
-  const char *path;
-  int64_t dims[2]; // N, T
-} reader;
 
 static bool has_hdf5_magic(const char *path) {
   unsigned char head[4] = {0};
@@ -50,63 +38,6 @@ static bool probe(const char *path) {
     esp_free(&file);
   }
   return found;
-}
-
-static esp_status check_shape(const reader *self, const column *what, const esp_h5_shape *shape) {
-  if (shape->type != ESP_I32 && shape->type != ESP_I64)
-    return esp_fail(ESP_FORMAT, "%s: %s: int32 or int64 is expected, found %s", self->path,
-                    what->name, esp_dtype_name(shape->type));
-  bool same = shape->rank == what->rank;
-  for (int d = 0; same && d < what->rank; d++) same = shape->dims[d] == self->dims[d];
-  if (same) return ESP_OK;
-  char *expected = esp_dims_format(what->rank, self->dims);
-  char *found = esp_dims_format(shape->rank, shape->dims);
-  const esp_status status =
-      esp_fail(ESP_FORMAT, "%s: %s: shape %s is expected beside these /tokens, found %s",
-               self->path, what->name, expected, found);
-  esp_free(&found);
-  esp_free(&expected);
-  return status;
-}
-
-static esp_status check_values(const reader *self, const column *what, const int64_t *values,
-                               int64_t count) {
-  for (int64_t i = 0; i < count; i++)
-    if (values[i] < what->low || values[i] > what->high)
-      return esp_fail(ESP_FORMAT,
-                      "%s: %s: values from %lld to %lld are expected, found %lld in row %lld",
-                      self->path, what->name, (long long)what->low, (long long)what->high,
-                      (long long)values[i], (long long)(what->rank == 2 ? i / self->dims[1] : i));
-  return ESP_OK;
-}
-
-/* The stored words, as int64. */
-static esp_status read_words(const reader *self, const column *what, esp_dtype type, int64_t count,
-                             int64_t *words) {
-  ESP_TRY(esp_h5_read_all(self->file, what->name, words));
-  const char *stored = (const char *)words;
-  for (int64_t i = count - 1; type == ESP_I32 && i >= 0; i--) { // from the end: it grows in place
-    int32_t word;
-    memcpy(&word, stored + 4 * i, sizeof word);
-    words[i] = word;
-  }
-  return ESP_OK;
-}
-
-static esp_status read_column(const reader *self, const column *what, int32_t **values) {
-  esp_h5_shape shape;
-  ESP_TRY(esp_h5_get_shape(self->file, what->name, &shape));
-  ESP_TRY(check_shape(self, what, &shape));
-  const int64_t count = self->dims[0] * (what->rank == 2 ? self->dims[1] : 1);
-  int64_t *words = ESP_NEW(int64_t, count);
-  esp_status status = read_words(self, what, shape.type, count, words);
-  if (status == ESP_OK) status = check_values(self, what, words, count);
-  if (status == ESP_OK) {
-    *values = ESP_NEW(int32_t, count);
-    for (int64_t i = 0; i < count; i++) (*values)[i] = (int32_t)words[i];
-  }
-  esp_free(&words);
-  return status;
 }
 
 /* What a file may call the same thing: our name, Hugging Face's. */
@@ -127,7 +58,7 @@ static bool is_read(const char *name) {
   return false;
 }
 
-static esp_status check_names(const reader *self) {
+static esp_status check_names(const token_reader *self) {
   for (int i = 0; i < ALIAS_COUNT; i++)
     if (aliases[i].theirs && esp_h5_has(self->file, aliases[i].ours) &&
         esp_h5_has(self->file, aliases[i].theirs))
@@ -137,7 +68,7 @@ static esp_status check_names(const reader *self) {
 }
 
 /* One warning with all that is in the file and not read. */
-static esp_status warn_unread(const reader *self) {
+static esp_status warn_unread(const token_reader *self) {
   esp_h5_names names;
   char *list = NULL;
   ESP_TRY(esp_h5_list_local(self->file, "/", &names));
@@ -154,13 +85,14 @@ static esp_status warn_unread(const reader *self) {
 }
 
 /* By the name that the file has for it. */
-static esp_status read_optional(const reader *self, column what, const char *theirs,
+static esp_status read_optional(const token_reader *self, token_column what, const char *theirs,
                                 int32_t **values) {
   if (!esp_h5_has(self->file, what.name)) what.name = theirs;
-  return what.name && esp_h5_has(self->file, what.name) ? read_column(self, &what, values) : ESP_OK;
+  return what.name && esp_h5_has(self->file, what.name) ? token_column_read(self, &what, values)
+                                                        : ESP_OK;
 }
 
-static esp_status fail_mask(const reader *self, const int32_t *mask, int64_t row) {
+static esp_status fail_mask(const token_reader *self, const int32_t *mask, int64_t row) {
   return esp_fail(ESP_FORMAT,
                   "%s: /attention_mask: ones and then zeros are expected, found %s in row %lld; "
                   "write the tokens with padding on the right (padding_side='right')",
@@ -177,8 +109,8 @@ static int32_t count_ones(const int32_t *mask, int64_t width) {
 }
 
 /* The lengths that a mask says; NULL without a mask. */
-static esp_status read_mask(const reader *self, int32_t **lengths) {
-  const column what = {"/attention_mask", 2, 0, 1};
+static esp_status read_mask(const token_reader *self, int32_t **lengths) {
+  const token_column what = {"/attention_mask", 2, 0, 1};
   const int64_t width = self->dims[1];
   int32_t *mask = NULL;
   esp_status status = read_optional(self, what, NULL, &mask);
@@ -192,7 +124,8 @@ static esp_status read_mask(const reader *self, int32_t **lengths) {
   return status;
 }
 
-static esp_status fail_tokens(const reader *self, const char *name, const esp_h5_shape *shape) {
+static esp_status fail_tokens(const token_reader *self, const char *name,
+                              const esp_h5_shape *shape) {
   char *found = esp_dims_format(shape->rank, shape->dims);
   const esp_status status = esp_fail(
       ESP_FORMAT, "%s: %s: (sequences, tokens) is expected, found %s", self->path, name, found);
@@ -201,18 +134,19 @@ static esp_status fail_tokens(const reader *self, const char *name, const esp_h5
 }
 
 /* N and T. */
-static esp_status read_dims(reader *self) {
-  esp_h5_shape shape;
+static esp_status read_dims(token_reader *self) {
+  esp_h5_numbers found;
+  const esp_h5_shape *shape = &found.shape;
   const char *name = esp_h5_has(self->file, "/input_ids") ? "/input_ids" : "/tokens";
   if (!esp_h5_has(self->file, name))
     return esp_fail(ESP_FORMAT,
                     "%s has no /tokens (nor /input_ids); a token file is expected, which analysis/ "
                     "can make from text",
                     self->path);
-  ESP_TRY(esp_h5_get_shape(self->file, name, &shape));
-  if (shape.rank != 2 || shape.dims[0] < 1 || shape.dims[1] < 1)
-    return fail_tokens(self, name, &shape);
-  memcpy(self->dims, shape.dims, sizeof self->dims);
+  ESP_TRY(esp_h5_get_numbers_local(self->file, name, &found));
+  if (shape->rank != 2 || shape->dims[0] < 1 || shape->dims[1] < 1)
+    return fail_tokens(self, name, shape);
+  memcpy(self->dims, shape->dims, sizeof self->dims);
   return ESP_OK;
 }
 
@@ -230,7 +164,7 @@ static uint64_t hash_array(uint64_t chain, const int32_t *values, int64_t count)
   return has ? esp_hash(chain, values, (size_t)count * sizeof *values) : chain;
 }
 
-static void describe(const reader *self, esp_dataset *dataset) {
+static void describe(const token_reader *self, esp_dataset *dataset) {
   const int64_t n = self->dims[0], all = n * self->dims[1];
   dataset->kind = ESP_DATA_TOKENS;
   dataset->count = n;
@@ -242,22 +176,26 @@ static void describe(const reader *self, esp_dataset *dataset) {
   hash = hash_array(hash, dataset->tokens, all);
   hash = hash_array(hash, dataset->lengths, n);
   hash = hash_array(hash, dataset->labels, n);
-  dataset->fingerprint = hash_array(hash, dataset->types, all);
+  hash = hash_array(hash, dataset->types, all);
+  if (dataset->targets)
+    hash = esp_hash(hash, dataset->targets,
+                    (size_t)(n * dataset->n_targets) * sizeof *dataset->targets);
+  dataset->fingerprint = hash;
 }
 
-static esp_status read_file(reader *self, esp_dataset *dataset) {
+static esp_status read_file(token_reader *self, esp_dataset *dataset) {
   ESP_TRY(check_names(self));
   ESP_TRY(read_dims(self));
-  const column tokens = {"/tokens", 2, 0, INT32_MAX - 1},
-               types = {"/token_types", 2, 0, INT32_MAX - 1},
-               labels = {"/labels", 1, 0, INT32_MAX - 1},
-               lengths = {"/lengths", 1, 1, self->dims[1]};
+  const token_column tokens = {"/tokens", 2, 0, INT32_MAX - 1},
+                     types = {"/token_types", 2, 0, INT32_MAX - 1},
+                     lengths = {"/lengths", 1, 1, self->dims[1]};
   ESP_TRY(read_optional(self, tokens, "/input_ids", &dataset->tokens));
   ESP_TRY(read_optional(self, lengths, NULL, &dataset->lengths));
   ESP_TRY(read_mask(self, &dataset->lengths));
-  ESP_TRY(read_optional(self, labels, NULL, &dataset->labels));
+  ESP_TRY(token_labels_read(self, dataset));
   ESP_TRY(read_optional(self, types, "/token_type_ids", &dataset->types));
   ESP_TRY(warn_unread(self));
+  ESP_TRY(token_padding_check(self, dataset));
   describe(self, dataset);
   return ESP_OK;
 }
@@ -265,7 +203,7 @@ static esp_status read_file(reader *self, esp_dataset *dataset) {
 /* Opened on a communicator of its own, so that the collective functions serve rank 0 alone. */
 static esp_status open_file(const char *path, esp_dataset *dataset) {
   esp_comm self;
-  reader from = {.path = path};
+  token_reader from = {.path = path};
   esp_comm_init_local(&self);
   esp_status status = esp_h5_open(&self, path, &from.file);
   if (status == ESP_OK) {

@@ -119,6 +119,10 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
   return ESP_OK;
 }
 
+static void explain_loader(const esp_model *model, char *why, size_t size) {
+  tf_explain_heads(model->config, layer_keys[0], "hidden_size", why, size);
+}
+
 static void embed_token(const esp_model *model, const esp_batch *batch, int64_t r, float *state) {
   const bert_shape *shape = get_shape(model);
   const int32_t token = batch->tokens[r], type = batch->types ? batch->types[r] : 0;
@@ -298,6 +302,8 @@ const esp_family esp_family_bert = {
     .complete = bert_head_complete,
     .describe = describe,
     .resize = resize,
+    .explain_loader = explain_loader,
+    .needs_all_heads = tf_needs_all_heads,
     .layers_key = "num_hidden_layers",
     .init = tf_init,
     .embed = embed,

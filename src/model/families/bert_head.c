@@ -69,11 +69,11 @@ static esp_status describe_answers(esp_model *model, bert_shape *shape) {
 
 static esp_status describe_classifier(esp_model *model, bert_shape *shape) {
   ESP_TRY(tf_count_labels(model->config, &model->n_outputs));
+  ESP_TRY(tf_find_label_task(model->config, model->n_outputs, &model->task));
   add_pooler(model, shape);
   const esp_linear output = {.outputs = model->n_outputs, .inputs = shape->hidden};
   shape->output = tf_add_linear(model, model->n_stages, output, "classifier");
   esp_model_add_width(model, shape->output.weight, 1);
-  model->task = ESP_TASK_CLASSIFY;
   return ESP_OK;
 }
 

@@ -116,6 +116,10 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
   return ESP_OK;
 }
 
+static void explain_loader(const esp_model *model, char *why, size_t size) {
+  tf_explain_heads(model->config, layer_keys[0], "n_embd", why, size);
+}
+
 /* Radford et al. 2019: the writers of the residual stream are scaled by 1 / sqrt(their number). */
 static void init(esp_model *model, uint64_t seed) {
   tf_init(model, seed);
@@ -281,6 +285,8 @@ const esp_family esp_family_gpt2 = {
     .complete = gpt2_complete,
     .describe = describe,
     .resize = resize,
+    .explain_loader = explain_loader,
+    .needs_all_heads = tf_needs_all_heads,
     .layers_key = "n_layer",
     .init = init,
     .embed = embed,

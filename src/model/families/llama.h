@@ -46,6 +46,8 @@ esp_status llama_read_windows(const json_t *config, llama_sliding sliding, int64
 esp_status llama_read(esp_model *model);
 /* The family's resize. */
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config);
+void llama_explain_loader(const esp_model *model, char *why, size_t size);
+bool llama_needs_all_heads(const esp_model *model);
 
 /* Parts of the forward pass that the backward pass computes again. The layer, and the norm before
  * the stage or the head; a norm; cosines and sines (2, length, head_size / 2), scratch; norms of

@@ -8,6 +8,7 @@
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char heads_key[] = "num_attention_heads", kv_heads_key[] = "num_key_value_heads",
@@ -173,19 +174,40 @@ static void rename_architecture(json_t *config) {
 /* transformers' LlamaConfig refuses a hidden size that is no multiple of the heads, whatever
  * head_dim says; MistralConfig does not, and without biases and window the two are the same model.
  */
-static void rename_indivisible(const esp_model *model, int64_t hidden, json_t *config) {
-  const llama_shape *shape = model->shape;
+static bool is_indivisible(const json_t *config) {
+  const json_int_t hidden = json_integer_value(json_object_get(config, "hidden_size"));
   const json_int_t heads = json_integer_value(json_object_get(config, heads_key));
   const char *type = json_string_value(json_object_get(config, "model_type"));
-  if (strcmp(type, "llama") != 0 || heads == 0 || hidden % heads == 0) return;
-  const bool has_other_names = strcmp(model->prefix, "model.") != 0; // question answering
-  if (shape->has_query_bias || shape->has_ffn_bias || has_other_names)
-    return; // stays as it is, and needs a loader
+  return strcmp(type, "llama") == 0 && heads > 0 &&
+         (hidden > 0 ? hidden : DEFAULT_HIDDEN) % heads != 0;
+}
+
+/* What keeps a model from being called Mistral: biases, and names of question answering. */
+static bool is_llama_alone(const esp_model *model) {
+  const llama_shape *shape = model->shape;
+  return shape->has_query_bias || shape->has_ffn_bias || strcmp(model->prefix, "model.") != 0;
+}
+
+static void rename_indivisible(const esp_model *model, json_t *config) {
+  const llama_shape *shape = model->shape;
+  if (!is_indivisible(config) || is_llama_alone(model)) return; // as it is, it needs a loader
   json_object_set_new(config, "model_type", json_string("mistral"));
   rename_architecture(config);
   json_object_set_new(config, "sliding_window", json_null());
   if (!json_object_get(config, positions_key)) // another default
     json_object_set_new(config, positions_key, json_integer(shape->positions));
+}
+
+void llama_explain_loader(const esp_model *model, char *why, size_t size) {
+  if (!is_indivisible(model->config)) return;
+  snprintf(why, size, "LlamaConfig refuses a hidden size of %lld for %lld heads",
+           (long long)json_integer_value(json_object_get(model->config, "hidden_size")),
+           (long long)json_integer_value(json_object_get(model->config, heads_key)));
+}
+
+bool llama_needs_all_heads(const esp_model *model) {
+  const char *type = json_string_value(json_object_get(model->config, "model_type"));
+  return strcmp(type, "llama") == 0 && is_llama_alone(model);
 }
 
 esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *config) {
@@ -198,7 +220,7 @@ esp_status llama_resize(const esp_model *model, const int64_t *units, json_t *co
   json_object_set_new(config, "head_dim", json_integer(shape->head_size));
   const int64_t width = units[model->n_stages];
   if (width > 0) json_object_set_new(config, "hidden_size", json_integer(width));
-  rename_indivisible(model, width > 0 ? width : shape->hidden, config);
+  rename_indivisible(model, config);
   esp_free(&heads_kv);
   return ESP_OK;
 }

@@ -141,6 +141,120 @@ static void cosine_compares_means_of_the_states(void **state) {
   check_tally(&self.tally, 1, 0, 1.0 - sqrt(0.5));
 }
 
+/* Errors 1 and -2 of one sample, 0.5 and 0 of the other. */
+static example new_numbers(esp_task task, const float *targets) {
+  return (example){.model = {.task = task, .n_outputs = 2},
+                   .batch = {.kind = ESP_DATA_TOKENS,
+                             .count = 2,
+                             .width = 3,
+                             .targets = targets,
+                             .n_targets = 2},
+                   .logits = {1.0f, -1.0f, 0.5f, 2.0f}};
+}
+
+static void regression_sums_squared_errors(void **state) {
+  (void)state;
+  static const float targets[4] = {0.0f, 1.0f, 0.0f, 2.0f};
+  example self = new_numbers(ESP_TASK_REGRESS, targets);
+  measure(&self);
+  check_tally(&self.tally, 4, 0, 1.0 + 4.0 + 0.25);
+  check_dlogits(&self, (const float[4]){2.0f, -4.0f, 1.0f, 0.0f}, 4);
+}
+
+/* 5.25 of four targets are 1.3125 a target. */
+static void regression_sums_in_the_tallys_unit(void **state) {
+  (void)state;
+  static const float targets[4] = {0.0f, 1.0f, 0.0f, 2.0f};
+  example self = new_numbers(ESP_TASK_REGRESS, targets);
+  self.tally.unit = 4.0;
+  measure(&self);
+  check_tally(&self.tally, 4, 0, 5.25 / 4.0);
+  assert_true(fabs(esp_tally_compute_loss(&self.tally) - 5.25 / 4.0) < 1e-5);
+}
+
+static void regression_takes_a_class_for_a_number(void **state) {
+  (void)state;
+  static const int32_t labels[2] = {3, 0};
+  example self = new_numbers(ESP_TASK_REGRESS, NULL);
+  self.model.n_outputs = 1; // 1 and -1
+  self.batch.labels = labels;
+  measure(&self);
+  check_tally(&self.tally, 2, 0, 4.0 + 1.0);
+}
+
+/* Logarithms of 3 and 1/3 say 3/4 and 1/4; 0 says 1/2, which is no prediction. */
+static void multi_label_sums_the_cross_entropy_of_labels(void **state) {
+  (void)state;
+  static const float targets[4] = {1.0f, 0.0f, 1.0f, 0.0f};
+  example self = new_numbers(ESP_TASK_MULTI_LABEL, targets);
+  memcpy(self.logits, (const float[4]){logf(3.0f), -logf(3.0f), 0.0f, logf(3.0f)},
+         4 * sizeof(float));
+  measure(&self);
+  check_tally(&self.tally, 4, 2, 2.0 * log(4.0 / 3.0) + log(2.0) + log(4.0));
+  assert_int_equal(self.tally.hits, 1);
+  check_dlogits(&self, (const float[4]){-0.25f, 0.25f, -0.5f, 0.75f}, 4);
+}
+
+/* Logits as large as they come cost what they are, without overflow. */
+static void multi_label_takes_large_logits(void **state) {
+  (void)state;
+  static const float targets[4] = {0.0f, 1.0f, 1.0f, 0.0f};
+  example self = new_numbers(ESP_TASK_MULTI_LABEL, targets);
+  memcpy(self.logits, (const float[4]){900.0f, -900.0f, 900.0f, -900.0f}, 4 * sizeof(float));
+  measure(&self);
+  check_tally(&self.tally, 4, 2, 1800.0);
+  check_dlogits(&self, (const float[4]){1.0f, -1.0f, 0.0f, 0.0f}, 4);
+}
+
+/* The slope between two losses of the objective, in the first logits. */
+static double find_slope(example *self, int i, float h) {
+  double loss[2];
+  for (int side = 0; side < 2; side++) {
+    const float before = self->logits[i];
+    self->logits[i] += side ? h : -h;
+    self->tally = (esp_tally){0};
+    measure(self);
+    loss[side] = (double)self->tally.loss * 0x1p-20;
+    self->logits[i] = before;
+  }
+  return (loss[1] - loss[0]) / (2.0 * (double)h);
+}
+
+static void numbers_have_the_slopes_of_differences(void **state) {
+  (void)state;
+  static const float targets[4] = {0.25f, 1.0f, 0.0f, 0.5f};
+  static const esp_task tasks[2] = {ESP_TASK_REGRESS, ESP_TASK_MULTI_LABEL};
+  for (int t = 0; t < 2; t++) {
+    example self = new_numbers(tasks[t], targets);
+    measure(&self);
+    float slopes[4];
+    memcpy(slopes, self.dlogits, sizeof slopes);
+    for (int i = 0; i < 4; i++)
+      assert_true(fabs(find_slope(&self, i, 0.01f) - (double)slopes[i]) < 1e-3);
+  }
+}
+
+/* A normal density has the Fisher information 1, a label of probability p has p (1 - p). */
+static void drawn_targets_have_the_fisher_information(void **state) {
+  (void)state;
+  enum { DRAWS = 20000 };
+  static const esp_task tasks[2] = {ESP_TASK_REGRESS, ESP_TASK_MULTI_LABEL};
+  static const double expected[2] = {1.0, 3.0 / 16.0};
+  for (int t = 0; t < 2; t++) {
+    example self = new_numbers(tasks[t], NULL);
+    const esp_outputs outputs = {
+        .model = &self.model, .batch = &self.batch, .logits = self.logits, .dlogits = self.dlogits};
+    double sum = 0.0, squares = 0.0;
+    for (int i = 0; i < DRAWS; i++) {
+      self.logits[0] = logf(3.0f);
+      esp_objective_of(tasks[t])->differentiate_drawn(&outputs, &(esp_draw){1, 2, 2 * i});
+      sum += (double)self.dlogits[0] / DRAWS;
+      squares += (double)self.dlogits[0] * (double)self.dlogits[0] / DRAWS;
+    }
+    assert_true(fabs(sum) < 0.03 && fabs(squares - expected[t]) < 0.03);
+  }
+}
+
 static double measure_loss(example *self, int i, float h) {
   self->logits[i] += h;
   self->tally = (esp_tally){0};
@@ -253,6 +367,13 @@ ESP_TEST_MAIN(cmocka_unit_test(classifier_sums_the_cross_entropy_of_samples),
               cmocka_unit_test(masked_predicts_the_tokens_themselves),
               cmocka_unit_test(given_labels_take_the_place_of_the_datas),
               cmocka_unit_test(dlogits_may_be_the_logits),
+              cmocka_unit_test(regression_sums_squared_errors),
+              cmocka_unit_test(regression_sums_in_the_tallys_unit),
+              cmocka_unit_test(regression_takes_a_class_for_a_number),
+              cmocka_unit_test(multi_label_sums_the_cross_entropy_of_labels),
+              cmocka_unit_test(multi_label_takes_large_logits),
+              cmocka_unit_test(numbers_have_the_slopes_of_differences),
+              cmocka_unit_test(drawn_targets_have_the_fisher_information),
               cmocka_unit_test(cosine_compares_means_of_the_states),
               cmocka_unit_test(cosine_gradient_matches_central_differences),
               cmocka_unit_test(cosine_with_a_state_of_zero_is_zero),
