@@ -8,6 +8,7 @@
 #include "espalier/flow/chunk.h"
 #include "espalier/io/cost.h"
 #include "espalier/model/cost.h"
+#include "espalier/model/forward.h"
 
 #include <math.h>
 
@@ -46,7 +47,7 @@ static void init(pricing *self, const training *of) {
                     .share = ceil(n / of->comm->size)};
   self->uneven = self->share * self->ranks / n;
   self->rows = micro * self->tokens;
-  self->outputs = of->request->model->task == ESP_TASK_CLASSIFY ? micro : self->rows;
+  self->outputs = esp_model_is_by_sample(of->request->model) ? micro : self->rows;
 }
 
 static double count_values(const esp_model *model, const bool *trains) {
