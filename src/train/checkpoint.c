@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char format_name[] = "espalier-training";
-static const char record_name[] = "checkpoint"; // of the journal: there is one
+static const char record_name[] = "training"; // of the journal: it has begun
 
 /* Doubles as they are: a curve that is gone on with has the same bits. */
 static json_t *pack_real(double value) {
@@ -155,12 +155,6 @@ static esp_status write_all(const training *self, float *values, esp_h5 *file) {
   return status;
 }
 
-static esp_status note(const training *self) {
-  esp_journal *journal = self->request->journal;
-  if (!journal || esp_journal_find_local(journal, record_name) >= 0) return ESP_OK;
-  return esp_journal_append(journal, record_name, "", 0);
-}
-
 esp_status checkpoint_save(const training *self) {
   esp_h5 *file = NULL;
   ESP_TRY(esp_h5_create(self->comm, self->request->checkpoint, &file));
@@ -171,7 +165,7 @@ esp_status checkpoint_save(const training *self) {
   else
     esp_h5_close(&file);
   esp_free(&values);
-  return status == ESP_OK ? note(self) : status;
+  return status;
 }
 
 static esp_status read_all(training *self, float *values, esp_h5 *file) {
@@ -199,14 +193,22 @@ static esp_status read_file(training *self) {
   return status;
 }
 
+/* What lies there before a run's first record is of another run. */
+static esp_status claim(training *self, bool *is_own) {
+  esp_journal *journal = self->request->journal;
+  *is_own = !journal || esp_journal_find_local(journal, record_name) >= 0;
+  if (*is_own) return ESP_OK;
+  esp_train_remove_checkpoint(self->comm, self->request->checkpoint);
+  return esp_journal_append(journal, record_name, "", 0);
+}
+
 esp_status checkpoint_load(training *self, bool *found) {
   const char *path = self->request->checkpoint;
-  const esp_journal *journal = self->request->journal;
-  int exists = self->comm->rank == 0 && path && access(path, F_OK) == 0;
+  bool is_own;
   *found = false;
-  if (journal && esp_journal_find_local(journal, record_name) < 0) exists = 0; // of another run
-  esp_bcast(self->comm, &exists, sizeof exists, 0);
-  if (!exists) return ESP_OK;
+  ESP_TRY(claim(self, &is_own));
+  const bool mine = is_own && self->comm->rank == 0 && path && access(path, F_OK) == 0;
+  if (esp_agree_max_i64(self->comm, mine) == 0) return ESP_OK;
   *found = true;
   return read_file(self);
 }

@@ -73,7 +73,7 @@ rm -rf named && cp -r "$tiny/llama-encoder-bf16" named && chmod -R u+w named && 
 must eval named "$tiny/llama-encoder-bf16" -d tokens.h5 --no-speed --json result.json
 check "a language model without its head: said" grep -q "no head is stored, but LlamaForCausalLM has one" "$ERRORS"
 check "a language model without its head: an encoder" is_near "$(get result.json results 1 cosine)" 1
-expect_failure "a reward has no accuracy" "at least 2 classes, found 1" -- eval "$tiny/llama-reward-bf16" -d tokens.h5 --no-speed
+expect_failure "a reward wants numbers" "numbers a sequence in /labels for this model, found 0" -- eval "$tiny/llama-reward-bf16" -d tokens.h5 --no-speed
 variant "$(add '"quantization_config": {"bits": 4}')"
 expect_failure "quantised weights" "quantization_config" -- info variant
 variant "$(rope '"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "default"}')"

@@ -101,7 +101,7 @@ static void esp_model_open_keeps_heads_that_it_cannot_measure(void **state) {
 static void esp_model_open_of_a_reward_model_has_one_output(void **state) {
   (void)state;
   esp_model *model = open_tiny("llama-reward-bf16");
-  ASSERT_ALL(model->task == ESP_TASK_CLASSIFY && model->n_outputs == 1);
+  ASSERT_ALL(model->task == ESP_TASK_REGRESS && model->n_outputs == 1);
   ASSERT_ALL(has_weight(model, "score.weight") && !has_weight(model, "lm_head.weight"));
   esp_model_free(&model);
 }
