@@ -63,6 +63,8 @@ static json_t *describe(const esp_model *model) {
                                        "selection_checksum", "structure"};
   for (unsigned i = 0; i < sizeof copied / sizeof *copied; i++)
     if (report) json_object_set(row, copied[i], json_object_get(report, copied[i]));
+  const json_t *recovery = json_object_get(report, "recovery");
+  if (recovery) json_object_set(row, "recovery_steps", json_object_get(recovery, "best_step"));
   json_decref(report);
   return row;
 }
@@ -164,10 +166,16 @@ static void print_quality(const command_input *input, const json_t *row, const f
     print_result(input, "%9s", "-");
 }
 
+/* Training after the cut takes the place of the repair that it began with. */
+static const char *describe_repair(const json_t *row) {
+  const bool is_recovered = json_integer_value(json_object_get(row, "recovery_steps")) > 0;
+  return is_recovered ? "recovered" : get_text(row, "repair");
+}
+
 static void print_row(const command_input *input, const json_t *row, const figure *shown,
                       const char *rate, const char *model) {
   print_result(input, "%-16s %8.2f %-14s", get_text(row, "criterion"),
-               get_real(row, "sparsity_asked"), get_text(row, "repair"));
+               get_real(row, "sparsity_asked"), describe_repair(row));
   print_quality(input, row, shown);
   print_result(input, " %10.0f %10.0f", get_real(row, "parameters"),
                get_real(row, "nonzero_parameters"));
