@@ -53,8 +53,9 @@ static char *describe(const training *self) {
   for (int i = 0; i < self->report.n_points; i++)
     json_array_append_new(points, pack_point(&self->report.points[i]));
   json_t *all = esp_json_pack(
-      "{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "step", (json_int_t)at->step,
-      "targets", (json_int_t)at->tally.targets, "correct", (json_int_t)at->tally.correct, "loss",
+      "{s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "retries",
+      (json_int_t)at->retries, "step", (json_int_t)at->step, "targets",
+      (json_int_t)at->tally.targets, "correct", (json_int_t)at->tally.correct, "loss",
       (json_int_t)at->tally.loss, "unit", pack_real(at->tally.unit), "cosine",
       (json_int_t)at->tally.cosine, "best_step", (json_int_t)at->best_step, "best",
       pack_real(at->best), "without", (json_int_t)at->without, "is_stopped", (int)at->is_stopped,
@@ -77,6 +78,7 @@ static esp_status restore(training *self, const char *text) {
   at->best_step = unpack_int(all, "best_step");
   at->best = unpack_real(json_object_get(all, "best"));
   at->without = unpack_int(all, "without");
+  at->retries = unpack_int(all, "retries");
   at->is_stopped = json_is_true(json_object_get(all, "is_stopped"));
   self->held.targets = unpack_int(all, "held_out_targets");
   self->report.n_points = (int)json_array_size(points);

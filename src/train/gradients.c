@@ -52,7 +52,7 @@ static gradient_sum *find_sum(train_gradients *self, int group) {
 }
 
 static int64_t count_values(const train_gradients *self, const gradient_sum *sum) {
-  return sum->group >= 0 ? self->parts->groups[sum->group].n : 0;
+  return sum->is_active ? self->parts->groups[sum->group].n : 0;
 }
 
 /* Have backward passes add to a group's micro-batch, or to none. */
@@ -66,18 +66,13 @@ static void point(train_gradients *self, int group, float *micro) {
 void gradients_open_local(train_gradients *self, int group) {
   const int64_t n = self->parts->groups[group].n;
   gradient_sum *sum = find_sum(self, group);
+  sum->is_active = n > 0;
   if (n == 0 || sum->group == group) return;
   ESP_ASSERT(sum->group < 0 && n <= sum->n);
   sum->group = group;
   if (sum->fixed) memset(sum->fixed, 0, (size_t)n * sizeof *sum->fixed);
   if (sum->floating) memset(sum->floating, 0, (size_t)n * sizeof *sum->floating);
   point(self, group, sum->micro);
-}
-
-void gradients_begin_local(train_gradients *self) {
-  for (int i = 0; i < 2; i++)
-    memset(self->sums[i].micro, 0,
-           (size_t)count_values(self, &self->sums[i]) * sizeof *self->sums[i].micro);
 }
 
 ESP_CLONES static bool are_below(const float *values, int64_t n, float limit) {
@@ -104,10 +99,15 @@ ESP_CLONES static void add_floating(float *restrict sum, const float *restrict v
   for (int64_t i = 0; i < n; i++) sum[i] += values[i];
 }
 
+/* A block at a time, so that its values are read from memory once, and are 0 for the next. */
 static bool add(gradient_sum *self, int64_t n, float limit) {
-  if (!are_below(self->micro, n, limit)) return false;
-  if (self->fixed) add_fixed(self->fixed, self->micro, n);
-  if (self->floating) add_floating(self->floating, self->micro, n);
+  for (int64_t i = 0; i < n; i += PARTS_BLOCK) {
+    const int64_t count = n - i < PARTS_BLOCK ? n - i : PARTS_BLOCK;
+    if (!are_below(self->micro + i, count, limit)) return false;
+    if (self->fixed) add_fixed(self->fixed + i, self->micro + i, count);
+    if (self->floating) add_floating(self->floating + i, self->micro + i, count);
+    memset(self->micro + i, 0, (size_t)count * sizeof *self->micro);
+  }
   return true;
 }
 
@@ -143,6 +143,7 @@ void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, do
     reduce_piece(comm, self, sum, &self->parts->pieces[p], targets);
   point(self, group, NULL);
   sum->group = -1;
+  for (int i = 0; i < 2; i++) self->sums[i].is_active = false; // until its stage
 }
 
 static void hold_zeros(train_gradients *self, const parts_piece *piece) {

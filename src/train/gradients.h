@@ -8,6 +8,7 @@
 /* The sums of one group. */
 typedef struct gradient_sum {
   int group;       // -1: none
+  bool is_active;  // the stage at hand adds to it
   int64_t n;       // values there is room for
   float *micro;    // (n) of one micro-batch
   int64_t *fixed;  // (n) in units of 2^-40; NULL: floats are summed
@@ -32,11 +33,10 @@ void gradients_init(train_gradients *self, const train_parts *parts, int64_t mos
                     bool is_floating);
 void gradients_clear(train_gradients *self);
 
-/* Begin the sums of a group; does nothing if they are under way, or nothing of it trains. Local. */
+/* Begin the sums of a group, or go on with them: the stage at hand adds to it. Local. */
 void gradients_open_local(train_gradients *self, int group);
-/* Zero the micro-batch's gradients of the open groups; add them to the sums. False: one is not
- * finite, or too large. Local. */
-void gradients_begin_local(train_gradients *self);
+/* Add the micro-batch's gradients of the stage at hand to the sums, and zero them for the next.
+ * False: one is not finite, or too large. Local. */
 bool gradients_add_local(train_gradients *self);
 /* Add the sums of all ranks, end them, and set this rank's part of the mean over so many targets.
  * Collective on comm. */

@@ -209,18 +209,18 @@ typedef struct defaults {
   int64_t epochs, images, tokens; // of a batch; tokens 0: by the steps that there shall be
   double rate, rate_of_width;     // the first, or the second over the hidden size if that is less
   double clip;
-  int64_t hold_out, patience;
+  int64_t hold_out, patience, retries;
 } defaults;
 
 static const defaults of_images[] = {
-    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0.0, 0, 0},
-    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4},
-    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4},
+    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0.0, 0, 0, 0},
+    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 0},
+    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 2},
 };
 static const defaults of_tokens[] = {
-    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0},
-    [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4},
-    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.08, 1.0, 8, 4},
+    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0, 0},
+    [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4, 0},
+    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.08, 1.0, 8, 4, 2},
 };
 
 /* Rows of a micro-batch; a batch of tokens has some of them for ranks to share, and enough batches
@@ -267,7 +267,10 @@ void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpos
   const int64_t tokens = choose_tokens(self, chosen, data);
   if (self->micro_batch <= 0) self->micro_batch = choose_micro_batch(data, tokens);
   if (self->batch <= 0) self->batch = choose_batch(self, chosen, data, tokens);
-  if (self->rate < 0.0) self->rate = choose_rate(chosen, model);
+  if (self->rate < 0.0) {
+    self->rate = choose_rate(chosen, model);
+    self->retries = chosen->retries;
+  }
   if (self->clip < 0.0) self->clip = chosen->clip;
   if (self->hold_out < 0) self->hold_out = self->validation ? 0 : chosen->hold_out;
   if (self->patience < 0) self->patience = chosen->patience;

@@ -69,7 +69,6 @@ static esp_status turn_micro_batch(training *self, int64_t i, esp_tally *tally) 
                            tally);
   if (tally->is_undefined || tally->is_capped)
     return fail_diverged(self, "the loss is not finite or above 1e6 nats a target");
-  gradients_begin_local(&self->gradients);
   esp_step_return_head(&step, self->logits, self->gradients.by_weight);
   if (gradients_add_local(&self->gradients)) return ESP_OK;
   return fail_diverged(self, "a gradient is not finite or too large");
@@ -118,7 +117,6 @@ static esp_status return_local(training *self, int stage) {
   gradients_open_local(&self->gradients, stage + 1);
   bool fine = true;
   for (int64_t i = 0; i < self->stream.count && fine; i++) {
-    gradients_begin_local(&self->gradients);
     if (stage == ESP_STAGE_EMBED)
       return_embedding(self, i);
     else

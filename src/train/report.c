@@ -41,12 +41,12 @@ json_t *esp_train_report_dump(const esp_train_report *self) {
   json_t *curve = json_array();
   for (int i = 0; i < self->n_points; i++)
     json_array_append_new(curve, dump_point(&self->points[i]));
-  json_t *report =
-      esp_json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "objective", self->objective,
-                    "epochs", (json_int_t)self->epochs, "steps", (json_int_t)self->steps,
-                    "steps_planned", (json_int_t)self->planned, "best_step",
-                    (json_int_t)self->best_step, "parameters", (json_int_t)self->parameters,
-                    "parameters_trainable", (json_int_t)self->trainable, "curve", curve);
+  json_t *report = esp_json_pack(
+      "{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "retries", (json_int_t)self->retries,
+      "objective", self->objective, "epochs", (json_int_t)self->epochs, "steps",
+      (json_int_t)self->steps, "steps_planned", (json_int_t)self->planned, "best_step",
+      (json_int_t)self->best_step, "parameters", (json_int_t)self->parameters,
+      "parameters_trainable", (json_int_t)self->trainable, "curve", curve);
   if (self->n_points > 0) {
     const esp_train_point *last = &self->points[self->n_points - 1];
     set_if_known(report, "training_loss_nats", last->loss);

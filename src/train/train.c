@@ -118,6 +118,28 @@ static void judge(training *self, double loss) {
     esp_log_info("train: no better weights in %" PRId64 " evaluations: stopped", at->without);
 }
 
+/* The rate of the run that is under way. */
+static void set_rate(training *self) {
+  self->schedule.rate = ldexp(self->request->options->rate, -2 * (int)self->progress.retries);
+}
+
+/* Begin again from the weights as they were, where no step was better and the rate may be too high.
+ * False: it was, or there were retries enough. Collective. */
+static bool try_again(training *self) {
+  train_progress *at = &self->progress;
+  if (!self->best || at->best_step > 0 || at->retries >= self->request->options->retries)
+    return false;
+  esp_log_info("train: no step was better: again with a quarter of the rate");
+  const double best = at->best;
+  *at = (train_progress){.best = best, .retries = at->retries + 1};
+  set_rate(self);
+  parts_gather(self->comm, &self->parts, self->best);
+  for (int s = 0; s < self->method->n_slots; s++)
+    memset(self->slots[s], 0, (size_t)self->parts.n_own * sizeof *self->slots[s]);
+  self->report.n_points = 1; // before the first step
+  return true;
+}
+
 /* A point of the curve; the tally begins anew. */
 static esp_status evaluate(training *self) {
   double loss = (double)NAN;
@@ -173,12 +195,12 @@ static void tell(const training *self, esp_progress *progress) {
 
 static esp_status run_steps(training *self, esp_progress *progress) {
   double last_s = esp_now_s();
-  while (!is_done(self)) {
+  while (!is_done(self) || try_again(self)) {
     ESP_TRY(make_step(self));
     tell(self, progress);
     if (self->progress.step % self->evaluate_every == 0 || self->progress.step == self->schedule.n)
       ESP_TRY(evaluate(self));
-    if (is_done(self)) return ESP_OK;
+    if (is_done(self)) continue;
     if (is_asked_to_stop(self)) return stop(self);
     ESP_TRY(save_if_due(self, &last_s));
   }
@@ -189,6 +211,7 @@ static esp_status run(training *self) {
   esp_progress progress;
   bool found = false;
   ESP_TRY(checkpoint_load(self, &found));
+  set_rate(self);
   if (found)
     esp_log_info("train: going on after step %" PRId64, self->progress.step);
   else
@@ -275,7 +298,7 @@ static esp_status own_trainable_local(training *self) {
 static void init_schedule(training *self) {
   const esp_train_options *options = self->request->options;
   self->per_epoch = (self->n_samples + options->batch - 1) / options->batch;
-  self->schedule.rate = options->rate;
+  set_rate(self);
   self->schedule.warmup = options->warmup;
   self->schedule.n = options->steps > 0 ? options->steps : options->epochs * self->per_epoch;
   const int64_t n = self->schedule.n,
@@ -314,6 +337,7 @@ static void init_report(training *self) {
 
 static void finish_report(training *self, esp_train_report *report) {
   self->report.steps = self->progress.step;
+  self->report.retries = self->progress.retries;
   self->report.epochs = (self->progress.step + self->per_epoch - 1) / self->per_epoch;
   self->report.best_step = self->best ? self->progress.best_step : self->progress.step;
   self->report.held_out_targets = self->held.targets;

@@ -18,6 +18,7 @@ typedef struct train_progress {
   double best;       // their loss on held-out data
   int64_t without;   // evaluations since
   bool is_stopped;   // there were enough of those
+  int64_t retries;   // made
 } train_progress;
 
 /* A training under way. */

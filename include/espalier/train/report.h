@@ -24,6 +24,7 @@ typedef struct esp_train_point {
 typedef struct esp_train_report {
   const char *objective, *held_out_objective; // names; the second NULL: nothing is held out
   int64_t epochs;                             // begun
+  int64_t retries;                            // from the start, each with a quarter of the rate
   int64_t steps, planned;                     // made, and asked for
   int64_t parameters, trainable;              // of the model
   int64_t held_out_targets;
