@@ -62,6 +62,11 @@ esp_status checkpoint_load(training *self, bool *found);
 esp_status train_lay_out_local(training *self);
 void train_clear_layout(training *self);
 
+/* What esp_train says of a request before it begins. Local. */
+esp_status check_request_local(const esp_train_request *request);
+/* Make all steps, from where a checkpoint has it, and leave the best weights. Collective. */
+esp_status steps_run(training *self);
+
 /* The line that says where it diverged. */
 esp_status fail_diverged(const training *self, const char *what);
 

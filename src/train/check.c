@@ -1,0 +1,55 @@
+/* Whether a request can be trained at all. */
+#include "train_internal.h"
+
+#include "espalier/model/family.h"
+
+#include <inttypes.h>
+
+static esp_status check_teacher(const esp_train_request *request) {
+  const esp_model *model = request->model, *teacher = request->teacher;
+  if (!teacher) {
+    if (!esp_objective_of(model->task)->needs_teacher) return ESP_OK;
+    return esp_fail(ESP_USAGE, "an encoder without head learns from another; give --teacher MODEL");
+  }
+  if (model->task == ESP_TASK_REGRESS || model->task == ESP_TASK_MULTI_LABEL)
+    return esp_fail(ESP_USAGE,
+                    "a model of numbers, or of several labels a sample, learns from labels "
+                    "alone: expected no teacher; use espalier train without --teacher");
+  ESP_TRY(esp_model_check_data(teacher, request->data));
+  if (teacher->task != model->task)
+    return esp_fail(ESP_MISMATCH,
+                    "%s: expected a teacher of this model's task (%s), found one of another (%s); "
+                    "take the model that this one was cut from",
+                    teacher->path, esp_objective_of(model->task)->name,
+                    esp_objective_of(teacher->task)->name);
+  if (teacher->n_outputs == model->n_outputs) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected a teacher with %" PRId64 " outputs, found %" PRId64
+                  "; take the model that this one was cut from",
+                  teacher->path, model->n_outputs, teacher->n_outputs);
+}
+
+static esp_status check_classes(const esp_model *model, const esp_dataset *data) {
+  if (model->task != ESP_TASK_CLASSIFY || model->n_outputs >= 2) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected at least 2 classes, found %" PRId64
+                  ": there is nothing to tell apart; give data of more classes",
+                  data->path, model->n_outputs);
+}
+
+static esp_status check_data(const esp_train_request *request, const esp_dataset *data) {
+  const esp_objective *objective = request->teacher
+                                       ? esp_objective_with_teacher(request->model->task)
+                                       : esp_objective_of(request->model->task);
+  ESP_TRY(check_classes(request->model, data));
+  ESP_TRY(esp_model_check_data(request->model, data));
+  return objective->check ? objective->check(request->model, data) : ESP_OK;
+}
+
+esp_status check_request_local(const esp_train_request *request) {
+  if (!request->model->family->embed_backward)
+    return esp_fail(ESP_USAGE, "family '%s' cannot be trained", request->model->family->name);
+  ESP_TRY(check_data(request, request->data));
+  if (request->held_out) ESP_TRY(check_data(request, request->held_out));
+  return check_teacher(request);
+}
