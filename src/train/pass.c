@@ -5,6 +5,15 @@
 
 #include "espalier/core/memory.h"
 
+#include <inttypes.h>
+
+static esp_status fail_diverged(const training *self, const char *what) {
+  return esp_fail(ESP_NUMERIC,
+                  "training diverged in step %" PRId64 ": %s; lower --rate or raise "
+                  "--warmup",
+                  self->progress.step + 1, what);
+}
+
 void pass_init(training *self) {
   const esp_train_request *request = self->request;
   const esp_train_options *options = request->options;

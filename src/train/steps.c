@@ -14,13 +14,6 @@
 
 enum { STREAM_ORDER = 1 << 20 };
 
-esp_status fail_diverged(const training *self, const char *what) {
-  return esp_fail(ESP_NUMERIC,
-                  "training diverged in step %" PRId64 ": %s; lower --rate or raise "
-                  "--warmup",
-                  self->progress.step + 1, what);
-}
-
 /* Shuffle the samples that train anew for every epoch. */
 static void set_epoch(training *self, int64_t epoch) {
   if (self->epoch == epoch) return;

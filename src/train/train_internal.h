@@ -67,7 +67,4 @@ esp_status check_request_local(const esp_train_request *request);
 /* Make all steps, from where a checkpoint has it, and leave the best weights. Collective. */
 esp_status steps_run(training *self);
 
-/* The line that says where it diverged. */
-esp_status fail_diverged(const training *self, const char *what);
-
 #endif
