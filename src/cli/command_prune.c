@@ -36,6 +36,20 @@ static void print_sites(const command_input *input, const esp_prune_report *repo
                  report->layers.n_kept, report->layers.units, "-", "-", "-");
 }
 
+/* What training after the repair gave. */
+static void print_recovery(const command_input *input, const esp_train_report *report) {
+  const esp_train_point *best = report->points;
+  if (report->n_points == 0) return;
+  for (int i = 0; i < report->n_points; i++)
+    if (report->points[i].step == report->best_step) best = &report->points[i];
+  if (report->held_out_objective)
+    print_result(input,
+                 "recovery: held-out loss %.4f -> %.4f nats (step %" PRId64 " of %" PRId64 ")\n",
+                 report->points[0].held_out, best->held_out, report->best_step, report->planned);
+  else
+    print_result(input, "recovery: %" PRId64 " steps, nothing held out\n", report->steps);
+}
+
 static void print_report(const command_input *input, const esp_prune_report *report) {
   print_sites(input, report);
   print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n", report->sizes.pruned,
@@ -43,6 +57,7 @@ static void print_report(const command_input *input, const esp_prune_report *rep
   if (report->masks.rows)
     print_result(input, "sparse, not smaller: %" PRId64 " of them are not masked\n",
                  report->sizes.dense - report->masks.masked);
+  print_recovery(input, &report->parts.recovery);
   print_result(input, "selection checksum: %016" PRIx64 "\n", report->checksum);
   print_opening(input, &report->opening, false);
   if (report->request->leaves_heads && !*report->opening.why)

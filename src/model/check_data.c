@@ -101,6 +101,7 @@ esp_status esp_model_check_labels(const esp_model *model, const esp_dataset *dat
                     ": there is nothing to tell apart",
                     data->path, model->n_outputs);
   if (data->classes >= 1 && data->classes <= model->n_outputs) return ESP_OK;
-  return esp_fail(ESP_MISMATCH, "%s: expected labels from 0 to %" PRId64 ", found %d classes",
-                  data->path, model->n_outputs - 1, data->classes);
+  return esp_fail(ESP_MISMATCH, "%s: expected labels from 0 to %" PRId64 ", found %d classes; %s",
+                  data->path, model->n_outputs - 1, data->classes,
+                  data->classes == 0 ? "write /labels (N)" : "take the data of this model");
 }

@@ -37,12 +37,20 @@ static esp_status check_classes(const esp_model *model, const esp_dataset *data)
                   data->path, model->n_outputs);
 }
 
+/* A teacher needs no labels, but those that are there are read, and a mix needs them. */
+static esp_status check_labels(const esp_train_request *request, const esp_dataset *data) {
+  if (request->model->task != ESP_TASK_CLASSIFY) return ESP_OK;
+  const bool are_read = !request->teacher || data->classes > 0 || request->options->mix > 0.0;
+  return are_read ? esp_model_check_labels(request->model, data) : ESP_OK;
+}
+
 static esp_status check_data(const esp_train_request *request, const esp_dataset *data) {
   const esp_objective *objective = request->teacher
                                        ? esp_objective_with_teacher(request->model->task)
                                        : esp_objective_of(request->model->task);
   ESP_TRY(check_classes(request->model, data));
   ESP_TRY(esp_model_check_data(request->model, data));
+  ESP_TRY(check_labels(request, data));
   return objective->check ? objective->check(request->model, data) : ESP_OK;
 }
 

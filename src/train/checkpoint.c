@@ -3,11 +3,14 @@
  * of the journal says; a hash of that in the file guards against a file from elsewhere. */
 #include "train_internal.h"
 
+#include "espalier/core/hash.h"
 #include "espalier/core/json.h"
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/h5.h"
 #include "espalier/io/tensors.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,13 +148,41 @@ static esp_status read_array(const training *self, const train_array *array, esp
   return ESP_OK;
 }
 
+/* Of this rank's blocks of a piece. */
+static uint64_t hash_piece(const training *self, const train_array *array, int p, uint64_t chain) {
+  const parts_piece *piece = &self->parts.pieces[p];
+  const int64_t from = parts_own_begin(&self->parts, piece);
+  const int64_t to = parts_own_end(&self->parts, piece);
+  uint64_t sum = 0;
+  for (int64_t i = from; i < to; i += PARTS_BLOCK) {
+    const int64_t n = to - i < PARTS_BLOCK ? to - i : PARTS_BLOCK;
+    const uint64_t place = chain + 8 * (uint64_t)(piece->first_value + i);
+    sum += esp_hash(place, array->own + piece->own + i - from, (size_t)n * sizeof(float));
+  }
+  return sum;
+}
+
+/* A hash of all values and of the text, the same however they are dealt: blocks' hashes are added.
+ * Collective. */
+static uint64_t hash_all(const training *self, const train_array *arrays, int n, const char *text) {
+  int64_t sum = 0;
+  for (int a = 0; a < n; a++)
+    for (int p = 0; p < self->parts.n_pieces; p++)
+      sum = (int64_t)((uint64_t)sum + hash_piece(self, &arrays[a], p, (uint64_t)a));
+  esp_allreduce_sum_i64(self->comm, &sum, 1);
+  return esp_hash_text((uint64_t)sum, text);
+}
+
 static esp_status write_all(const training *self, float *values, esp_h5 *file) {
+  static const esp_h5_shape scalar = {ESP_U64, 1, {1}};
   train_array arrays[MOST_ARRAYS];
   const int n = list_arrays(self, values, arrays);
   char *text = describe(self);
   parts_copy_own_local(&self->parts, values);
+  const uint64_t hash = hash_all(self, arrays, n, text);
   esp_status status = esp_meta_write(file, format_name, "{}");
   if (status == ESP_OK) status = esp_h5_write_text(file, "/progress", text);
+  if (status == ESP_OK) status = esp_h5_write_root(file, "/hash", &scalar, &hash);
   for (int i = 0; i < n && status == ESP_OK; i++) status = write_array(self, &arrays[i], file);
   esp_free(&text);
   return status;
@@ -170,19 +201,36 @@ esp_status checkpoint_save(const training *self) {
   return status;
 }
 
-static esp_status read_all(training *self, float *values, esp_h5 *file) {
+static esp_status check_hash(const training *self, uint64_t found, uint64_t stored) {
+  if (found == stored) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "%s: expected what was saved (hash %016" PRIx64
+                  "), found other bytes (%016" PRIx64 "): the checkpoint is damaged",
+                  self->request->checkpoint, stored, found);
+}
+
+static esp_status read_arrays(training *self, float *values, const char *text, esp_h5 *file) {
+  static const esp_h5_shape scalar = {ESP_U64, 1, {1}};
   train_array arrays[MOST_ARRAYS];
   const int n = list_arrays(self, values, arrays);
+  uint64_t stored;
+  for (int i = 0; i < n; i++) ESP_TRY(read_array(self, &arrays[i], file));
+  ESP_TRY(esp_h5_expect_shape(file, "/hash", &scalar));
+  ESP_TRY(esp_h5_read_all(file, "/hash", &stored));
+  ESP_TRY(check_hash(self, hash_all(self, arrays, n, text), stored)); // equal on all ranks
+  parts_gather(self->comm, &self->parts, values);
+  return ESP_OK;
+}
+
+static esp_status read_all(training *self, float *values, esp_h5 *file) {
   char *text = NULL;
   ESP_TRY(esp_meta_read(file, format_name, &text));
   esp_free(&text);
   ESP_TRY(esp_h5_read_text(file, "/progress", &text));
-  const esp_status status = restore(self, text); // equal on all ranks
+  esp_status status = restore(self, text); // equal on all ranks
+  if (status == ESP_OK) status = read_arrays(self, values, text, file);
   esp_free(&text);
-  ESP_TRY(status);
-  for (int i = 0; i < n; i++) ESP_TRY(read_array(self, &arrays[i], file));
-  parts_gather(self->comm, &self->parts, values);
-  return ESP_OK;
+  return status;
 }
 
 static esp_status read_file(training *self) {
@@ -210,9 +258,15 @@ esp_status checkpoint_load(training *self, bool *found) {
   *found = false;
   ESP_TRY(claim(self, &is_own));
   const bool mine = is_own && self->comm->rank == 0 && path && access(path, F_OK) == 0;
-  if (esp_agree_max_i64(self->comm, mine) == 0) return ESP_OK;
+  if (esp_agree_max_i64(self->comm, mine) == 0) {
+    if (is_own && self->request->journal)
+      esp_log_info("train: interrupted before its first checkpoint: it begins again");
+    return ESP_OK;
+  }
   *found = true;
-  return read_file(self);
+  const esp_status status = read_file(self);
+  if (status == ESP_OK) return ESP_OK;
+  return esp_fail(status, "%s; give --restart to begin again", esp_failure_text());
 }
 
 void esp_train_remove_checkpoint(const esp_comm *comm, const char *checkpoint) {

@@ -173,11 +173,35 @@ static esp_status resolve(command_job *job) {
   return esp_samples_check_ranks(job->ranks, n, job->settings->run.allow_idle);
 }
 
+/* Options that were given and that nothing reads. */
+static void warn_unread(const command_job *job) {
+  const esp_train_options *asked = &job->settings->train;
+  const bool is_masked = job->model->task == ESP_TASK_MASKED;
+  const bool holds_out = asked->validation || job->options.hold_out > 0;
+  const struct {
+    bool is_unread;
+    const char *text;
+  } rules[] = {
+      {!job->teacher && (asked->mix > 0.0 || asked->temperature != 1.0),
+       "--mix and --temperature are for a teacher"},
+      {!is_masked && asked->mask_token >= 0, "--mask-token is for masked models"},
+      {asked->steps > 0 && asked->epochs > 0, "--epochs beside --steps"},
+      {asked->validation && asked->hold_out > 0, "--hold-out beside --validation"},
+      {!holds_out && asked->patience > 0, "--patience where nothing is held out"},
+      {job->path && (strcmp(job->settings->network.hidden, "512,256") != 0 ||
+                     strcmp(job->settings->network.activation, "relu") != 0),
+       "--hidden and --activation are for a new perceptron"},
+  };
+  for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
+    if (rules[i].is_unread) esp_log_warn("without effect: %s", rules[i].text);
+}
+
 static esp_status open_all(command_job *job) {
   ESP_TRY(open_data(job));
   ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
   ESP_TRY(resolve(job));
+  warn_unread(job);
   return prepare_masking(job);
 }
 
@@ -235,6 +259,8 @@ static esp_status run(command_job *job, esp_train_report *report) {
   esp_phases_begin(&job->phases, "read");
   esp_status status = esp_h5_check_writable(job->comm, output, 0);
   if (status == ESP_OK) status = open_all(job);
+  if (status == ESP_OK) // room for the result, before the work
+    status = esp_h5_check_writable(job->comm, output, (int64_t)esp_model_file_bytes(job->model));
   if (status == ESP_OK) status = open_journal(job);
   if (status == ESP_OK) {
     const esp_train_request request = make_request(job, checkpoint);

@@ -253,6 +253,12 @@ static int64_t choose_batch(const esp_train_options *self, const defaults *chose
   return samples > micro ? samples / micro * micro : micro;
 }
 
+/* No more micro-batches than the data has. */
+static int64_t clamp_batch(const esp_train_options *self, const esp_dataset *data) {
+  const int64_t micro = self->micro_batch, all = (data->count + micro - 1) / micro * micro;
+  return self->batch < all ? self->batch : all;
+}
+
 static double choose_rate(const defaults *chosen, const esp_model *model) {
   const double width = (double)model->width.units;
   const double by_width = width > 0.0 ? chosen->rate_of_width / width : chosen->rate;
@@ -267,6 +273,7 @@ void esp_train_options_resolve(esp_train_options *self, esp_train_purpose purpos
   const int64_t tokens = choose_tokens(self, chosen, data);
   if (self->micro_batch <= 0) self->micro_batch = choose_micro_batch(data, tokens);
   if (self->batch <= 0) self->batch = choose_batch(self, chosen, data, tokens);
+  self->batch = clamp_batch(self, data);
   if (self->rate < 0.0) {
     self->rate = choose_rate(chosen, model);
     self->retries = chosen->retries;

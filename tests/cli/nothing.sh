@@ -22,5 +22,5 @@ check "prune: without trials" test "$(get report.json allocation name)" = unifor
 # One class.
 mkdir one
 "$HELPERS/make_data" one 8 1 64 32
-expect_failure "training on one class" "expected at least 2 classes, found 1" -- train -d one --hidden 8 -o "$out/m.h5"
+expect_failure "training on one class" "expected at least 2 classes, found 1" -- train -d one --hidden 8 --micro-batch 4 -o "$out/m.h5"
 finish

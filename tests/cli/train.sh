@@ -153,4 +153,13 @@ must prune "$golden/gpt2-hub-f16" -d "$tokens" --micro-batch 2 --pilot 64 --fish
   --repair none --sparsity 0.4 -o p.h5
 must "${recover[@]}" --rate 10 --patience 2 -o r.h5
 check "no step was better, 16 bits: the weights as read" same_values p.h5 r.h5 /model
+
+# Labels are checked with a teacher too, and a mix of both needs some.
+must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5
+expect_failure "a teacher, labels beyond the classes" "expected labels from 0 to" -- \
+  train small.h5 --teacher small.h5 -d "$SHARED/more-classes" --steps 1 -o r.h5
+check "a batch larger than the data is all of it" \
+  "$ESPALIER" train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --quiet -o r.h5
+must train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0.5 --restart -o r.h5
+check "a mix without a teacher: said" grep -q "without effect: --mix and --temperature" "$ERRORS"
 finish

@@ -178,5 +178,6 @@ void esp_batch_buffer_clear(esp_batch_buffer *buffer) {
   esp_free(&buffer->types);
   esp_free(&buffer->lengths);
   esp_free(&buffer->hidden);
+  esp_free(&buffer->targets);
   *buffer = (esp_batch_buffer){0};
 }

@@ -120,6 +120,28 @@ static void esp_train_refuses_a_damaged_checkpoint(void **state) {
   ASSERT_ALL(failed(run(&options).status, ESP_FORMAT, "damaged.h5"));
 }
 
+/* The optimiser's state is the last of the file. */
+static void change_a_value(void) {
+  FILE *file = fopen(path, "r+b");
+  assert_non_null(file);
+  assert_int_equal(fseek(file, -64, SEEK_END), 0);
+  const int byte = fgetc(file);
+  assert_int_equal(fseek(file, -64, SEEK_END), 0);
+  assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void esp_train_refuses_a_checkpoint_with_another_value(void **state) {
+  (void)state;
+  esp_train_options options = new_options("adamw");
+  set_output("changed.h5");
+  options.stop_after = 3;
+  ASSERT_ALL(run(&options).status == ESP_INTERRUPTED);
+  if (test_comm.rank == 0) change_a_value();
+  esp_barrier(&test_comm);
+  ASSERT_ALL(failed(run(&options).status, ESP_FORMAT, "give --restart"));
+}
+
 static void esp_train_says_that_a_checkpoint_cannot_be_written(void **state) {
   (void)state;
   esp_train_options options = new_options("sgd");
@@ -134,4 +156,5 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_train_resumed_gives_the_bits_of_an_undisturbe
               cmocka_unit_test(esp_train_restarted_begins_anew),
               cmocka_unit_test(esp_train_does_not_take_a_checkpoint_without_its_journal),
               cmocka_unit_test(esp_train_refuses_a_damaged_checkpoint),
+              cmocka_unit_test(esp_train_refuses_a_checkpoint_with_another_value),
               cmocka_unit_test(esp_train_says_that_a_checkpoint_cannot_be_written))

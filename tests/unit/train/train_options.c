@@ -48,8 +48,11 @@ static void tokens_are_taken_in_micro_batches_that_ranks_share(void **state) {
       const int64_t micro = options.micro_batch * data.width, batch = options.batch * data.width;
       assert_true(micro <= 1024 || options.micro_batch == 1);
       assert_true(options.batch > 0 && options.batch % options.micro_batch == 0);
-      assert_true(batch <= 32768 && (batch > 512 || options.batch == options.micro_batch));
-      assert_true(options.batch >= 2 * options.micro_batch || options.micro_batch == 1);
+      const bool is_all = options.batch >= data.count; // no step can have more
+      assert_true(batch <= 32768 &&
+                  (batch > 512 || is_all || options.batch == options.micro_batch));
+      assert_true(options.batch >= 2 * options.micro_batch || is_all || options.micro_batch == 1);
+      assert_true(options.batch < data.count + options.micro_batch);
       esp_free(&options.trainable);
     }
 }
