@@ -64,7 +64,7 @@ static void prepare(const esp_comm *comm, train_held_out *self) {
   const esp_train_request *request = self->request;
   esp_shard_deal_local(comm, &self->shard, (esp_sample_range){0, self->shard.n_order});
   self->objective = choose_objective(request, self->shard.data);
-  if (!request->masking) return;
+  if (!request->masking || request->teacher) return; // with a teacher: as eval measures
   self->masking = *request->masking;
   self->masking.pass = 0;
   self->shard.masking = &self->masking;
