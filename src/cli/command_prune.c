@@ -38,14 +38,12 @@ static void print_sites(const command_input *input, const esp_prune_report *repo
 
 /* What training after the repair gave. */
 static void print_recovery(const command_input *input, const esp_train_report *report) {
-  const esp_train_point *best = report->points;
   if (report->n_points == 0) return;
-  for (int i = 0; i < report->n_points; i++)
-    if (report->points[i].step == report->best_step) best = &report->points[i];
   if (report->held_out_objective)
-    print_result(input,
-                 "recovery: held-out loss %.4f -> %.4f nats (step %" PRId64 " of %" PRId64 ")\n",
-                 report->points[0].held_out, best->held_out, report->best_step, report->planned);
+    print_result(
+        input, "recovery: held-out loss %.4f -> %.4f nats (step %" PRId64 " of %" PRId64 ")\n",
+        report->points[0].held_out, esp_train_report_find(report, report->best_step)->held_out,
+        report->best_step, report->planned);
   else
     print_result(input, "recovery: %" PRId64 " steps, nothing held out\n", report->steps);
 }

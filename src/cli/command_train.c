@@ -7,12 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static const esp_train_point *find_point(const esp_train_report *report, int64_t step) {
-  for (int i = 0; i < report->n_points; i++)
-    if (report->points[i].step == step) return &report->points[i];
-  return &report->points[report->n_points - 1];
-}
-
 static void print_curve(const command_input *input, const esp_train_report *report) {
   print_result(input, "%10s %14s %14s %12s\n", "step", "training loss", "held-out loss", "rate");
   for (int i = 0; i < report->n_points; i++) {
@@ -39,8 +33,8 @@ static void print_report(const command_input *input, const esp_train_report *rep
                  100.0 * last->accuracy);
     return;
   }
-  const double before = find_point(report, 0)->held_out;
-  const double after = find_point(report, report->best_step)->held_out;
+  const double before = esp_train_report_find(report, 0)->held_out;
+  const double after = esp_train_report_find(report, report->best_step)->held_out;
   if (report->best_step == 0)
     print_result(input, "%s: no step was better on held-out data: the weights are as they were\n",
                  output);

@@ -4,6 +4,7 @@
 #include "espalier/core/suggest.h"
 
 #include <stdbool.h>
+#include <fnmatch.h>
 #include <string.h>
 
 /* A table whose rows, or the pointers to them, stand row_bytes apart. */
@@ -53,4 +54,13 @@ esp_status esp_find_row(const char *what, const char *name, const void *rows, si
                         int *index) {
   const table self = {rows, row_bytes, false};
   return find(&self, what, name, index);
+}
+
+bool esp_name_matches(const char *name, const char *patterns) {
+  bool found = false;
+  char *copy = esp_strdup(patterns), *rest = copy;
+  for (char *word = strtok_r(rest, ", ", &rest); word && !found; word = strtok_r(NULL, ", ", &rest))
+    found = fnmatch(word, name, 0) == 0;
+  esp_free(&copy);
+  return found;
 }

@@ -2,9 +2,9 @@
 
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/core/named.h"
 #include "espalier/model/family.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 /* What models compute anew when they are made, under the names that ended them in older versions
@@ -36,12 +36,7 @@ static bool is_known(const esp_model *model, const esp_tensor *tensor) {
 }
 
 static bool is_named(const char *name, const char *patterns) {
-  bool found = false;
-  char *copy = esp_strdup(patterns ? patterns : ""), *rest = copy;
-  for (char *word = strtok_r(rest, ", ", &rest); word && !found; word = strtok_r(NULL, ", ", &rest))
-    found = fnmatch(word, name, 0) == 0;
-  esp_free(&copy);
-  return found;
+  return patterns && esp_name_matches(name, patterns);
 }
 
 typedef struct strays {

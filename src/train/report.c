@@ -24,7 +24,7 @@ static json_t *dump_point(const esp_train_point *self) {
   return row;
 }
 
-static const esp_train_point *find_point(const esp_train_report *self, int64_t step) {
+const esp_train_point *esp_train_report_find(const esp_train_report *self, int64_t step) {
   for (int i = 0; i < self->n_points; i++)
     if (self->points[i].step == step) return &self->points[i];
   return &self->points[self->n_points - 1];
@@ -33,8 +33,9 @@ static const esp_train_point *find_point(const esp_train_report *self, int64_t s
 static void add_held_out(const esp_train_report *self, json_t *report) {
   json_object_set_new(report, "held_out_objective", esp_json_text(self->held_out_objective));
   json_object_set_new(report, "held_out_targets", json_integer(self->held_out_targets));
-  set_if_known(report, "held_out_loss_nats_before", find_point(self, 0)->held_out);
-  set_if_known(report, "held_out_loss_nats", find_point(self, self->best_step)->held_out);
+  set_if_known(report, "held_out_loss_nats_before", esp_train_report_find(self, 0)->held_out);
+  set_if_known(report, "held_out_loss_nats",
+               esp_train_report_find(self, self->best_step)->held_out);
 }
 
 json_t *esp_train_report_dump(const esp_train_report *self) {

@@ -1,8 +1,7 @@
 #include "trainable.h"
 
-#include "espalier/core/memory.h"
+#include "espalier/core/named.h"
 
-#include <fnmatch.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -39,15 +38,6 @@ static const struct {
     {"all", is_any}, {"blocks", is_of_a_stage}, {"writers", is_writer}, {"norms", is_vector}};
 enum { N_SETS = sizeof sets / sizeof *sets };
 
-static bool matches(const char *name, const char *patterns) {
-  bool found = false;
-  char *copy = esp_strdup(patterns), *rest = copy;
-  for (char *word = strtok_r(rest, ", ", &rest); word && !found; word = strtok_r(NULL, ", ", &rest))
-    found = fnmatch(word, name, 0) == 0;
-  esp_free(&copy);
-  return found;
-}
-
 /* Whether the loss depends on it: that of an encoder does not on a pooler, which decay would change
  * all the same. */
 static bool is_reached(const esp_model *model, int weight) {
@@ -59,7 +49,7 @@ esp_status trainable_resolve(const esp_model *model, const char *asked, bool *tr
   while (set < N_SETS && strcmp(sets[set].name, asked) != 0) set++;
   for (int w = 0; w < model->n_weights; w++) {
     const bool is_asked =
-        set < N_SETS ? sets[set].has(model, w) : matches(model->weights[w].name, asked);
+        set < N_SETS ? sets[set].has(model, w) : esp_name_matches(model->weights[w].name, asked);
     trains[w] = is_asked && is_reached(model, w) && esp_weight_count(&model->weights[w]) > 0;
     count += trains[w];
   }

@@ -6,6 +6,7 @@
 #include "espalier/core/c_linkage.h"
 #include "espalier/core/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 ESP_C_BEGIN
@@ -18,6 +19,10 @@ esp_status esp_find_pointer(const char *what, const char *name, const void *poin
  * such a table too. */
 esp_status esp_find_row(const char *what, const char *name, const void *rows, size_t row_bytes,
                         int *index);
+
+/* Whether a name is one of some, or matches one of them as a pattern of fnmatch: names and patterns
+ * with commas between them. */
+bool esp_name_matches(const char *name, const char *patterns);
 
 ESP_C_END
 

@@ -34,6 +34,8 @@ typedef struct esp_train_report {
 } esp_train_report;
 
 void esp_train_report_clear(esp_train_report *self);
+/* The point behind a step, else the last; there is one at least. Local. */
+const esp_train_point *esp_train_report_find(const esp_train_report *self, int64_t step);
 /* {"steps", "curve", ...}, a new reference; docs/report.md. Local. */
 json_t *esp_train_report_dump(const esp_train_report *self);
 
