@@ -18,6 +18,7 @@ typedef struct esp_settings {
   esp_data_options data;
   esp_network_options network;
   esp_train_options train;
+  esp_policy_options policy;
   esp_collect_options collect;
   esp_prune_options prune;
   esp_allocation_options allocation;

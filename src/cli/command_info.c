@@ -96,9 +96,25 @@ static void print_kept(const command_input *input, const json_t *site) {
     print_result(input, " %18s %12s\n", "-", "-");
 }
 
+static void print_policy(const command_input *input, const json_t *policy) {
+  size_t i;
+  json_t *part;
+  print_result(input, "\npruned while it trained by %s, %s: asked %.3f, got %.3f\n",
+               get_text(policy, "name"), get_text(policy, "granularity"),
+               json_real_value(json_object_get(policy, "sparsity_asked")),
+               json_real_value(json_object_get(policy, "sparsity")));
+  json_array_foreach(json_object_get(policy, "parts"), i, part)
+      print_result(input, "%-40s %10lld of %10lld\n", get_text(part, "name"),
+                   (long long)json_integer_value(json_object_get(part, "live")),
+                   (long long)json_integer_value(json_object_get(part, "count")));
+}
+
 static void print_pruning(const command_input *input, const json_t *report) {
+  const json_t *policy = json_object_get(json_object_get(report, "training"), "policy");
   size_t i;
   json_t *site;
+  if (policy) print_policy(input, policy);
+  if (!json_object_get(report, "criterion")) return;
   print_result(input, "\npruned by %s, repair %s: asked %.3f, got %.3f of prunable parameters\n",
                get_text(report, "criterion"), get_text(report, "repair"),
                json_real_value(json_object_get(report, "sparsity_asked")),

@@ -60,10 +60,10 @@ static const esp_option rows[] = {
      .initial = "0",
      .low = 0,
      .high = 1 << 30,
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_TRAIN | ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "units that stay at least; 0: one, or none of a sub-layer that may go whole "
-             "(--max-sparsity 1)"},
+     .help = "units, or weights of a matrix, that stay at least; 0: one, or none of a sub-layer that "
+             "may go whole (--max-sparsity 1)"},
 };
 
 const esp_option_group esp_allocation_option_group = {rows, sizeof rows / sizeof *rows};

@@ -1,7 +1,7 @@
 /* Checkpoints: weights, optimiser state and best weights by part, and how far the training had got.
  * Going on from one gives the same bits as never having stopped, at any rank count. Which run it is
  * of the journal says; a hash of that in the file guards against a file from elsewhere. */
-#include "train_internal.h"
+#include "policy.h"
 
 #include "espalier/core/hash.h"
 #include "espalier/core/json.h"
@@ -36,9 +36,9 @@ static int64_t unpack_int(const json_t *object, const char *key) {
 }
 
 static json_t *pack_point(const esp_train_point *self) {
-  return esp_json_pack("[I, o, o, o, o, o]", (json_int_t)self->step, pack_real(self->rate),
+  return esp_json_pack("[I, o, o, o, o, o, o]", (json_int_t)self->step, pack_real(self->rate),
                        pack_real(self->norm), pack_real(self->loss), pack_real(self->accuracy),
-                       pack_real(self->held_out));
+                       pack_real(self->held_out), pack_real(self->sparsity));
 }
 
 static esp_train_point unpack_point(const json_t *row) {
@@ -47,7 +47,8 @@ static esp_train_point unpack_point(const json_t *row) {
                            .norm = unpack_real(json_array_get(row, 2)),
                            .loss = unpack_real(json_array_get(row, 3)),
                            .accuracy = unpack_real(json_array_get(row, 4)),
-                           .held_out = unpack_real(json_array_get(row, 5))};
+                           .held_out = unpack_real(json_array_get(row, 5)),
+                           .sparsity = unpack_real(json_array_get(row, 6))};
 }
 
 static char *describe(const training *self) {
@@ -103,16 +104,26 @@ typedef struct train_array {
   const char *name;
   float *own;
 } train_array;
-enum { MOST_ARRAYS = MOST_SLOTS + 2 };
+enum { MOST_ARRAYS = MOST_SLOTS + MOST_POLICY_ARRAYS + 4 };
 
-static int list_arrays(const training *self, float *values, train_array *arrays) {
+static int list_policy_arrays(const train_pruning *self, float *mask, train_array *arrays) {
+  static const char *const own[MOST_POLICY_ARRAYS] = {"/policy0", "/policy1", "/policy2"};
+  int n = 0;
+  if (!self->of) return n;
+  arrays[n++] = (train_array){"/mask", mask};
+  if (self->latent) arrays[n++] = (train_array){"/latent", self->latent};
+  for (int a = 0; a < self->of->n_arrays; a++) arrays[n++] = (train_array){own[a], self->arrays[a]};
+  return n;
+}
+
+static int list_arrays(const training *self, float *values, float *mask, train_array *arrays) {
   static const char *const slots[MOST_SLOTS] = {"/slot0", "/slot1"};
   int n = 0;
   arrays[n++] = (train_array){"/values", values};
   for (int s = 0; s < self->method->n_slots; s++)
     arrays[n++] = (train_array){slots[s], self->slots[s]};
   if (self->best) arrays[n++] = (train_array){"/best", self->best};
-  return n;
+  return n + list_policy_arrays(&self->pruning, mask, arrays + n);
 }
 
 static esp_h5_shape get_shape(const training *self) {
@@ -173,17 +184,78 @@ static uint64_t hash_all(const training *self, const train_array *arrays, int n,
   return esp_hash_text((uint64_t)sum, text);
 }
 
+/* What is known of units: whether they live, and the policy's arrays, one behind the other; the
+ * same on all ranks. The caller's. */
+static double *pack_units(const train_pruning *self, int64_t *n) {
+  const int arrays = self->by_units ? 1 + self->of->n_unit_arrays : 0;
+  *n = arrays * self->units.n;
+  double *all = ESP_NEW(double, *n);
+  for (int64_t u = 0; u < *n; u++) {
+    const int64_t unit = u % self->units.n, a = u / self->units.n;
+    all[u] = a == 0 ? self->alive[unit] : self->unit_arrays[a - 1][unit];
+  }
+  return all;
+}
+
+static void unpack_units(train_pruning *self, const double *all, int64_t n) {
+  for (int64_t u = 0; u < n; u++) {
+    const int64_t unit = u % self->units.n, a = u / self->units.n;
+    if (a == 0)
+      self->alive[unit] = all[u] != 0.0;
+    else
+      self->unit_arrays[a - 1][unit] = all[u];
+  }
+}
+
+static esp_status write_units(const training *self, esp_h5 *file) {
+  int64_t n;
+  double *all = pack_units(&self->pruning, &n);
+  const esp_h5_shape shape = {ESP_F64, 1, {n}};
+  const esp_status status = n > 0 ? esp_h5_write_root(file, "/units", &shape, all) : ESP_OK;
+  esp_free(&all);
+  return status;
+}
+
+static esp_status read_units(training *self, esp_h5 *file) {
+  int64_t n;
+  double *all = pack_units(&self->pruning, &n); // for its size
+  const esp_h5_shape shape = {ESP_F64, 1, {n}};
+  esp_status status = n > 0 ? esp_h5_expect_shape(file, "/units", &shape) : ESP_OK;
+  if (status == ESP_OK && n > 0) status = esp_h5_read_all(file, "/units", all);
+  if (status == ESP_OK) unpack_units(&self->pruning, all, n);
+  esp_free(&all);
+  return status;
+}
+
+static uint64_t hash_units(const train_pruning *self, uint64_t chain) {
+  int64_t n;
+  double *all = pack_units(self, &n);
+  if (n > 0) chain = esp_hash(chain, all, (size_t)n * sizeof *all);
+  esp_free(&all);
+  return chain;
+}
+
+static float *copy_mask(const training *self) {
+  float *mask = ESP_NEW(float, self->parts.n_own);
+  for (int64_t i = 0; self->pruning.of && i < self->parts.n_own; i++)
+    mask[i] = self->pruning.mask[i];
+  return mask;
+}
+
 static esp_status write_all(const training *self, float *values, esp_h5 *file) {
   static const esp_h5_shape scalar = {ESP_U64, 1, {1}};
   train_array arrays[MOST_ARRAYS];
-  const int n = list_arrays(self, values, arrays);
+  float *mask = copy_mask(self);
+  const int n = list_arrays(self, values, mask, arrays);
   char *text = describe(self);
   parts_copy_own_local(&self->parts, values);
-  const uint64_t hash = hash_all(self, arrays, n, text);
+  const uint64_t hash = hash_units(&self->pruning, hash_all(self, arrays, n, text));
   esp_status status = esp_meta_write(file, format_name, "{}");
   if (status == ESP_OK) status = esp_h5_write_text(file, "/progress", text);
   if (status == ESP_OK) status = esp_h5_write_root(file, "/hash", &scalar, &hash);
   for (int i = 0; i < n && status == ESP_OK; i++) status = write_array(self, &arrays[i], file);
+  if (status == ESP_OK) status = write_units(self, file);
+  esp_free(&mask);
   esp_free(&text);
   return status;
 }
@@ -209,16 +281,31 @@ static esp_status check_hash(const training *self, uint64_t found, uint64_t stor
                   self->request->checkpoint, stored, found);
 }
 
-static esp_status read_arrays(training *self, float *values, const char *text, esp_h5 *file) {
+static esp_status read_and_check(training *self, const train_array *arrays, int n, const char *text,
+                                 esp_h5 *file) {
   static const esp_h5_shape scalar = {ESP_U64, 1, {1}};
-  train_array arrays[MOST_ARRAYS];
-  const int n = list_arrays(self, values, arrays);
   uint64_t stored;
   for (int i = 0; i < n; i++) ESP_TRY(read_array(self, &arrays[i], file));
+  ESP_TRY(read_units(self, file));
   ESP_TRY(esp_h5_expect_shape(file, "/hash", &scalar));
   ESP_TRY(esp_h5_read_all(file, "/hash", &stored));
-  ESP_TRY(check_hash(self, hash_all(self, arrays, n, text), stored)); // equal on all ranks
+  const uint64_t found = hash_units(&self->pruning, hash_all(self, arrays, n, text));
+  return check_hash(self, found, stored); // equal on all ranks
+}
+
+static esp_status read_arrays(training *self, float *values, const char *text, esp_h5 *file) {
+  train_array arrays[MOST_ARRAYS];
+  float *mask = copy_mask(self);
+  const int n = list_arrays(self, values, mask, arrays);
+  const esp_status status = read_and_check(self, arrays, n, text, file);
+  for (int64_t i = 0; self->pruning.of && i < self->parts.n_own; i++)
+    self->pruning.mask[i] = mask[i] != 0.0f;
+  esp_free(&mask);
+  ESP_TRY(status);
   parts_gather(self->comm, &self->parts, values);
+  if (!self->pruning.of) return ESP_OK;
+  pruning_apply(self->comm, &self->pruning);
+  parts_gather(self->comm, &self->parts, NULL);
   return ESP_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "espalier/train/command.h"
 
 #include "perceptron.h"
+#include "policy.h"
 #include "trained_file.h"
 
 #include "espalier/core/json.h"
@@ -35,6 +36,8 @@ typedef struct command_job {
   esp_mask_tokens tokens;
   esp_masking masking;
   bool is_masked;
+  esp_policy_options policy; // resolved
+  uint64_t fingerprint;      // of what was read
   esp_journal *journal;
   esp_phases phases;
 } command_job;
@@ -169,6 +172,8 @@ static esp_status resolve(command_job *job) {
   job->options.micro_batch = job->settings->data.micro_batch;
   if (job->options.trainable) job->options.trainable = esp_strdup(job->options.trainable);
   esp_train_options_resolve(&job->options, job->purpose, job->model, job->data);
+  job->policy = job->settings->policy;
+  ESP_TRY(esp_policy_options_resolve(&job->policy));
   const int64_t n = (job->options.batch + job->options.micro_batch - 1) / job->options.micro_batch;
   return esp_samples_check_ranks(job->ranks, n, job->settings->run.allow_idle);
 }
@@ -194,6 +199,7 @@ static void warn_unread(const command_job *job) {
   };
   for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
     if (rules[i].is_unread) esp_log_warn("without effect: %s", rules[i].text);
+  policy_warn_unread(&job->settings->policy);
 }
 
 static esp_status open_all(command_job *job) {
@@ -225,7 +231,7 @@ static json_t *describe(const command_job *job) {
   if (job->purpose == ESP_TRAIN_NEW)
     json_object_set(all, "configuration", job->model->config);
   else
-    set_hash(all, "model_fingerprint", esp_model_fingerprint(job->comm, job->model));
+    set_hash(all, "model_fingerprint", job->fingerprint);
   if (job->teacher)
     set_hash(all, "teacher_fingerprint", esp_model_fingerprint(job->comm, job->teacher));
   if (job->held_out) set_hash(all, "validation_fingerprint", job->held_out->fingerprint);
@@ -233,6 +239,8 @@ static json_t *describe(const command_job *job) {
 }
 
 static esp_status open_journal(command_job *job) {
+  if (job->purpose != ESP_TRAIN_NEW)
+    job->fingerprint = esp_model_fingerprint(job->comm, job->model);
   json_t *description = describe(job);
   const esp_status status = esp_journal_open(job->comm, job->settings->run.output, description,
                                              job->settings->run.restart, &job->journal);
@@ -246,6 +254,7 @@ static esp_train_request make_request(const command_job *job, const char *checkp
                              .data = job->data,
                              .held_out = job->held_out,
                              .options = &job->options,
+                             .policy = &job->policy,
                              .masking = job->is_masked ? &job->masking : NULL,
                              .seed = (uint64_t)job->settings->run.seed,
                              .checkpoint = checkpoint,
@@ -268,7 +277,11 @@ static esp_status run(command_job *job, esp_train_report *report) {
     status = esp_train(job->comm, &request, report);
     esp_phases_begin(&job->phases, "write");
     if (status == ESP_OK)
-      status = trained_write(job->comm, job->settings, job->purpose, job->model, report);
+      status = trained_write(job->comm, &(trained_model){.settings = job->settings,
+                                                         .purpose = job->purpose,
+                                                         .model = job->model,
+                                                         .fingerprint = job->fingerprint,
+                                                         .report = report});
     if (status == ESP_OK || !esp_journal_is_kept_local(job->journal, status))
       esp_train_remove_checkpoint(job->comm, checkpoint);
     esp_journal_close(&job->journal, status);

@@ -146,17 +146,11 @@ void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, do
   for (int i = 0; i < 2; i++) self->sums[i].is_active = false; // until its stage
 }
 
-static void hold_zeros(train_gradients *self, const parts_piece *piece) {
-  const train_parts *parts = self->parts;
-  const int64_t from = parts_own_begin(parts, piece), to = parts_own_end(parts, piece);
-  parts_segment segment;
-  for (int w = 0; w < parts->model->n_weights; w++) {
-    if (!parts->is_masked[w] || !parts_find_segment(parts, piece, w, from, to, &segment)) continue;
-    const float *value = parts->model->weights[w].value + segment.at;
-    float *mean = self->mean + piece->own + segment.place - from;
-    for (int64_t i = 0; i < segment.n; i++)
-      if (value[i] == 0.0f) mean[i] = 0.0f;
-  }
+static void hold_zeros(train_gradients *self, const parts_run *run) {
+  const float *value = parts_find_values(self->parts, run);
+  float *mean = self->mean + run->own;
+  for (int64_t i = 0; i < run->n; i++)
+    if (value[i] == 0.0f) mean[i] = 0.0f;
 }
 
 /* Sums of squares by block of this rank's part of a piece. */
@@ -178,7 +172,9 @@ static double compute_norm(const esp_comm *comm, const train_gradients *self) {
 }
 
 void gradients_clip(const esp_comm *comm, train_gradients *self, double most) {
-  for (int p = 0; p < self->parts->n_pieces; p++) hold_zeros(self, &self->parts->pieces[p]);
+  for (int r = 0; r < self->parts->n_runs; r++)
+    if (self->parts->is_masked[self->parts->runs[r].weight])
+      hold_zeros(self, &self->parts->runs[r]);
   self->norm = compute_norm(comm, self);
   if (most <= 0.0 || self->norm <= most) return;
   const float factor = (float)(most / (self->norm + 1e-6)); // as torch.nn.utils.clip_grad_norm_

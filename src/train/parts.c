@@ -53,6 +53,30 @@ static void cut_group(train_parts *self, const esp_comm *comm, int g) {
   group->n_pieces = self->n_pieces - group->first_piece;
 }
 
+static void add_runs(train_parts *self, const parts_piece *piece, parts_run *runs) {
+  const int64_t from = parts_own_begin(self, piece), to = parts_own_end(self, piece);
+  parts_segment segment;
+  for (int w = 0; w < self->model->n_weights; w++) {
+    if (!parts_find_segment(self, piece, w, from, to, &segment)) continue;
+    if (runs)
+      runs[self->n_runs] = (parts_run){.weight = w,
+                                       .at = segment.at,
+                                       .n = segment.n,
+                                       .own = piece->own + segment.place - from,
+                                       .place = piece->first_value + segment.place};
+    self->n_runs++;
+  }
+}
+
+/* Counted, then listed. */
+static void list_runs(train_parts *self) {
+  for (int p = 0; p < self->n_pieces; p++) add_runs(self, &self->pieces[p], NULL);
+  parts_run *runs = ESP_NEW(parts_run, self->n_runs);
+  self->n_runs = 0;
+  for (int p = 0; p < self->n_pieces; p++) add_runs(self, &self->pieces[p], runs);
+  self->runs = runs;
+}
+
 void parts_init(train_parts *self, const esp_comm *comm, esp_model *model, bool *trains) {
   *self = (train_parts){.model = model,
                         .rank = comm->rank,
@@ -67,11 +91,13 @@ void parts_init(train_parts *self, const esp_comm *comm, esp_model *model, bool 
     most += (self->groups[g].n + PARTS_PIECE - 1) / PARTS_PIECE;
   self->pieces = ESP_NEW(parts_piece, most);
   for (int g = 0; g < self->n_groups; g++) cut_group(self, comm, g);
+  list_runs(self);
 }
 
 void parts_clear(train_parts *self) {
   for (int p = 0; p < self->n_pieces; p++) esp_free(&self->pieces[p].begins);
   esp_free(&self->pieces);
+  esp_free(&self->runs);
   esp_free(&self->groups);
   esp_free(&self->offset);
   esp_free(&self->is_masked);
@@ -101,10 +127,9 @@ static void copy_range(const train_parts *self, const parts_piece *piece, int64_
 }
 
 void parts_copy_own_local(const train_parts *self, float *own) {
-  for (int p = 0; p < self->n_pieces; p++) {
-    const parts_piece *piece = &self->pieces[p];
-    copy_range(self, piece, parts_own_begin(self, piece), parts_own_end(self, piece), false,
-               own + piece->own);
+  for (int r = 0; r < self->n_runs; r++) {
+    const parts_run *run = &self->runs[r];
+    memcpy(own + run->own, parts_find_values(self, run), (size_t)run->n * sizeof *own);
   }
 }
 

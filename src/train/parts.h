@@ -25,10 +25,19 @@ typedef struct parts_piece {
   int64_t first_value, first_block; // among those of all pieces
 } parts_piece;
 
+/* Values of one weight that this rank has, one behind the other. */
+typedef struct parts_run {
+  int weight;
+  int64_t at, n; // in the weight
+  int64_t own;   // where they begin among all of its part
+  int64_t place; // where they begin among the values of all ranks
+} parts_run;
+
 /* Caller's struct. */
 typedef struct train_parts {
   esp_model *model; // borrowed
-  int rank, n_groups, n_pieces;
+  int rank, n_groups, n_pieces, n_runs;
+  parts_run *runs;          // (n_runs) of this rank, by ascending own
   bool *trains, *is_masked; // (n_weights); masked: what is zero stays zero
   int64_t *offset;          // (n_weights) of a weight's values in its group
   parts_group *groups;      // (n_stages + 2)
@@ -55,6 +64,11 @@ static inline int64_t parts_own_begin(const train_parts *self, const parts_piece
 }
 static inline int64_t parts_own_end(const train_parts *self, const parts_piece *piece) {
   return piece->begins[self->rank + 1];
+}
+
+/* The values of a run, in the weight. Local. */
+static inline float *parts_find_values(const train_parts *self, const parts_run *run) {
+  return self->model->weights[run->weight].value + run->at;
 }
 
 /* Copy this rank's part of the weights' values to own (n_own). Local. */

@@ -152,7 +152,6 @@ esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally) 
     gradients_reduce(comm, &self->gradients, stage + 1, targets);
   }
   esp_stream_free_scratch(&self->stream);
-  gradients_clip(comm, &self->gradients, self->request->options->clip);
   tally->targets += mine.targets;
   tally->correct += mine.correct;
   tally->loss += mine.loss;

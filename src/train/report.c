@@ -7,6 +7,8 @@
 
 void esp_train_report_clear(esp_train_report *self) {
   esp_free(&self->points);
+  for (int i = 0; i < self->policy.n; i++) esp_free(&self->policy.parts[i].name);
+  esp_free(&self->policy.parts);
   *self = (esp_train_report){0};
 }
 
@@ -19,6 +21,7 @@ static json_t *dump_point(const esp_train_point *self) {
   set_if_known(row, "training_loss_nats", self->loss);
   set_if_known(row, "training_accuracy", self->accuracy);
   set_if_known(row, "held_out_loss_nats", self->held_out);
+  set_if_known(row, "sparsity", self->sparsity);
   if (self->step > 0) set_if_known(row, "rate", self->rate);
   if (self->step > 0) set_if_known(row, "gradient_norm", self->norm);
   return row;
@@ -38,6 +41,20 @@ static void add_held_out(const esp_train_report *self, json_t *report) {
                esp_train_report_find(self, self->best_step)->held_out);
 }
 
+static json_t *dump_policy(const esp_train_report *self) {
+  json_t *parts = json_array();
+  for (int i = 0; i < self->policy.n; i++) {
+    const esp_pruned_part *part = &self->policy.parts[i];
+    json_array_append_new(parts,
+                          esp_json_pack("{s:s, s:I, s:I}", "name", part->name, "count",
+                                        (json_int_t)part->n, "live", (json_int_t)part->live));
+  }
+  return esp_json_pack("{s:s, s:s, s:b, s:f, s:f, s:o}", "name", self->policy.name, "granularity",
+                       self->policy.by_units ? "units" : "weights", "is_final",
+                       (int)self->policy.is_final, "sparsity_asked", self->policy.asked, "sparsity",
+                       self->policy.sparsity, "parts", parts);
+}
+
 json_t *esp_train_report_dump(const esp_train_report *self) {
   json_t *curve = json_array();
   for (int i = 0; i < self->n_points; i++)
@@ -54,5 +71,6 @@ json_t *esp_train_report_dump(const esp_train_report *self) {
     set_if_known(report, "training_accuracy", last->accuracy);
   }
   if (self->held_out_objective) add_held_out(self, report);
+  if (self->policy.name) json_object_set_new(report, "policy", dump_policy(self));
   return report;
 }

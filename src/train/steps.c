@@ -1,67 +1,65 @@
-/* The loop of steps: order of samples, pass, update, points of the curve, best weights,
- * checkpoints. */
-#include "train_internal.h"
+/* The loop of steps: pass, update, points of the curve, best weights, checkpoints. */
+#include "policy.h"
 
 #include "espalier/core/interrupt.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
-#include "espalier/core/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { STREAM_ORDER = 1 << 20 };
-
-/* Shuffle the samples that train anew for every epoch. */
-static void set_epoch(training *self, int64_t epoch) {
-  if (self->epoch == epoch) return;
-  int64_t *order = ESP_NEW(int64_t, self->n_samples);
-  esp_rng_permutation(self->request->seed, STREAM_ORDER + (uint64_t)epoch, self->n_samples, order);
-  for (int64_t i = 0; i < self->n_samples; i++) order[i] = self->samples[order[i]];
-  esp_shard_set_order(&self->shard, order);
-  esp_free(&order);
-  self->masking.pass = (uint64_t)epoch + 1;
-  self->epoch = epoch;
-}
-
-static void update_piece(training *self, const parts_piece *piece, double rate) {
+static void update_run(training *self, const parts_run *run, double rate) {
   const esp_train_options *options = self->request->options;
-  const int64_t from = parts_own_begin(&self->parts, piece);
-  const int64_t to = parts_own_end(&self->parts, piece);
-  parts_segment segment;
-  for (int w = 0; w < self->parts.model->n_weights; w++) {
-    if (!parts_find_segment(&self->parts, piece, w, from, to, &segment)) continue;
-    const esp_weight *weight = &self->parts.model->weights[w];
-    const int64_t own = piece->own + segment.place - from;
-    optimizer_step step = {.n = segment.n,
-                           .number = self->progress.step + 1,
-                           .rate = rate,
-                           .weight_decay = weight->rank > 1 ? options->weight_decay : 0.0,
-                           .momentum = options->momentum,
-                           .gradient = self->gradients.mean + own,
-                           .parameters = weight->value + segment.at};
-    for (int s = 0; s < self->method->n_slots; s++) step.slots[s] = self->slots[s] + own;
-    self->method->apply(&step);
-  }
+  const bool is_matrix = self->parts.model->weights[run->weight].rank > 1;
+  optimizer_step step = {.n = run->n,
+                         .number = self->progress.step + 1,
+                         .rate = rate,
+                         .weight_decay = is_matrix ? options->weight_decay : 0.0,
+                         .momentum = options->momentum,
+                         .gradient = self->gradients.mean + run->own,
+                         .parameters = parts_find_values(&self->parts, run)};
+  for (int s = 0; s < self->method->n_slots; s++) step.slots[s] = self->slots[s] + run->own;
+  self->method->apply(&step);
 }
 
 static void update(training *self) {
   const double rate = schedule_compute_rate(&self->schedule, self->progress.step);
-  for (int p = 0; p < self->parts.n_pieces; p++) update_piece(self, &self->parts.pieces[p], rate);
-  parts_gather(self->comm, &self->parts, NULL);
+  for (int r = 0; r < self->parts.n_runs; r++) update_run(self, &self->parts.runs[r], rate);
+}
+
+/* Before the update: what the policy makes of the gradient. */
+static esp_status prepare_gradient(training *self) {
+  const policy *of = self->pruning.of;
+  self->pruning.skips_update = false;
+  if (of && of->after_gradient) ESP_TRY(of->after_gradient(self));
+  pruning_hold_gradient(&self->pruning, self->gradients.mean);
+  gradients_clip(self->comm, &self->gradients, self->request->options->clip);
+  return ESP_OK;
+}
+
+static esp_status finish_step(training *self) {
+  const policy *of = self->pruning.of;
   self->progress.step++;
+  if (of && of->after_step) ESP_TRY(of->after_step(self));
+  parts_gather(self->comm, &self->parts, NULL);
+  return ESP_OK;
 }
 
 static esp_status make_step(training *self) {
   const int64_t step = self->progress.step, batch = self->request->options->batch;
   const int64_t begin = step % self->per_epoch * batch, left = self->n_samples - begin;
-  set_epoch(self, step / self->per_epoch);
+  order_set_epoch(self, step / self->per_epoch);
   ESP_TRY(pass_run(self, (esp_sample_range){begin, left < batch ? left : batch},
                    &self->progress.tally));
-  update(self);
-  return ESP_OK;
+  ESP_TRY(prepare_gradient(self));
+  if (!self->pruning.skips_update) {
+    pruning_before_update(&self->pruning);
+    update(self);
+    pruning_after_update(&self->pruning);
+  }
+  return finish_step(self);
 }
 
 static void add_point(training *self, double held_out) {
@@ -76,27 +74,37 @@ static void add_point(training *self, double held_out) {
       .norm = self->gradients.norm,
       .loss = has ? esp_tally_compute_loss(&at->tally) : (double)NAN,
       .accuracy = has ? (double)at->tally.correct / targets : (double)NAN,
-      .held_out = held_out};
+      .held_out = held_out,
+      .sparsity = self->pruning.of ? pruning_get_sparsity(&self->pruning) : (double)NAN};
   esp_free(&self->report.points);
   self->report.points = points;
 }
 
 static void say_point(const training *self) {
   const esp_train_point *at = &self->report.points[self->report.n_points - 1];
-  char held_out[64] = "";
+  char held_out[64] = "", sparsity[64] = "";
   if (isfinite(at->held_out)) snprintf(held_out, sizeof held_out, ", held out %.4f", at->held_out);
+  if (isfinite(at->sparsity))
+    snprintf(sparsity, sizeof sparsity, ", %.2f %% pruned", 100.0 * at->sparsity);
   if (at->step == 0)
     esp_log_info("train: before the first of %" PRId64 " steps: held out %.4f nats",
                  self->schedule.n, at->held_out);
   else
-    esp_log_info("train: step %" PRId64 " of %" PRId64 ": loss %.4f%s nats, %.2f %% right",
-                 at->step, self->schedule.n, at->loss, held_out, 100.0 * at->accuracy);
+    esp_log_info("train: step %" PRId64 " of %" PRId64 ": loss %.4f%s nats, %.2f %% right%s",
+                 at->step, self->schedule.n, at->loss, held_out, 100.0 * at->accuracy, sparsity);
+}
+
+/* Weights that a policy has not finished with are no result. */
+static bool may_be_best(const training *self) {
+  const policy *of = self->pruning.of;
+  return !of || !of->is_final || of->is_final(self);
 }
 
 static void judge(training *self, double loss) {
   train_progress *at = &self->progress;
   const int64_t patience = self->request->options->patience;
-  if (at->step == 0 || loss < at->best) {
+  if (!may_be_best(self)) return;
+  if (at->best_step < 0 || loss < at->best) {
     at->best = loss;
     at->best_step = at->step;
     at->without = 0;
@@ -118,7 +126,8 @@ static void set_rate(training *self) {
  * False: it was, or there were retries enough. Collective. */
 static bool try_again(training *self) {
   train_progress *at = &self->progress;
-  if (!self->best || at->best_step > 0 || at->retries >= self->request->options->retries)
+  if (self->pruning.of || !self->best || at->best_step > 0 ||
+      at->retries >= self->request->options->retries)
     return false;
   esp_log_info("train: no step was better: again with a quarter of the rate");
   const double best = at->best;
@@ -138,6 +147,8 @@ static esp_status evaluate(training *self) {
     ESP_TRY(held_out_measure(self->comm, &self->held, &self->parts, &loss));
     judge(self, loss);
   }
+  if (self->pruning.of && self->pruning.of->after_measure && self->progress.step > 0)
+    ESP_TRY(self->pruning.of->after_measure(self, loss));
   if (self->held.objective || self->progress.step > 0) {
     add_point(self, loss);
     say_point(self);
@@ -198,6 +209,14 @@ static esp_status run_steps(training *self, esp_progress *progress) {
   return ESP_OK;
 }
 
+/* Before the first step. */
+static esp_status begin(training *self) {
+  const policy *of = self->pruning.of;
+  if (of && of->begin) ESP_TRY(of->begin(self));
+  if (of) parts_gather(self->comm, &self->parts, NULL);
+  return evaluate(self);
+}
+
 esp_status steps_run(training *self) {
   esp_progress progress;
   bool found = false;
@@ -206,14 +225,15 @@ esp_status steps_run(training *self) {
   if (found)
     esp_log_info("train: going on after step %" PRId64, self->progress.step);
   else
-    ESP_TRY(evaluate(self));
+    ESP_TRY(begin(self));
   const int64_t rows = esp_shard_count_rows(&self->shard) / self->request->options->micro_batch;
   esp_progress_init(&progress, "train", rows > 1 ? "tokens" : "samples",
                     self->schedule.n * self->request->options->batch * rows);
   const esp_status status = run_steps(self, &progress);
   esp_progress_clear(&progress);
   ESP_TRY(status);
-  if (self->best) parts_gather(self->comm, &self->parts, self->best);
+  if (self->best && self->progress.best_step >= 0)
+    parts_gather(self->comm, &self->parts, self->best);
   held_out_round_local(&self->parts);
   return ESP_OK;
 }

@@ -1,5 +1,5 @@
 /* What a training is made of, laid out, run and reported. */
-#include "train_internal.h"
+#include "policy.h"
 #include "trainable.h"
 
 #include "espalier/core/log.h"
@@ -49,6 +49,7 @@ static void init_arrays(training *self) {
     self->shard.masking = &self->masking;
   }
   pass_init(self);
+  pruning_init(self->comm, &self->pruning);
 }
 
 static void init_report(training *self) {
@@ -71,15 +72,20 @@ static void finish_report(training *self, esp_train_report *report) {
   self->report.steps = self->progress.step;
   self->report.retries = self->progress.retries;
   self->report.epochs = (self->progress.step + self->per_epoch - 1) / self->per_epoch;
-  self->report.best_step = self->best ? self->progress.best_step : self->progress.step;
+  const bool has_best = self->best && self->progress.best_step >= 0;
+  self->report.best_step = has_best ? self->progress.best_step : self->progress.step;
   self->report.held_out_targets = self->held.targets;
+  const policy *of = self->pruning.of;
+  const bool is_final = !of || !of->is_final || of->is_final(self);
+  pruning_report(self->comm, &self->pruning, is_final, &self->report);
   *report = self->report;
-  self->report.points = NULL;
+  self->report = (esp_train_report){0};
 }
 
 static esp_status lay_out_parts_local(training *self) {
   esp_model *model = self->request->model;
   bool *trains = ESP_NEW(bool, model->n_weights);
+  pruning_prepare_model(model, self->request->policy);
   const esp_status status = trainable_resolve(model, self->request->options->trainable, trains);
   parts_init(&self->parts, self->comm, model, trains);
   return status;
@@ -93,14 +99,17 @@ esp_status train_lay_out_local(training *self) {
   self->objective = request->teacher ? esp_objective_with_teacher(request->model->task)
                                      : esp_objective_of(request->model->task);
   ESP_TRY(lay_out_parts_local(self));
+  ESP_TRY(pruning_lay_out_local(&self->pruning, &self->parts, self->request->policy));
   ESP_TRY(held_out_init_local(self->comm, &self->held, request, &self->samples, &self->n_samples));
   init_schedule(self);
-  return ESP_OK;
+  const policy *of = self->pruning.of;
+  return of && of->check_local ? of->check_local(self) : ESP_OK;
 }
 
 void train_clear_layout(training *self) {
   esp_train_report_clear(&self->report);
   held_out_clear(&self->held);
+  pruning_clear(&self->pruning);
   parts_clear(&self->parts);
   esp_free(&self->samples);
 }
@@ -119,7 +128,7 @@ static void clear(training *self) {
 
 esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
                      esp_train_report *report) {
-  training self = {.comm = comm, .request = request, .epoch = -1};
+  training self = {.comm = comm, .request = request, .epoch = -1, .progress.best_step = -1};
   *report = (esp_train_report){0};
   esp_status status = esp_agree(comm, init_local(&self));
   if (status == ESP_OK) {

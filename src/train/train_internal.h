@@ -5,6 +5,7 @@
 #include "gradients.h"
 #include "held_out.h"
 #include "optimizer.h"
+#include "pruning.h"
 #include "schedule.h"
 
 #include "espalier/flow/stream.h"
@@ -14,7 +15,7 @@
 typedef struct train_progress {
   int64_t step;      // steps made
   esp_tally tally;   // of the steps since the last point, of all ranks
-  int64_t best_step; // of the best weights
+  int64_t best_step; // of the best weights; -1: none yet
   double best;       // their loss on held-out data
   int64_t without;   // evaluations since
   bool is_stopped;   // there were enough of those
@@ -30,6 +31,7 @@ typedef struct training {
   schedule_shape schedule;
   train_parts parts;
   train_gradients gradients;
+  train_pruning pruning;
   float *slots[MOST_SLOTS]; // (n_own) the optimiser's
   float *best;              // (n_own) best weights so far; NULL: nothing is held out
   esp_shard shard;          // of the samples that train, in the order of the epoch
@@ -44,8 +46,11 @@ typedef struct training {
   esp_train_report report;
 } training;
 
+/* Shuffle the samples that train anew for an epoch. Local, equal on all ranks. */
+void order_set_epoch(training *self, int64_t epoch);
+
 /* A step's forward and backward pass: this rank's micro-batches of samples [begin, end) of the
- * epoch's order, and the mean gradient, clipped. tally gets what all ranks measured. NUMERIC: it
+ * epoch's order, and the mean gradient. tally gets what all ranks measured. NUMERIC: it
  * diverged. Collective. */
 esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally);
 /* What it works in. */

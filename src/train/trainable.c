@@ -64,7 +64,8 @@ bool trainable_is_masked(const esp_model *model, int weight) {
   if (model->weights[weight].mask) return true;
   json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
   const char *structure = json_string_value(json_object_get(report, "structure"));
-  const bool is_masked = structure && strcmp(structure, "unstructured") == 0;
+  const bool is_masked = (structure && strcmp(structure, "unstructured") == 0) ||
+                         json_is_true(json_object_get(report, "is_masked"));
   json_decref(report);
   return is_masked && esp_model_is_prunable(model, weight);
 }

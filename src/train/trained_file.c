@@ -1,23 +1,31 @@
 #include "trained_file.h"
 
+#include "gates.h"
+
 #include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/h5.h"
 #include "espalier/io/tensors.h"
+
+#include <inttypes.h>
 
 static const esp_option_part parts[] = {
     {&esp_run_option_group, offsetof(esp_train_settings, run)},
     {&esp_data_option_group, offsetof(esp_train_settings, data)},
     {&esp_network_option_group, offsetof(esp_train_settings, network)},
     {&esp_train_option_group, offsetof(esp_train_settings, train)},
+    {&esp_policy_option_group, offsetof(esp_train_settings, policy)},
 };
 
 json_t *trained_dump_options(const esp_train_settings *settings) {
-  enum { MOST = 64 };
+  enum { MOST = 96 };
   esp_option rows[MOST];
   const esp_option_table table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST);
   json_t *options = esp_options_dump(&table, settings, ESP_FOR_TRAIN);
   json_object_del(options, "run");
+  json_t *policy = json_object_get(options, "policy");
+  json_object_set_new(policy, "min_keep", json_integer(settings->policy.min_keep));
+  if (!settings->policy.policy) json_object_del(options, "policy");
   return options;
 }
 
@@ -29,12 +37,45 @@ static json_t *describe(const esp_train_settings *settings, const esp_train_repo
   return all;
 }
 
-/* The report that the model's file had, with the training. */
-static esp_status write_report(const esp_model *model, const char *key, json_t *training,
-                               esp_h5 *file) {
-  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
+/* What is being written. */
+typedef struct writing {
+  const trained_model *of;
+  const char *key; // of the training in a report
+  json_t *training;
+  esp_model *cut; // NULL: nothing was cut
+  int64_t *n_kept, **kept;
+} writing;
+
+/* Who the model was before it was pruned here. */
+static json_t *begin_report(const writing *self) {
+  char fingerprint[24];
+  json_t *report = esp_json_pack("{s:s}", "program", ESPALIER_VERSION);
+  if (self->of->purpose == ESP_TRAIN_NEW) return report;
+  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, self->of->fingerprint);
+  json_object_set_new(report, "model_path", esp_json_text(self->of->model->path));
+  json_object_set_new(report, "model_fingerprint", json_string(fingerprint));
+  return report;
+}
+
+/* The report that the model's file had, with the training; a new one where a policy has pruned. */
+static json_t *make_report(const writing *self) {
+  const char *details = self->of->model->details;
+  const bool is_pruned = self->of->report->policy.name != NULL;
+  json_t *before = details ? json_loads(details, 0, NULL) : NULL;
+  if (!before && !is_pruned) return NULL;
+  json_t *report = before && !self->cut ? before : begin_report(self);
+  json_object_set(report, self->key, self->training);
+  if (is_pruned && !self->cut) json_object_set_new(report, "is_masked", json_true());
+  if (is_pruned && !before)
+    json_object_set_new(report, "structure",
+                        json_string(self->cut ? "structured" : "unstructured"));
+  if (before && self->cut) json_object_set_new(report, "before", before);
+  return report;
+}
+
+static esp_status write_report(const writing *self, esp_h5 *file) {
+  json_t *report = make_report(self);
   if (!report) return ESP_OK;
-  json_object_set(report, key, training);
   char *text = esp_json_dump(report, JSON_COMPACT | JSON_SORT_KEYS);
   const esp_status status = esp_h5_write_text(file, "/report", text);
   esp_free(&text);
@@ -55,24 +96,64 @@ static esp_status copy_others(const esp_comm *comm, const esp_model *model, esp_
   return status;
 }
 
-esp_status trained_write(const esp_comm *comm, const esp_train_settings *settings,
-                         esp_train_purpose purpose, esp_model *model,
-                         const esp_train_report *report) {
-  const char *key = purpose == ESP_TRAIN_RECOVER ? "recovery" : "training";
-  json_t *training = describe(settings, report);
-  json_t *meta =
-      esp_json_pack("{s:s, s:O}", "program", "espalier " ESPALIER_VERSION, key, training);
+static esp_status write_kept(const writing *self, esp_h5 *file) {
+  for (int i = 0; i < self->of->model->n_stages; i++) {
+    const esp_h5_shape shape = {ESP_I64, 1, {self->n_kept[i]}};
+    char name[96];
+    snprintf(name, sizeof name, "/kept/%s", self->of->model->stages[i].name);
+    ESP_TRY(esp_h5_write_root(file, name, &shape, self->kept[i]));
+  }
+  return ESP_OK;
+}
+
+static esp_status write_all(const esp_comm *comm, const writing *self, esp_h5 *file) {
+  json_t *meta = esp_json_pack("{s:s, s:O}", "program", "espalier " ESPALIER_VERSION, self->key,
+                               self->training);
   char *text = esp_json_dump(meta, JSON_COMPACT | JSON_SORT_KEYS);
-  esp_h5 *file = NULL;
-  esp_status status = esp_h5_create(comm, settings->run.output, &file);
-  if (status == ESP_OK) status = esp_meta_write(file, ESP_MODEL_KIND, text);
-  if (status == ESP_OK) status = esp_model_write(comm, model, file);
-  if (status == ESP_OK) status = copy_others(comm, model, file);
-  if (status == ESP_OK) status = write_report(model, key, training, file);
-  if (status == ESP_OK) status = esp_h5_commit(&file);
-  esp_h5_close(&file);
+  esp_status status = esp_meta_write(file, ESP_MODEL_KIND, text);
   esp_free(&text);
   json_decref(meta);
-  json_decref(training);
+  ESP_TRY(status);
+  ESP_TRY(esp_model_write(comm, self->cut ? self->cut : self->of->model, file));
+  ESP_TRY(self->cut ? write_kept(self, file) : copy_others(comm, self->of->model, file));
+  return write_report(self, file);
+}
+
+/* Weights that did not train have no values yet. */
+static esp_status cut_local(writing *self) {
+  esp_model *model = self->of->model;
+  self->n_kept = ESP_NEW(int64_t, model->n_stages);
+  self->kept = ESP_NEW(int64_t *, model->n_stages);
+  ESP_TRY(esp_model_load_all_local(model));
+  const esp_status status = gates_cut(model, self->n_kept, self->kept, &self->cut);
+  esp_model_unload_all(model);
+  return status;
+}
+
+static void clear(writing *self) {
+  for (int i = 0; self->kept && i < self->of->model->n_stages; i++) esp_free(&self->kept[i]);
+  esp_free(&self->kept);
+  esp_free(&self->n_kept);
+  esp_model_free(&self->cut);
+  json_decref(self->training);
+}
+
+static esp_status write_file(const esp_comm *comm, writing *self) {
+  const esp_train_report *report = self->of->report;
+  esp_h5 *file = NULL;
+  if (report->policy.name && report->policy.by_units) ESP_TRY(esp_agree(comm, cut_local(self)));
+  ESP_TRY(esp_h5_create(comm, self->of->settings->run.output, &file));
+  esp_status status = write_all(comm, self, file);
+  if (status == ESP_OK) status = esp_h5_commit(&file);
+  esp_h5_close(&file);
+  return status;
+}
+
+esp_status trained_write(const esp_comm *comm, const trained_model *self) {
+  writing all = {.of = self,
+                 .key = self->purpose == ESP_TRAIN_RECOVER ? "recovery" : "training",
+                 .training = describe(self->settings, self->report)};
+  const esp_status status = write_file(comm, &all);
+  clear(&all);
   return status;
 }

@@ -15,6 +15,7 @@ typedef struct esp_train_settings {
   esp_data_options data;
   esp_network_options network;
   esp_train_options train;
+  esp_policy_options policy;
 } esp_train_settings;
 
 /* What the command has done. */

@@ -18,7 +18,14 @@ typedef struct esp_train_point {
   double loss;     // training objective, mean a target, nats; NAN before the first step
   double accuracy; // part of the targets that were right; NAN likewise
   double held_out; // loss on held-out data, nats a target; NAN: there is none
+  double sparsity; // part of the prunable weights, or units, that is pruned; NAN: no policy
 } esp_train_point;
+
+/* A matrix, or a site, that a policy prunes. */
+typedef struct esp_pruned_part {
+  char *name;      // of the weight, or of the site; owned
+  int64_t n, live; // weights, or units; frozen weights do not live
+} esp_pruned_part;
 
 /* Caller's struct. */
 typedef struct esp_train_report {
@@ -31,6 +38,13 @@ typedef struct esp_train_report {
   int64_t best_step; // whose weights are left; the last one where nothing is held out
   int n_points;
   esp_train_point *points; // owned
+  struct {
+    const char *name;        // NULL: no policy, and nothing here is set
+    bool by_units, is_final; // whether the policy has done what was asked
+    double asked, sparsity;  // of the weights that are left
+    int n;
+    esp_pruned_part *parts; // owned
+  } policy;
 } esp_train_report;
 
 void esp_train_report_clear(esp_train_report *self);

@@ -10,6 +10,7 @@
 #include "espalier/io/journal.h"
 #include "espalier/model/model.h"
 #include "espalier/train/options.h"
+#include "espalier/train/policy_options.h"
 #include "espalier/train/report.h"
 
 ESP_C_BEGIN
@@ -21,6 +22,7 @@ typedef struct esp_train_request {
   const esp_dataset *data;
   const esp_dataset *held_out; // NULL: every options->hold_out-th micro-batch of the data, if any
   const esp_train_options *options; // resolved (esp_train_options_resolve)
+  const esp_policy_options *policy; // resolved (esp_policy_options_resolve); NULL: none
   const esp_masking *masking;       // of masked models; NULL: nothing is masked
   uint64_t seed;                    // of the order of samples
   const char *checkpoint;           // path; NULL: none is written

@@ -1,0 +1,16 @@
+#include "policy.h"
+
+#include "policies.h"
+
+#include "espalier/core/named.h"
+
+static const policy *const policies[] = {&policy_gradual, NULL};
+
+esp_status policy_find(const char *name, const policy **found) {
+  int i;
+  *found = NULL;
+  if (!name) return ESP_OK;
+  ESP_TRY(esp_find_pointer("policy", name, policies, &i));
+  *found = policies[i];
+  return ESP_OK;
+}

@@ -1,0 +1,9 @@
+/* All policies. */
+#ifndef ESPALIER_SRC_TRAIN_POLICIES_POLICIES_H
+#define ESPALIER_SRC_TRAIN_POLICIES_POLICIES_H
+
+#include "policy.h"
+
+extern const policy policy_gradual;
+
+#endif

@@ -1,0 +1,133 @@
+#include "policy.h"
+
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+double policy_get_progress(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  const double n = (double)self->schedule.n, step = (double)self->progress.step;
+  const double from = floor(options->prune_from * n), to = ceil(options->prune_to * n);
+  if (step >= to) return 1.0;
+  return step <= from ? 0.0 : (step - from) / (to - from);
+}
+
+/* By default, about so many changes of the masks. */
+enum { CHANGES = 32 };
+
+static int64_t choose_every(const training *self, int64_t from, int64_t to) {
+  if (self->pruning.options->prune_every > 0) return self->pruning.options->prune_every;
+  return (to - from + CHANGES - 1) / CHANGES;
+}
+
+bool policy_is_due(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  const int64_t step = self->progress.step;
+  const double n = (double)self->schedule.n;
+  const int64_t from = (int64_t)floor(options->prune_from * n);
+  const int64_t to = (int64_t)ceil(options->prune_to * n);
+  if (step < from || step > to) return false;
+  return step == to || (step - from) % choose_every(self, from, to) == 0;
+}
+
+double policy_get_cubic_sparsity(const training *self) {
+  const double rest = 1.0 - policy_get_progress(self);
+  return self->pruning.options->final_sparsity * (1.0 - rest * rest * rest);
+}
+
+static int64_t count_score_samples(const training *self) {
+  const int64_t asked = self->pruning.options->score_samples;
+  const int64_t batch = self->request->options->batch;
+  const int64_t n = asked > 0 ? asked : batch;
+  return n < self->n_samples ? n : self->n_samples;
+}
+
+int64_t policy_count_gradient_passes(const training *self) {
+  const int64_t batch = self->request->options->batch;
+  return (count_score_samples(self) + batch - 1) / batch;
+}
+
+/* Means of passes are weighted by their targets. */
+static void add_mean(const training *self, double targets, double *sum) {
+  for (int64_t i = 0; i < self->parts.n_own; i++)
+    sum[i] += targets * (double)self->gradients.mean[i];
+}
+
+esp_status policy_measure_gradient(training *self) {
+  const int64_t samples = count_score_samples(self), batch = self->request->options->batch;
+  double *sum = ESP_NEW(double, self->parts.n_own), targets = 0.0;
+  esp_status status = ESP_OK;
+  order_set_epoch(self, 0);
+  for (int64_t begin = 0; begin < samples && status == ESP_OK; begin += batch) {
+    esp_tally tally = {0};
+    const int64_t count = samples - begin < batch ? samples - begin : batch;
+    status = pass_run(self, (esp_sample_range){begin, count}, &tally);
+    add_mean(self, (double)tally.targets, sum);
+    targets += (double)tally.targets;
+  }
+  for (int64_t i = 0; i < self->parts.n_own; i++)
+    self->gradients.mean[i] = targets > 0.0 ? (float)(sum[i] / targets) : 0.0f;
+  esp_free(&sum);
+  return status;
+}
+
+static void resolve_number(const esp_option *row, esp_policy_options *self,
+                           const esp_policy_options *defaults) {
+  char *mine = (char *)self + row->offset;
+  const char *theirs = (const char *)defaults + row->offset;
+  if (row->kind == ESP_OPTION_INT && *(int64_t *)(void *)mine < 0)
+    memcpy(mine, theirs, sizeof(int64_t));
+  if (row->kind == ESP_OPTION_REAL && *(double *)(void *)mine < 0.0)
+    memcpy(mine, theirs, sizeof(double));
+}
+
+esp_status esp_policy_options_resolve(esp_policy_options *self) {
+  const policy *of;
+  ESP_TRY(policy_find(self->policy, &of));
+  for (int i = 0; of && i < esp_policy_option_group.count; i++)
+    resolve_number(&esp_policy_option_group.rows[i], self, &of->defaults);
+  return ESP_OK;
+}
+
+/* Whether an option is as it would be if it had not been given. */
+static bool is_initial(const esp_option *row, const esp_policy_options *options,
+                       const esp_policy_options *initial) {
+  const char *mine = (const char *)options + row->offset;
+  const char *other = (const char *)initial + row->offset;
+  if (row->kind != ESP_OPTION_TEXT) return memcmp(mine, other, sizeof(int64_t)) == 0;
+  const char *text = *(char *const *)(const void *)mine;
+  const char *usual = *(char *const *)(const void *)other;
+  return text == usual || (text && usual && strcmp(text, usual) == 0);
+}
+
+static bool is_read(const policy *of, const char *name) {
+  static const char *const common[] = {"--policy", "--granularity", "--kinds", "--final-sparsity",
+                                       NULL};
+  for (const char *const *row = common; *row; row++)
+    if (strcmp(*row, name) == 0) return true;
+  for (const char *const *row = of ? of->options : NULL; row && *row; row++)
+    if (strcmp(*row, name + 2) == 0) return true;
+  return false;
+}
+
+void policy_warn_unread(const esp_policy_options *options) {
+  const policy *of = NULL;
+  esp_policy_options initial;
+  if (policy_find(options->policy, &of) != ESP_OK) return; // refused elsewhere
+  esp_policy_options_init(&initial);
+  for (int i = 0; i < esp_policy_option_group.count; i++) {
+    const esp_option *row = &esp_policy_option_group.rows[i];
+    if (is_initial(row, options, &initial)) continue;
+    char *flag = esp_option_format_flag(row);
+    if (!of)
+      esp_log_warn("without effect: %s without --policy", flag);
+    else if (!is_read(of, flag))
+      esp_log_warn("without effect: %s with --policy %s", flag, of->name);
+    esp_free(&flag);
+  }
+  esp_policy_options_clear(&initial);
+  if (options->min_keep > 0 && !(of && is_read(of, "--min-keep")))
+    esp_log_warn("without effect: --min-keep without a policy that reads it");
+}

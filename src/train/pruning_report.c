@@ -1,0 +1,66 @@
+/* What a policy has left, for the report. */
+#include "gates.h"
+#include "policy.h"
+
+#include "espalier/core/memory.h"
+
+/* Of a matrix: those that are not zero, or those that trained. */
+static int64_t count_live(const train_pruning *self, int weight) {
+  const esp_weight *of = &self->parts->model->weights[weight];
+  const int64_t n = esp_weight_count(of);
+  int64_t live = 0;
+  for (int64_t i = 0; i < n; i++) live += of->value[i] != 0.0f;
+  return live;
+}
+
+static int64_t count_trained(const esp_comm *comm, const train_pruning *self, int weight) {
+  int64_t live = 0;
+  for (int r = 0; r < self->parts->n_runs; r++) {
+    const parts_run *run = &self->parts->runs[r];
+    for (int64_t i = 0; run->weight == weight && i < run->n; i++) live += self->mask[run->own + i];
+  }
+  return esp_agree_sum_i64(comm, live);
+}
+
+static void report_matrices(const esp_comm *comm, const train_pruning *self,
+                            esp_train_report *report) {
+  const bool is_frozen = self->of->masked == POLICY_FROZEN;
+  report->policy.parts = ESP_NEW(esp_pruned_part, self->n_matrices);
+  for (int w = 0; w < self->parts->model->n_weights; w++) {
+    if (self->matrix_of[w] < 0) continue;
+    report->policy.parts[report->policy.n++] = (esp_pruned_part){
+        esp_strdup(self->parts->model->weights[w].name), self->sizes[self->matrix_of[w]],
+        is_frozen ? count_trained(comm, self, w) : count_live(self, w)};
+  }
+}
+
+static void report_sites(const train_pruning *self, esp_train_report *report) {
+  report->policy.parts = ESP_NEW(esp_pruned_part, self->units.n_sites);
+  for (int s = 0; s < self->units.n_sites; s++) {
+    const units_site *site = &self->units.sites[s];
+    int64_t *kept = ESP_NEW(int64_t, site->n);
+    report->policy.parts[report->policy.n++] =
+        (esp_pruned_part){esp_strdup(self->parts->model->stages[site->stage].name), site->n,
+                          gates_list_open(self->parts->model, site->stage, kept)};
+    esp_free(&kept);
+  }
+}
+
+void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_final,
+                    esp_train_report *report) {
+  if (!self->of) return;
+  report->policy.name = self->of->name;
+  report->policy.by_units = self->by_units;
+  report->policy.is_final = is_final;
+  report->policy.asked = self->options->final_sparsity;
+  if (self->by_units)
+    report_sites(self, report);
+  else
+    report_matrices(comm, self, report);
+  double n = 0.0, live = 0.0;
+  for (int i = 0; i < report->policy.n; i++) {
+    n += (double)report->policy.parts[i].n;
+    live += (double)report->policy.parts[i].live;
+  }
+  report->policy.sparsity = n > 0.0 ? 1.0 - live / n : 0.0;
+}
