@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "gate.h"
 
 #include "espalier/comm/phases.h"
 #include "espalier/core/json.h"
@@ -70,29 +71,29 @@ static json_t *describe(const esp_model *model) {
 }
 
 static esp_status measure(const command_input *input, esp_model **models, int i,
-                          const esp_dataset *data, json_t *row) {
+                          const esp_dataset *data, esp_quality *quality, json_t *row) {
   const esp_eval_options options = {.state_bytes = input->settings->eval.state_bytes};
   esp_model *const both[2] = {models[0], models[i]};
-  esp_quality quality;
   /* Logits alone need no targets. */
   if (input->settings->eval.logits && !esp_model_has_targets(models[i], data)) return ESP_OK;
   if (models[i]->task == ESP_TASK_EMBED)
-    ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, &quality));
+    ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, quality));
   else
-    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &options, &quality));
-  set_quality(models[i], data, &quality, row);
+    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &options, quality));
+  set_quality(models[i], data, quality, row);
   return ESP_OK;
 }
 
 static esp_status measure_quality(const command_input *input, esp_model **models,
-                                  const esp_dataset *data, json_t *results) {
+                                  const esp_dataset *data, esp_quality *qualities,
+                                  json_t *results) {
   for (int i = 0; i < input->n_arguments; i++) {
     json_t *row = describe(models[i]);
     json_array_append_new(results, row);
     int64_t nonzero;
     ESP_TRY(esp_agree(input->comm, esp_model_count_nonzero_local(models[i], &nonzero)));
     json_object_set_new(row, "nonzero_parameters", json_integer(nonzero));
-    ESP_TRY(measure(input, models, i, data, row));
+    ESP_TRY(measure(input, models, i, data, &qualities[i], row));
   }
   return ESP_OK;
 }
@@ -213,20 +214,24 @@ static esp_status write_logits(const command_input *input, esp_model *model,
 
 static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
                            json_t **result) {
+  const esp_eval_options *options = &input->settings->eval;
   esp_dataset *data = NULL;
   const esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
+  ESP_TRY(gate_check(options, models, input->n_arguments));
   ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
+  esp_quality *qualities = ESP_NEW(esp_quality, input->n_arguments);
   json_t *results = json_array();
   *result = esp_json_pack("{s:o, s:s, s:o}", "data", esp_json_text(data->path), "split",
                           data->split, "results", results);
   esp_phases_begin(phases, "quality");
-  esp_status status = measure_quality(input, models, data, results);
+  esp_status status = measure_quality(input, models, data, qualities, results);
   esp_phases_begin(phases, "speed");
-  if (status == ESP_OK && input->settings->eval.speed)
-    status = measure_speed(input, models, data, results);
+  if (status == ESP_OK && options->speed) status = measure_speed(input, models, data, results);
   if (status == ESP_OK) print_table(input, models[0], data, results);
-  if (status == ESP_OK && input->settings->eval.logits)
-    status = write_logits(input, models[0], data);
+  if (status == ESP_OK && options->logits) status = write_logits(input, models[0], data);
+  if (status == ESP_OK)
+    status = gate_judge(options, models, input->n_arguments, qualities, results);
+  esp_free(&qualities);
   esp_dataset_close(&data);
   return status;
 }
@@ -238,7 +243,7 @@ static esp_status run(const command_input *input, json_t **result) {
   esp_status status = open_models(input, models);
   if (status == ESP_OK) status = evaluate(input, models, &phases, result);
   esp_phases_end(&phases);
-  if (status == ESP_OK)
+  if (status == ESP_OK || status == ESP_BEYOND)
     json_object_set_new(*result, "run", esp_phases_gather(input->comm, &phases));
   for (int i = 0; i < input->n_arguments; i++) esp_model_free(&models[i]);
   esp_free(&models);

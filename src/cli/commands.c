@@ -114,6 +114,16 @@ static esp_status write_json(const esp_comm *comm, const esp_settings *settings,
   return status;
 }
 
+/* What was measured is written all the same; failing at that is the worse failure. */
+static esp_status write_verdict(const esp_comm *comm, const esp_settings *settings,
+                                json_t *result) {
+  char *text = esp_strdup(esp_failure_text());
+  esp_status status = write_json(comm, settings, result);
+  if (status == ESP_OK) status = esp_fail(ESP_BEYOND, "%s", text);
+  esp_free(&text);
+  return status;
+}
+
 static esp_status run_command(const esp_comm *comm, const command *self, int argc, char **argv) {
   esp_settings settings;
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
@@ -130,6 +140,7 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   if (status == ESP_OK && self->computes) status = limits_check(comm);
   if (status == ESP_OK) status = self->run(&input, &result);
   if (status == ESP_OK) status = write_json(comm, &settings, result);
+  if (status == ESP_BEYOND) status = write_verdict(comm, &settings, result);
   json_decref(result);
   esp_options_clear(&table, &settings);
   esp_free(&table.origins);

@@ -50,6 +50,25 @@ static const esp_option rows[] = {
      .commands = ESP_FOR_EVAL,
      .value_name = "N",
      .help = "timings a model, alternately; the median counts"},
+    {.key = "eval.at_most",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_eval_options, at_most),
+     .low = 1e-6,
+     .high = 1e6,
+     .commands = ESP_FOR_EVAL,
+     .value_name = "X",
+     .help =
+         "fail (exit code 7) where a model's perplexity, or mean squared error, is above X times "
+         "the first model's"},
+    {.key = "eval.at_least",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_eval_options, at_least),
+     .low = 1e-6,
+     .high = 1e6,
+     .commands = ESP_FOR_EVAL,
+     .value_name = "X",
+     .help = "fail (exit code 7) where a model's accuracy, micro-F1 or cosine is below X times the "
+             "first model's"},
 };
 
 const esp_option_group esp_eval_option_group = {rows, sizeof rows / sizeof *rows};

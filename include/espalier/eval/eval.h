@@ -32,6 +32,7 @@ typedef struct esp_eval_options {
   int64_t speed_batch, repeats; // images or tokens a timed pass; timings a model
   char *logits;                 // file for the first model's outputs; NULL: none
   int64_t sequences;            // of them (or images); 0: all
+  double at_most, at_least;     // the figure, by that of the first model; 0: any
 } esp_eval_options;
 extern const esp_option_group esp_eval_option_group;
 
