@@ -21,7 +21,7 @@ static plan_job make_plan(const esp_comm *comm, const esp_plan_options *options)
 }
 
 static esp_status open_all(plan_job *plan, const esp_prune_settings *settings, const char *path) {
-  ESP_TRY(esp_prune_request_open(plan->comm, settings, path, &plan->request));
+  ESP_TRY(esp_prune_request_open_described(plan->comm, settings, path, &plan->request));
   ESP_TRY(esp_prune_sketch_new(plan->request, plan->ranks, &plan->sketch));
   return plan_read_samples(plan);
 }

@@ -123,15 +123,29 @@ esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *
   return status;
 }
 
+typedef esp_status (*model_opener)(const esp_comm *comm, const char *path, const char *ignored,
+                                   esp_model **model);
+
 /* Names are looked up first: a slip should not cost the reading of a large model. */
-esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
-                                  const char *path, esp_prune_request **request) {
+static esp_status open_with(const esp_comm *comm, const esp_prune_settings *settings,
+                            const char *path, model_opener open, esp_prune_request **request) {
   esp_prune_request names = {.settings = settings};
   esp_model *dense = NULL;
   *request = NULL;
   ESP_TRY(resolve_names(&names));
-  ESP_TRY(esp_model_open_ignoring(comm, path, settings->run.ignore_tensors, &dense));
+  ESP_TRY(open(comm, path, settings->run.ignore_tensors, &dense));
   return esp_prune_request_new(settings, dense, request);
+}
+
+esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
+                                  const char *path, esp_prune_request **request) {
+  return open_with(comm, settings, path, esp_model_open_ignoring, request);
+}
+
+esp_status esp_prune_request_open_described(const esp_comm *comm,
+                                            const esp_prune_settings *settings, const char *path,
+                                            esp_prune_request **request) {
+  return open_with(comm, settings, path, esp_model_open_described, request);
 }
 
 void esp_prune_request_free(esp_prune_request **request) {

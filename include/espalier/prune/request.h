@@ -37,6 +37,11 @@ typedef struct esp_prune_request {
  * esp_model_open says. Collective on comm; equal on all ranks: settings, path. */
 esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
                                   const char *path, esp_prune_request **request);
+/* The same for a plan, which needs no weights: a configuration alone will do
+ * (esp_model_open_described). Collective on comm; equal on all ranks: settings, path. */
+esp_status esp_prune_request_open_described(const esp_comm *comm,
+                                            const esp_prune_settings *settings, const char *path,
+                                            esp_prune_request **request);
 /* The same of a model that is open already (taken over, also on failure). Local. */
 esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *dense,
                                  esp_prune_request **request);
