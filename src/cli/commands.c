@@ -33,6 +33,18 @@ void print_opening(const command_input *input, const esp_opening *opening, bool 
   print_result(input, *opening->why ? " (%s)\n" : "%s\n", opening->why);
 }
 
+void print_budget(const command_input *input, const esp_prune_budget *budget) {
+  for (int i = 0; budget && i < budget->n; i++) {
+    const esp_budget_limit *limit = &budget->limits[i];
+    print_result(input, "budget: --%s %.15g: %.10g of %.10g%s\n", esp_budget_name(limit),
+                 limit->asked, limit->got, limit->dense, limit->binds ? ", which binds" : "");
+  }
+  if (budget)
+    print_result(input, "budget: found --sparsity %s\n", esp_budget_format(budget->sparsity).text);
+  if (budget && budget->measured > 0.0)
+    print_result(input, "budget: measured %.3f times as fast, layer by layer\n", budget->measured);
+}
+
 static void print_help(void) {
   printf("espalier " ESPALIER_VERSION ": prunes trained neural networks on a cluster\n\n"
          "usage: [mpirun -n RANKS] espalier COMMAND ...\n\n");

@@ -6,6 +6,7 @@
 
 #include "espalier/comm/comm.h"
 #include "espalier/model/opening.h"
+#include "espalier/prune/budget.h"
 
 typedef struct command_input {
   const esp_comm *comm;
@@ -57,6 +58,8 @@ bool is_options_file(const char *argument);
 /* printf to stdout on rank 0, unless the JSON result goes there. Local. */
 void print_result(const command_input *input, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Print what budgets have come to; NULL: there are none. Local. */
+void print_budget(const command_input *input, const esp_prune_budget *budget);
 /* Print what opens a model, outside of Espalier, if anything does. Local. */
 void print_opening(const command_input *input, const esp_opening *opening, bool is_exported);
 

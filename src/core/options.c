@@ -95,6 +95,7 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   case ESP_OPTION_FLAG:
     return json_boolean(*(const bool *)member);
   case ESP_OPTION_INT:
+    if (row->word && *(const int64_t *)member == 0) return json_string(row->word);
     return json_integer(*(const int64_t *)member);
   case ESP_OPTION_REAL:
     return esp_json_real(*(const double *)member);
@@ -105,7 +106,11 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
 }
 
 static bool is_left_out(const esp_option *row, const void *settings) {
-  return row->only_if_given && !*(char *const *)esp_option_member(row, settings);
+  const void *const member = esp_option_member(row, settings);
+  if (!row->only_if_given) return false;
+  if (row->kind == ESP_OPTION_INT) return *(const int64_t *)member == 0;
+  if (row->kind == ESP_OPTION_REAL) return *(const double *)member == 0.0;
+  return !*(char *const *)member;
 }
 
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {

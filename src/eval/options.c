@@ -51,6 +51,7 @@ static const esp_option rows[] = {
      .value_name = "N",
      .help = "timings a model, alternately; the median counts"},
     {.key = "eval.at_most",
+     .only_if_given = true,
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_eval_options, at_most),
      .low = 1e-6,
@@ -61,6 +62,7 @@ static const esp_option rows[] = {
          "fail (exit code 7) where a model's perplexity, or mean squared error, is above X times "
          "the first model's"},
     {.key = "eval.at_least",
+     .only_if_given = true,
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_eval_options, at_least),
      .low = 1e-6,

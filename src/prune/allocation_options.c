@@ -53,7 +53,10 @@ static const esp_option rows[] = {
      .high = 1 << 20,
      .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "kept counts are multiples of it"},
+     .word = "auto",
+     .help =
+         "kept counts are multiples of it; auto: of what matrix units like, 256 where a site has "
+         "4096 units or more, 64 from 1024, 8 from 128"},
     {.key = "prune.min_keep",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_allocation_options, min_keep),
@@ -64,6 +67,45 @@ static const esp_option rows[] = {
      .value_name = "N",
      .help = "units that stay at least; 0: one, or none of a sub-layer that may go whole "
              "(--max-sparsity 1)"},
+    {.key = "prune.max_parameters",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_allocation_options, max_parameters),
+     .low = 1,
+     .high = 9e18,
+     .only_if_given = true,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "remove as little as leaves at most so many parameters, instead of --sparsity"},
+    {.key = "prune.max_bytes",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_allocation_options, max_bytes),
+     .low = 1,
+     .high = 9e18,
+     .only_if_given = true,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help =
+         "remove as little as leaves weights of at most so many bytes, as they are written, with "
+         "the key-value cache of --cache-tokens, instead of --sparsity"},
+    {.key = "prune.cache_tokens",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_allocation_options, cache_tokens),
+     .low = 1,
+     .high = 1e15,
+     .only_if_given = true,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "tokens whose keys and values, in the weights' type, count in --max-bytes"},
+    {.key = "prune.min_speed_up",
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_allocation_options, min_speed_up),
+     .low = 1,
+     .high = 1e6,
+     .only_if_given = true,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .value_name = "X",
+     .help = "remove as little as makes a pass X times as fast, by times of layers measured here, "
+             "instead of --sparsity"},
 };
 
 const esp_option_group esp_allocation_option_group = {rows, sizeof rows / sizeof *rows};

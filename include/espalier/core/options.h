@@ -49,7 +49,8 @@ typedef struct esp_option {
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
-  bool only_if_given;     // TEXT: left out of a dump while NULL
+  bool only_if_given;     // left out of a dump while NULL (TEXT) or 0 (INT, REAL)
+  const char *word;       // INT: a word that stands for 0, whatever the range; NULL: none
   const char *value_name; // "FILE", shown in help
   const char *help;       // one line
 } esp_option;
