@@ -36,6 +36,7 @@ esp_cli_test(alone 3)
 esp_cli_test(paths 2)
 esp_cli_test(messages 2)
 esp_cli_test(effects 2)
+esp_cli_test(budget 2) # it runs 3 ranks for the selection itself
 esp_cli_test(plan 1 2 3)
 esp_cli_test(plan_training 1 2 3)
 esp_cli_test(plan_described 2)
