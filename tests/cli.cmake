@@ -32,6 +32,7 @@ foreach(name limits file_systems)
 endforeach()
 esp_cli_test(same_files 3)
 esp_cli_test(gate 2)
+esp_cli_test(sweep 2) # it runs 3 ranks for the models itself
 esp_cli_test(alone 3)
 esp_cli_test(paths 2)
 esp_cli_test(messages 2)

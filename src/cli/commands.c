@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-const command *const commands[] = {&command_info,    &command_plan,   &command_train,
-                                   &command_collect, &command_prune,  &command_recover,
-                                   &command_eval,    &command_export, NULL};
+const command *const commands[] = {
+    &command_info,    &command_plan, &command_train, &command_collect, &command_prune,
+    &command_recover, &command_eval, &command_sweep, &command_export,  NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->run.json;
@@ -126,12 +126,12 @@ static esp_status write_json(const esp_comm *comm, const esp_settings *settings,
   return status;
 }
 
-/* What was measured is written all the same; failing at that is the worse failure. */
-static esp_status write_verdict(const esp_comm *comm, const esp_settings *settings,
-                                json_t *result) {
+/* What was found is written all the same; failing at that is the worse failure. */
+static esp_status write_failed(const esp_comm *comm, const esp_settings *settings, json_t *result,
+                               esp_status failure) {
   char *text = esp_strdup(esp_failure_text());
   esp_status status = write_json(comm, settings, result);
-  if (status == ESP_OK) status = esp_fail(ESP_BEYOND, "%s", text);
+  if (status == ESP_OK) status = esp_fail(failure, "%s", text);
   esp_free(&text);
   return status;
 }
@@ -151,8 +151,10 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   if (status == ESP_OK && comm->rank == 0) warn_unread(&table, &settings, self->bit);
   if (status == ESP_OK && self->computes) status = limits_check(comm);
   if (status == ESP_OK) status = self->run(&input, &result);
-  if (status == ESP_OK) status = write_json(comm, &settings, result);
-  if (status == ESP_BEYOND) status = write_verdict(comm, &settings, result);
+  if (status == ESP_OK)
+    status = write_json(comm, &settings, result);
+  else if (self->tells_failure && result)
+    status = write_failed(comm, &settings, result, status);
   json_decref(result);
   esp_options_clear(&table, &settings);
   esp_free(&table.origins);

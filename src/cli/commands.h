@@ -21,6 +21,7 @@ typedef struct command {
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument may be the file of options (is_options_file)
   bool computes;           // calls BLAS, and so needs its memory and threads
+  bool tells_failure;      // where it fails with a result, that is written by --json all the same
   int output_argument;     // which argument is what is written, from 1; 0: none
   /* What is made beside -o on the way, ended by NULL; NULL: -o is not written. */
   const char *const *(*list_beside)(const esp_settings *settings);
@@ -30,7 +31,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_train, command_collect, command_prune, command_eval,
-    command_export, command_plan, command_recover;
+    command_export, command_plan, command_recover, command_sweep;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 

@@ -6,13 +6,21 @@
 
 #include <string.h>
 
-const esp_option *esp_option_find(const esp_option_table *table, const char *name) {
+const esp_option *esp_option_find_for(const esp_option_table *table, const char *name,
+                                      unsigned command) {
   const bool whole = strchr(name, '.') != NULL;
+  const esp_option *found = NULL;
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
-    if (esp_option_same_name(whole ? row->key : esp_option_name(row), name)) return row;
+    if (!esp_option_same_name(whole ? row->key : esp_option_name(row), name)) continue;
+    if (row->commands & command) return row;
+    if (!found) found = row;
   }
-  return NULL;
+  return found;
+}
+
+const esp_option *esp_option_find(const esp_option_table *table, const char *name) {
+  return esp_option_find_for(table, name, ~0u);
 }
 
 esp_status esp_option_fail_unknown(const esp_option_table *table, const char *what,
@@ -34,7 +42,7 @@ esp_status esp_option_fail_unknown(const esp_option_table *table, const char *wh
   return status;
 }
 
-/* A table with two options of one name is our bug, and would hide one of them. */
+/* A table with two options of one name for a command is our bug, and would hide one of them. */
 static void check_row(const esp_option_table *table, int index) {
   const esp_option *const row = &table->rows[index];
   const char *const dot = strchr(row->key, '.');
@@ -42,7 +50,9 @@ static void check_row(const esp_option_table *table, int index) {
   ESP_ASSERT(strlen(row->key) < ESP_OPTION_KEY_BYTES);
   for (int i = 0; i < index; i++) {
     const esp_option *const other = &table->rows[i];
-    if (esp_option_same_name(esp_option_name(other), dot + 1))
+    const bool is_apart = (row->commands & other->commands) == 0;
+    if (esp_option_same_name(other->key, row->key) ||
+        (!is_apart && esp_option_same_name(esp_option_name(other), dot + 1)))
       esp_panic(__FILE__, __LINE__, "options %s and %s share a name", other->key, row->key);
     if (row->short_name && other->short_name == row->short_name && row->commands & other->commands)
       esp_panic(__FILE__, __LINE__, "options %s and %s share -%c", other->key, row->key,

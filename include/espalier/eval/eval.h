@@ -49,6 +49,12 @@ esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
                            const esp_dataset *data, const esp_eval_options *options,
                            esp_quality *quality);
 
+/* As --json has it: what a model is, from its report; its quality, added to that. Accuracy of
+ * classifiers, perplexity of models of tokens, cosine of encoders. New references. Local. */
+json_t *esp_eval_describe(const esp_model *model);
+void esp_eval_set_quality(const esp_model *model, const esp_dataset *data,
+                          const esp_quality *quality, json_t *row);
+
 /* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or
  * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH, NUMERIC. Collective on comm; equal on
  * all ranks: data, n, options, path. */
