@@ -9,6 +9,7 @@ sweep=$1 folder=$2
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 python=${ESPALIER_PYTHON:-python3}
 shopt -s nullglob
+rm -f "$folder/report.html" # of what lay there before
 "$python" "$here/gather.py" "$sweep" "$folder"
 list=$("$python" "$here/gather.py" --list "$sweep" "$folder")
 [[ $list ]] || exit 0

@@ -2,7 +2,18 @@
 #include "eval_table.h"
 
 #include "espalier/core/interrupt.h"
+#include "espalier/core/memory.h"
 #include "espalier/series/series.h"
+
+#include <unistd.h>
+
+static void print_files(const command_input *input) {
+  const char *folder = input->settings->run.output;
+  char *page = esp_format("%s/report.html", folder);
+  print_result(input, "tables: %s/table.txt, table.md, table.csv\n", folder);
+  if (access(page, R_OK) == 0) print_result(input, "page: %s\n", page);
+  esp_free(&page);
+}
 
 static void print_report(const command_input *input, const esp_series_report *report) {
   const eval_table about = {report->task, report->kind, report->context};
@@ -10,9 +21,7 @@ static void print_report(const command_input *input, const esp_series_report *re
   for (int i = 0; i < report->n; i++)
     if (report->points[i].failure)
       print_result(input, "failed: %s: %s\n", report->points[i].name, report->points[i].failure);
-  if (!report->no_tables)
-    print_result(input, "tables, and the page where there can be one: %s\n",
-                 input->settings->run.output);
+  if (!report->no_tables) print_files(input);
 }
 
 /* What was done is printed, and written by --json, also where points failed. */
