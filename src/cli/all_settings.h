@@ -9,6 +9,7 @@
 #include "espalier/model/export_options.h"
 #include "espalier/plan/options.h"
 #include "espalier/prune/request.h"
+#include "espalier/series/series.h"
 #include "espalier/surgery/repair.h"
 #include "espalier/sweep/sweep.h"
 #include "espalier/train/command.h"
@@ -27,6 +28,7 @@ typedef struct esp_settings {
   esp_eval_options eval;
   esp_plan_options plan;
   esp_export_options exporting;
+  esp_series_options series;
 } esp_settings;
 
 /* The joined table. Local. */

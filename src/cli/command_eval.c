@@ -1,4 +1,6 @@
 #include "commands.h"
+#include "eval_table.h"
+#include "gate.h"
 
 #include "espalier/comm/phases.h"
 #include "espalier/core/json.h"
@@ -24,75 +26,30 @@ static bool is_text(const esp_model *model) {
   return model->family->input == ESP_DATA_TOKENS;
 }
 
-static void set_numbers(const esp_quality *quality, json_t *row) {
-  json_object_set_new(row, "mean_squared_error", esp_json_real(quality->loss_nats));
-  json_object_set_new(row, "r2", esp_json_real(quality->r2));
-}
-
-/* accuracy of classifiers, perplexity of models of tokens, cosine of encoders. */
-static void set_quality(const esp_model *model, const esp_dataset *data, const esp_quality *quality,
-                        json_t *row) {
-  json_object_set_new(row, "samples", json_integer(quality->samples));
-  if (model->task == ESP_TASK_EMBED) {
-    json_object_set_new(row, "cosine", esp_json_real(quality->cosine));
-    return;
-  }
-  if (model->task == ESP_TASK_REGRESS) {
-    set_numbers(quality, row);
-    return;
-  }
-  json_object_set_new(row, "loss_nats", esp_json_real(quality->loss_nats));
-  if (model->task == ESP_TASK_MULTI_LABEL)
-    json_object_set_new(row, "f1_micro", esp_json_real(quality->f1));
-  if (esp_model_is_by_sample(model)) {
-    json_object_set_new(row, "accuracy",
-                        esp_json_real((double)quality->correct / (double)quality->targets));
-    return;
-  }
-  json_object_set_new(row, "perplexity", esp_json_real(exp(quality->loss_nats)));
-  json_object_set_new(row, "context", json_integer(data->width));
-  json_object_set_new(row, "targets", json_integer(quality->targets));
-}
-
-static json_t *describe(const esp_model *model) {
-  json_t *row = esp_json_pack("{s:o, s:s, s:I}", "model", esp_json_text(model->path), "family",
-                              model->family->name, "parameters",
-                              (json_int_t)esp_model_count_parameters(model));
-  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
-  static const char *const copied[] = {"criterion", "repair", "sparsity_asked",
-                                       "selection_checksum", "structure"};
-  for (unsigned i = 0; i < sizeof copied / sizeof *copied; i++)
-    if (report) json_object_set(row, copied[i], json_object_get(report, copied[i]));
-  const json_t *recovery = json_object_get(report, "recovery");
-  if (recovery) json_object_set(row, "recovery_steps", json_object_get(recovery, "best_step"));
-  json_decref(report);
-  return row;
-}
-
 static esp_status measure(const command_input *input, esp_model **models, int i,
-                          const esp_dataset *data, json_t *row) {
+                          const esp_dataset *data, esp_quality *quality, json_t *row) {
   const esp_eval_options options = {.state_bytes = input->settings->eval.state_bytes};
   esp_model *const both[2] = {models[0], models[i]};
-  esp_quality quality;
   /* Logits alone need no targets. */
   if (input->settings->eval.logits && !esp_model_has_targets(models[i], data)) return ESP_OK;
   if (models[i]->task == ESP_TASK_EMBED)
-    ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, &quality));
+    ESP_TRY(esp_eval_cosine(input->comm, both, data, &options, quality));
   else
-    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &options, &quality));
-  set_quality(models[i], data, &quality, row);
+    ESP_TRY(esp_eval_quality(input->comm, models[i], data, &options, quality));
+  esp_eval_set_quality(models[i], data, quality, row);
   return ESP_OK;
 }
 
 static esp_status measure_quality(const command_input *input, esp_model **models,
-                                  const esp_dataset *data, json_t *results) {
+                                  const esp_dataset *data, esp_quality *qualities,
+                                  json_t *results) {
   for (int i = 0; i < input->n_arguments; i++) {
-    json_t *row = describe(models[i]);
+    json_t *row = esp_eval_describe(models[i]);
     json_array_append_new(results, row);
     int64_t nonzero;
     ESP_TRY(esp_agree(input->comm, esp_model_count_nonzero_local(models[i], &nonzero)));
     json_object_set_new(row, "nonzero_parameters", json_integer(nonzero));
-    ESP_TRY(measure(input, models, i, data, row));
+    ESP_TRY(measure(input, models, i, data, &qualities[i], row));
   }
   return ESP_OK;
 }
@@ -124,85 +81,6 @@ static esp_status measure_speed(const command_input *input, esp_model **models,
   return ESP_OK;
 }
 
-static double get_real(const json_t *row, const char *key) {
-  return json_number_value(json_object_get(row, key));
-}
-
-static const char *get_text(const json_t *row, const char *key) {
-  const char *text = json_string_value(json_object_get(row, key));
-  return text ? text : "-";
-}
-
-/* The figure that a model of this task is judged by. */
-typedef struct figure {
-  const char *title, *key, *unit;
-  double factor;
-  int digits;
-} figure;
-
-static figure choose_figure(const esp_model *model, const esp_dataset *data, char *title,
-                            size_t size) {
-  if (model->task == ESP_TASK_EMBED) return (figure){"cosine", "cosine", "", 1.0, 5};
-  if (model->task == ESP_TASK_REGRESS) return (figure){"R2", "r2", "", 1.0, 5};
-  if (model->task == ESP_TASK_MULTI_LABEL) return (figure){"micro-F1", "f1_micro", "%", 100.0, 2};
-  if (model->task == ESP_TASK_CLASSIFY) return (figure){"accuracy", "accuracy", "%", 100.0, 2};
-  snprintf(title, size, "ppl T=%" PRId64, data->width);
-  return (figure){title, "perplexity", "", 1.0, 3};
-}
-
-/* No figure where nothing was predicted, or that the data do not define. */
-static void print_quality(const command_input *input, const json_t *row, const figure *shown) {
-  const json_t *error = json_object_get(row, "mean_squared_error");
-  if (json_is_number(json_object_get(row, shown->key)))
-    print_result(input, "%*.*f%s ", shown->unit[0] ? 11 : 12, shown->digits,
-                 shown->factor * get_real(row, shown->key), shown->unit);
-  else
-    print_result(input, "%12s ", "-");
-  if (error)
-    print_result(input, "%9.4g", json_number_value(error));
-  else if (json_object_get(row, shown->key))
-    print_result(input, "%9.4f", get_real(row, "loss_nats"));
-  else
-    print_result(input, "%9s", "-");
-}
-
-/* Training after the cut takes the place of the repair that it began with. */
-static const char *describe_repair(const json_t *row) {
-  const bool is_recovered = json_integer_value(json_object_get(row, "recovery_steps")) > 0;
-  return is_recovered ? "recovered" : get_text(row, "repair");
-}
-
-static void print_row(const command_input *input, const json_t *row, const figure *shown,
-                      const char *rate, const char *model) {
-  print_result(input, "%-16s %8.2f %-14s", get_text(row, "criterion"),
-               get_real(row, "sparsity_asked"), describe_repair(row));
-  print_quality(input, row, shown);
-  print_result(input, " %10.0f %10.0f", get_real(row, "parameters"),
-               get_real(row, "nonzero_parameters"));
-  if (input->settings->eval.speed)
-    print_result(input, " %12.0f %7.2fx", get_real(row, rate), get_real(row, "speedup"));
-  print_result(input, "  %s\n", model);
-}
-
-static void print_table(const command_input *input, const esp_model *first, const esp_dataset *data,
-                        const json_t *results) {
-  size_t i;
-  json_t *row;
-  char title[32];
-  const figure shown = choose_figure(first, data, title, sizeof title);
-  const char *rate = is_text(first) ? "tokens_per_s" : "images_per_s";
-  print_result(input, "%-16s %8s %-14s%12s %9s %10s %10s", "criterion", "sparsity", "repair",
-               shown.title, first->task == ESP_TASK_REGRESS ? "MSE" : "loss", "parameters",
-               "nonzero");
-  if (input->settings->eval.speed)
-    print_result(input, " %12s %8s", is_text(first) ? "tokens/s" : "images/s", "speed-up");
-  print_result(input, "  model\n");
-  json_array_foreach(results, i, row) print_row(input, row, &shown, rate, input->arguments[i]);
-  json_array_foreach(results, i, row) if (strcmp(get_text(row, "structure"), "unstructured") == 0)
-      print_result(input, "%s is sparse, not smaller: its zeros are stored and multiplied\n",
-                   input->arguments[i]);
-}
-
 static esp_status write_logits(const command_input *input, esp_model *model,
                                const esp_dataset *data) {
   const esp_settings *settings = input->settings;
@@ -213,20 +91,25 @@ static esp_status write_logits(const command_input *input, esp_model *model,
 
 static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
                            json_t **result) {
+  const esp_eval_options *options = &input->settings->eval;
   esp_dataset *data = NULL;
   const esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
+  ESP_TRY(gate_check(options, models, input->n_arguments));
   ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
+  const eval_table about = {models[0]->task, models[0]->family->input, data->width};
+  esp_quality *qualities = ESP_NEW(esp_quality, input->n_arguments);
   json_t *results = json_array();
   *result = esp_json_pack("{s:o, s:s, s:o}", "data", esp_json_text(data->path), "split",
                           data->split, "results", results);
   esp_phases_begin(phases, "quality");
-  esp_status status = measure_quality(input, models, data, results);
+  esp_status status = measure_quality(input, models, data, qualities, results);
   esp_phases_begin(phases, "speed");
-  if (status == ESP_OK && input->settings->eval.speed)
-    status = measure_speed(input, models, data, results);
-  if (status == ESP_OK) print_table(input, models[0], data, results);
-  if (status == ESP_OK && input->settings->eval.logits)
-    status = write_logits(input, models[0], data);
+  if (status == ESP_OK && options->speed) status = measure_speed(input, models, data, results);
+  if (status == ESP_OK) eval_table_print(input, &about, results);
+  if (status == ESP_OK && options->logits) status = write_logits(input, models[0], data);
+  if (status == ESP_OK)
+    status = gate_judge(options, models, input->n_arguments, qualities, results);
+  esp_free(&qualities);
   esp_dataset_close(&data);
   return status;
 }
@@ -238,8 +121,12 @@ static esp_status run(const command_input *input, json_t **result) {
   esp_status status = open_models(input, models);
   if (status == ESP_OK) status = evaluate(input, models, &phases, result);
   esp_phases_end(&phases);
-  if (status == ESP_OK)
+  if (status == ESP_OK || status == ESP_BEYOND) {
     json_object_set_new(*result, "run", esp_phases_gather(input->comm, &phases));
+  } else {
+    json_decref(*result);
+    *result = NULL;
+  }
   for (int i = 0; i < input->n_arguments; i++) esp_model_free(&models[i]);
   esp_free(&models);
   return status;
@@ -253,4 +140,5 @@ const command command_eval = {
     .least = 1,
     .most = 1 << 20,
     .computes = true,
+    .tells_failure = true,
     .run = run};

@@ -104,6 +104,7 @@ static void print_training(const command_input *input, const esp_plan_report *re
 
 static void print_report(const command_input *input, const esp_plan_report *report) {
   if (report->n_sites > 0) print_sizes(input, &report->sizes);
+  if (report->n_sites > 0) print_budget(input, report->budget);
   if (report->n_sites > 0) print_sites(input, report);
   if (report->training.steps > 0) print_training(input, report);
   print_phases(input, report);

@@ -36,6 +36,12 @@ static void print_sites(const command_input *input, const esp_prune_report *repo
                  report->layers.n_kept, report->layers.units, "-", "-", "-");
 }
 
+static void print_alignment(const command_input *input, const esp_prune_report *report) {
+  if (report->unaligned > 0.0)
+    print_result(input, "alignment: %+.0f parameters by multiples of kept counts (%.0f without)\n",
+                 (double)report->sizes.pruned - report->unaligned, report->unaligned);
+}
+
 /* What training after the repair gave. */
 static void print_recovery(const command_input *input, const esp_train_report *report) {
   if (report->n_points == 0) return;
@@ -52,6 +58,8 @@ static void print_report(const command_input *input, const esp_prune_report *rep
   print_sites(input, report);
   print_result(input, "parameters: %" PRId64 " of %" PRId64 "\n", report->sizes.pruned,
                report->sizes.dense);
+  print_budget(input, report->request->budget);
+  print_alignment(input, report);
   if (report->masks.rows)
     print_result(input, "sparse, not smaller: %" PRId64 " of them are not masked\n",
                  report->sizes.dense - report->masks.masked);

@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-const command *const commands[] = {&command_info,    &command_plan,   &command_train,
-                                   &command_collect, &command_prune,  &command_recover,
-                                   &command_eval,    &command_export, NULL};
+const command *const commands[] = {
+    &command_info,    &command_plan, &command_train, &command_collect, &command_prune,
+    &command_recover, &command_eval, &command_sweep, &command_export,  NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->run.json;
@@ -31,6 +31,18 @@ void print_opening(const command_input *input, const esp_opening *opening, bool 
   if (!opening->with) return;
   print_result(input, "opens with: %s%s", opening->with, is_exported ? "" : ", once exported");
   print_result(input, *opening->why ? " (%s)\n" : "%s\n", opening->why);
+}
+
+void print_budget(const command_input *input, const esp_prune_budget *budget) {
+  for (int i = 0; budget && i < budget->n; i++) {
+    const esp_budget_limit *limit = &budget->limits[i];
+    print_result(input, "budget: --%s %.15g: %.10g of %.10g%s\n", esp_budget_name(limit),
+                 limit->asked, limit->got, limit->dense, limit->binds ? ", which binds" : "");
+  }
+  if (budget)
+    print_result(input, "budget: found --sparsity %s\n", esp_budget_format(budget->sparsity).text);
+  if (budget && budget->measured > 0.0)
+    print_result(input, "budget: measured %.3f times as fast, layer by layer\n", budget->measured);
 }
 
 static void print_help(void) {
@@ -114,6 +126,16 @@ static esp_status write_json(const esp_comm *comm, const esp_settings *settings,
   return status;
 }
 
+/* What was found is written all the same; failing at that is the worse failure. */
+static esp_status write_failed(const esp_comm *comm, const esp_settings *settings, json_t *result,
+                               esp_status failure) {
+  char *text = esp_strdup(esp_failure_text());
+  esp_status status = write_json(comm, settings, result);
+  if (status == ESP_OK) status = esp_fail(failure, "%s", text);
+  esp_free(&text);
+  return status;
+}
+
 static esp_status run_command(const esp_comm *comm, const command *self, int argc, char **argv) {
   esp_settings settings = {0}; // members without an option too
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
@@ -129,7 +151,10 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   if (status == ESP_OK && comm->rank == 0) warn_unread(&table, &settings, self->bit);
   if (status == ESP_OK && self->computes) status = limits_check(comm);
   if (status == ESP_OK) status = self->run(&input, &result);
-  if (status == ESP_OK) status = write_json(comm, &settings, result);
+  if (status == ESP_OK)
+    status = write_json(comm, &settings, result);
+  else if (self->tells_failure && result)
+    status = write_failed(comm, &settings, result, status);
   json_decref(result);
   esp_options_clear(&table, &settings);
   esp_free(&table.origins);

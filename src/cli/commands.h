@@ -6,6 +6,7 @@
 
 #include "espalier/comm/comm.h"
 #include "espalier/model/opening.h"
+#include "espalier/prune/budget.h"
 
 typedef struct command_input {
   const esp_comm *comm;
@@ -20,6 +21,7 @@ typedef struct command {
   int least, most;         // positional arguments
   bool config_is_argument; // the first argument may be the file of options (is_options_file)
   bool computes;           // calls BLAS, and so needs its memory and threads
+  bool tells_failure;      // where it fails with a result, that is written by --json all the same
   int output_argument;     // which argument is what is written, from 1; 0: none
   /* What is made beside -o on the way, ended by NULL; NULL: -o is not written. */
   const char *const *(*list_beside)(const esp_settings *settings);
@@ -29,7 +31,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_train, command_collect, command_prune, command_eval,
-    command_export, command_plan, command_recover;
+    command_export, command_plan, command_recover, command_sweep;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 
@@ -57,6 +59,8 @@ bool is_options_file(const char *argument);
 /* printf to stdout on rank 0, unless the JSON result goes there. Local. */
 void print_result(const command_input *input, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Print what budgets have come to; NULL: there are none. Local. */
+void print_budget(const command_input *input, const esp_prune_budget *budget);
 /* Print what opens a model, outside of Espalier, if anything does. Local. */
 void print_opening(const command_input *input, const esp_opening *opening, bool is_exported);
 

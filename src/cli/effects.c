@@ -113,6 +113,19 @@ static bool shares_sparsity(const choices *of) {
   return of->settings->prune.sites == NULL;
 }
 
+static bool has_budget(const choices *of) {
+  const esp_allocation_options *options = &of->settings->allocation;
+  return options->max_parameters > 0 || options->max_bytes > 0 || options->min_speed_up > 0.0;
+}
+
+static bool reads_sparsity(const choices *of) {
+  return shares_sparsity(of) && !has_budget(of);
+}
+
+static bool counts_cache(const choices *of) {
+  return of->settings->allocation.max_bytes > 0;
+}
+
 static bool times(const choices *of) {
   return of->settings->eval.speed;
 }
@@ -133,7 +146,8 @@ static const struct {
     {"prune.upper", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
     {"prune.heads", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
     {"prune.reduce", ESP_FOR_PRUNE | ESP_FOR_PLAN, counts_jointly},
-    {"prune.sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, shares_sparsity},
+    {"prune.sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_sparsity},
+    {"prune.cache_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, counts_cache},
     {"prune.trial_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, tries_counts},
     {"prune.max_sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, allocates_unevenly},
     {"prune.multiple_of", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
@@ -148,8 +162,8 @@ static const struct {
     {"collect.fisher_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_fisher},
     {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, saves},
     {"plan.doublings", ESP_FOR_PLAN, doubles},
-    {"eval.speed_batch", ESP_FOR_EVAL, times},
-    {"eval.repeats", ESP_FOR_EVAL, times},
+    {"eval.speed_batch", ESP_FOR_EVAL | ESP_FOR_SWEEP, times},
+    {"eval.repeats", ESP_FOR_EVAL | ESP_FOR_SWEEP, times},
     {"eval.sequences", ESP_FOR_EVAL, writes_logits},
 };
 

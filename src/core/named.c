@@ -3,8 +3,8 @@
 #include "espalier/core/memory.h"
 #include "espalier/core/suggest.h"
 
-#include <stdbool.h>
 #include <fnmatch.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* A table whose rows, or the pointers to them, stand row_bytes apart. */

@@ -121,6 +121,7 @@ char *esp_option_format_limits(const esp_option *row) {
   if (row->kind == ESP_OPTION_TEXT)
     return row->choices ? format_choices(row->choices) : esp_strdup("");
   if (row->kind == ESP_OPTION_FLAG || !has_range(row)) return esp_strdup("");
+  if (row->word) return esp_format("from %.15g to %.15g, or %s", row->low, row->high, row->word);
   if (isinf(row->high)) return esp_format("at least %.15g", row->low);
   if (isinf(row->low)) return esp_format("%s %.15g", upper, row->high);
   if (row->below_high) return esp_format("at least %.15g and below %.15g", row->low, row->high);
@@ -196,6 +197,10 @@ static esp_status store_text(const esp_option *row, char **member, const char *l
 static esp_status store_int(const esp_option *row, int64_t *member, const char *label,
                             const char *text) {
   int64_t value;
+  if (row->word && esp_option_same_name(row->word, text)) {
+    *member = 0;
+    return ESP_OK;
+  }
   if (!parse_int(text, &value) || !in_range(row, (double)value))
     return fail_value(row, label, text);
   *member = value;

@@ -6,13 +6,21 @@
 
 #include <string.h>
 
-const esp_option *esp_option_find(const esp_option_table *table, const char *name) {
+const esp_option *esp_option_find_for(const esp_option_table *table, const char *name,
+                                      unsigned command) {
   const bool whole = strchr(name, '.') != NULL;
+  const esp_option *found = NULL;
   for (int i = 0; i < table->count; i++) {
     const esp_option *const row = &table->rows[i];
-    if (esp_option_same_name(whole ? row->key : esp_option_name(row), name)) return row;
+    if (!esp_option_same_name(whole ? row->key : esp_option_name(row), name)) continue;
+    if (row->commands & command) return row;
+    if (!found) found = row;
   }
-  return NULL;
+  return found;
+}
+
+const esp_option *esp_option_find(const esp_option_table *table, const char *name) {
+  return esp_option_find_for(table, name, ~0u);
 }
 
 esp_status esp_option_fail_unknown(const esp_option_table *table, const char *what,
@@ -34,7 +42,7 @@ esp_status esp_option_fail_unknown(const esp_option_table *table, const char *wh
   return status;
 }
 
-/* A table with two options of one name is our bug, and would hide one of them. */
+/* A table with two options of one name for a command is our bug, and would hide one of them. */
 static void check_row(const esp_option_table *table, int index) {
   const esp_option *const row = &table->rows[index];
   const char *const dot = strchr(row->key, '.');
@@ -42,7 +50,9 @@ static void check_row(const esp_option_table *table, int index) {
   ESP_ASSERT(strlen(row->key) < ESP_OPTION_KEY_BYTES);
   for (int i = 0; i < index; i++) {
     const esp_option *const other = &table->rows[i];
-    if (esp_option_same_name(esp_option_name(other), dot + 1))
+    const bool is_apart = (row->commands & other->commands) == 0;
+    if (esp_option_same_name(other->key, row->key) ||
+        (!is_apart && esp_option_same_name(esp_option_name(other), dot + 1)))
       esp_panic(__FILE__, __LINE__, "options %s and %s share a name", other->key, row->key);
     if (row->short_name && other->short_name == row->short_name && row->commands & other->commands)
       esp_panic(__FILE__, __LINE__, "options %s and %s share -%c", other->key, row->key,
@@ -95,6 +105,7 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   case ESP_OPTION_FLAG:
     return json_boolean(*(const bool *)member);
   case ESP_OPTION_INT:
+    if (row->word && *(const int64_t *)member == 0) return json_string(row->word);
     return json_integer(*(const int64_t *)member);
   case ESP_OPTION_REAL:
     return esp_json_real(*(const double *)member);
@@ -105,7 +116,11 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
 }
 
 static bool is_left_out(const esp_option *row, const void *settings) {
-  return row->only_if_given && !*(char *const *)esp_option_member(row, settings);
+  const void *const member = esp_option_member(row, settings);
+  if (!row->only_if_given) return false;
+  if (row->kind == ESP_OPTION_INT) return *(const int64_t *)member == 0;
+  if (row->kind == ESP_OPTION_REAL) return *(const double *)member == 0.0;
+  return !*(char *const *)member;
 }
 
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {

@@ -48,7 +48,8 @@ static esp_status store_value(argument_reader *self, const esp_option *row, cons
 
 static esp_status store_negated(argument_reader *self, const char *label, const char *value) {
   const bool negated = strncmp(label, "--no-", 5) == 0 || strncmp(label, "--no_", 5) == 0;
-  const esp_option *const row = negated ? esp_option_find(self->table, label + 5) : NULL;
+  const esp_option *const row =
+      negated ? esp_option_find_for(self->table, label + 5, self->line->command) : NULL;
   if (!row || row->kind != ESP_OPTION_FLAG)
     return esp_option_fail_unknown(self->table, "option", label, self->line->command);
   if (value)
@@ -60,7 +61,7 @@ static esp_status store_negated(argument_reader *self, const char *label, const 
 static esp_status read_long(argument_reader *self, const char *argument) {
   char label[ESP_OPTION_KEY_BYTES];
   const char *const value = split_argument(argument, label);
-  const esp_option *const row = esp_option_find(self->table, label + 2);
+  const esp_option *const row = esp_option_find_for(self->table, label + 2, self->line->command);
   return row ? store_value(self, row, label, value) : store_negated(self, label, value);
 }
 

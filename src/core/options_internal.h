@@ -13,8 +13,11 @@ bool esp_option_same_name(const char *a, const char *b);
 const char *esp_option_name(const esp_option *row);
 void esp_option_section(const esp_option *row, char section[ESP_OPTION_KEY_BYTES]);
 
-/* Row of a whole key or of a bare name, NULL for none. */
+/* Row of a whole key or of a bare name, NULL for none: of several of one name that of the command,
+ * or the first. */
 const esp_option *esp_option_find(const esp_option_table *table, const char *name);
+const esp_option *esp_option_find_for(const esp_option_table *table, const char *name,
+                                      unsigned command);
 
 /* Fail with USAGE and the nearest names of the options of a command. The names are spelled as the
  * unknown one is: as whole keys where it has a dot, with "--" where it has that. */

@@ -11,7 +11,8 @@ static const esp_option rows[] = {
     {.key = "run.output",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_run_options, output),
-     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN |
+                 ESP_FOR_SWEEP,
      .short_name = 'o',
      .value_name = "FILE",
      .help = "where the result goes"},
@@ -41,13 +42,14 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_run_options, allow_idle),
      .initial = "false",
-     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN |
+                 ESP_FOR_SWEEP,
      .help = "accept more ranks than micro-batches"},
     {.key = "run.ignore_tensors",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_run_options, ignore_tensors),
      .commands = ESP_FOR_INFO | ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE |
-                 ESP_FOR_EVAL | ESP_FOR_EXPORT | ESP_FOR_PLAN,
+                 ESP_FOR_EVAL | ESP_FOR_EXPORT | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .only_if_given = true,
      .value_name = "PATTERNS",
      .help =
@@ -56,7 +58,8 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_run_options, restart),
      .initial = "false",
-     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN |
+                 ESP_FOR_SWEEP,
      .help = "begin again where an interrupted run of the same output would be gone on with"},
     {.key = "run.save_every",
      .kind = ESP_OPTION_REAL,
@@ -64,7 +67,8 @@ static const esp_option rows[] = {
      .initial = "5",
      .low = 0,
      .high = 1e6,
-     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN |
+                 ESP_FOR_SWEEP,
      .value_name = "SECONDS",
      .help = "least time between savings: of the sites that are collected, of checkpoints"},
 };

@@ -7,7 +7,7 @@ static const esp_option rows[] = {
      .initial = "256M",
      .low = 1,
      .high = 9e18,
-     .commands = ESP_FOR_EVAL,
+     .commands = ESP_FOR_EVAL | ESP_FOR_SWEEP,
      .value_name = "N",
      .help =
          "bytes of hidden states a rank that advance together; fewer mean more loading of weights"},
@@ -15,7 +15,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_eval_options, speed),
      .initial = "true",
-     .commands = ESP_FOR_EVAL,
+     .commands = ESP_FOR_EVAL | ESP_FOR_SWEEP,
      .help = "time the models, all weights in memory"},
     {.key = "eval.speed_batch",
      .kind = ESP_OPTION_INT,
@@ -23,7 +23,7 @@ static const esp_option rows[] = {
      .initial = "256",
      .low = 1,
      .high = 1 << 24,
-     .commands = ESP_FOR_EVAL,
+     .commands = ESP_FOR_EVAL | ESP_FOR_SWEEP,
      .value_name = "N",
      .help = "images, or tokens, a timed forward pass"},
     {.key = "eval.logits",
@@ -47,9 +47,30 @@ static const esp_option rows[] = {
      .initial = "11",
      .low = 1,
      .high = 1e6,
-     .commands = ESP_FOR_EVAL,
+     .commands = ESP_FOR_EVAL | ESP_FOR_SWEEP,
      .value_name = "N",
      .help = "timings a model, alternately; the median counts"},
+    {.key = "eval.at_most",
+     .only_if_given = true,
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_eval_options, at_most),
+     .low = 1e-6,
+     .high = 1e6,
+     .commands = ESP_FOR_EVAL,
+     .value_name = "X",
+     .help =
+         "fail (exit code 7) where a model's perplexity, or mean squared error, is above X times "
+         "the first model's"},
+    {.key = "eval.at_least",
+     .only_if_given = true,
+     .kind = ESP_OPTION_REAL,
+     .offset = offsetof(esp_eval_options, at_least),
+     .low = 1e-6,
+     .high = 1e6,
+     .commands = ESP_FOR_EVAL,
+     .value_name = "X",
+     .help = "fail (exit code 7) where a model's accuracy, micro-F1 or cosine is below X times the "
+             "first model's"},
 };
 
 const esp_option_group esp_eval_option_group = {rows, sizeof rows / sizeof *rows};

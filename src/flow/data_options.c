@@ -5,7 +5,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_data_options, data),
      .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL |
-                 ESP_FOR_PLAN,
+                 ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .short_name = 'd',
      .value_name = "PATH",
      .help = "data set: a token file (HDF5), or a folder of such or of IDX files; for collect and "
@@ -15,7 +15,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_data_options, split),
      .choices = "train|test",
      .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_EVAL |
-                 ESP_FOR_PLAN,
+                 ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "part of the data set; if not given test for eval, else train"},
     {.key = "data.micro_batch",

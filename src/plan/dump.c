@@ -105,6 +105,7 @@ json_t *esp_plan_report_dump(const esp_plan_report *report) {
                     "micro_batches_a_rank", (json_int_t)sizes->share, "parameters_dense",
                     (json_int_t)sizes->dense, "parameters", (json_int_t)sizes->pruned);
   if (report->n_sites > 0) json_object_set_new(all, "sites", dump_sites(report));
+  if (report->budget) json_object_set_new(all, "budget", esp_budget_dump(report->budget, false));
   if (report->training.steps > 0)
     json_object_set_new(all, "training", dump_training(&report->training));
   if (sizes->doublings > 0)

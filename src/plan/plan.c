@@ -21,7 +21,8 @@ static plan_job make_plan(const esp_comm *comm, const esp_plan_options *options)
 }
 
 static esp_status open_all(plan_job *plan, const esp_prune_settings *settings, const char *path) {
-  ESP_TRY(esp_prune_request_open(plan->comm, settings, path, &plan->request));
+  ESP_TRY(esp_prune_request_open_described(plan->comm, settings, path, &plan->request));
+  ESP_TRY(esp_prune_request_settle(plan->comm, plan->request));
   ESP_TRY(esp_prune_sketch_new(plan->request, plan->ranks, &plan->sketch));
   return plan_read_samples(plan);
 }
@@ -32,6 +33,12 @@ static void clear(plan_job *plan) {
   esp_prune_request_free(&plan->request);
 }
 
+static void take_budget(plan_job *plan, esp_plan_report *report) {
+  if (plan->request->budget) esp_prune_request_take(plan->request, plan->sketch->pruned);
+  report->budget = plan->request->budget;
+  plan->request->budget = NULL;
+}
+
 esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
                     const esp_plan_options *options, const char *path, esp_plan_report *report) {
   plan_job plan = make_plan(comm, options);
@@ -40,6 +47,7 @@ esp_status esp_plan(const esp_comm *comm, const esp_prune_settings *settings,
   const esp_status status = open_all(&plan, settings, path);
   report->memory.base = plan_measure_base(comm);
   if (status == ESP_OK) plan_fill_report(&plan, report);
+  if (status == ESP_OK) take_budget(&plan, report);
   clear(&plan);
   return status;
 }
@@ -60,6 +68,7 @@ esp_status esp_plan_train(const esp_comm *comm, const esp_train_settings *settin
 void esp_plan_report_clear(esp_plan_report *self) {
   esp_free(&self->sites);
   esp_free(&self->memory.limit_from);
+  esp_budget_free(&self->budget);
 }
 
 esp_status esp_plan_check(const esp_plan_report *report) {

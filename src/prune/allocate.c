@@ -1,6 +1,8 @@
 /* --allocation: how many units the stages keep. */
 #include "allocate.h"
 
+#include "budgets.h"
+
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
@@ -14,7 +16,7 @@ static esp_budget_rule make_rule(const esp_prune_request *request, const esp_sta
   const bool is_neuron = stage->width == 1;
   return (esp_budget_rule){
       .sparsity = sparsity,
-      .multiple_of = is_neuron ? request->settings->allocation.multiple_of : n_groups,
+      .multiple_of = is_neuron ? request_find_multiple(request, stage->units) : n_groups,
       .min_keep = is_neuron ? request->settings->allocation.min_keep : n_groups};
 }
 
@@ -109,7 +111,8 @@ static const char *name_price(bool is_in_nats) {
 static void fill_report(const allocate_task *task, const esp_allocation_job *done,
                         esp_allocation_report *report) {
   report->name = task->allocation->name;
-  report->asked = task->request->settings->allocation.sparsity;
+  report->asked = task->request->asked;
+  report->all = done->all;
   report->got = done->got;
   report->threshold = done->threshold;
   report->is_by_price = task->allocation->is_by_price;
@@ -134,20 +137,24 @@ void allocate_warn(const allocate_task *task, const esp_allocation_report *repor
     esp_log_warn("allocation %s: without --metric fisher the scores of sites have no common unit, "
                  "and uniform is often better (docs/results.md)",
                  report->name);
-  if (task->allocation->needs_scores && fabs(report->got - report->asked) > far)
+  if (!task->request->budget && task->allocation->needs_scores &&
+      fabs(report->got - report->asked) > far)
     esp_log_warn("allocation %s: %.4f of the chosen matrices' parameters go, asked were %g; units "
                  "go in whole steps, and at least one stays",
                  report->name, report->got, report->asked);
 }
 
 esp_status allocate_units(const allocate_task *task, esp_allocation_report *report) {
-  esp_allocation_job job = {.sparsity = task->request->settings->allocation.sparsity,
+  const bool searches = task->request->budget && task->allocation->needs_scores;
+  esp_allocation_job job = {.sparsity = task->request->asked,
                             .max_sparsity = find_cap(task->request, task->is_in_nats),
                             .is_in_nats = task->is_in_nats,
                             .n_sites = task->request->dense->n_stages,
                             .sites = list_sites(task),
                             .trial = task->trial,
-                            .context = task->context};
+                            .context = task->context,
+                            .is_enough = searches ? budget_is_enough : NULL,
+                            .budget = task->request};
   esp_allocation_matrix *matrices = list_matrices(task, &job.n_matrices);
   job.matrices = matrices;
   const esp_status status = task->allocation->apply(&job);
@@ -165,9 +172,10 @@ void allocation_report_clear(esp_allocation_report *report) {
   *report = (esp_allocation_report){0};
 }
 
-int64_t allocate_width(const esp_prune_request *request) {
-  const esp_budget_rule rule = {.sparsity = request->sparsity[request->dense->n_stages],
-                                .multiple_of = request->settings->allocation.multiple_of,
-                                .min_keep = request->settings->allocation.min_keep};
-  return esp_budget_uniform(&rule, request->dense->width.units);
+void allocate_uniformly(const esp_prune_request *request, int64_t *n_kept) {
+  for (int i = 0; i < request->dense->n_stages; i++) {
+    const esp_stage *stage = &request->dense->stages[i];
+    const esp_budget_rule rule = make_rule(request, stage, fmax(request->sparsity[i], 0.0));
+    n_kept[i] = esp_budget_uniform(&rule, stage->units);
+  }
 }

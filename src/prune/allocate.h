@@ -25,7 +25,7 @@ void allocation_report_clear(esp_allocation_report *report);
 /* What the figures should be read with, in the log. Local. */
 void allocate_warn(const allocate_task *task, const esp_allocation_report *report);
 
-/* How many hidden dimensions stay. Local. */
-int64_t allocate_width(const esp_prune_request *request);
+/* How many units the stages (n_stages) keep where each loses its sparsity of them. Local. */
+void allocate_uniformly(const esp_prune_request *request, int64_t *n_kept);
 
 #endif

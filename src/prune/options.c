@@ -4,14 +4,14 @@ static const esp_option rows[] = {
     {.key = "prune.stats",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_prune_options, stats),
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .short_name = 's',
      .value_name = "FILE",
      .help = "statistics from collect; without, they are collected first"},
     {.key = "prune.sites",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_prune_options, sites),
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "KINDS",
      .help =
          "kinds of sites to prune, or single sites, each with its own sparsity of units if given, "
@@ -23,7 +23,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_prune_options, heads),
      .initial = "query",
      .choices = "query|group",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "under grouped queries remove equally many query heads of every KV group, or whole "
              "groups"},
@@ -32,7 +32,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_prune_options, structure),
      .initial = "structured",
      .choices = "structured|unstructured",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "remove units, or, for comparison, set single weights to zero (criteria magnitude and "
              "wanda, "
@@ -49,7 +49,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_prune_options, moments),
      .initial = "activations",
      .choices = "activations|codes",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "covariance behind set-mi: of activations, or from joint counts"},
     {.key = "prune.metric",
@@ -57,7 +57,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_prune_options, metric),
      .initial = "auto",
      .choices = "auto|outputs|fisher",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "in which set-mi compares outputs of a site: as they are, or by the softmax layer's "
              "Fisher "
@@ -67,7 +67,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_prune_options, upper),
      .initial = "next",
      .choices = "next|output",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help =
          "units preserved above a site, whose information counts: those of the next site, or the "
@@ -78,7 +78,7 @@ static const esp_option rows[] = {
      .initial = "1e-3",
      .low = 1e-12,
      .high = 1e3,
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "X",
      .help = "ridge of set-mi, relative to the mean variance"},
     {.key = "prune.targets",
@@ -87,7 +87,7 @@ static const esp_option rows[] = {
      .initial = "4",
      .low = 1,
      .high = 1 << 20,
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "N",
      .help = "preserved units above that mi-jmi and mi-cmim condition on: those that tell most "
              "about the "
@@ -96,7 +96,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_prune_options, stability),
      .initial = "true",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .help =
          "rank again from each half of the calibration data, and report how much of what is kept "
          "agrees; two more rankings a site"},
@@ -106,7 +106,7 @@ static const esp_option rows[] = {
      .initial = "0",
      .low = 0,
      .high = 1e15,
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "N",
      .help = "train on so many tokens (or images) after the repair, the dense model as teacher, as "
              "espalier recover does by default; 0: none"},

@@ -1,6 +1,7 @@
 #include "espalier/prune/prune.h"
 
 #include "allocation_choice.h"
+#include "budget_search.h"
 #include "inputs.h"
 #include "pruned_file.h"
 #include "recovery.h"
@@ -51,12 +52,22 @@ static esp_status repair(prune_job *job) {
   return ESP_OK;
 }
 
+static void measure_budget(prune_job *job) {
+  if (!job->request->budget) return;
+  esp_prune_request_take(job->report.request, job->pruned);
+  if (job->allocation->needs_scores && job->report.allocated.name)
+    job->report.request->budget->sparsity = job->report.allocated.got;
+  budget_speed_measure(job->comm, job->report.request, job->pruned);
+}
+
 static esp_status run(prune_job *job) {
   ESP_TRY(journal_open(&job->journal, job->comm, job->request));
+  ESP_TRY(budget_settle(job->comm, job->report.request, &job->journal));
   ESP_TRY(open_inputs(job));
   ESP_TRY(select_once(job));
   esp_phases_begin(&job->phases, "cut");
   ESP_TRY(esp_agree(job->comm, cut_local(job)));
+  measure_budget(job);
   esp_phases_begin(&job->phases, "repair");
   ESP_TRY(repair(job));
   ESP_TRY(recovery_run(job));

@@ -1,5 +1,6 @@
 #include "pruned_file.h"
 
+#include "budget_search.h"
 #include "structure.h"
 
 #include "espalier/core/json.h"
@@ -7,6 +8,7 @@
 #include "espalier/io/file.h"
 #include "espalier/model/family.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Of the matrices that sites of the dense model can shrink: heads that are left alone with their KV
@@ -24,6 +26,23 @@ static double count_prunable(const esp_model *dense, const esp_model *model) {
   return (double)count;
 }
 
+static bool tells_alignment(const prune_job *job) {
+  const int64_t multiple = job->request->settings->allocation.multiple_of;
+  if (job->report.masks.rows || job->report.layers.units > 0) return false;
+  return multiple == 0 || (multiple > 1 && job->request->budget);
+}
+
+/* What else would have been left: as the budgets were searched; by the part that was asked, which
+ * shared counts come near to where they need no multiple; or in every site. */
+static double count_unaligned(const prune_job *job) {
+  const esp_prune_report *report = &job->report;
+  const esp_allocation_report *allocated = &report->allocated;
+  const esp_prune_budget *budget = job->request->budget;
+  if (budget && budget->unaligned >= 0.0) return budget->unaligned;
+  if (!job->allocation->needs_scores) return (double)budget_count_unaligned(job->request);
+  return round((double)report->sizes.pruned + (allocated->got - allocated->asked) * allocated->all);
+}
+
 void pruned_file_complete_report(prune_job *job) {
   const esp_model *dense = job->request->dense;
   esp_prune_report *report = &job->report;
@@ -34,6 +53,7 @@ void pruned_file_complete_report(prune_job *job) {
   report->opening = esp_model_find_opening(job->pruned);
   report->allocation = job->allocation;
   report->is_fisher = metric_is_fisher(job->request, job->stats);
+  if (tells_alignment(job)) report->unaligned = count_unaligned(job);
   report->warning = pruned_file_make_warning(job);
   if (!job->stats) return;
   report->rows = job->stats->rows;

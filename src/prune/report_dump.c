@@ -4,6 +4,7 @@
 #include "espalier/prune/report.h"
 
 #include "masks.h"
+#include "rules.h"
 #include "structure.h"
 
 #include "espalier/model/family.h"
@@ -190,9 +191,31 @@ static json_t *dump_warnings(const esp_prune_report *self) {
   return warnings;
 }
 
+/* What kept counts of a kind are multiples of: heads come one by one. */
+static json_t *list_multiples(const esp_prune_request *request) {
+  json_t *multiples = json_object();
+  for (int s = 0; s <= request->dense->n_stages; s++) {
+    const esp_prune_site site = esp_prune_site_of(request->dense, s);
+    if (request->sparsity[s] >= 0.0 && site.width == 1)
+      set_int(multiples, site.kind, request_find_multiple(request, site.units));
+  }
+  return multiples;
+}
+
+static json_t *dump_alignment(const esp_prune_report *self) {
+  json_t *row = json_object();
+  json_object_set_new(row, "multiples", list_multiples(self->request));
+  set_int(row, "parameters_unaligned", (int64_t)self->unaligned);
+  set_int(row, "parameters_more", self->sizes.pruned - (int64_t)self->unaligned);
+  return row;
+}
+
 static void add_selection(const esp_prune_report *self, json_t *report) {
   json_object_set_new(report, "sites", dump_sites(self));
   if (self->allocated.name) json_object_set_new(report, "allocation", dump_allocation(self));
+  if (self->request->budget)
+    json_object_set_new(report, "budget", esp_budget_dump(self->request->budget, false));
+  if (self->unaligned > 0.0) json_object_set_new(report, "alignment", dump_alignment(self));
   if (self->stability.is_measured) set_stability(report, &self->stability.mean);
   if (self->stability.note) set_text(report, "stability_note", self->stability.note);
   if (self->masks.rows) add_masks(self, report);
@@ -219,6 +242,8 @@ json_t *esp_prune_report_dump(const esp_prune_report *self) {
 json_t *esp_prune_report_dump_run(const esp_prune_report *self) {
   json_t *report = esp_prune_report_dump(self);
   json_object_set(report, "run", self->parts.run);
+  if (self->request->budget)
+    json_object_set_new(report, "budget", esp_budget_dump(self->request->budget, true));
   set_int(report, "ranks", self->ranks);
   if (self->opening.with) set_text(report, "opens_with", self->opening.with);
   if (*self->opening.why) set_text(report, "opens_with_reason", self->opening.why);

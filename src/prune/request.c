@@ -1,4 +1,5 @@
 #include "allocation_choice.h"
+#include "budgets.h"
 #include "structure.h"
 
 #include "espalier/core/memory.h"
@@ -29,7 +30,7 @@ static esp_status fail_unknown(const esp_model *dense, const char *name) {
 
 /* One item, "kind", "kind=sparsity", or the same with the name of a site. */
 static esp_status take_item(esp_prune_request *request, char *text) {
-  site_item item = {.name = text, .sparsity = request->settings->allocation.sparsity};
+  site_item item = {.name = text, .sparsity = request->asked};
   char *value = strchr(text, '=');
   bool taken = false;
   if (value) {
@@ -63,7 +64,7 @@ static esp_status choose_sites(esp_prune_request *request) {
   const int n = request->dense->n_stages;
   const char *sites = request->settings->prune.sites;
   request->sparsity = ESP_NEW(double, n + 1);
-  request->is_fixed = ESP_NEW(bool, n);
+  request->is_fixed = ESP_NEW(bool, n + 1);
   request->layer_sparsity = -1.0;
   for (int i = 0; i <= n; i++) request->sparsity[i] = -1.0;
   ESP_TRY(sites ? take_items(request, sites) : take_defaults(request));
@@ -110,7 +111,8 @@ static esp_status resolve(esp_prune_request *request) {
   ESP_TRY(check_data_free(request));
   ESP_TRY(metric_check_request(request));
   ESP_TRY(recovery_check(request));
-  return allocation_check(request);
+  ESP_TRY(allocation_check(request));
+  return budget_open(request);
 }
 
 esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *dense,
@@ -118,20 +120,35 @@ esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *
   *request = ESP_NEW(esp_prune_request, 1);
   (*request)->settings = settings;
   (*request)->dense = dense;
+  (*request)->asked = settings->allocation.sparsity;
   const esp_status status = resolve(*request);
   if (status != ESP_OK) esp_prune_request_free(request);
   return status;
 }
 
+typedef esp_status (*model_opener)(const esp_comm *comm, const char *path, const char *ignored,
+                                   esp_model **model);
+
 /* Names are looked up first: a slip should not cost the reading of a large model. */
-esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
-                                  const char *path, esp_prune_request **request) {
+static esp_status open_with(const esp_comm *comm, const esp_prune_settings *settings,
+                            const char *path, model_opener open, esp_prune_request **request) {
   esp_prune_request names = {.settings = settings};
   esp_model *dense = NULL;
   *request = NULL;
   ESP_TRY(resolve_names(&names));
-  ESP_TRY(esp_model_open_ignoring(comm, path, settings->run.ignore_tensors, &dense));
+  ESP_TRY(open(comm, path, settings->run.ignore_tensors, &dense));
   return esp_prune_request_new(settings, dense, request);
+}
+
+esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
+                                  const char *path, esp_prune_request **request) {
+  return open_with(comm, settings, path, esp_model_open_ignoring, request);
+}
+
+esp_status esp_prune_request_open_described(const esp_comm *comm,
+                                            const esp_prune_settings *settings, const char *path,
+                                            esp_prune_request **request) {
+  return open_with(comm, settings, path, esp_model_open_described, request);
 }
 
 void esp_prune_request_free(esp_prune_request **request) {
@@ -139,6 +156,7 @@ void esp_prune_request_free(esp_prune_request **request) {
   if (!self) return;
   esp_free(&self->sparsity);
   esp_free(&self->is_fixed);
+  esp_budget_free(&self->budget);
   esp_model_free(&self->dense);
   esp_free(request);
 }

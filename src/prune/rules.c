@@ -22,6 +22,32 @@ bool request_is_free(const esp_prune_request *request, int stage) {
   return request->sparsity[stage] >= 0.0 && !request->is_fixed[stage];
 }
 
+bool request_shares_sparsity(const esp_prune_request *request) {
+  if (request->layer_sparsity >= 0.0) return !request->is_layer_fixed;
+  for (int i = 0; i <= request->dense->n_stages; i++)
+    if (request_is_free(request, i)) return true;
+  return false;
+}
+
+/* auto: at most a sixteenth of the site, so that what is asked is still met closely. */
+int64_t request_find_multiple(const esp_prune_request *request, int64_t units) {
+  static const int64_t liked[] = {256, 64, 8};
+  const int64_t asked = request->settings->allocation.multiple_of;
+  if (request->ignores_multiple) return 1;
+  if (asked > 0) return asked;
+  for (unsigned i = 0; i < sizeof liked / sizeof *liked; i++)
+    if (units >= 16 * liked[i]) return liked[i];
+  return 1;
+}
+
+int64_t request_count_width(const esp_prune_request *request) {
+  const int64_t units = request->dense->width.units;
+  const esp_budget_rule rule = {.sparsity = request->sparsity[request->dense->n_stages],
+                                .multiple_of = request_find_multiple(request, units),
+                                .min_keep = request->settings->allocation.min_keep};
+  return rule.sparsity >= 0.0 ? esp_budget_uniform(&rule, units) : 0;
+}
+
 bool metric_is_wanted(const esp_prune_request *request) {
   return request->criterion->needs & ESP_NEEDS_METRIC &&
          strcmp(request->settings->prune.metric, "outputs") != 0;

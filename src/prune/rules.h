@@ -7,6 +7,13 @@
 /* Whether the site of a stage is to be pruned, and without a sparsity of its own. */
 bool request_is_free(const esp_prune_request *request, int stage);
 
+/* Whether anything of what goes is left to --sparsity, or to a budget. */
+bool request_shares_sparsity(const esp_prune_request *request);
+/* What kept counts of a site of so many neurons, or hidden dimensions, are multiples of. */
+int64_t request_find_multiple(const esp_prune_request *request, int64_t units);
+/* Hidden dimensions that stay; 0: the width is not cut. */
+int64_t request_count_width(const esp_prune_request *request);
+
 /* Whether outputs of a site are to be compared by the softmax layer's Fisher information, and
  * whether they are: where it was collected. */
 bool metric_is_wanted(const esp_prune_request *request);

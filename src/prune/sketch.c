@@ -1,3 +1,4 @@
+#include "budgets.h"
 #include "inputs.h"
 #include "structure.h"
 
@@ -11,6 +12,9 @@ static esp_status fill(esp_prune_sketch *self) {
     if ((*row)->sketch.fill_selection) (*row)->sketch.fill_selection(self);
   for (row = self->request->structures; *row && status == ESP_OK; row++)
     if ((*row)->sketch.cut) status = (*row)->sketch.cut(self);
+  /* Allocations by price may go further than a sketch, which has no prices. */
+  if (status == ESP_OK && self->request->budget && !self->request->allocation->is_by_price)
+    status = budget_check(self->request, self->pruned);
   return status;
 }
 

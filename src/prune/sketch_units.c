@@ -98,7 +98,7 @@ void units_sketch_selection(esp_prune_sketch *sketch) {
   sketch->tries = allocation_may_try(request);
   sketch->is_priced = request->allocation->needs_scores || sketch->tries;
   even_init(&even, request, sketch->tries ? "balanced" : "uniform");
-  if (sketch->is_priced && !sketch->tries)
+  if (sketch->is_priced && !sketch->tries && !request->budget)
     allocate_by_parameters(&even);
   else
     allocate(&even);

@@ -28,6 +28,10 @@ struct esp_prune_structure {
   /* USAGE: it does not take the criterion, allocation, repair or other structures asked for. Local.
    */
   esp_status (*check)(const esp_prune_request *request);
+  /* Give what shares --sparsity another; the model that is left then, without values, under the
+   * uniform allocation. NULL: nothing; with another structure. Local. */
+  void (*share)(esp_prune_request *request, double sparsity);
+  esp_status (*resize)(const esp_prune_request *request, esp_model **resized);
   /* What it reads of the statistics: whether any, whether second moments, and the option that needs
    * the residual stream (NULL: it is not needed). Local. */
   struct {

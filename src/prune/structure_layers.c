@@ -19,20 +19,21 @@ static bool is_asked(const esp_prune_request *request) {
   return request->layer_sparsity >= 0.0;
 }
 
-static esp_status choose(esp_prune_request *request, double sparsity) {
+static esp_status choose(esp_prune_request *request, double sparsity, bool is_own) {
   if (esp_model_count_layers(request->dense) == 0)
     return esp_fail(ESP_USAGE,
                     "--sites block: family '%s' has no residual stream, so no whole layer can be "
                     "left out; prune its units",
                     request->dense->family->name);
   request->layer_sparsity = sparsity;
+  request->is_layer_fixed = is_own;
   return ESP_OK;
 }
 
 static esp_status take_site(esp_prune_request *request, const site_item *item, bool *taken) {
   if (strcmp(item->name, ESP_SITE_BLOCK) != 0) return ESP_OK;
   *taken = true;
-  return choose(request, item->sparsity);
+  return choose(request, item->sparsity, item->is_own);
 }
 
 static void list_sites(const esp_model *dense, const char **names, int *n) {
@@ -43,7 +44,7 @@ static void list_sites(const esp_model *dense, const char **names, int *n) {
 static esp_status take_default(esp_prune_request *request) {
   if (!(request->criterion->needs & NEEDS_LAYERS)) return ESP_OK;
   for (int i = 0; i < request->dense->n_stages; i++) request->sparsity[i] = -1.0;
-  return choose(request, request->settings->allocation.sparsity);
+  return choose(request, request->asked, false);
 }
 
 static esp_status check_others(const esp_prune_request *request) {
@@ -72,6 +73,27 @@ static esp_status check(const esp_prune_request *request) {
                   "--sites block: repair '%s' fits a consumer to its own units, which all stay; "
                   "choose sequential or none",
                   request->repair->name);
+}
+
+static int64_t count_kept(const esp_prune_request *request) {
+  const esp_budget_rule rule = {.sparsity = request->layer_sparsity,
+                                .multiple_of = 1,
+                                .min_keep = request->settings->allocation.min_keep};
+  return esp_budget_uniform(&rule, esp_model_count_layers(request->dense));
+}
+
+/* The lowest ones. */
+static esp_status drop(const esp_prune_request *request, esp_model **resized) {
+  const int64_t n = count_kept(request);
+  int64_t *kept = ESP_NEW(int64_t, n);
+  for (int64_t i = 0; i < n; i++) kept[i] = i;
+  const esp_status status = esp_model_drop_layers(request->dense, kept, n, resized);
+  esp_free(&kept);
+  return status;
+}
+
+static void share(esp_prune_request *request, double sparsity) {
+  if (!request->is_layer_fixed) request->layer_sparsity = sparsity;
 }
 
 static bool reads_statistics(const esp_prune_request *request) {
@@ -166,13 +188,6 @@ static esp_status rank(prune_job *job, double *means, int64_t *order) {
   return esp_agree(job->comm, job->request->criterion->rank(&evidence, order, job->layer_scores));
 }
 
-static int64_t count_kept(const esp_prune_request *request) {
-  const esp_budget_rule rule = {.sparsity = request->layer_sparsity,
-                                .multiple_of = 1,
-                                .min_keep = request->settings->allocation.min_keep};
-  return esp_budget_uniform(&rule, esp_model_count_layers(request->dense));
-}
-
 static void keep(prune_job *job, const int64_t *order, double *means) {
   esp_layers_report *report = &job->report.layers;
   const int64_t n = esp_model_count_layers(job->request->dense);
@@ -220,15 +235,9 @@ static esp_status write(const prune_job *job, esp_h5 *file) {
   return esp_h5_write_root(file, "/scores/" ESP_SITE_BLOCK, &scores, job->layer_scores);
 }
 
-/* The lowest ones. */
 static esp_status sketch_cut(esp_prune_sketch *sketch) {
-  const int64_t n = count_kept(sketch->request);
-  int64_t *kept = ESP_NEW(int64_t, n);
-  for (int64_t i = 0; i < n; i++) kept[i] = i;
-  sketch->n_layers = n;
-  const esp_status status = esp_model_drop_layers(sketch->request->dense, kept, n, &sketch->pruned);
-  esp_free(&kept);
-  return status;
+  sketch->n_layers = count_kept(sketch->request);
+  return drop(sketch->request, &sketch->pruned);
 }
 
 const esp_prune_structure prune_structure_layers = {
@@ -239,6 +248,8 @@ const esp_prune_structure prune_structure_layers = {
     .list_sites = list_sites,
     .take_default = take_default,
     .check = check,
+    .share = share,
+    .resize = drop,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
               .stream = reads_stream},

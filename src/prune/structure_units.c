@@ -1,5 +1,6 @@
 /* Units: neurons and heads. Selection goes from the top [Fan]: the site below the softmax layer
  * first, each site against the units that the one above has kept. */
+#include "budgets.h"
 #include "costs.h"
 #include "evidence.h"
 #include "keep.h"
@@ -53,7 +54,7 @@ static esp_status take_default(esp_prune_request *request) {
   request->leaves_heads = leaves_heads(request);
   for (int i = 0; i < request->dense->n_stages; i++)
     if (!request->leaves_heads || strcmp(request->dense->stages[i].kind, "attention") != 0)
-      request->sparsity[i] = request->settings->allocation.sparsity;
+      request->sparsity[i] = request->asked;
   return ESP_OK;
 }
 
@@ -62,6 +63,21 @@ static esp_status check(const esp_prune_request *request) {
   if (!(request->criterion->needs & layers)) return ESP_OK;
   return esp_fail(ESP_USAGE, "criterion '%s' ranks whole layers; give --sites block",
                   request->criterion->name);
+}
+
+static void share(esp_prune_request *request, double sparsity) {
+  for (int i = 0; i < request->dense->n_stages; i++)
+    if (request_is_free(request, i)) request->sparsity[i] = sparsity;
+}
+
+static esp_status resize(const esp_prune_request *request, esp_model **resized) {
+  const int n = request->dense->n_stages;
+  int64_t *units = ESP_NEW(int64_t, n + 1);
+  allocate_uniformly(request, units);
+  units[n] = request_count_width(request);
+  const esp_status status = esp_model_resize(request->dense, units, resized);
+  esp_free(&units);
+  return status;
 }
 
 static bool reads_statistics(const esp_prune_request *request) {
@@ -142,6 +158,23 @@ static void forget_prices(prune_job *job) {
       esp_free(&job->ranker.order[stage]);
 }
 
+/* Whether what was found by scores or trials, under their caps, is enough. */
+static esp_status check_budget(const prune_job *job) {
+  const int n = job->request->dense->n_stages;
+  esp_model *shape;
+  if (!job->request->budget) return ESP_OK;
+  int64_t *units = ESP_NEW(int64_t, n + 1);
+  memcpy(units, job->report.allocated.n_kept, (size_t)n * sizeof *units);
+  units[n] = request_count_width(job->request);
+  esp_status status = esp_model_resize(job->request->dense, units, &shape);
+  if (status == ESP_OK) {
+    status = budget_check(job->request, shape);
+    esp_model_free(&shape);
+  }
+  esp_free(&units);
+  return status;
+}
+
 static esp_status allocate(prune_job *job) {
   trial_context trial = {&job->ranker, job->data, &job->shard, &job->report.allocated};
   const allocate_task task = {.request = job->request,
@@ -155,6 +188,7 @@ static esp_status allocate(prune_job *job) {
                               .context = &trial};
   allocation_report_clear(&job->report.allocated);
   ESP_TRY(allocate_units(&task, &job->report.allocated));
+  ESP_TRY(check_budget(job));
   allocate_warn(&task, &job->report.allocated);
   return ESP_OK;
 }
@@ -203,6 +237,8 @@ const esp_prune_structure prune_structure_units = {
     .list_sites = list_sites,
     .take_default = take_default,
     .check = check,
+    .share = share,
+    .resize = resize,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
               .stream = reads_stream},

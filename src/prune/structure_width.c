@@ -1,8 +1,8 @@
 /* The width: hidden dimensions, the same in all layers. They are chosen after the units, and cut
  * and repaired with them. */
-#include "allocate.h"
 #include "costs.h"
 #include "keep.h"
+#include "rules.h"
 #include "selected.h"
 #include "structure.h"
 
@@ -16,6 +16,7 @@ static bool is_asked(const esp_prune_request *request) {
 static esp_status take_site(esp_prune_request *request, const site_item *item, bool *taken) {
   if (request->dense->width.units == 0 || strcmp(item->name, ESP_SITE_WIDTH) != 0) return ESP_OK;
   request->sparsity[request->dense->n_stages] = item->sparsity;
+  request->is_fixed[request->dense->n_stages] = item->is_own;
   *taken = true;
   return ESP_OK;
 }
@@ -27,6 +28,11 @@ static void list_sites(const esp_model *dense, const char **names, int *n) {
 static esp_status check(const esp_prune_request *request) {
   (void)request;
   return ESP_OK;
+}
+
+static void share(esp_prune_request *request, double sparsity) {
+  const int width = request->dense->n_stages;
+  if (request_is_free(request, width)) request->sparsity[width] = sparsity;
 }
 
 static bool reads_statistics(const esp_prune_request *request) {
@@ -46,7 +52,7 @@ static const char *reads_stream(const esp_prune_request *request) {
 static esp_status select_dimensions(prune_job *job) {
   const int at = job->request->dense->n_stages;
   ESP_TRY(ranker_rank_width(&job->ranker));
-  keep_dimensions(job->request->dense, job->ranker.order[at], allocate_width(job->request),
+  keep_dimensions(job->request->dense, job->ranker.order[at], request_count_width(job->request),
                   &job->selection);
   selected_report(job, at);
   return selected_save(job, at);
@@ -67,7 +73,7 @@ static esp_status write(const prune_job *job, esp_h5 *file) {
 }
 
 static void sketch_selection(esp_prune_sketch *sketch) {
-  keep_dimensions(sketch->request->dense, NULL, allocate_width(sketch->request),
+  keep_dimensions(sketch->request->dense, NULL, request_count_width(sketch->request),
                   &sketch->selection);
 }
 
@@ -78,6 +84,7 @@ const esp_prune_structure prune_structure_width = {
     .take_site = take_site,
     .list_sites = list_sites,
     .check = check,
+    .share = share,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
               .stream = reads_stream},

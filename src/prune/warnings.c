@@ -66,12 +66,14 @@ static bool removes_nothing(const prune_job *job) {
 }
 
 static char *describe_nothing(const prune_job *job) {
+  const int64_t asked = job->request->settings->allocation.multiple_of;
+  char multiple[24] = "auto";
+  if (asked > 0) snprintf(multiple, sizeof multiple, "%lld", (long long)asked);
   return esp_format(
       "nothing is removed: a sparsity of %g rounds to no unit of any site, since kept "
-      "counts are multiples of --multiple-of %lld or of the groups of heads; use a "
+      "counts are multiples of --multiple-of %s or of the groups of heads; use a "
       "larger sparsity or a smaller multiple",
-      esp_prune_report_get_asked(&job->report),
-      (long long)job->request->settings->allocation.multiple_of);
+      esp_prune_report_get_asked(&job->report), multiple);
 }
 
 char *pruned_file_make_warning(const prune_job *job) {

@@ -58,12 +58,16 @@ static void list_kinds(balance *self) {
   }
 }
 
-/* The part of the parameters that goes. */
-static double measure(balance *self) {
+static void set_counts(balance *self) {
   for (int s = 0; s < self->job->n_sites; s++) {
     const int k = self->kind_of[s];
     if (k >= 0) self->job->sites[s].n_kept = self->kinds[k].counts[self->kinds[k].at];
   }
+}
+
+/* The part of the parameters that goes. */
+static double measure(balance *self) {
+  set_counts(self);
   allocation_measure(self->job);
   return self->job->got;
 }
@@ -86,19 +90,31 @@ static void find_finest(balance *self) {
   }
 }
 
-/* Let the finest kind come as near as it can to what is asked: how far off that is, beyond half a
- * step. */
-static double fill(balance *self) {
-  const double asked = self->job->sparsity, half = self->step / 2 * (1 + 1e-6); // with ties
-  const int last = self->kinds[self->finest].n_counts - 1;
-  int low = 0, high = last; // the first count that is enough, or the last
+static bool is_enough_at(balance *self, int k, int at) {
+  self->kinds[k].at = at;
+  set_counts(self);
+  return allocation_is_enough(self->job);
+}
+
+/* Of the finest kind the first count that is enough, or the last. */
+static int find_enough(balance *self) {
+  int low = 0, high = self->kinds[self->finest].n_counts - 1;
   while (low < high) {
     const int middle = (low + high) / 2;
-    if (measure_at(self, self->finest, middle) >= asked)
+    if (is_enough_at(self, self->finest, middle))
       high = middle;
     else
       low = middle + 1;
   }
+  return low;
+}
+
+/* Let the finest kind come as near as it can to what is asked: how far off that is, beyond half a
+ * step; a budget is reached or not. */
+static double fill(balance *self) {
+  const double asked = self->job->sparsity, half = self->step / 2 * (1 + 1e-6); // with ties
+  const int low = find_enough(self);
+  if (self->job->is_enough) return is_enough_at(self, self->finest, low) ? 0.0 : 1.0;
   const double off = fabs(measure_at(self, self->finest, low) - asked);
   if (low == 0) return fmax(0.0, off - half);
   const double before = fabs(measure_at(self, self->finest, low - 1) - asked);
@@ -117,7 +133,8 @@ static bool reaches(balance *self, int k, int at, double off) {
 static esp_status try_count(balance *self, int k, int at, double off, double *loss) {
   *loss = INFINITY;
   if (!reaches(self, k, at, off)) return ESP_OK;
-  if (isnan(self->known[at])) ESP_TRY(self->job->trial(self->job->context, self->job, &self->known[at]));
+  if (isnan(self->known[at]))
+    ESP_TRY(self->job->trial(self->job->context, self->job, &self->known[at]));
   *loss = self->known[at];
   return ESP_OK;
 }

@@ -133,6 +133,29 @@ static esp_status fail_unreachable(const esp_allocation_job *job) {
                   job->got, job->max_sparsity, job->sparsity);
 }
 
+static void set_taken(steps *self, int64_t n) {
+  for (int i = 0; i < self->job->n_sites; i++)
+    if (!self->job->sites[i].is_fixed) self->job->sites[i].n_kept = self->job->sites[i].units;
+  for (int64_t i = 0; i < n; i++) self->job->sites[self->list[i].site].n_kept = self->list[i].to;
+}
+
+/* The fewest steps that are enough for a budget, else all. */
+static esp_status take_enough(steps *self) {
+  int64_t low = 0, high = self->n;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    set_taken(self, middle);
+    if (allocation_is_enough(self->job))
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  set_taken(self, low);
+  allocation_measure(self->job);
+  if (low > 0) self->job->threshold = self->list[low - 1].price;
+  return ESP_OK;
+}
+
 /* Take steps until as much is gone as was asked for; the last one only if it comes nearer. */
 static esp_status take_steps(steps *self) {
   esp_allocation_job *job = self->job;
@@ -160,7 +183,7 @@ static esp_status apply(esp_allocation_job *job) {
   }
   job->threshold = 0.0;
   list_steps(&self);
-  const esp_status status = take_steps(&self);
+  const esp_status status = job->is_enough ? take_enough(&self) : take_steps(&self);
   esp_free(&self.list);
   return status;
 }

@@ -70,9 +70,15 @@ void allocation_measure(esp_allocation_job *job) {
   }
   const int64_t gone = esp_allocation_count(job, dense) - esp_allocation_count(job, kept);
   const double all = count_shrinking(job);
+  job->all = all;
   job->got = all > 0.0 ? 1.0 - (all - (double)gone) / all : 0.0;
   esp_free(&dense);
   esp_free(&kept);
+}
+
+bool allocation_is_enough(esp_allocation_job *job) {
+  allocation_measure(job);
+  return job->is_enough ? job->is_enough(job->budget, job) : job->got >= job->sparsity;
 }
 
 int64_t allocation_least(const esp_allocation_job *job, const esp_allocation_site *site) {

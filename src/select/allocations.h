@@ -8,6 +8,8 @@ extern const esp_allocation esp_allocation_uniform, esp_allocation_balanced, esp
 
 /* Fill got from the sites' n_kept. */
 void allocation_measure(esp_allocation_job *job);
+/* The same, and whether as much is gone as was asked for. */
+bool allocation_is_enough(esp_allocation_job *job);
 /* The fewest units that the caps leave. */
 int64_t allocation_least(const esp_allocation_job *job, const esp_allocation_site *site);
 /* The next smaller number of units. */

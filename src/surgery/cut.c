@@ -108,14 +108,21 @@ static esp_status bind_view(const esp_model *dense, const esp_selection *selecti
   return ESP_OK;
 }
 
+esp_status esp_model_resize(const esp_model *dense, const int64_t *units, esp_model **resized) {
+  json_t *config = json_deep_copy(dense->config);
+  *resized = NULL;
+  esp_status status = dense->family->resize(dense, units, config);
+  if (status == ESP_OK) status = esp_model_new(config, resized);
+  json_decref(config);
+  ESP_ASSERT(status != ESP_OK || (*resized)->n_weights == dense->n_weights);
+  for (int i = 0; i < dense->n_weights && status == ESP_OK; i++)
+    (*resized)->weights[i].type = dense->weights[i].type;
+  return status;
+}
+
 esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
                          esp_model **pruned) {
-  json_t *config = json_deep_copy(dense->config);
-  *pruned = NULL;
-  esp_status status = dense->family->resize(dense, selection->n_kept, config);
-  if (status == ESP_OK) status = esp_model_new(config, pruned);
-  json_decref(config);
-  ESP_ASSERT(status != ESP_OK || (*pruned)->n_weights == dense->n_weights);
+  esp_status status = esp_model_resize(dense, selection->n_kept, pruned);
   for (int i = 0; i < dense->n_weights && status == ESP_OK; i++)
     status = bind_view(dense, selection, i, &(*pruned)->weights[i]);
   if (status != ESP_OK) esp_model_free(pruned);

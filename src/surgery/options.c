@@ -14,7 +14,7 @@ static const esp_option rows[] = {
      .initial = "1e-4",
      .low = 1e-12,
      .high = 1e3,
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "X",
      .help = "ridge of least squares, relative to the mean variance"},
 };

@@ -6,7 +6,7 @@ static const esp_option rows[] = {
      .offset = offsetof(esp_sweep_options, reduce),
      .initial = "auto",
      .choices = "allreduce|exchange|auto",
-     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "NAME",
      .help = "joint counts: every rank counts its rows and counts are added, or codes are "
              "exchanged and "

@@ -1,7 +1,8 @@
 /* Options from one table: command line, YAML keys, help, defaults, ranges, dump.
  *
  * A table row binds a key such as "prune.sparsity" to a member of the caller's settings struct. On
- * the command line it is --sparsity (the part after the dot, unique in the table) or the whole key,
+ * the command line it is --sparsity (the part after the dot, of one row a command) or the whole
+ * key,
  * --prune.sparsity; '_' and '-' are the same there. In YAML it is `prune: {sparsity: 0.5}` or
  * `prune.sparsity: 0.5`. Command line over file over default. */
 #ifndef ESPALIER_CORE_OPTIONS_H
@@ -26,8 +27,9 @@ enum {
   ESP_FOR_EVAL = 16,
   ESP_FOR_RECOVER = 32,
   ESP_FOR_EXPORT = 64,
-  ESP_FOR_PLAN = 128, // takes what it plans
-  ESP_FOR_ALL = 255
+  ESP_FOR_PLAN = 128,  // takes what it plans
+  ESP_FOR_SWEEP = 256, // takes what prune takes of one cut, and eval
+  ESP_FOR_ALL = 511
 };
 
 /* Kind of a value and the type of the member it is stored in. */
@@ -49,7 +51,8 @@ typedef struct esp_option {
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
-  bool only_if_given;     // TEXT: left out of a dump while NULL
+  bool only_if_given;     // left out of a dump while NULL (TEXT) or 0 (INT, REAL)
+  const char *word;       // INT: a word that stands for 0, whatever the range; NULL: none
   const char *value_name; // "FILE", shown in help
   const char *help;       // one line
 } esp_option;

@@ -17,7 +17,8 @@ ESP_C_BEGIN
   X(FORMAT, "not the expected format")              \
   X(MISMATCH, "things that do not belong together") \
   X(NUMERIC, "numbers out of range")                \
-  X(INTERRUPTED, "interrupted")
+  X(INTERRUPTED, "interrupted")                     \
+  X(BEYOND, "beyond the limit that was given")
 
 typedef enum esp_status {
 #define X(name, text) ESP_##name,

@@ -32,6 +32,7 @@ typedef struct esp_eval_options {
   int64_t speed_batch, repeats; // images or tokens a timed pass; timings a model
   char *logits;                 // file for the first model's outputs; NULL: none
   int64_t sequences;            // of them (or images); 0: all
+  double at_most, at_least;     // the figure, by that of the first model; 0: any
 } esp_eval_options;
 extern const esp_option_group esp_eval_option_group;
 
@@ -47,6 +48,12 @@ esp_status esp_eval_quality(const esp_comm *comm, esp_model *model, const esp_da
 esp_status esp_eval_cosine(const esp_comm *comm, esp_model *const models[2],
                            const esp_dataset *data, const esp_eval_options *options,
                            esp_quality *quality);
+
+/* As --json has it: what a model is, from its report; its quality, added to that. Accuracy of
+ * classifiers, perplexity of models of tokens, cosine of encoders. New references. Local. */
+json_t *esp_eval_describe(const esp_model *model);
+void esp_eval_set_quality(const esp_model *model, const esp_dataset *data,
+                          const esp_quality *quality, json_t *row);
 
 /* Write the outputs of the first n sequences (or images): /logits (n, T, V) or (n, classes), or
  * /embeddings (n, T, D) for encoders, float32. IO, MISMATCH, NUMERIC. Collective on comm; equal on

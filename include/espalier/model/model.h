@@ -68,6 +68,13 @@ esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **mo
 esp_status esp_model_open_ignoring(const esp_comm *comm, const char *path, const char *ignored,
                                    esp_model **model);
 
+/* Open a checkpoint, or, where path is a file *.json or a folder with config.json and no weights,
+ * the model that it describes: weights have shapes and the type that "dtype" or "torch_dtype" names
+ * (none: float32), but no values, so that nothing of it can be loaded. As
+ * esp_model_open_ignoring. Collective on comm; equal on all ranks: path, ignored. */
+esp_status esp_model_open_described(const esp_comm *comm, const char *path, const char *ignored,
+                                    esp_model **model);
+
 /* Make a model from a configuration (a reference is taken): weights have shapes, but neither stored
  * nor own values. USAGE, FORMAT. Local. */
 esp_status esp_model_new(json_t *config, esp_model **model);

@@ -6,6 +6,7 @@
 #include "espalier/core/c_linkage.h"
 #include "espalier/core/cost.h"
 #include "espalier/plan/options.h"
+#include "espalier/prune/budget.h"
 #include "espalier/prune/settings.h"
 #include "espalier/train/cost.h"
 
@@ -71,6 +72,7 @@ typedef struct esp_plan_report {
   double checkpoint_bytes;               // of a training's, removed at the end; 0: none
   esp_train_sizes training;              // steps 0: nothing is trained
   double time_s;                         // of all phases
+  esp_prune_budget *budget;              // owned; NULL: none
   esp_plan_machine machine;
 } esp_plan_report;
 

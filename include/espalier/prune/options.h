@@ -22,7 +22,10 @@ typedef struct esp_allocation_options {
   double sparsity, max_sparsity; // fractions
   char *name;
   int64_t trial_tokens;          // rows; 0: no counts are tried
-  int64_t multiple_of, min_keep; // units
+  int64_t multiple_of, min_keep; // units; multiple_of 0: by the size of the site
+  /* Budgets, instead of sparsity; 0: none. */
+  int64_t max_parameters, max_bytes, cache_tokens;
+  double min_speed_up;
 } esp_allocation_options;
 extern const esp_option_group esp_allocation_option_group;
 

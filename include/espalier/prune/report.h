@@ -42,8 +42,8 @@ typedef struct esp_trial_report {
 } esp_trial_report;
 
 typedef struct esp_allocation_report {
-  const char *name; // NULL: nothing was allocated
-  double asked, got, threshold;
+  const char *name;                  // NULL: nothing was allocated
+  double asked, got, threshold, all; // all: parameters that got is a part of
   bool is_by_price, is_in_nats, may_empty;
   int64_t *n_kept; // (n_stages) units, owned
   int n_trials;
@@ -86,6 +86,7 @@ typedef struct esp_prune_report {
     int64_t dense, pruned;            // parameters
     double prunable, prunable_pruned; // of the matrices that sites can shrink
   } sizes;
+  double unaligned;    // parameters without --multiple-of; 0: that is not told
   esp_opening opening; // what opens the pruned model, once exported
   int ranks;
   uint64_t checksum;  // of the selection

@@ -4,6 +4,7 @@
 #define ESPALIER_PRUNE_REQUEST_H
 
 #include "espalier/core/c_linkage.h"
+#include "espalier/prune/budget.h"
 #include "espalier/prune/settings.h"
 #include "espalier/select/allocation.h"
 #include "espalier/select/criterion.h"
@@ -24,11 +25,15 @@ typedef struct esp_prune_request {
   const esp_criterion *criterion;
   const esp_allocation *allocation; // the one named; for auto uniform, until more is known
   const esp_repair *repair;
-  esp_reduce reduce;     // how joint counts are added over ranks
-  double *sparsity;      // (n_stages + 1) of units, the width's last; below 0: not pruned
-  bool *is_fixed;        // (n_stages) the sparsity was given to the site or its kind itself
-  bool leaves_heads;     // by default, so that transformers opens what comes out
-  double layer_sparsity; // of whole layers; below 0: none goes
+  esp_reduce reduce;        // how joint counts are added over ranks
+  double *sparsity;         // (n_stages + 1) of units, the width's last; below 0: not pruned
+  bool *is_fixed;           // (n_stages + 1) the sparsity was given to the site or its kind itself
+  bool leaves_heads;        // by default, so that transformers opens what comes out
+  double layer_sparsity;    // of whole layers; below 0: none goes
+  bool is_layer_fixed;      // it was given to them itself
+  double asked;             // --sparsity, or what a budget has come to
+  esp_prune_budget *budget; // owned; NULL: none
+  bool ignores_multiple;    // --multiple-of, to see what it costs
   const esp_prune_structure *structures[ESP_MOST_STRUCTURES + 1]; // asked for, ended by NULL
 } esp_prune_request;
 
@@ -37,9 +42,20 @@ typedef struct esp_prune_request {
  * esp_model_open says. Collective on comm; equal on all ranks: settings, path. */
 esp_status esp_prune_request_open(const esp_comm *comm, const esp_prune_settings *settings,
                                   const char *path, esp_prune_request **request);
+/* The same for a plan, which needs no weights: a configuration alone will do
+ * (esp_model_open_described). Collective on comm; equal on all ranks: settings, path. */
+esp_status esp_prune_request_open_described(const esp_comm *comm,
+                                            const esp_prune_settings *settings, const char *path,
+                                            esp_prune_request **request);
 /* The same of a model that is open already (taken over, also on failure). Local. */
 esp_status esp_prune_request_new(const esp_prune_settings *settings, esp_model *dense,
                                  esp_prune_request **request);
+/* Turn budgets into sparsities, which are placeholders until then; nothing without budgets. A
+ * budget of time is measured here. USAGE: a budget cannot be met, with what can. Collective on
+ * comm; equal on all ranks: request. */
+esp_status esp_prune_request_settle(const esp_comm *comm, esp_prune_request *request);
+/* Note in the budgets, of which there are some, what a pruned model has of them. Local. */
+void esp_prune_request_take(esp_prune_request *request, const esp_model *pruned);
 /* Free, the model too; NULL inside is fine. Local. */
 void esp_prune_request_free(esp_prune_request **request);
 

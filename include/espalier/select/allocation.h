@@ -46,8 +46,13 @@ struct esp_allocation_job {
   const esp_allocation_matrix *matrices;
   esp_allocation_trial trial; // NULL: nothing can be tried
   void *context;              // of the trial
-  double threshold;           // result of `global`: price of the last step taken
-  double got; // result: parameters removed, by those of the matrices that shrink unit by unit
+  /* Whether enough is gone with the n_kept of all sites as they stand: asked instead of `sparsity`;
+   * fewer units are never less. NULL: the sparsity says it. */
+  bool (*is_enough)(const void *budget, const esp_allocation_job *job);
+  const void *budget;
+  double threshold; // result of `global`: price of the last step taken
+  double all;       // result: parameters of the matrices that shrink unit by unit, as they are
+  double got;       // result: parameters removed, by those of the matrices that shrink unit by unit
 };
 
 typedef struct esp_allocation {

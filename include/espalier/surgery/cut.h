@@ -28,6 +28,9 @@ int64_t esp_selection_features(const esp_selection *self, const esp_stage *stage
 int64_t *esp_selection_indices(const esp_selection *self, const esp_model *dense, int weight,
                                int axis, int64_t *n_kept);
 
+/* Make the model that so many units (n_stages + 1) of the sites leave, the last the hidden
+ * dimensions (0: as they are): sizes and types of weights, no values. FORMAT. Local. */
+esp_status esp_model_resize(const esp_model *dense, const int64_t *units, esp_model **resized);
 /* Make the smaller model: configuration resized by the family, every weight a view of dense's,
  * which must outlive it. FORMAT if the family cannot describe it. Local, equal on all ranks. */
 esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,

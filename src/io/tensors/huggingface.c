@@ -59,10 +59,12 @@ static esp_status fail_without_weights(const char *folder) {
   if (found >= 0)
     return esp_fail(ESP_FORMAT, "%s: " SINGLE " or " INDEX " is expected, found %s: %s", folder,
                     foreign[found].file, foreign[found].advice);
-  return esp_fail(ESP_FORMAT,
-                  "%s: " SINGLE " or " INDEX " is expected beside " CONFIG
-                  ", neither is there; the checkpoint is incomplete",
-                  folder);
+  return esp_fail(
+      ESP_FORMAT,
+      "%s: " SINGLE " or " INDEX " is expected beside " CONFIG
+      ", neither is there; the checkpoint is incomplete (espalier plan needs no weights, and "
+      "espalier train takes " CONFIG " itself for a new model)",
+      folder);
 }
 
 static esp_status check_text(const char *path, const char *text, int64_t bytes) {

@@ -110,7 +110,7 @@ static void dimensions_have_a_sparsity_of_their_own(void **state) {
   (void)state;
   bench self;
   make(&self, OPTIONS("sites", "width=0.25"));
-  assert_int_equal(allocate_width(self.request), 12);
+  assert_int_equal(request_count_width(self.request), 12);
   clear(&self);
 }
 
