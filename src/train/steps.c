@@ -76,7 +76,9 @@ static void add_point(training *self, double held_out) {
       .norm = self->gradients.norm,
       .loss = has ? esp_tally_compute_loss(&at->tally) : (double)NAN,
       .accuracy = has ? (double)at->tally.correct / targets : (double)NAN,
-      .held_out = held_out};
+      .held_out = held_out,
+      .error = at->step > 0 && self->held.objective ? held_out_compare_local(&self->held).error
+                                                    : (double)NAN};
   esp_free(&self->report.points);
   self->report.points = points;
 }
@@ -93,17 +95,26 @@ static void say_point(const training *self) {
                  at->step, self->schedule.n, at->loss, held_out, 100.0 * at->accuracy);
 }
 
+/* Remember the weights, if none were better and they are better than those before the first step,
+ * beyond what chance does to held-out data. */
+static void keep_best(training *self, double loss) {
+  train_progress *at = &self->progress;
+  if (at->step == 0) held_out_keep_local(&self->held);
+  if (at->step > 0 && !(loss < at->best && held_out_is_clear_local(&self->held))) return;
+  at->best = loss;
+  at->best_step = at->step;
+  parts_copy_own_local(&self->parts, self->best);
+}
+
 static void judge(training *self, double loss) {
   train_progress *at = &self->progress;
   const int64_t patience = self->request->options->patience;
-  if (at->step == 0 || loss < at->best) {
-    at->best = loss;
-    at->best_step = at->step;
-    at->without = 0;
-    parts_copy_own_local(&self->parts, self->best);
+  keep_best(self, loss);
+  at->without = at->step == 0 || loss < at->lowest ? 0 : at->without + 1;
+  if (at->without == 0) {
+    at->lowest = loss;
     return;
   }
-  at->without++;
   at->is_stopped = patience > 0 && at->without >= patience;
   if (at->is_stopped && at->step < self->schedule.n)
     esp_log_info("train: no better weights in %" PRId64 " evaluations: stopped", at->without);
@@ -120,9 +131,9 @@ static bool try_again(training *self) {
   train_progress *at = &self->progress;
   if (!self->best || at->best_step > 0 || at->retries >= self->request->options->retries)
     return false;
-  esp_log_info("train: no step was better: again with a quarter of the rate");
+  esp_log_info("train: no step was clearly better: again with a quarter of the rate");
   const double best = at->best;
-  *at = (train_progress){.best = best, .retries = at->retries + 1};
+  *at = (train_progress){.best = best, .lowest = best, .retries = at->retries + 1};
   set_rate(self);
   parts_gather(self->comm, &self->parts, self->best);
   for (int s = 0; s < self->method->n_slots; s++)

@@ -95,6 +95,7 @@ esp_status train_lay_out_local(training *self) {
   ESP_TRY(lay_out_parts_local(self));
   ESP_TRY(held_out_init_local(self->comm, &self->held, request, &self->samples, &self->n_samples));
   init_schedule(self);
+  pass_lay_out_local(self);
   return ESP_OK;
 }
 

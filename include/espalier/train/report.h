@@ -18,6 +18,7 @@ typedef struct esp_train_point {
   double loss;     // training objective, mean a target, nats; NAN before the first step
   double accuracy; // part of the targets that were right; NAN likewise
   double held_out; // loss on held-out data, nats a target; NAN: there is none
+  double error;    // standard error of its change since before the first step; NAN: there is none
 } esp_train_point;
 
 /* Caller's struct. */
