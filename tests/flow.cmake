@@ -1,4 +1,4 @@
-foreach(name shape tape tape_models cross_entropy objectives distillation masking)
+foreach(name shape tape tape_models cross_entropy objectives distillation distilled masking)
   esp_unit_test(flow ${name})
 endforeach()
 target_include_directories(unit_cross_entropy PRIVATE ${PROJECT_SOURCE_DIR}/src/flow)

@@ -2,9 +2,11 @@
 """What training after the cut gives back: models x criteria x sparsities, pruned and recovered, as a Markdown table.
 
 usage: python3 bench/recovery [--program build/release/espalier] [--models tests/models/llama,...]
-           [--criteria set-mi,...] [--sparsities 0.2,0.35,0.5,0.75] [--recover OPTIONS] [--folder out/recovery]
-A model is a folder with calibration.h5 and heldout.h5. The recovery has no data beyond calibration.h5, unless --recover
-names some. Every cell is kept in the folder under its options, so that an interrupted run goes on where it stopped.
+           [--criteria set-mi,...] [--sparsities 0.2,0.35,0.5,0.75] [--prune OPTIONS] [--recover OPTIONS]
+           [--data '{model}/calibration.h5'] [--folder out/recovery]
+A model is a folder with calibration.h5 and heldout.h5. The recovery reads --data, where {model} stands for that folder and
+{name} for its name (more text: analysis/models/more_text.py). Criteria at equal shape: --prune '--allocation uniform'.
+Every cell is kept in the folder under its options, so that an interrupted run goes on where it stopped.
 """
 import argparse
 import hashlib
@@ -26,6 +28,7 @@ def arguments():
     parser.add_argument('--sparsities', default='0.2,0.35,0.5,0.75')
     parser.add_argument('--prune', default='', help='options of prune')
     parser.add_argument('--recover', default='', help='options of recover')
+    parser.add_argument('--data', default='{model}/calibration.h5', help='of recover')
     parser.add_argument('--folder', default=ROOT / 'out/recovery')
     return parser.parse_args()
 
@@ -55,14 +58,14 @@ class Bench:
         self.run('prune', model, '--stats', self.stats(model), '--criterion', criterion, '--sparsity', sparsity,
                  *shlex.split(self.args.prune), '-o', pruned)
         result = self.folder / 'recover.json'
-        self.run('recover', pruned, '--data', model / 'calibration.h5', *shlex.split(self.args.recover), '-o', recovered,
+        self.run('recover', pruned, '--data', self.args.data.format(model=model, name=model.name), *shlex.split(self.args.recover), '-o', recovered,
                  '--json', result)
         training = json.loads(result.read_text())
         return {'rows': self.evaluate(model, model, pruned, recovered), 'best_step': training['best_step'],
                 'steps': training['steps'], 'seconds': training['run']['phases_s']['train']['max']}
 
     def cell(self, model, criterion, sparsity):
-        words = f'{model.name} {criterion} {sparsity} {self.args.prune} {self.args.recover}'
+        words = f'{model.name} {criterion} {sparsity} {self.args.prune} {self.args.recover} {self.args.data}'
         path = self.folder / f'{model.name}.{hashlib.sha256(words.encode()).hexdigest()[:10]}.json'
         if not path.exists():
             partial = path.with_suffix('.partial')

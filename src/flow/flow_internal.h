@@ -5,13 +5,24 @@
 #include "espalier/flow/objective.h"
 
 extern const esp_objective objective_classifier, objective_language, objective_masked,
-    objective_cosine, objective_regression, objective_multi_label, objective_distillation;
+    objective_cosine, objective_regression, objective_multi_label, objective_distillation,
+    objective_distilled_numbers, objective_distilled_labels;
 
 /* A number that a sample is labelled with; a class counts as one. */
 static inline double targets_get(const esp_batch *batch, int64_t sample, int64_t column) {
   return batch->targets ? (double)batch->targets[sample * batch->n_targets + column]
                         : (double)batch->labels[sample];
 }
+
+/* The unit of a loss of squared errors: a power of two near the variance of the labels, 1 without
+ * any; where all are one number, near its square. */
+double targets_find_unit(const esp_dataset *data);
+
+/* Of a label whose logit is z: its probability; -log p of its being there to a part of `target`;
+ * count whether it is predicted, above 0, and there, from a half. */
+double label_compute_probability(double z);
+double label_compute_loss(double z, double target);
+void label_count(double z, double target, esp_tally *tally);
 
 /* Summed cross-entropy, nats, of rows of logits under labels; dlogits, if not NULL, gets its
  * gradient, and may be logits. */

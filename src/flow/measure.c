@@ -17,18 +17,27 @@ static esp_status measure(const measuring *self, const esp_outputs *outputs) {
                   self->shard->data->path);
 }
 
+/* What a micro-batch has added to the tally. */
+static void note(const measuring *self, int64_t number, const esp_tally *before) {
+  if (!self->what->each) return;
+  self->what->each[2 * number] = self->tally->loss - before->loss;
+  self->what->each[2 * number + 1] = self->tally->targets - before->targets;
+}
+
 /* Micro-batches of a chunk; taught NULL: there is no teacher. */
 static esp_status measure_read(const measuring *self, esp_chunk *chunk, esp_chunk *taught) {
   esp_status status = ESP_OK;
   for (int64_t k = 0; k < chunk->stream.count && status == ESP_OK; k++) {
     if (taught) esp_chunk_read(taught, k);
     const esp_batch batch = esp_chunk_read(chunk, k);
+    const esp_tally before = *self->tally;
     status = measure(self, &(esp_outputs){.model = self->what->model,
                                           .batch = &batch,
                                           .logits = chunk->logits,
                                           .teacher = taught ? taught->logits : NULL,
                                           .options = self->what->options,
                                           .workspace = chunk->stream.workspace});
+    note(self, chunk->stream.numbers[k], &before);
   }
   return status;
 }

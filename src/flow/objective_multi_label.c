@@ -6,17 +6,15 @@
 
 #include <math.h>
 
-static double compute_probability(double z) {
+double label_compute_probability(double z) {
   return z >= 0.0 ? 1.0 / (1.0 + exp(-z)) : exp(z) / (1.0 + exp(z));
 }
 
-/* -log p of a label that is present to a part of `target`. */
-static double compute_loss(double z, double target) {
+double label_compute_loss(double z, double target) {
   return fmax(z, 0.0) - z * target + log1p(exp(-fabs(z)));
 }
 
-/* A label counts as predicted above 0, and as present from a half. */
-static void count(double z, double target, esp_tally *tally) {
+void label_count(double z, double target, esp_tally *tally) {
   const bool is_predicted = z > 0.0, is_present = target >= 0.5;
   tally->correct += is_predicted == is_present;
   tally->hits += is_predicted && is_present;
@@ -27,9 +25,9 @@ static void measure(const esp_outputs *self, esp_tally *tally) {
   double loss = 0.0;
   for (int64_t i = 0; i < rows * n; i++) {
     const double z = self->logits[i], target = targets_get(self->batch, i / n, i % n);
-    loss += compute_loss(z, target);
-    if (tally) count(z, target, tally);
-    if (self->dlogits) self->dlogits[i] = (float)(compute_probability(z) - target);
+    loss += label_compute_loss(z, target);
+    if (tally) label_count(z, target, tally);
+    if (self->dlogits) self->dlogits[i] = (float)(label_compute_probability(z) - target);
   }
   if (tally) tally_add_loss(tally, loss, rows * n);
 }
@@ -37,7 +35,7 @@ static void measure(const esp_outputs *self, esp_tally *tally) {
 static void differentiate_drawn(const esp_outputs *self, const esp_draw *draw) {
   const int64_t n = self->model->n_outputs;
   for (int64_t i = 0; i < self->batch->count * n; i++) {
-    const double p = compute_probability(self->logits[i]);
+    const double p = label_compute_probability(self->logits[i]);
     const double u = esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first * n + i));
     self->dlogits[i] = (float)(p - (u < p ? 1.0 : 0.0));
   }

@@ -61,8 +61,7 @@ double esp_targets_compute_variance(const esp_dataset *data) {
   return sum / (double)columns;
 }
 
-/* A power of two near the variance; where all are one number, near its square. */
-static double find_unit(const esp_dataset *data) {
+double targets_find_unit(const esp_dataset *data) {
   const double variance = esp_targets_compute_variance(data);
   const double first = data->targets  ? (double)data->targets[0]
                        : data->labels ? (double)data->labels[0]
@@ -79,6 +78,6 @@ const esp_objective objective_regression = {
     .task = ESP_TASK_REGRESS,
     .check = esp_model_check_targets,
     .measure = measure,
-    .find_unit = find_unit,
+    .find_unit = targets_find_unit,
     .differentiate_drawn = differentiate_drawn,
 };

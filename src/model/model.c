@@ -147,6 +147,15 @@ static bool has_weight(const esp_slice *slices, int n, int weight) {
   return false;
 }
 
+bool esp_model_was_masked(const esp_model *model) {
+  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
+  const char *structure = json_string_value(json_object_get(report, "structure"));
+  const bool was = (structure && strcmp(structure, "unstructured") == 0) ||
+                   json_is_true(json_object_get(report, "masked"));
+  json_decref(report);
+  return was;
+}
+
 bool esp_model_is_prunable(const esp_model *model, int weight) {
   if (model->weights[weight].rank < 2) return false;
   for (int i = 0; i < model->n_stages; i++) {

@@ -81,9 +81,10 @@ static esp_status choose_structures(esp_prune_request *request) {
   return ESP_OK;
 }
 
-/* --data is for the repair where the criterion uses none. */
+/* --data is for the repair, or the recovery, where the criterion uses none. */
 static esp_status check_data_free(const esp_prune_request *request) {
-  if (!esp_prune_reads_other_data(request) || esp_prune_repairs_from_samples(request))
+  const bool recovers = request->settings->prune.recover_tokens > 0;
+  if (!esp_prune_reads_other_data(request) || esp_prune_repairs_from_samples(request) || recovers)
     return ESP_OK;
   return esp_fail(ESP_USAGE,
                   "criterion '%s' uses no data, and repair '%s' would not read %s; leave --data "

@@ -101,12 +101,7 @@ bool may_empty_stages(const esp_prune_request *request, bool is_in_nats) {
 
 esp_status recovery_check(const esp_prune_request *request) {
   const esp_family *family = request->dense->family;
-  const esp_task task = request->dense->task;
   if (request->settings->prune.recover_tokens == 0) return ESP_OK;
-  if (task == ESP_TASK_REGRESS || task == ESP_TASK_MULTI_LABEL)
-    return esp_fail(ESP_USAGE,
-                    "--recover-tokens: a model of numbers, or of several labels a sample, learns "
-                    "from labels alone; prune without it, then give espalier train the result");
   if (family->embed_backward) return ESP_OK;
   return esp_fail(ESP_USAGE, "--recover-tokens: family '%s' cannot be trained", family->name);
 }

@@ -11,10 +11,6 @@ static esp_status check_teacher(const esp_train_request *request) {
     if (!esp_objective_of(model->task)->needs_teacher) return ESP_OK;
     return esp_fail(ESP_USAGE, "an encoder without head learns from another; give --teacher MODEL");
   }
-  if (model->task == ESP_TASK_REGRESS || model->task == ESP_TASK_MULTI_LABEL)
-    return esp_fail(ESP_USAGE,
-                    "a model of numbers, or of several labels a sample, learns from labels "
-                    "alone: expected no teacher; use espalier train without --teacher");
   ESP_TRY(esp_model_check_data(teacher, request->data));
   if (teacher->task != model->task)
     return esp_fail(ESP_MISMATCH,
@@ -39,9 +35,13 @@ static esp_status check_classes(const esp_model *model, const esp_dataset *data)
 
 /* A teacher needs no labels, but those that are there are read, and a mix needs them. */
 static esp_status check_labels(const esp_train_request *request, const esp_dataset *data) {
-  if (request->model->task != ESP_TASK_CLASSIFY) return ESP_OK;
-  const bool are_read = !request->teacher || data->classes > 0 || request->options->mix > 0.0;
-  return are_read ? esp_model_check_labels(request->model, data) : ESP_OK;
+  const esp_task task = request->model->task;
+  const bool are_there = data->classes > 0 || data->targets || data->labels;
+  const bool are_read = !request->teacher || are_there || request->options->mix > 0.0;
+  if (!are_read) return ESP_OK;
+  if (task == ESP_TASK_CLASSIFY) return esp_model_check_labels(request->model, data);
+  if (task != ESP_TASK_REGRESS && task != ESP_TASK_MULTI_LABEL) return ESP_OK;
+  return esp_objective_of(task)->check(request->model, data);
 }
 
 static esp_status check_data(const esp_train_request *request, const esp_dataset *data) {

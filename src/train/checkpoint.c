@@ -36,9 +36,10 @@ static int64_t unpack_int(const json_t *object, const char *key) {
 }
 
 static json_t *pack_point(const esp_train_point *self) {
-  return esp_json_pack("[I, o, o, o, o, o, o]", (json_int_t)self->step, pack_real(self->rate),
+  return esp_json_pack("[I, o, o, o, o, o, o, o]", (json_int_t)self->step, pack_real(self->rate),
                        pack_real(self->norm), pack_real(self->loss), pack_real(self->accuracy),
-                       pack_real(self->held_out), pack_real(self->sparsity));
+                       pack_real(self->held_out), pack_real(self->error),
+                       pack_real(self->sparsity));
 }
 
 static esp_train_point unpack_point(const json_t *row) {
@@ -48,7 +49,21 @@ static esp_train_point unpack_point(const json_t *row) {
                            .loss = unpack_real(json_array_get(row, 3)),
                            .accuracy = unpack_real(json_array_get(row, 4)),
                            .held_out = unpack_real(json_array_get(row, 5)),
-                           .sparsity = unpack_real(json_array_get(row, 6))};
+                           .error = unpack_real(json_array_get(row, 6)),
+                           .sparsity = unpack_real(json_array_get(row, 7))};
+}
+
+/* What held-out data was like before the first step. */
+static json_t *pack_before(const train_held_out *self) {
+  json_t *all = json_array();
+  for (int64_t i = 0; self->before && i < 2 * self->shard.n_batches; i++)
+    json_array_append_new(all, json_integer((json_int_t)self->before[i]));
+  return all;
+}
+
+static void unpack_before(const json_t *all, train_held_out *self) {
+  for (int64_t i = 0; self->before && i < 2 * self->shard.n_batches; i++)
+    self->before[i] = json_integer_value(json_array_get(all, (size_t)i));
 }
 
 static char *describe(const training *self) {
@@ -57,13 +72,14 @@ static char *describe(const training *self) {
   for (int i = 0; i < self->report.n_points; i++)
     json_array_append_new(points, pack_point(&self->report.points[i]));
   json_t *all = esp_json_pack(
-      "{s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:I, s:b, s:I, s:o}", "retries",
+      "{s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:o, s:I, s:b, s:I, s:o, s:o}", "retries",
       (json_int_t)at->retries, "step", (json_int_t)at->step, "targets",
       (json_int_t)at->tally.targets, "correct", (json_int_t)at->tally.correct, "loss",
       (json_int_t)at->tally.loss, "unit", pack_real(at->tally.unit), "cosine",
       (json_int_t)at->tally.cosine, "best_step", (json_int_t)at->best_step, "best",
-      pack_real(at->best), "without", (json_int_t)at->without, "is_stopped", (int)at->is_stopped,
-      "held_out_targets", (json_int_t)self->held.targets, "points", points);
+      pack_real(at->best), "lowest", pack_real(at->lowest), "without", (json_int_t)at->without,
+      "is_stopped", (int)at->is_stopped, "held_out_targets", (json_int_t)self->held.targets,
+      "before", pack_before(&self->held), "points", points);
   char *text = esp_json_dump(all, JSON_COMPACT | JSON_SORT_KEYS);
   json_decref(all);
   return text;
@@ -81,6 +97,8 @@ static esp_status restore(training *self, const char *text) {
                           .cosine = unpack_int(all, "cosine")};
   at->best_step = unpack_int(all, "best_step");
   at->best = unpack_real(json_object_get(all, "best"));
+  at->lowest = unpack_real(json_object_get(all, "lowest"));
+  unpack_before(json_object_get(all, "before"), &self->held);
   at->without = unpack_int(all, "without");
   at->retries = unpack_int(all, "retries");
   at->is_stopped = json_is_true(json_object_get(all, "is_stopped"));

@@ -238,12 +238,26 @@ static json_t *describe(const command_job *job) {
   return all;
 }
 
+/* A model learns nothing from itself, but for labels that are mixed in. */
+static esp_status check_differs(const command_job *job, const json_t *description) {
+  const json_t *own = json_object_get(description, "model_fingerprint");
+  const json_t *of_teacher = json_object_get(description, "teacher_fingerprint");
+  if (!own || !of_teacher || job->options.mix > 0.0 || !json_equal(own, of_teacher)) return ESP_OK;
+  return esp_fail(
+      ESP_USAGE,
+      "%s: expected a teacher other than the model, found the same weights in %s: there "
+      "is nothing to learn; give another model, or train on labels without --teacher",
+      job->path, job->teacher->path);
+}
+
 static esp_status open_journal(command_job *job) {
   if (job->purpose != ESP_TRAIN_NEW)
     job->fingerprint = esp_model_fingerprint(job->comm, job->model);
   json_t *description = describe(job);
-  const esp_status status = esp_journal_open(job->comm, job->settings->run.output, description,
-                                             job->settings->run.restart, &job->journal);
+  esp_status status = check_differs(job, description); // equal on all ranks
+  if (status == ESP_OK)
+    status = esp_journal_open(job->comm, job->settings->run.output, description,
+                              job->settings->run.restart, &job->journal);
   json_decref(description);
   return status;
 }

@@ -108,9 +108,11 @@ static double held_bytes(const pricing *self) {
   gradients_count(&of->parts, sums);
   double bytes = sizeof(int64_t) * orders + sizeof(float) * arrays * (double)of->parts.n_own +
                  sum * (double)(sums[0] + sums[1]) + logits_bytes(self);
-  bytes += self->share * (model->n_stages + 2.0) * state_bytes(self, model);
+  const double kept = (double)of->per_pass; // micro-batches whose states are
+  bytes += kept * (model->n_stages + 2.0) * state_bytes(self, model);
+  if (teacher) bytes += kept * state_bytes(self, teacher) + logits_bytes(self);
   bytes += policy_held_bytes(of);
-  if (teacher) bytes += self->share * state_bytes(self, teacher) + logits_bytes(self);
+  if (of->n_passes > 1 && is_exact) bytes += sizeof(int64_t) * (double)of->parts.n_own; // total
   return bytes;
 }
 
@@ -232,12 +234,13 @@ static void add_reductions(const pricing *self, esp_cost *cost) {
   const double n = (double)of->parts.n_values, steps = (double)of->schedule.n;
   const double bytes = is_exact ? sizeof(int64_t) : sizeof(float);
   const double piece = fmin(n, PARTS_PIECE);
-  if (is_exact) esp_cost_touch(cost, bytes * piece / self->ranks);
+  const double passes = steps * (double)of->n_passes;
+  esp_cost_touch(cost, bytes * piece / self->ranks);
   esp_cost_touch(cost, sizeof(double) * (double)of->parts.n_blocks);
-  esp_cost_send(cost, self->ranks, ESP_REDUCE_SCATTER, steps * bytes * n);
+  esp_cost_send(cost, self->ranks, ESP_REDUCE_SCATTER, passes * bytes * n);
   esp_cost_send(cost, self->ranks, ESP_ALLREDUCE,
-                steps * (sizeof(double) * (double)of->parts.n_blocks + ESP_TALLY_BYTES));
-  cost->work.reduced += steps * bytes * n / 2.0;
+                steps * sizeof(double) * (double)of->parts.n_blocks + passes * ESP_TALLY_BYTES);
+  cost->work.reduced += passes * bytes * n / 2.0;
 }
 
 static void add_update_work(const pricing *self, esp_work *work) {
@@ -248,16 +251,17 @@ static void add_update_work(const pricing *self, esp_work *work) {
 
 static void add_steps(const pricing *self, esp_cost *cost) {
   const double rows = count_trained_rows(self) * self->uneven, steps = (double)self->of->schedule.n;
+  const double passes = steps * (double)self->of->n_passes;
   add_pass_memory(self, cost);
   add_reductions(self, cost);
   add_gather(self, steps, cost);
   add_forward_work(self, get_request(self)->model, rows, &cost->work);
-  add_teacher(self, rows, steps, &cost->work);
+  add_teacher(self, rows, passes, &cost->work);
   add_loss_work(self, rows, 2.0, &cost->work);
   add_backward_work(self, rows, &cost->work);
   add_update_work(self, &cost->work);
   policy_add_cost(self->of, self->ranks, cost);
-  cost->work.every += 2.0 * steps * sum_loaded(self);
+  cost->work.every += 2.0 * passes * sum_loaded(self);
 }
 
 /* Weights are measured as they would be written. */
@@ -310,7 +314,8 @@ static void add_evaluations(const pricing *self, esp_cost *cost) {
   add_loss_work(self, rows, 1.0, &cost->work);
   if (get_measured_teacher(self)) add_teacher(self, rows, times, &cost->work);
   cost->work.every += times * sum_loaded(self);
-  esp_cost_send(cost, self->ranks, ESP_ALLREDUCE, times * ESP_TALLY_BYTES);
+  esp_cost_send(cost, self->ranks, ESP_ALLREDUCE,
+                times * (ESP_TALLY_BYTES + 2.0 * sizeof(int64_t) * all));
   add_gather(self, (rounds(self) ? times : 0.0) + 1.0, cost); // the best, at the end
 }
 

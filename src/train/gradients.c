@@ -25,15 +25,17 @@ void gradients_count(const train_parts *parts, int64_t n[2]) {
     if (parts->groups[g].n > n[0]) n[0] = parts->groups[g].n;
 }
 
-void gradients_init(train_gradients *self, const train_parts *parts, int64_t most,
-                    bool is_floating) {
+void gradients_init(train_gradients *self, const train_parts *parts,
+                    const gradients_options *options) {
   int64_t n[2];
   gradients_count(parts, n);
   *self = (train_gradients){.parts = parts,
-                            .limit = fminf(largest, largest_sum / (float)most),
+                            .limit = fminf(largest, largest_sum / (float)options->most),
                             .by_weight = ESP_NEW(float *, parts->model->n_weights),
-                            .mean = ESP_NEW(float, parts->n_own)};
-  for (int i = 0; i < 2; i++) init_sum(&self->sums[i], n[i], is_floating);
+                            .mean = ESP_NEW(float, parts->n_own),
+                            .is_total = options->is_total};
+  if (options->is_total && !options->is_floating) self->total = ESP_NEW(int64_t, parts->n_own);
+  for (int i = 0; i < 2; i++) init_sum(&self->sums[i], n[i], options->is_floating);
 }
 
 void gradients_clear(train_gradients *self) {
@@ -44,6 +46,7 @@ void gradients_clear(train_gradients *self) {
   }
   esp_free(&self->by_weight);
   esp_free(&self->mean);
+  esp_free(&self->total);
 }
 
 static gradient_sum *find_sum(train_gradients *self, int group) {
@@ -118,20 +121,41 @@ bool gradients_add_local(train_gradients *self) {
   return fine;
 }
 
-static void reduce_piece(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
+static void reduce_floats(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
+                          const parts_piece *piece, double targets) {
+  const int64_t n = parts_own_end(self->parts, piece) - parts_own_begin(self->parts, piece);
+  float *mean = self->mean + piece->own, *part = ESP_NEW(float, n);
+  esp_reduce_scatter_f32(comm, sum->floating + piece->begin, piece->begins, part);
+  for (int64_t i = 0; i < n; i++)
+    mean[i] = self->is_total ? mean[i] + part[i] : (float)((double)part[i] / targets);
+  esp_free(&part);
+}
+
+static void reduce_fixed(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
                          const parts_piece *piece, double targets) {
   const int64_t n = parts_own_end(self->parts, piece) - parts_own_begin(self->parts, piece);
-  float *mean = self->mean + piece->own;
-  if (sum->floating) {
-    esp_reduce_scatter_f32(comm, sum->floating + piece->begin, piece->begins, mean);
-    for (int64_t i = 0; i < n; i++) mean[i] = (float)((double)mean[i] / targets);
-    return;
-  }
   const double scale = 0x1p-40 / targets;
   int64_t *part = ESP_NEW(int64_t, n);
   esp_reduce_scatter_i64(comm, sum->fixed + piece->begin, piece->begins, part);
-  for (int64_t i = 0; i < n; i++) mean[i] = (float)((double)part[i] * scale);
+  for (int64_t i = 0; i < n && self->total; i++) self->total[piece->own + i] += part[i];
+  for (int64_t i = 0; i < n && !self->total; i++)
+    self->mean[piece->own + i] = (float)((double)part[i] * scale);
   esp_free(&part);
+}
+
+void gradients_finish_total_local(train_gradients *self, double targets) {
+  const double scale = 0x1p-40 / targets;
+  const int64_t n = self->parts->n_own;
+  for (int64_t i = 0; i < n && self->total; i++)
+    self->mean[i] = (float)((double)self->total[i] * scale);
+  for (int64_t i = 0; i < n && !self->total; i++)
+    self->mean[i] = (float)((double)self->mean[i] / targets);
+}
+
+void gradients_begin_total_local(train_gradients *self) {
+  const size_t n = (size_t)self->parts->n_own;
+  memset(self->mean, 0, n * sizeof *self->mean);
+  if (self->total) memset(self->total, 0, n * sizeof *self->total);
 }
 
 void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, double targets) {
@@ -139,8 +163,10 @@ void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, do
   gradient_sum *sum = find_sum(self, group);
   if (of->n == 0) return;
   ESP_ASSERT(sum->group == group);
+  void (*reduce)(const esp_comm *, train_gradients *, const gradient_sum *, const parts_piece *,
+                 double) = sum->floating ? reduce_floats : reduce_fixed;
   for (int p = of->first_piece; p < of->first_piece + of->n_pieces; p++)
-    reduce_piece(comm, self, sum, &self->parts->pieces[p], targets);
+    reduce(comm, self, sum, &self->parts->pieces[p], targets);
   point(self, group, NULL);
   sum->group = -1;
   for (int i = 0; i < 2; i++) self->sums[i].is_active = false; // until its stage

@@ -4,6 +4,10 @@
 #include "espalier/flow/measure.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const double ERRORS = 3.0; // standard errors that an improvement has to exceed
 
 /* The objective of the model's task; where the data does not have what it needs, that which is
  * descended. */
@@ -64,6 +68,8 @@ static void prepare(const esp_comm *comm, train_held_out *self) {
   const esp_train_request *request = self->request;
   esp_shard_deal_local(comm, &self->shard, (esp_sample_range){0, self->shard.n_order});
   self->objective = choose_objective(request, self->shard.data);
+  self->now = ESP_NEW(int64_t, 2 * self->shard.n_batches);
+  self->before = ESP_NEW(int64_t, 2 * self->shard.n_batches);
   if (!request->masking || request->teacher) return; // with a teacher: as eval measures
   self->masking = *request->masking;
   self->masking.pass = 0;
@@ -88,6 +94,8 @@ esp_status held_out_init_local(const esp_comm *comm, train_held_out *self,
 }
 
 void held_out_clear(train_held_out *self) {
+  esp_free(&self->now);
+  esp_free(&self->before);
   esp_shard_clear(&self->shard);
 }
 
@@ -115,9 +123,13 @@ static esp_status measure(const esp_comm *comm, train_held_out *self, double *lo
   const esp_measurement what = {.model = self->request->model,
                                 .teacher =
                                     self->objective->needs_teacher ? self->request->teacher : NULL,
-                                .objective = self->objective};
+                                .objective = self->objective,
+                                .each = self->now};
+  memset(self->now, 0, (size_t)(2 * self->shard.n_batches) * sizeof *self->now);
   ESP_TRY(esp_agree(comm, esp_measure_local(&what, &self->shard, &tally)));
   esp_tally_reduce(comm, &tally);
+  esp_allreduce_sum_i64(comm, self->now, 2 * self->shard.n_batches);
+  self->unit = tally.unit > 0.0 ? tally.unit : 1.0;
   self->targets = tally.targets;
   *loss = esp_tally_compute_loss(&tally);
   if (tally.targets > 0) return ESP_OK;
@@ -125,6 +137,32 @@ static esp_status measure(const esp_comm *comm, train_held_out *self, double *lo
                   "%s: expected held-out samples with something to predict, found none; give "
                   "--validation DATA",
                   self->shard.data->path);
+}
+
+void held_out_keep_local(train_held_out *self) {
+  memcpy(self->before, self->now, (size_t)(2 * self->shard.n_batches) * sizeof *self->now);
+}
+
+/* The mean is a ratio of sums over micro-batches, change by targets, and so is its error [Cochran,
+ * "Sampling techniques", 1977, section 6.4]. */
+held_out_change held_out_compare_local(const train_held_out *self) {
+  const int64_t n = self->shard.n_batches;
+  int64_t change = 0;
+  double squares = 0.0;
+  for (int64_t i = 0; i < n; i++) change += self->now[2 * i] - self->before[2 * i];
+  const double targets = (double)self->targets, mean = (double)change / targets;
+  for (int64_t i = 0; i < n; i++) {
+    const double rest =
+        (double)(self->now[2 * i] - self->before[2 * i]) - mean * (double)self->now[2 * i + 1];
+    squares += rest * rest;
+  }
+  const double error = n > 1 ? sqrt(squares * (double)n / (double)(n - 1)) / targets : INFINITY;
+  return (held_out_change){0x1p-20 * self->unit * mean, 0x1p-20 * self->unit * error};
+}
+
+bool held_out_is_clear_local(const train_held_out *self) {
+  const held_out_change change = held_out_compare_local(self);
+  return isfinite(change.error) ? change.mean + ERRORS * change.error < 0.0 : change.mean < 0.0;
 }
 
 esp_status held_out_measure(const esp_comm *comm, train_held_out *self, const train_parts *parts,

@@ -14,7 +14,15 @@ typedef struct train_held_out {
   esp_masking masking;            // the same at every evaluation
   esp_shard shard;                // dealt
   int64_t targets;                // of the last evaluation
+  double unit;                    // of its losses, in nats
+  int64_t *now, *before; // (n_batches, 2) of every micro-batch, loss in 2^-20 and targets: of the
+                         // last evaluation, and of the one that others are compared with
 } train_held_out;
+
+/* How the loss has changed. */
+typedef struct held_out_change {
+  double mean, error;
+} held_out_change;
 
 /* Share the data out: *samples (*n), owned by the caller, are those that train. USAGE: too few to
  * hold any out. Local, equal on all ranks. */
@@ -26,6 +34,14 @@ void held_out_clear(train_held_out *self);
  * NUMERIC. Collective on comm. */
 esp_status held_out_measure(const esp_comm *comm, train_held_out *self, const train_parts *parts,
                             double *loss);
+/* Take the last evaluation as the one that others are compared with. Local. */
+void held_out_keep_local(train_held_out *self);
+/* The mean change of the loss since that one, nats a target, and its standard error: infinite where
+ * there is only one micro-batch. Local, equal on all ranks. */
+held_out_change held_out_compare_local(const train_held_out *self);
+/* Whether the loss is below that one by more than three standard errors; with one micro-batch,
+ * whose error is not known, whether it is below. Local, equal on all ranks. */
+bool held_out_is_clear_local(const train_held_out *self);
 /* Whether a weight trains, and is written in another type than float32. Local. */
 bool held_out_rounds(const train_parts *parts, int weight);
 /* Round the weights that train to the types in which they are written. Local. */

@@ -211,23 +211,24 @@ typedef struct defaults {
   double rate, rate_of_width;     // the first, or the second over the hidden size if that is less
   double clip;
   int64_t hold_out, patience, retries;
+  int64_t steps; // that there shall be
 } defaults;
 
 static const defaults of_images[] = {
-    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0.0, 0, 0, 0},
-    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 0},
-    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 2},
+    [ESP_TRAIN_NEW] = {12, 256, 0, 2e-3, 0.0, 0.0, 0, 0, 0, 128},
+    [ESP_TRAIN_GIVEN] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 0, 128},
+    [ESP_TRAIN_RECOVER] = {3, 256, 0, 5e-4, 0.0, 1.0, 8, 4, 2, 128},
 };
 static const defaults of_tokens[] = {
-    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0, 0},
-    [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4, 0},
-    [ESP_TRAIN_RECOVER] = {4, 0, 0, 1e-3, 0.08, 1.0, 8, 4, 2},
+    [ESP_TRAIN_NEW] = {1, 0, 8192, 1e-3, 0.6, 1.0, 8, 0, 0, 128},
+    [ESP_TRAIN_GIVEN] = {3, 0, 0, 1e-3, 0.05, 1.0, 8, 4, 0, 128},
+    [ESP_TRAIN_RECOVER] = {8, 0, 0, 1e-3, 0.08, 1.0, 8, 4, 2, 256},
 };
 
 /* Rows of a micro-batch; a batch of tokens has some of them for ranks to share, and enough batches
  * make a training. */
 enum { MICRO_IMAGES = 64, MICRO_TOKENS = 1024, MICRO_PARTS = 4 };
-enum { STEPS = 128, LEAST_TOKENS = 1024, MOST_TOKENS = 32768 };
+enum { LEAST_TOKENS = 1024, MOST_TOKENS = 32768 };
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most) {
   return value < least ? least : value > most ? most : value;
@@ -238,7 +239,7 @@ static int64_t choose_tokens(const esp_train_options *self, const defaults *chos
                              const esp_dataset *data) {
   if (self->batch > 0) return self->batch * data->width;
   if (chosen->tokens > 0) return chosen->tokens;
-  return clamp(self->epochs * data->count * data->width / STEPS, LEAST_TOKENS, MOST_TOKENS);
+  return clamp(self->epochs * data->count * data->width / chosen->steps, LEAST_TOKENS, MOST_TOKENS);
 }
 
 static int64_t choose_micro_batch(const esp_dataset *data, int64_t tokens) {

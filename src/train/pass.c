@@ -1,11 +1,14 @@
-/* The forward and the backward pass of a step. All micro-batches of this rank go forward together,
+/* The forward and the backward pass of a step. The micro-batches of this rank go forward together,
  * stage by stage, and come back likewise; a stage's gradients are reduced over the ranks as soon as
- * its last micro-batch is back. */
+ * its last micro-batch is back. Where their states would take too much memory, they do so in
+ * several passes, whose sums are added: integers, so that the bits are those of one pass. */
 #include "train_internal.h"
 
 #include "espalier/core/memory.h"
 
 #include <inttypes.h>
+
+enum { STATE_BYTES = 2000000000 }; // of a rank, but for one micro-batch
 
 static esp_status fail_diverged(const training *self, const char *what) {
   return esp_fail(ESP_NUMERIC,
@@ -14,24 +17,48 @@ static esp_status fail_diverged(const training *self, const char *what) {
                   self->progress.step + 1, what);
 }
 
+static int64_t count_micro_batches(const esp_train_options *options) {
+  return (options->batch + options->micro_batch - 1) / options->micro_batch;
+}
+
+/* Of a micro-batch: before every stage and the head, and the gradient; the teacher's. */
+static int64_t count_state_bytes(const esp_train_request *request) {
+  const bool is_text = request->data->kind == ESP_DATA_TOKENS;
+  const int64_t rows = request->options->micro_batch * (is_text ? request->data->width : 1);
+  const int64_t own = (request->model->n_stages + 2) * request->model->max_state;
+  const int64_t taught = request->teacher ? request->teacher->max_state : 0;
+  return (int64_t)sizeof(float) * rows * (own + taught);
+}
+
+void pass_lay_out_local(training *self) {
+  const esp_train_request *request = self->request;
+  const int64_t n = count_micro_batches(request->options), ranks = self->comm->size;
+  const int64_t most = (n + ranks - 1) / ranks;
+  const int64_t bytes = request->state_bytes > 0 ? request->state_bytes : STATE_BYTES;
+  const int64_t fit = bytes / count_state_bytes(request), per_pass = fit > 1 ? fit : 1;
+  self->n_passes = (most + per_pass - 1) / per_pass;
+  self->per_pass = (most + self->n_passes - 1) / self->n_passes;
+}
+
 void pass_init(training *self) {
   const esp_train_request *request = self->request;
   const esp_train_options *options = request->options;
-  const int64_t n = (options->batch + options->micro_batch - 1) / options->micro_batch;
-  const int64_t most = (n + self->comm->size - 1) / self->comm->size;
   esp_stream_init(&self->stream, &(esp_stream_options){.model = request->model,
                                                        .shard = &self->shard,
-                                                       .count = most,
+                                                       .count = self->per_pass,
                                                        .keeps_states = true});
   if (request->teacher)
     esp_stream_init(&self->taught, &(esp_stream_options){.model = request->teacher,
                                                          .shard = &self->shard,
-                                                         .count = most,
+                                                         .count = self->per_pass,
                                                          .workspace = self->stream.workspace});
   const int64_t outputs = self->stream.rows * request->model->n_outputs;
   self->logits = ESP_NEW(float, outputs);
   if (request->teacher) self->teacher_logits = ESP_NEW(float, outputs);
-  gradients_init(&self->gradients, &self->parts, n, options->gradients[0] == 'f');
+  const gradients_options how = {.most = count_micro_batches(options),
+                                 .is_floating = options->gradients[0] == 'f',
+                                 .is_total = self->n_passes > 1};
+  gradients_init(&self->gradients, &self->parts, &how);
 }
 
 void pass_clear(training *self) {
@@ -136,26 +163,49 @@ static esp_status return_local(training *self, int stage) {
   return fine ? ESP_OK : fail_diverged(self, "a gradient is not finite or too large");
 }
 
-esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally) {
+static void add_tally(const esp_tally *part, esp_tally *tally) {
+  tally->targets += part->targets;
+  tally->correct += part->correct;
+  tally->loss += part->loss;
+  tally->cosine += part->cosine;
+  tally->unit = part->unit;
+}
+
+static double count_targets(const esp_tally *tally) {
+  return tally->targets > 0 ? (double)tally->targets : 1.0;
+}
+
+/* This rank's micro-batches of pass p. */
+static void turn_streams(training *self, int64_t p) {
+  const int64_t begin = p * self->per_pass, left = self->shard.count - begin;
+  const int64_t rest = left > 0 ? left : 0, count = rest < self->per_pass ? rest : self->per_pass;
+  esp_stream_turn(&self->stream, self->shard.first + begin, count);
+  if (self->request->teacher) esp_stream_turn(&self->taught, self->shard.first + begin, count);
+}
+
+static esp_status run_pass(training *self, int64_t p, esp_tally *tally) {
   const esp_comm *comm = self->comm;
+  const int head = self->stream.model->n_stages;
   esp_tally mine = esp_tally_start(self->objective, self->request->data);
-  esp_shard_deal_local(comm, &self->shard, samples);
-  esp_stream_turn(&self->stream, self->shard.first, self->shard.count);
-  if (self->request->teacher) esp_stream_turn(&self->taught, self->shard.first, self->shard.count);
+  turn_streams(self, p);
   ESP_TRY(esp_agree(comm, reach_head_local(self, &mine)));
   esp_tally_reduce(comm, &mine);
-  const double targets = mine.targets > 0 ? (double)mine.targets : 1.0;
-  gradients_reduce(comm, &self->gradients, self->stream.model->n_stages + 1, targets);
-  for (int stage = self->stream.model->n_stages - 1; stage >= parts_find_lowest_stage(&self->parts);
-       stage--) {
+  gradients_reduce(comm, &self->gradients, head + 1, count_targets(&mine));
+  for (int stage = head - 1; stage >= parts_find_lowest_stage(&self->parts); stage--) {
     ESP_TRY(esp_agree(comm, return_local(self, stage)));
-    gradients_reduce(comm, &self->gradients, stage + 1, targets);
+    gradients_reduce(comm, &self->gradients, stage + 1, count_targets(&mine));
   }
+  add_tally(&mine, tally);
+  return ESP_OK;
+}
+
+esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally) {
+  esp_tally all = {0};
+  esp_shard_deal_local(self->comm, &self->shard, samples);
+  if (self->gradients.is_total) gradients_begin_total_local(&self->gradients);
+  for (int64_t p = 0; p < self->n_passes; p++) ESP_TRY(run_pass(self, p, &all));
+  if (self->gradients.is_total) gradients_finish_total_local(&self->gradients, count_targets(&all));
   esp_stream_free_scratch(&self->stream);
-  tally->targets += mine.targets;
-  tally->correct += mine.correct;
-  tally->loss += mine.loss;
-  tally->cosine += mine.cosine;
-  tally->unit = mine.unit;
+  add_tally(&all, tally);
   return ESP_OK;
 }

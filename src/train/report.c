@@ -22,6 +22,7 @@ static json_t *dump_point(const esp_train_point *self) {
   set_if_known(row, "training_accuracy", self->accuracy);
   set_if_known(row, "held_out_loss_nats", self->held_out);
   set_if_known(row, "sparsity", self->sparsity);
+  set_if_known(row, "held_out_change_error_nats", self->error);
   if (self->step > 0) set_if_known(row, "rate", self->rate);
   if (self->step > 0) set_if_known(row, "gradient_norm", self->norm);
   return row;

@@ -75,7 +75,9 @@ static void add_point(training *self, double held_out) {
       .loss = has ? esp_tally_compute_loss(&at->tally) : (double)NAN,
       .accuracy = has ? (double)at->tally.correct / targets : (double)NAN,
       .held_out = held_out,
-      .sparsity = self->pruning.of ? pruning_get_sparsity(&self->pruning) : (double)NAN};
+      .sparsity = self->pruning.of ? pruning_get_sparsity(&self->pruning) : (double)NAN,
+      .error = at->step > 0 && self->held.objective ? held_out_compare_local(&self->held).error
+                                                    : (double)NAN};
   esp_free(&self->report.points);
   self->report.points = points;
 }
@@ -100,18 +102,29 @@ static bool may_be_best(const training *self) {
   return !of || !of->is_final || of->is_final(self);
 }
 
+/* Remember the weights, if none were better and, without a policy, they are better than those
+ * before the first step, beyond what chance does to held-out data. */
+static void keep_best(training *self, double loss) {
+  train_progress *at = &self->progress;
+  const bool is_clear = self->pruning.of || held_out_is_clear_local(&self->held);
+  if (at->best_step >= 0 && !(loss < at->best && is_clear)) return;
+  at->best = loss;
+  at->best_step = at->step;
+  parts_copy_own_local(&self->parts, self->best);
+}
+
 static void judge(training *self, double loss) {
   train_progress *at = &self->progress;
   const int64_t patience = self->request->options->patience;
+  const bool is_first = at->best_step < 0;
+  if (at->step == 0) held_out_keep_local(&self->held);
   if (!may_be_best(self)) return;
-  if (at->best_step < 0 || loss < at->best) {
-    at->best = loss;
-    at->best_step = at->step;
-    at->without = 0;
-    parts_copy_own_local(&self->parts, self->best);
+  keep_best(self, loss);
+  at->without = is_first || loss < at->lowest ? 0 : at->without + 1;
+  if (at->without == 0) {
+    at->lowest = loss;
     return;
   }
-  at->without++;
   at->is_stopped = patience > 0 && at->without >= patience;
   if (at->is_stopped && at->step < self->schedule.n)
     esp_log_info("train: no better weights in %" PRId64 " evaluations: stopped", at->without);
@@ -129,9 +142,9 @@ static bool try_again(training *self) {
   if (self->pruning.of || !self->best || at->best_step > 0 ||
       at->retries >= self->request->options->retries)
     return false;
-  esp_log_info("train: no step was better: again with a quarter of the rate");
+  esp_log_info("train: no step was clearly better: again with a quarter of the rate");
   const double best = at->best;
-  *at = (train_progress){.best = best, .retries = at->retries + 1};
+  *at = (train_progress){.best = best, .lowest = best, .retries = at->retries + 1};
   set_rate(self);
   parts_gather(self->comm, &self->parts, self->best);
   for (int s = 0; s < self->method->n_slots; s++)

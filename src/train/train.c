@@ -102,6 +102,7 @@ esp_status train_lay_out_local(training *self) {
   ESP_TRY(pruning_lay_out_local(&self->pruning, &self->parts, self->request->policy));
   ESP_TRY(held_out_init_local(self->comm, &self->held, request, &self->samples, &self->n_samples));
   init_schedule(self);
+  pass_lay_out_local(self);
   const policy *of = self->pruning.of;
   return of && of->check_local ? of->check_local(self) : ESP_OK;
 }

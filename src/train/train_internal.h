@@ -17,6 +17,7 @@ typedef struct train_progress {
   esp_tally tally;   // of the steps since the last point, of all ranks
   int64_t best_step; // of the best weights; -1: none yet
   double best;       // their loss on held-out data
+  double lowest;     // of all points, clearly better than the first or not
   int64_t without;   // evaluations since
   bool is_stopped;   // there were enough of those
   int64_t retries;   // made
@@ -39,7 +40,8 @@ typedef struct training {
   int64_t n_samples, *samples; // that train, owned
   int64_t epoch;               // whose order the shard has; -1: none
   int64_t per_epoch, evaluate_every;
-  esp_stream stream, taught; // of the model, keeping states; of the teacher
+  int64_t n_passes, per_pass; // of a step; a rank's micro-batches of one, at most
+  esp_stream stream, taught;  // of the model, keeping states; of the teacher
   float *logits, *teacher_logits;
   train_held_out held;
   train_progress progress;
@@ -49,7 +51,9 @@ typedef struct training {
 /* Shuffle the samples that train anew for an epoch. Local, equal on all ranks. */
 void order_set_epoch(training *self, int64_t epoch);
 
-/* A step's forward and backward pass: this rank's micro-batches of samples [begin, end) of the
+/* Choose the passes of a step: as few as the states leave room for. Local, equal on all ranks. */
+void pass_lay_out_local(training *self);
+/* A step's forward and backward passes: this rank's micro-batches of samples [begin, end) of the
  * epoch's order, and the mean gradient. tally gets what all ranks measured. NUMERIC: it
  * diverged. Collective. */
 esp_status pass_run(training *self, esp_sample_range samples, esp_tally *tally);

@@ -65,7 +65,8 @@ static json_t *make_report(const writing *self) {
   if (!before && !is_pruned) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (is_pruned && !self->cut) json_object_set_new(report, "is_masked", json_true());
+  if (is_pruned && (!self->cut || esp_model_was_masked(self->of->model)))
+    json_object_set_new(report, "masked", json_true());
   if (is_pruned && !before)
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));

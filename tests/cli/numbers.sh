@@ -39,6 +39,15 @@ check "labels: their score" grep -q micro-F1 stdout
 check "labels: of the pruned model too" get eval.json results 1 f1_micro
 check "labels: of each of three" get eval.json results 0 accuracy
 
+# What recovery learns there: the teacher's numbers, and the odds of its labels.
+for of in "regression scores.h5" "labels present.h5"; do
+  read -r kind file <<<"$of"
+  must recover "$kind.h5" -d $file --micro-batch 2 --steps 8 --rate 0.002 -o r.h5 --json r.json
+  check "$kind: recovered from the teacher" grep -q '"distilled-\(numbers\|labels\)"' r.json
+  run 1 recover "$kind.h5" -d $file --micro-batch 2 --steps 8 --rate 0.002 -o one.h5 >/dev/null
+  check "$kind: recovered to the same bytes by one rank" cmp r.h5 one.h5
+done
+
 expect_failure "labels, one of them" "expected 3 numbers a sequence in /labels for this model, found 1" -- eval $labels -d scores.h5 --no-speed
 expect_failure "classes of numbers" '"problem_type"' -- eval "$golden/bert-classifier-f32" -d scores.h5 --no-speed
 expect_failure "a language model beside labels of tokens" "leave /labels out" -- eval "$golden/gpt2-f32" -d present.h5 --no-speed

@@ -94,7 +94,7 @@ refused() { # NAME TEXT ARGUMENT...: with exit code 4, and nothing is touched
 refused "another rate" "rate was -1.0 then and is 0.1" --rate 0.1
 refused "another set" "trainable was" --trainable norms
 refused "another seed" "seed was 1 then and is 2 now" --seed 2
-refused "a teacher" "teacher_fingerprint" --teacher dense
+refused "a teacher" "teacher_fingerprint" --teacher p.h5
 must "${long[@]}" --steps 3 --restart
 check "interrupted: --restart begins again, and nothing is left" test "$(ls out)" = m.h5
 mv out/m.h5 again.h5
@@ -154,10 +154,22 @@ must prune "$golden/gpt2-hub-f16" -d "$tokens" --micro-batch 2 --pilot 64 --fish
 must "${recover[@]}" --rate 10 --patience 2 -o r.h5
 check "no step was better, 16 bits: the weights as read" same_values p.h5 r.h5 /model
 
+# Masks are kept where a masked model was cut again, and recovered.
+must prune u.h5 -d "$tokens" --micro-batch 2 --pilot 64 --fisher-tokens 0 --no-stability --criterion magnitude --repair none \
+  --sparsity 0.4 -o uc.h5
+must recover uc.h5 -d "$tokens" "${small[@]}" --rate 0.003 --steps 4 -o r.h5
+check "masked, then cut: the same number of zeros everywhere" test "$(count_zeros uc.h5)" = "$(count_zeros r.h5)"
+
+# A model has nothing to learn from itself.
+refuse 1 "a teacher that is the model" "there is nothing to learn" -- train dense -d "$tokens" --teacher folder "${small[@]}" -o r.h5
+must prune dense -d "$tokens" --criterion max-entropy --repair none --sparsity 0.4 --micro-batch 2 --recover-tokens 200 -o me.h5
+check "no data but for recovery" grep -q recover stdout
+
 # Labels are checked with a teacher too, and a mix of both needs some.
 must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5
+must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --seed 2 --quiet -o other.h5
 expect_failure "a teacher, labels beyond the classes" "expected labels from 0 to" -- \
-  train small.h5 --teacher small.h5 -d "$SHARED/more-classes" --steps 1 -o r.h5
+  train small.h5 --teacher other.h5 -d "$SHARED/more-classes" --steps 1 -o r.h5
 check "a batch larger than the data is all of it" \
   "$ESPALIER" train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --quiet -o r.h5
 must train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0.5 --restart -o r.h5

@@ -14,6 +14,8 @@ typedef struct esp_measurement {
   const esp_objective *objective;
   const esp_objective_options *options; // NULL: the objective's own
   int64_t state_bytes;                  // of hidden states (flow/chunk.h); 0: chosen
+  int64_t *each; // (n_batches, 2) gets loss (2^-20 units) and targets of this rank's micro-batches;
+                 // NULL: not wanted
 } esp_measurement;
 
 /* Add this rank's micro-batches of a shard to the tally. NUMERIC: a weight or a loss is not finite.

@@ -125,6 +125,9 @@ void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t
 int64_t esp_model_count_parameters(const esp_model *model);
 /* Parameters that are not zero; loads stage by stage. Local. */
 esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count);
+/* Whether a pruned file's report says that masks were cut from it, or from a model before. Local.
+ */
+bool esp_model_was_masked(const esp_model *model);
 /* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
 bool esp_model_is_prunable(const esp_model *model, int weight);
 int64_t esp_model_count_prunable(const esp_model *model);

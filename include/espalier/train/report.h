@@ -19,6 +19,7 @@ typedef struct esp_train_point {
   double accuracy; // part of the targets that were right; NAN likewise
   double held_out; // loss on held-out data, nats a target; NAN: there is none
   double sparsity; // part of the prunable weights, or units, that is pruned; NAN: no policy
+  double error;    // standard error of its change since before the first step; NAN: there is none
 } esp_train_point;
 
 /* A matrix, or a site, that a policy prunes. */

@@ -27,6 +27,7 @@ typedef struct esp_train_request {
   uint64_t seed;                    // of the order of samples
   const char *checkpoint;           // path; NULL: none is written
   double save_every_s;              // least time between checkpoints
+  int64_t state_bytes;              // of a rank's hidden states, but for one micro-batch; 0: chosen
   esp_journal *journal;             // says which run the checkpoint is of; NULL: none
 } esp_train_request;
 

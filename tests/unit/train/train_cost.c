@@ -96,7 +96,7 @@ static void esp_train_compute_cost_sends_sums_and_parts(void **state) {
   assert_true(two.steps.traffic[ESP_ALLGATHER] == 3.0 * 4.0 * 520.0 / 2.0);
   assert_true(two.steps.traffic[ESP_ALLREDUCE] == 3.0 * (4.0 * 8.0 + 32.0));
   assert_true(two.evaluations.traffic[ESP_ALLGATHER] == 4.0 * 4.0 * 520.0 / 2.0);
-  assert_true(two.evaluations.traffic[ESP_ALLREDUCE] == 3.0 * 32.0);
+  assert_true(two.evaluations.traffic[ESP_ALLREDUCE] == 3.0 * (32.0 + 2.0 * 16.0));
   assert_true(cost_sent(&one.steps) == 0.0 && cost_sent(&one.evaluations) == 0.0);
   esp_model_free(&model);
 }
@@ -128,6 +128,25 @@ static void esp_train_compute_cost_of_a_teacher(void **state) {
   esp_model_free(&model);
 }
 
+/* Room for the states of one micro-batch alone: four passes a step, of which each sums all
+ * gradients; their total is held. */
+static void esp_train_compute_cost_of_several_passes(void **state) {
+  (void)state;
+  esp_model *model = cost_llama_new(8, 6, false);
+  esp_train_options options = new_options(model, "all");
+  esp_train_request request = {.model = model, .data = &text, .options = &options};
+  esp_train_cost one, four;
+  assert_int_equal(esp_train_compute_cost(&request, 1, &one), ESP_OK);
+  request.state_bytes = 1;
+  assert_int_equal(esp_train_compute_cost(&request, 1, &four), ESP_OK);
+  assert_true(one.steps.kept_bytes - four.steps.kept_bytes ==
+              3.0 * (model->n_stages + 2) * 4.0 * 10.0 * (double)model->max_state - 8.0 * 520.0);
+  assert_int_equal(esp_train_compute_cost(&request, 2, &four), ESP_OK);
+  assert_true(four.steps.traffic[ESP_REDUCE_SCATTER] == 2.0 * 3.0 * 8.0 * 520.0);
+  esp_train_options_clear(&options);
+  esp_model_free(&model);
+}
+
 static void esp_train_compute_cost_refuses_what_training_would(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
@@ -146,4 +165,5 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_train_compute_cost_counts_steps),
               cmocka_unit_test(esp_train_compute_cost_sends_sums_and_parts),
               cmocka_unit_test(esp_train_compute_cost_multiplies),
               cmocka_unit_test(esp_train_compute_cost_of_a_teacher),
+              cmocka_unit_test(esp_train_compute_cost_of_several_passes),
               cmocka_unit_test(esp_train_compute_cost_refuses_what_training_would))

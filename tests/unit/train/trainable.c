@@ -128,6 +128,9 @@ static void a_report_of_masks_says_which_weights_are_masked(void **state) {
   esp_free(&model->details);
   model->details = esp_strdup("{\"structure\": \"unstructured\"}");
   assert_int_equal(count_masked(model), 2 * 7);
+  esp_free(&model->details);
+  model->details = esp_strdup("{\"structure\": \"structured\", \"masked\": true}");
+  assert_int_equal(count_masked(model), 2 * 7);
   for (int w = 0; w < model->n_weights; w++)
     if (trainable_is_masked(model, w)) assert_int_equal(model->weights[w].rank, 2);
   esp_model_free(&model);
