@@ -40,7 +40,9 @@ void print_budget(const command_input *input, const esp_prune_budget *budget) {
                  limit->asked, limit->got, limit->dense, limit->binds ? ", which binds" : "");
   }
   if (budget)
-    print_result(input, "budget: found --sparsity %s\n", esp_budget_format(budget->sparsity).text);
+    print_result(input, "budget: found --sparsity %s%s\n", esp_budget_format(budget->sparsity).text,
+                 budget->sparsity < 1.0 ? ""
+                                        : ", with what whole sub-layers share; by a budget alone");
   if (budget && budget->measured > 0.0)
     print_result(input, "budget: measured %.3f times as fast, layer by layer\n", budget->measured);
 }

@@ -105,7 +105,7 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
   case ESP_OPTION_FLAG:
     return json_boolean(*(const bool *)member);
   case ESP_OPTION_INT:
-    if (row->word && *(const int64_t *)member == 0) return json_string(row->word);
+    if (row->word && *(const int64_t *)member == 0) return esp_json_text(row->word);
     return json_integer(*(const int64_t *)member);
   case ESP_OPTION_REAL:
     return esp_json_real(*(const double *)member);

@@ -7,10 +7,12 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
-enum { ROWS = 256, LEAST_RUNS = 3 };
+enum { ROWS = 256, LEAST_RUNS = 3, SMALL_BYTE = 0x3a }; // four of them: 7.1e-4
 
 static const double least_s = 0.03; // of the runs of a part together
+static const double long_s = 0.1;   // a run that noise does not double
 
 /* A part of a model, and what it reads. */
 typedef struct timed_part {
@@ -25,8 +27,7 @@ static void fill(esp_model *shape, int stage) {
   for (int i = 0; i < shape->n_weights; i++) {
     if (shape->weights[i].stage != stage || shape->weights[i].value) continue;
     float *value = esp_weight_own(&shape->weights[i]);
-    const int64_t n = esp_weight_count(&shape->weights[i]);
-    for (int64_t k = 0; k < n; k++) value[k] = 1e-3f * (float)(k % 13 - 6);
+    memset(value, SMALL_BYTE, (size_t)esp_weight_count(&shape->weights[i]) * sizeof *value);
   }
 }
 
@@ -79,17 +80,23 @@ static void run(timed_part *self) {
   }
 }
 
+/* Seconds of the processor, where others took turns on it; those of threads add up, but not in time
+ * as it passes. */
+static double run_once(timed_part *self) {
+  const double start = esp_now_s();
+  const clock_t before = clock();
+  run(self);
+  const double processor_s = (double)(clock() - before) / CLOCKS_PER_SEC;
+  return fmin(processor_s > 0.0 ? processor_s : INFINITY, esp_now_s() - start);
+}
+
 double esp_eval_time_stage(esp_model *shape, int stage) {
   timed_part self;
   init(&self, shape, stage);
-  run(&self); // the first one touches memory
-  double best = INFINITY;
+  double best = run_once(&self); // touches memory
   const double end = esp_now_s() + least_s;
-  for (int i = 0; i < LEAST_RUNS || esp_now_s() < end; i++) {
-    const double start = esp_now_s();
-    run(&self);
-    best = fmin(best, esp_now_s() - start);
-  }
+  const int least = best > long_s ? 1 : LEAST_RUNS;
+  for (int i = 0; i < least || esp_now_s() < end; i++) best = fmin(best, run_once(&self));
   clear(&self);
   return fmax(best, 1e-9);
 }

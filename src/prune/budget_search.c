@@ -107,6 +107,7 @@ static esp_status search(esp_prune_request *request, double *found) {
     esp_model *least = resize(request);
     const esp_status status = may_go_further(request) ? ESP_OK : budget_check(request, least);
     esp_model_free(&least);
+    note_binding(request, nearly_all);
     *found = nearly_all;
     return status;
   }

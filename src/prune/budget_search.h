@@ -4,7 +4,8 @@
 
 #include "budgets.h"
 
-/* As esp_prune_request_settle; times of layers are kept in the journal, or taken from it. */
+/* As esp_prune_request_settle; times of layers are kept in the journal, or taken from it
+ * (NULL: there is none). Collective on comm; equal on all ranks: request. */
 esp_status budget_settle(const esp_comm *comm, esp_prune_request *request, prune_journal *journal);
 /* Parameters of the model as the request leaves it under the uniform allocation, without
  * --multiple-of. Local. */

@@ -20,6 +20,8 @@ esp_prune_settings series_set_point(const series *self, const esp_series_point *
   settings.prune.criterion = point->criterion;
   settings.repair.name = point->repair;
   settings.allocation.sparsity = point->sparsity;
+  settings.allocation.max_parameters = settings.allocation.max_bytes = 0; // of a file of options
+  settings.allocation.min_speed_up = 0.0;
   return settings;
 }
 

@@ -298,6 +298,70 @@ static void reading_notes_where_options_were_given(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+typedef struct few_settings {
+  int64_t multiple, budget;
+  double factor;
+  char *list;
+} few_settings;
+
+/* A word for 0; numbers that are left out while they are 0; one name for two commands. */
+static const esp_option few[] = {
+    {"prune.multiple", ESP_OPTION_INT, offsetof(few_settings, multiple), .initial = "1", .low = 1,
+     .high = 64, .word = "auto", .commands = PRUNE},
+    {"prune.budget", ESP_OPTION_INT, offsetof(few_settings, budget), .low = 1, .high = 9,
+     .only_if_given = true, .commands = PRUNE},
+    {"prune.factor", ESP_OPTION_REAL, offsetof(few_settings, factor), .low = 1, .high = 9,
+     .only_if_given = true, .commands = PRUNE},
+    {"eval.budget", ESP_OPTION_TEXT, offsetof(few_settings, list), .commands = EVAL},
+};
+static const esp_option_table few_table = {few, (int)ESP_COUNT(few), NULL};
+
+static void word_stands_for_zero_whatever_the_range(void **state) {
+  (void)state;
+  few_settings s;
+  esp_options_init(&few_table, &s);
+  assert_int_equal(esp_options_set(&few_table, &s, "multiple", "auto"), ESP_OK);
+  assert_int_equal(s.multiple, 0);
+  assert_failure(esp_options_set(&few_table, &s, "multiple", "0"), ESP_USAGE, "or auto");
+  json_t *dump = esp_options_dump(&few_table, &s, PRUNE);
+  json_t *value = json_object_get(json_object_get(dump, "prune"), "multiple");
+  assert_string_equal(json_string_value(value), "auto");
+  json_decref(dump);
+  esp_options_clear(&few_table, &s);
+}
+
+static void numbers_only_if_given_are_left_out_of_a_dump(void **state) {
+  (void)state;
+  few_settings s;
+  esp_options_init(&few_table, &s);
+  for (int i = 0; i < 2; i++) {
+    json_t *dump = esp_options_dump(&few_table, &s, PRUNE), *group = json_object_get(dump, "prune");
+    assert_int_equal(json_object_size(group), i == 0 ? 1 : 3);
+    json_decref(dump);
+    assert_int_equal(esp_options_set(&few_table, &s, "prune.budget", "3"), ESP_OK);
+    assert_int_equal(esp_options_set(&few_table, &s, "factor", "1.5"), ESP_OK);
+  }
+  esp_options_clear(&few_table, &s);
+}
+
+static void name_of_two_options_is_that_of_the_command(void **state) {
+  (void)state;
+  few_settings s;
+  char budget[] = "--budget", list[] = "3,4", number[] = "3", whole[] = "--eval.budget";
+  char *first[] = {budget, list}, *second[] = {budget, number}, *third[] = {whole, list};
+  esp_options_init(&few_table, &s);
+  esp_arguments line = {.command = EVAL, .argc = 2, .argv = first, .positional = positional};
+  assert_int_equal(esp_options_read_arguments(&few_table, &s, &line), ESP_OK);
+  assert_string_equal(s.list, "3,4");
+  assert_int_equal(s.budget, 0);
+  line = (esp_arguments){.command = PRUNE, .argc = 2, .argv = second, .positional = positional};
+  assert_int_equal(esp_options_read_arguments(&few_table, &s, &line), ESP_OK);
+  assert_int_equal(s.budget, 3);
+  line.argv = third;
+  assert_failure(esp_options_read_arguments(&few_table, &s, &line), ESP_USAGE, "does not take");
+  esp_options_clear(&few_table, &s);
+}
+
 ESP_TEST_MAIN(CASE(reading_notes_where_options_were_given), CASE(esp_options_init_sets_defaults),
               CASE(esp_options_clear_sets_texts_null), CASE(esp_options_init_panics_on_bad_tables),
               CASE(esp_options_set_takes_names_keys_and_underscores),
@@ -311,4 +375,7 @@ ESP_TEST_MAIN(CASE(reading_notes_where_options_were_given), CASE(esp_options_ini
               CASE(read_arguments_refuses_values_of_negated_flags),
               CASE(print_help_groups_and_aligns), CASE(print_help_shows_ranges_and_choices),
               CASE(dump_holds_the_options_of_a_command),
-              CASE(dump_of_names_that_are_not_utf8_is_json))
+              CASE(dump_of_names_that_are_not_utf8_is_json),
+              cmocka_unit_test(word_stands_for_zero_whatever_the_range),
+              cmocka_unit_test(numbers_only_if_given_are_left_out_of_a_dump),
+              cmocka_unit_test(name_of_two_options_is_that_of_the_command))

@@ -201,6 +201,53 @@ static void init_balance(bench *self, trials *tried, double sparsity) {
   self->job.context = tried;
 }
 
+/* Whether at most so many parameters are left. */
+static bool is_within(const void *budget, const esp_allocation_job *job) {
+  return 10 * job->sites[0].n_kept + 20 * job->sites[1].n_kept <= *(const int64_t *)budget;
+}
+
+/* 2 steps of a are nearer to 0.21 than 3. */
+static void global_takes_the_fewest_steps_that_meet_a_budget(void **state) {
+  (void)state;
+  bench self;
+  const int64_t most = 79;
+  init(&self, 0.21);
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 2, 3);
+  self.job.is_enough = is_within;
+  self.job.budget = &most;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 3);
+  assert_true(fabs(self.job.threshold - 0.3) < 1e-9 && fabs(self.job.got - 0.3) < 1e-9);
+  assert_true(self.job.all == 100.0);
+}
+
+static void global_of_a_budget_out_of_reach_takes_all_steps(void **state) {
+  (void)state;
+  bench self;
+  const int64_t most = 1;
+  init(&self, 0.2);
+  self.job.is_enough = is_within;
+  self.job.budget = &most;
+  assert_int_equal(apply(&self, "global"), ESP_OK);
+  check_kept(&self, 1, 1);
+}
+
+static void balanced_meets_a_budget_at_every_count_it_tries(void **state) {
+  (void)state;
+  bench self;
+  trials tried;
+  const int64_t most = 79;
+  for (int best = 2; best <= 3; best++) {
+    init_balance(&self, &tried, 0.3);
+    self.job.is_enough = is_within;
+    self.job.budget = &most;
+    tried.loss[best] = 1;
+    assert_int_equal(apply(&self, "balanced"), ESP_OK);
+    check_kept(&self, best == 2 ? 3 : 1, best);
+  }
+}
+
 static void balanced_starts_even_and_keeps_that_where_it_loses_least(void **state) {
   (void)state;
   bench self;
@@ -425,6 +472,9 @@ ESP_TEST_MAIN(cmocka_unit_test(allocation_find_of_an_unknown_name_is_usage),
               cmocka_unit_test(global_without_a_free_site_asks_for_nothing),
               cmocka_unit_test(global_that_cannot_be_reached_is_usage),
               cmocka_unit_test(global_divides_scores_without_a_unit_by_their_sum),
+              cmocka_unit_test(global_takes_the_fewest_steps_that_meet_a_budget),
+              cmocka_unit_test(global_of_a_budget_out_of_reach_takes_all_steps),
+              cmocka_unit_test(balanced_meets_a_budget_at_every_count_it_tries),
               cmocka_unit_test(balanced_starts_even_and_keeps_that_where_it_loses_least),
               cmocka_unit_test(balanced_moves_to_the_better_neighbour),
               cmocka_unit_test(balanced_tries_no_count_twice),
