@@ -4,6 +4,8 @@
 
 #include "espalier/core/memory.h"
 
+#include <math.h>
+
 /* Of a matrix: those that are not zero, or those that trained. */
 static int64_t count_live(const train_pruning *self, int weight) {
   const esp_weight *of = &self->parts->model->weights[weight];
@@ -52,7 +54,9 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   report->policy.name = self->of->name;
   report->policy.by_units = self->by_units;
   report->policy.is_final = is_final;
-  report->policy.asked = self->options->final_sparsity;
+  report->policy.asked = policy_reads(self->of, self->options, "final-sparsity")
+                             ? self->options->final_sparsity
+                             : (double)NAN;
   if (self->by_units)
     report_sites(self, report);
   else
