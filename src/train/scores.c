@@ -42,29 +42,48 @@ static double compute_rate(const training *self) {
   return schedule_compute_rate(&shape, self->progress.step);
 }
 
-/* The optimiser of weights, applied to scores. */
-void scores_step_weights(training *self, const float *gradient) {
-  float *const *arrays = self->pruning.arrays;
-  optimizer_adamw.apply(&(optimizer_step){.n = self->parts.n_own,
-                                          .number = self->progress.step + 1,
-                                          .rate = compute_rate(self),
-                                          .momentum = self->request->options->momentum,
-                                          .gradient = gradient,
-                                          .parameters = arrays[0],
-                                          .slots = {arrays[1], arrays[2]}});
+/* Of one step. */
+typedef struct adam {
+  double beta1, beta2, epsilon, rate, unbias;
+} adam;
+
+static adam begin_step(const training *self) {
+  const double beta1 = self->request->options->momentum, beta2 = 0.999;
+  const double number = (double)self->progress.step + 1.0;
+  return (adam){.beta1 = beta1,
+                .beta2 = beta2,
+                .epsilon = 1e-8,
+                .rate = compute_rate(self) / (1.0 - pow(beta1, number)),
+                .unbias = 1.0 / (1.0 - pow(beta2, number))};
 }
 
-/* The same in double precision, on all ranks alike. */
+static double mix(double beta, double before, double now) {
+  return beta * before + (1.0 - beta) * now;
+}
+
+static double compute_move(const adam *self, double m, double v) {
+  return self->rate * m / (sqrt(v * self->unbias) + self->epsilon);
+}
+
+void scores_step_weights(training *self, const float *gradient) {
+  const adam of = begin_step(self);
+  float *const *arrays = self->pruning.arrays, *score = arrays[0], *m = arrays[1], *v = arrays[2];
+  for (int64_t i = 0; i < self->parts.n_own; i++) {
+    const double g = (double)gradient[i];
+    m[i] = (float)mix(of.beta1, (double)m[i], g);
+    v[i] = (float)mix(of.beta2, (double)v[i], g * g);
+    score[i] = (float)((double)score[i] - compute_move(&of, (double)m[i], (double)v[i]));
+  }
+}
+
+/* On all ranks alike. */
 void scores_step_units(training *self, const double *gradient) {
-  const double beta1 = self->request->options->momentum, beta2 = 0.999, epsilon = 1e-8;
-  const double number = (double)self->progress.step + 1.0;
-  const double rate = compute_rate(self) / (1.0 - pow(beta1, number));
-  const double unbias = 1.0 / (1.0 - pow(beta2, number));
+  const adam of = begin_step(self);
   double *const *arrays = self->pruning.unit_arrays, *m = arrays[1], *v = arrays[2];
   for (int64_t u = 0; u < self->pruning.units.n; u++) {
-    m[u] = beta1 * m[u] + (1.0 - beta1) * gradient[u];
-    v[u] = beta2 * v[u] + (1.0 - beta2) * gradient[u] * gradient[u];
-    arrays[0][u] -= rate * m[u] / (sqrt(v[u] * unbias) + epsilon);
+    m[u] = mix(of.beta1, m[u], gradient[u]);
+    v[u] = mix(of.beta2, v[u], gradient[u] * gradient[u]);
+    arrays[0][u] -= compute_move(&of, m[u], v[u]);
   }
 }
 
