@@ -6,7 +6,7 @@ regularised irrelevant weights, on a small perceptron.
 
 All in float64. Masks and gates are leaves that autograd gives the gradients of: gates of units stand on activations, hard
 concrete gates and penalties are differentiated as they are written in the papers, and the regulariser of irrelevant weights is
-made of two backward passes. Of every case: scores (or gates' z), masks and values behind STOP steps, and the weights in the end.
+made of two backward passes. Of every case: scores (or gates' z), masks and values behind some steps, and the weights in the end.
 Adam makes a whole step of a gradient that is rounding alone: where one was below 1e-2 of its array's largest, there is no number.
 Decisions that lie within 1e-5 of each other are refused, since float32 could take them otherwise.
 """
@@ -28,18 +28,20 @@ RATE, DECAY, BETA1, BETA2, EPSILON = 0.005, 0.01, 0.9, 0.999, 1e-8
 LOW, HIGH, BETA, GATES = -0.1, 1.1, 2 / 3, 1 << 30
 DEFAULTS = {"policy": "movement", "granularity": "weights", "distribution": "uniform", "threshold": "hard", "gates_from": "constant",
             "final_sparsity": 0.6, "prune_from": 0.25, "prune_to": 0.75, "prune_every": 1, "score_rate": 0.01, "penalty": 0.5,
-            "alpha": 1.0, "prune_fraction": 0.2, "bound": 100.0, "hold_out": 0}
+            "alpha": 1.0, "prune_fraction": 0.2, "bound": 100.0, "hold_out": 0, "optimizer": "adamw",
+            "rate": RATE, "stop": STOP}
 UNITS = {"granularity": "units"}
 SOFT = {"threshold": "soft", "score_rate": 0.08}
 L0 = {"policy": "l0", "score_rate": 0.2}
 GATED = {"policy": "gates", **UNITS, "prune_from": 0.0, "prune_to": 0.0}
 HELD = {"distribution": "global", "hold_out": 5, "penalty": 0.01, "alpha": 0.05}
+ONE = {"optimizer": "sgd", "rate": 0.5, "stop": 1, "penalty": 0.1, "alpha": 0.02}  # shows the gradient
 CASES = [
     {}, {"distribution": "global"}, UNITS, {**UNITS, "distribution": "global", "final_sparsity": 0.5}, {**SOFT, "penalty": 4.0},
     {**SOFT, **UNITS, "penalty": 6.0, "score_rate": 0.07}, {**L0, "penalty": 1.0}, {**L0, **UNITS, "penalty": 1.0}, {**GATED, "prune_from": 0.25, "prune_to": 0.75},
     {**GATED, "gates_from": "norms"},
     {**GATED, "gates_from": "gradients"}, {**HELD, "policy": "irrelevance"}, {**HELD, "policy": "irrelevance", **UNITS},
-    {**HELD, "policy": "l2"}, {**HELD, "policy": "l1"}, {**HELD, "policy": "l2", **UNITS}, {**HELD, "policy": "l1", **UNITS},
+    {**HELD, **ONE, "policy": "irrelevance"}, {**HELD, **ONE, "policy": "irrelevance", **UNITS}, {**HELD, "policy": "l2"}, {**HELD, "policy": "l1"}, {**HELD, "policy": "l2", **UNITS}, {**HELD, "policy": "l1", **UNITS},
 ]
 
 
@@ -91,6 +93,15 @@ class Adam:
             p.sub_(self.rate * (m / (1 - BETA1**self.t)) / ((v / (1 - BETA2**self.t)).sqrt() + EPSILON))
 
 
+class Descent(Adam):
+    """With momentum; the first step has none."""
+
+    def step(self, gradients):
+        for p, g, m in zip(self.of, gradients, self.m):
+            m.mul_(BETA1).add_(g)
+            p.mul_(1 - self.rate * self.decay if p.dim() > 1 else 1).sub_(m, alpha=self.rate)
+
+
 def round_half(x):
     return math.floor(x + 0.5)
 
@@ -107,7 +118,7 @@ class Run:
         start = 2.197 if self.o["policy"] == "l0" else 0.0
         self.scores = [torch.full(shape, start, dtype=torch.float64) for shape in shapes]
         self.masks = [torch.ones(shape, dtype=torch.float64) for shape in shapes]
-        self.optimizer = Adam(self.weights, RATE, DECAY)
+        self.optimizer = {"adamw": Adam, "sgd": Descent}[self.o["optimizer"]](self.weights, self.o["rate"], DECAY)
         self.learner = Adam(self.scores, self.o["score_rate"], 0.0)
         self.step = 0
 
@@ -310,10 +321,12 @@ def make_case(options):
     if run.o["policy"] == "gates":
         run.start_gates()
         run.masks = run.keep_largest([torch.sigmoid(s / 1.5) for s in run.scores], run.o["final_sparsity"] * run.get_ramp())
-    for _ in range(STOP):
+    for _ in range(run.o["stop"]):
         run.make_step()
     row = {"options": run.o, "scores": flatten(run.scores, run.learner.weak), "weights": flatten(run.weights, run.optimizer.weak),
            "mask": [int(m) for m in torch.cat([m.flatten() for m in run.masks]).tolist()]}
+    if run.o["stop"] == 1:
+        return row
     while run.step < STEPS:
         run.make_step()
     return {**row, "result": flatten(run.finish(), run.optimizer.weak)}
@@ -324,7 +337,7 @@ def main():
     rows = []
     for options in CASES:
         rows.append(make_case(options))
-        print(options, sum(rows[-1]["mask"]), "of", len(rows[-1]["mask"]), sum(v == 0 for v in rows[-1]["result"]))
+        print(options, sum(rows[-1]["mask"]), "of", len(rows[-1]["mask"]), sum(v == 0 for v in rows[-1].get("result", [])))
     text = ",\n".join(json.dumps(row) for row in rows)
     (HERE / "reference.json").write_text(f"[{text}]\n")
 
