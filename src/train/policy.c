@@ -86,6 +86,9 @@ static void resolve_number(const esp_option *row, esp_policy_options *self,
 esp_status esp_policy_options_resolve(esp_policy_options *self) {
   const policy *of;
   ESP_TRY(policy_find(self->policy, &of));
+  const bool by_units = strcmp(self->granularity, "units") == 0;
+  if (of && by_units && of->unit_penalty > 0.0 && self->penalty < 0.0)
+    self->penalty = of->unit_penalty;
   for (int i = 0; of && i < esp_policy_option_group.count; i++)
     resolve_number(&esp_policy_option_group.rows[i], self, &of->defaults);
   return ESP_OK;

@@ -29,6 +29,8 @@ typedef struct policy {
   bool arrays_of_weights;      // arrays are there by weights alone
   const char *distribution;    // by default; NULL: it reads none
   esp_policy_options defaults; // in place of negative numbers
+  double unit_penalty;         // where units are pruned; 0: as by weights
+  const char *remedy;          // of a policy that finds the sparsity: what to raise for more
   const char *const *options;  // names of those that it reads beside policy, granularity and
                                // final-sparsity, ended by NULL
   bool (*is_unread)(const esp_policy_options *options,

@@ -182,3 +182,25 @@ void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const d
   }
   pruning_apply(comm, self);
 }
+
+static void keep_largest_weights(const esp_comm *comm, train_pruning *self, double sparsity) {
+  float *scores = ESP_NEW(float, self->parts->n_own);
+  parts_copy_own_local(self->parts, scores);
+  for (int64_t i = 0; i < self->parts->n_own; i++) scores[i] = fabsf(scores[i]);
+  pruning_keep_weights(comm, self, scores, self->mask, sparsity);
+  esp_free(&scores);
+}
+
+static void keep_largest_units(const esp_comm *comm, train_pruning *self, double sparsity) {
+  double *scores = ESP_NEW(double, self->units.n);
+  pruning_compute_unit_squares(comm, self, scores);
+  pruning_keep_units(comm, self, scores, self->alive, sparsity);
+  esp_free(&scores);
+}
+
+void pruning_keep_by_magnitude(const esp_comm *comm, train_pruning *self, double sparsity) {
+  if (self->by_units)
+    keep_largest_units(comm, self, sparsity);
+  else
+    keep_largest_weights(comm, self, sparsity);
+}

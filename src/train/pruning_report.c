@@ -2,6 +2,7 @@
 #include "gates.h"
 #include "policy.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -67,4 +68,7 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
     live += (double)report->policy.parts[i].live;
   }
   report->policy.sparsity = n > 0.0 ? 1.0 - live / n : 0.0;
+  if (isnan(report->policy.asked) && live == n && self->of->remedy)
+    esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
+                 self->of->remedy);
 }

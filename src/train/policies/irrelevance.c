@@ -6,6 +6,7 @@
  * the sum of norms). */
 #include "policies.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
 #include <inttypes.h>
@@ -136,23 +137,6 @@ static double find_sparsity(const training *self) {
   return 1.0 - fmax(left, 0.0) / all;
 }
 
-static void prune_weights(training *self, double sparsity) {
-  train_pruning *pruning = &self->pruning;
-  float *scores = ESP_NEW(float, self->parts.n_own);
-  parts_copy_own_local(&self->parts, scores);
-  for (int64_t i = 0; i < self->parts.n_own; i++) scores[i] = fabsf(scores[i]);
-  pruning_keep_weights(self->comm, pruning, scores, pruning->mask, sparsity);
-  esp_free(&scores);
-}
-
-static void prune_units(training *self, double sparsity) {
-  train_pruning *pruning = &self->pruning;
-  double *scores = ESP_NEW(double, pruning->units.n);
-  pruning_compute_unit_squares(self->comm, pruning, scores);
-  pruning_keep_units(self->comm, pruning, scores, pruning->alive, sparsity);
-  esp_free(&scores);
-}
-
 /* Against the model before the first step. */
 static bool is_result(const training *self, double held_out) {
   const double before =
@@ -160,14 +144,18 @@ static bool is_result(const training *self, double held_out) {
   return held_out <= self->pruning.options->bound * before || self->progress.step == 0;
 }
 
+/* A bound that random weights set says nothing. */
+static esp_status begin(training *self) {
+  if (!self->request->model->path)
+    esp_log_warn("train: --bound is over the held-out loss of the model as read, and a new one has "
+                 "random weights: train it first");
+  return ESP_OK;
+}
+
 /* What goes behind the last step would not be measured. */
 static esp_status after_measure(training *self, double held_out) {
   if (!is_result(self, held_out) || self->progress.step == self->schedule.n) return ESP_OK;
-  const double sparsity = find_sparsity(self);
-  if (self->pruning.by_units)
-    prune_units(self, sparsity);
-  else
-    prune_weights(self, sparsity);
+  pruning_keep_by_magnitude(self->comm, &self->pruning, find_sparsity(self));
   return ESP_OK;
 }
 
@@ -177,11 +165,10 @@ static esp_status check_local(const training *self) {
                     "--policy %s prunes while the held-out loss is within its bound: expected "
                     "held-out data, found none; give --validation DATA or --hold-out N",
                     self->pruning.of->name);
-  const double alpha = self->pruning.options->alpha, gamma = self->pruning.options->penalty;
-  if (get_form(self).is_selective && !(alpha > 0.0))
-    return esp_fail(ESP_USAGE, "--alpha %g: expected a number above 0", alpha);
-  if (gamma > 0.0) return ESP_OK;
-  return esp_fail(ESP_USAGE, "--penalty %g: expected a number above 0", gamma);
+  const double alpha = self->pruning.options->alpha;
+  if (!get_form(self).is_selective || alpha > 0.0) return ESP_OK;
+  return esp_fail(ESP_USAGE, "--alpha %g: expected a number above 0, found none; give --alpha 1",
+                  alpha);
 }
 
 static bool is_unread(const esp_policy_options *options, const char *name) {
@@ -194,13 +181,14 @@ static const char *const options[] = {
 static const char *const plain_options[] = {"penalty",      "prune-fraction", "bound",
                                             "distribution", "min-keep",       NULL};
 
-#define POLICY(its_name, its_options)                                                        \
-  {                                                                                          \
-    .name = its_name, .granularities = POLICY_WEIGHTS | POLICY_UNITS, .masked = POLICY_ZERO, \
-    .distribution = "global",                                                                \
-    .defaults = {.penalty = 1e-5, .alpha = 1.0, .prune_fraction = 0.1, .bound = 1.05},       \
-    .options = its_options, .is_unread = is_unread, .check_local = check_local,              \
-    .after_gradient = after_gradient, .after_measure = after_measure, .is_result = is_result \
+#define POLICY(its_name, its_options)                                                           \
+  {                                                                                             \
+    .name = its_name, .granularities = POLICY_WEIGHTS | POLICY_UNITS, .masked = POLICY_ZERO,    \
+    .distribution = "global",                                                                   \
+    .defaults = {.penalty = 1e-5, .alpha = 1.0, .prune_fraction = 0.1, .bound = 1.05},          \
+    .options = its_options, .is_unread = is_unread, .check_local = check_local, .begin = begin, \
+    .remedy = "--bound, or evaluate more often", .after_gradient = after_gradient,              \
+    .after_measure = after_measure, .is_result = is_result                                      \
   }
 
 const policy policy_irrelevance = POLICY("irrelevance", options);

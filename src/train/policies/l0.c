@@ -199,6 +199,8 @@ const policy policy_l0 = {
     .n_unit_arrays = SCORES_ARRAYS,
     .arrays_of_weights = true,
     .defaults = {.prune_from = 0.0, .prune_to = 1.0, .score_rate = 0.1, .penalty = 125.0},
+    .unit_penalty = 3.0,
+    .remedy = "--penalty, --score-rate or the number of steps",
     .options = options,
     .is_unread = is_unread,
     .begin = begin,

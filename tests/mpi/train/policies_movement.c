@@ -144,7 +144,7 @@ static void check_state(const json_t *row, policy_case *of) {
   const state found = read_state(of->checkpoint);
   const double scores = compare_scores(row, &found, by_units);
   const double weights = compare_floats(json_object_get(row, "weights"), found.latent);
-  print_message("%s, %s: scores %.2g, weights %.2g", of->policy->policy, of->policy->granularity,
+  print_message("\n%s, %s: scores %.2g, weights %.2g", of->policy->policy, of->policy->granularity,
                 scores, weights);
   ASSERT_ALL(scores < 1.0 && weights < (of->options->stop_after == 1 ? 0.1 : 1.0));
   ASSERT_ALL(has_mask(row, &found, by_units));
@@ -154,7 +154,7 @@ static void check_state(const json_t *row, policy_case *of) {
 static void check_result(const json_t *row, policy_case *of) {
   ASSERT_ALL(policy_train(&test_comm, of, NULL) == ESP_OK);
   const double result_of = compare_result(row, of->model);
-  print_message(", result %.2g of what is allowed\n", result_of);
+  print_message(", result %.2g of what is allowed", result_of);
   ASSERT_ALL(result_of < 1.0);
 }
 
