@@ -15,3 +15,8 @@ target_link_libraries(mpi_train_bits PRIVATE test_small OpenMP::OpenMP_C)
 foreach(n 1 2 3 4) # threads that wait must not take the cores of other ranks
   set_property(TEST mpi.train_bits.np${n} APPEND PROPERTY ENVIRONMENT OMP_WAIT_POLICY=passive)
 endforeach()
+esp_mpi_test(train policies_movement 1 3)
+target_compile_definitions(mpi_policies_movement PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")
+set_tests_properties(mpi.policies_movement.np1 mpi.policies_movement.np3 PROPERTIES LABELS golden)
+esp_mpi_test(train policies_movement_bits 1 3)
+target_link_libraries(mpi_policies_movement_bits PRIVATE test_small)

@@ -99,10 +99,11 @@ static void print_kept(const command_input *input, const json_t *site) {
 static void print_policy(const command_input *input, const json_t *policy) {
   size_t i;
   json_t *part;
-  print_result(input, "\npruned while it trained by %s, %s: asked %.3f, got %.3f\n",
-               get_text(policy, "name"), get_text(policy, "granularity"),
-               json_real_value(json_object_get(policy, "sparsity_asked")),
-               json_real_value(json_object_get(policy, "sparsity")));
+  const json_t *asked = json_object_get(policy, "sparsity_asked");
+  print_result(input, "\npruned while it trained by %s, %s: ", get_text(policy, "name"),
+               get_text(policy, "granularity"));
+  if (asked) print_result(input, "asked %.3f, ", json_real_value(asked));
+  print_result(input, "got %.3f\n", json_real_value(json_object_get(policy, "sparsity")));
   json_array_foreach(json_object_get(policy, "parts"), i, part)
       print_result(input, "%-40s %10lld of %10lld\n", get_text(part, "name"),
                    (long long)json_integer_value(json_object_get(part, "live")),

@@ -130,7 +130,8 @@ static int list_policy_arrays(const train_pruning *self, float *mask, train_arra
   if (!self->of) return n;
   arrays[n++] = (train_array){"/mask", mask};
   if (self->latent) arrays[n++] = (train_array){"/latent", self->latent};
-  for (int a = 0; a < self->of->n_arrays; a++) arrays[n++] = (train_array){own[a], self->arrays[a]};
+  for (int a = 0; a < pruning_count_arrays(self); a++)
+    arrays[n++] = (train_array){own[a], self->arrays[a]};
   return n;
 }
 

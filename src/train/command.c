@@ -238,11 +238,12 @@ static json_t *describe(const command_job *job) {
   return all;
 }
 
-/* A model learns nothing from itself, but for labels that are mixed in. */
+/* A model learns nothing from itself, but for labels that are mixed in, or while it is pruned. */
 static esp_status check_differs(const command_job *job, const json_t *description) {
   const json_t *own = json_object_get(description, "model_fingerprint");
   const json_t *of_teacher = json_object_get(description, "teacher_fingerprint");
-  if (!own || !of_teacher || job->options.mix > 0.0 || !json_equal(own, of_teacher)) return ESP_OK;
+  const bool can_learn = job->options.mix > 0.0 || job->policy.policy;
+  if (!own || !of_teacher || can_learn || !json_equal(own, of_teacher)) return ESP_OK;
   return esp_fail(
       ESP_USAGE,
       "%s: expected a teacher other than the model, found the same weights in %s: there "

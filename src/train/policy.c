@@ -88,6 +88,9 @@ static void resolve_number(const esp_option *row, esp_policy_options *self,
 esp_status esp_policy_options_resolve(esp_policy_options *self) {
   const policy *of;
   ESP_TRY(policy_find(self->policy, &of));
+  const bool by_units = strcmp(self->granularity, "units") == 0;
+  if (of && by_units && of->unit_penalty > 0.0 && self->penalty < 0.0)
+    self->penalty = of->unit_penalty;
   for (int i = 0; of && i < esp_policy_option_group.count; i++)
     resolve_number(&esp_policy_option_group.rows[i], self, &of->defaults);
   return ESP_OK;
@@ -104,13 +107,13 @@ static bool is_initial(const esp_option *row, const esp_policy_options *options,
   return text == usual || (text && usual && strcmp(text, usual) == 0);
 }
 
-static bool is_read(const policy *of, const char *name) {
-  static const char *const common[] = {"--policy", "--granularity", "--kinds", "--final-sparsity",
-                                       NULL};
+bool policy_reads(const policy *of, const esp_policy_options *options, const char *name) {
+  static const char *const common[] = {"policy", "granularity", "kinds", "final-sparsity", NULL};
+  if (of && of->is_unread && of->is_unread(options, name)) return false;
   for (const char *const *row = common; *row; row++)
     if (strcmp(*row, name) == 0) return true;
   for (const char *const *row = of ? of->options : NULL; row && *row; row++)
-    if (strcmp(*row, name + 2) == 0) return true;
+    if (strcmp(*row, name) == 0) return true;
   return false;
 }
 
@@ -125,11 +128,11 @@ void policy_warn_unread(const esp_policy_options *options) {
     char *flag = esp_option_format_flag(row);
     if (!of)
       esp_log_warn("without effect: %s without --policy", flag);
-    else if (!is_read(of, flag))
+    else if (!policy_reads(of, options, flag + 2))
       esp_log_warn("without effect: %s with --policy %s", flag, of->name);
     esp_free(&flag);
   }
   esp_policy_options_clear(&initial);
-  if (options->min_keep > 0 && !(of && is_read(of, "--min-keep")))
+  if (options->min_keep > 0 && !(of && policy_reads(of, options, "min-keep")))
     esp_log_warn("without effect: --min-keep without a policy that reads it");
 }

@@ -26,23 +26,35 @@ typedef struct policy {
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
   bool prunes_once;   // before the first step, and never later
   int n_arrays, n_unit_arrays;
+  bool arrays_of_weights;      // arrays are there by weights alone
   const char *distribution;    // by default; NULL: it reads none
   esp_policy_options defaults; // in place of negative numbers
+  double unit_penalty;         // where units are pruned; 0: as by weights
+  const char *remedy;          // of a policy that finds the sparsity: what to raise for more
   const char *const *options;  // names of those that it reads beside policy, granularity and
                                // final-sparsity, ended by NULL
+  bool (*is_unread)(const esp_policy_options *options,
+                    const char *name); // what it does not read as the others are; NULL: nothing
   esp_status (*check_local)(const training *self); // USAGE
   int64_t (*count_passes)(const training *self);   // before the first step
   esp_status (*begin)(training *self);             // weights are those before the first step
   esp_status (*after_gradient)(training *self);    // gradients.mean, of effective weights
   esp_status (*after_step)(training *self);        // weights as updated, and masked
   esp_status (*after_measure)(training *self, double held_out);
+  void (*set_weights)(training *self, bool as_result); // from latent ones and masks, those of the
+                                                       // next step, or those that would be
+                                                       // written; NULL: they are the same
   bool (*is_final)(const training *self); // the weights may be the result; NULL: always
+  bool (*is_result)(const training *self, double held_out); // they are from now on; NULL: if they
+                                                            // are the best on held-out data
 } policy;
 
 /* USAGE: none has the name, or not this granularity; NULL for a NULL name. Local. */
 esp_status policy_find(const char *name, const policy **found);
 /* Names of options that were given and that it does not read: a warning each. Local. */
 void policy_warn_unread(const esp_policy_options *options);
+/* Whether the policy reads an option (name without dashes) as the others are. Local. */
+bool policy_reads(const policy *of, const esp_policy_options *options, const char *name);
 
 /* Part of the steps that is done, in [0, 1], from prune_from to prune_to. Local. */
 double policy_get_progress(const training *self);

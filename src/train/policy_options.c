@@ -108,6 +108,16 @@ static const esp_option rows[] = {
      .commands = COMMANDS,
      .value_name = "X",
      .help = "learning rate of scores; -1: the policy's own"},
+    {.key = "policy.gates_from",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_policy_options, gates_from),
+     .initial = "constant",
+     .choices = "constant|norms|gradients",
+     .commands = COMMANDS,
+     .value_name = "NAME",
+     .help =
+         "gates: where learned gates begin: all alike, or in the order of their units' norms or "
+         "of their gradients"},
     {.key = "policy.drop_fraction",
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_policy_options, drop_fraction),

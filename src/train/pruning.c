@@ -84,6 +84,10 @@ static void mask_zeros(train_pruning *self, const parts_run *run) {
   for (int64_t i = 0; i < run->n; i++) self->mask[run->own + i] = value[i] != 0.0f;
 }
 
+int pruning_count_arrays(const train_pruning *self) {
+  return self->by_units && self->of->arrays_of_weights ? 0 : self->of->n_arrays;
+}
+
 void pruning_init(const esp_comm *comm, train_pruning *self) {
   const train_parts *parts = self->parts;
   if (!self->of) return;
@@ -95,7 +99,8 @@ void pruning_init(const esp_comm *comm, train_pruning *self) {
     self->latent = ESP_NEW(float, parts->n_own);
     parts_copy_own_local(parts, self->latent);
   }
-  for (int a = 0; a < self->of->n_arrays; a++) self->arrays[a] = ESP_NEW(float, parts->n_own);
+  for (int a = 0; a < pruning_count_arrays(self); a++)
+    self->arrays[a] = ESP_NEW(float, parts->n_own);
   if (self->by_units) {
     units_init(&self->units);
     self->alive = ESP_NEW(uint8_t, self->units.n);

@@ -40,6 +40,9 @@ void pruning_prepare_model(esp_model *model, const esp_policy_options *options);
 void pruning_init(const esp_comm *comm, train_pruning *self);
 void pruning_clear(train_pruning *self);
 
+/* Arrays of values that the policy has. Local. */
+int pruning_count_arrays(const train_pruning *self);
+
 /* Set to zero what is masked of the mean gradient. Local. */
 void pruning_hold_gradient(const train_pruning *self, float *mean);
 /* Around an update: give the weights their values of masked ones too; take them back, and mask.
@@ -58,6 +61,16 @@ void pruning_keep_weights(const esp_comm *comm, train_pruning *self, const float
 /* The same of units: scores (units.n); among (units.n) or NULL. Collective on comm. */
 void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double *scores,
                         const uint8_t *among, double sparsity);
+
+/* Of those that live, let the largest weights live on, or the units of the largest squares. */
+void pruning_keep_by_magnitude(const esp_comm *comm, train_pruning *self, double sparsity);
+/* Let those of scores above a threshold live, and at least the best of each matrix, as many as
+ * always stay, and apply; among likewise. Collective on comm. */
+void pruning_keep_weights_above(const esp_comm *comm, train_pruning *self, const float *scores,
+                                const uint8_t *among, double threshold);
+/* The same of units and sites. */
+void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const double *scores,
+                              double threshold);
 
 /* Set squares (units.n) to the sum of squares of the values that make each unit and that read it.
  * Collective on comm. */

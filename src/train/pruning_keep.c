@@ -157,3 +157,50 @@ void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double 
   esp_free(&may);
   pruning_apply(comm, self);
 }
+
+void pruning_keep_weights_above(const esp_comm *comm, train_pruning *self, const float *scores,
+                                const uint8_t *among, double threshold) {
+  const ranking of = {.parts = self->parts, .scores = scores, .among = among};
+  uint8_t *floors = ESP_NEW(uint8_t, self->parts->n_own);
+  mark_floors(comm, self, &of, floors);
+  for (int r = 0; r < self->parts->n_runs; r++) {
+    const parts_run *run = &self->parts->runs[r];
+    if (self->matrix_of[run->weight] < 0) continue;
+    for (int64_t i = run->own; i < run->own + run->n; i++)
+      self->mask[i] = (!among || among[i]) && (floors[i] || (double)scores[i] > threshold);
+  }
+  esp_free(&floors);
+  pruning_apply(comm, self);
+}
+
+void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const double *scores,
+                              double threshold) {
+  for (int64_t u = 0; u < self->units.n; u++) self->alive[u] = scores[u] > threshold;
+  for (int s = 0; s < self->units.n_sites; s++) {
+    const units_site *site = &self->units.sites[s];
+    let_live(self, scores, NULL, site, find_least(self, site->n));
+  }
+  pruning_apply(comm, self);
+}
+
+static void keep_largest_weights(const esp_comm *comm, train_pruning *self, double sparsity) {
+  float *scores = ESP_NEW(float, self->parts->n_own);
+  parts_copy_own_local(self->parts, scores);
+  for (int64_t i = 0; i < self->parts->n_own; i++) scores[i] = fabsf(scores[i]);
+  pruning_keep_weights(comm, self, scores, self->mask, sparsity);
+  esp_free(&scores);
+}
+
+static void keep_largest_units(const esp_comm *comm, train_pruning *self, double sparsity) {
+  double *scores = ESP_NEW(double, self->units.n);
+  pruning_compute_unit_squares(comm, self, scores);
+  pruning_keep_units(comm, self, scores, self->alive, sparsity);
+  esp_free(&scores);
+}
+
+void pruning_keep_by_magnitude(const esp_comm *comm, train_pruning *self, double sparsity) {
+  if (self->by_units)
+    keep_largest_units(comm, self, sparsity);
+  else
+    keep_largest_weights(comm, self, sparsity);
+}

@@ -2,7 +2,10 @@
 #include "gates.h"
 #include "policy.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+
+#include <math.h>
 
 /* Of a matrix: those that are not zero, or those that trained. */
 static int64_t count_live(const train_pruning *self, int weight) {
@@ -52,7 +55,9 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   report->policy.name = self->of->name;
   report->policy.by_units = self->by_units;
   report->policy.is_final = is_final;
-  report->policy.asked = self->options->final_sparsity;
+  report->policy.asked = policy_reads(self->of, self->options, "final-sparsity")
+                             ? self->options->final_sparsity
+                             : (double)NAN;
   if (self->by_units)
     report_sites(self, report);
   else
@@ -63,4 +68,7 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
     live += (double)report->policy.parts[i].live;
   }
   report->policy.sparsity = n > 0.0 ? 1.0 - live / n : 0.0;
+  if (isnan(report->policy.asked) && live == n && self->of->remedy)
+    esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
+                 self->of->remedy);
 }

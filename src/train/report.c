@@ -42,6 +42,15 @@ static void add_held_out(const esp_train_report *self, json_t *report) {
                esp_train_report_find(self, self->best_step)->held_out);
 }
 
+/* Equal parts of [0, 1], the last with its end. */
+static json_t *dump_irrelevance(const esp_train_report *self) {
+  json_t *counts = json_array();
+  for (int b = 0; b < ESP_TRAIN_BINS; b++)
+    json_array_append_new(counts, json_integer(self->policy.irrelevance[b]));
+  return esp_json_pack("{s:I, s:o}", "step", (json_int_t)self->policy.irrelevance_step, "counts",
+                       counts);
+}
+
 static json_t *dump_policy(const esp_train_report *self) {
   json_t *parts = json_array();
   for (int i = 0; i < self->policy.n; i++) {
@@ -50,10 +59,14 @@ static json_t *dump_policy(const esp_train_report *self) {
                           esp_json_pack("{s:s, s:I, s:I}", "name", part->name, "count",
                                         (json_int_t)part->n, "live", (json_int_t)part->live));
   }
-  return esp_json_pack("{s:s, s:s, s:b, s:f, s:f, s:o}", "name", self->policy.name, "granularity",
-                       self->policy.by_units ? "units" : "weights", "is_final",
-                       (int)self->policy.is_final, "sparsity_asked", self->policy.asked, "sparsity",
-                       self->policy.sparsity, "parts", parts);
+  json_t *policy =
+      esp_json_pack("{s:s, s:s, s:b, s:f, s:o}", "name", self->policy.name, "granularity",
+                    self->policy.by_units ? "units" : "weights", "is_final",
+                    (int)self->policy.is_final, "sparsity", self->policy.sparsity, "parts", parts);
+  set_if_known(policy, "sparsity_asked", self->policy.asked);
+  if (self->policy.irrelevance_step > 0)
+    json_object_set_new(policy, "irrelevance", dump_irrelevance(self));
+  return policy;
 }
 
 json_t *esp_train_report_dump(const esp_train_report *self) {

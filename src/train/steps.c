@@ -39,10 +39,20 @@ static esp_status prepare_gradient(training *self) {
   return ESP_OK;
 }
 
+/* Where the policy has others than latent ones and zeros: as the next step has them, or as they
+ * would be written. */
+static void set_weights(training *self, bool as_result) {
+  const policy *of = self->pruning.of;
+  if (!of || !of->set_weights) return;
+  of->set_weights(self, as_result);
+  parts_gather(self->comm, &self->parts, NULL);
+}
+
 static esp_status finish_step(training *self) {
   const policy *of = self->pruning.of;
   self->progress.step++;
   if (of && of->after_step) ESP_TRY(of->after_step(self));
+  if (of && of->set_weights) of->set_weights(self, false);
   parts_gather(self->comm, &self->parts, NULL);
   return ESP_OK;
 }
@@ -102,15 +112,22 @@ static bool may_be_best(const training *self) {
   return !of || !of->is_final || of->is_final(self);
 }
 
+static bool is_best(const training *self, double loss) {
+  const train_progress *at = &self->progress;
+  const policy *of = self->pruning.of;
+  if (of && of->is_result) return of->is_result(self, loss);
+  if (at->best_step < 0) return true;
+  return loss < at->best && (of || held_out_is_clear_local(&self->held));
+}
+
 /* Remember the weights, if none were better and, without a policy, they are better than those
  * before the first step, beyond what chance does to held-out data. */
-static void keep_best(training *self, double loss) {
-  train_progress *at = &self->progress;
-  const bool is_clear = self->pruning.of || held_out_is_clear_local(&self->held);
-  if (at->best_step >= 0 && !(loss < at->best && is_clear)) return;
-  at->best = loss;
-  at->best_step = at->step;
+static bool keep_best(training *self, double loss) {
+  if (!is_best(self, loss)) return false;
+  self->progress.best = loss;
+  self->progress.best_step = self->progress.step;
   parts_copy_own_local(&self->parts, self->best);
+  return true;
 }
 
 static void judge(training *self, double loss) {
@@ -119,8 +136,8 @@ static void judge(training *self, double loss) {
   const bool is_first = at->best_step < 0;
   if (at->step == 0) held_out_keep_local(&self->held);
   if (!may_be_best(self)) return;
-  keep_best(self, loss);
-  at->without = is_first || loss < at->lowest ? 0 : at->without + 1;
+  const bool is_new = keep_best(self, loss) && self->pruning.of;
+  at->without = is_first || is_new || loss < at->lowest ? 0 : at->without + 1;
   if (at->without == 0) {
     at->lowest = loss;
     return;
@@ -153,21 +170,30 @@ static bool try_again(training *self) {
   return true;
 }
 
+/* What the policy makes of a point, whose weights and sparsity are those before. */
+static esp_status end_point(training *self, double held_out) {
+  const policy *of = self->pruning.of;
+  const bool acts = of && of->after_measure && self->progress.step > 0;
+  if (acts) ESP_TRY(of->after_measure(self, held_out));
+  if (acts) parts_gather(self->comm, &self->parts, NULL);
+  set_weights(self, false);
+  return ESP_OK;
+}
+
 /* A point of the curve; the tally begins anew. */
 static esp_status evaluate(training *self) {
   double loss = (double)NAN;
+  set_weights(self, true);
   if (self->held.objective) {
     ESP_TRY(held_out_measure(self->comm, &self->held, &self->parts, &loss));
     judge(self, loss);
   }
-  if (self->pruning.of && self->pruning.of->after_measure && self->progress.step > 0)
-    ESP_TRY(self->pruning.of->after_measure(self, loss));
   if (self->held.objective || self->progress.step > 0) {
     add_point(self, loss);
     say_point(self);
   }
   self->progress.tally = (esp_tally){0};
-  return ESP_OK;
+  return end_point(self, loss);
 }
 
 static bool is_done(const training *self) {
@@ -239,6 +265,7 @@ esp_status steps_run(training *self) {
     esp_log_info("train: going on after step %" PRId64, self->progress.step);
   else
     ESP_TRY(begin(self));
+  if (found) set_weights(self, false);
   const int64_t rows = esp_shard_count_rows(&self->shard) / self->request->options->micro_batch;
   esp_progress_init(&progress, "train", rows > 1 ? "tokens" : "samples",
                     self->schedule.n * self->request->options->batch * rows);
@@ -247,6 +274,8 @@ esp_status steps_run(training *self) {
   ESP_TRY(status);
   if (self->best && self->progress.best_step >= 0)
     parts_gather(self->comm, &self->parts, self->best);
+  else
+    set_weights(self, true);
   held_out_round_local(&self->parts);
   return ESP_OK;
 }

@@ -28,6 +28,8 @@ typedef struct esp_pruned_part {
   int64_t n, live; // weights, or units; frozen weights do not live
 } esp_pruned_part;
 
+enum { ESP_TRAIN_BINS = 10 };
+
 /* Caller's struct. */
 typedef struct esp_train_report {
   const char *objective, *held_out_objective; // names; the second NULL: nothing is held out
@@ -40,9 +42,11 @@ typedef struct esp_train_report {
   int n_points;
   esp_train_point *points; // owned
   struct {
-    const char *name;        // NULL: no policy, and nothing here is set
-    bool by_units, is_final; // whether the policy has done what was asked
-    double asked, sparsity;  // of the weights that are left
+    const char *name;                    // NULL: no policy, and nothing here is set
+    bool by_units, is_final;             // whether the policy has done what was asked
+    double asked, sparsity;              // NAN: the policy finds it; of the weights that are left
+    int64_t irrelevance_step;            // 0: no policy has counted
+    int64_t irrelevance[ESP_TRAIN_BINS]; // weights, or units, that live by exp(-|g| / alpha)
     int n;
     esp_pruned_part *parts; // owned
   } policy;

@@ -4,6 +4,7 @@
 
 #include "policy.h"
 
-extern const policy policy_gradual;
+extern const policy policy_gradual, policy_movement, policy_l0, policy_gates, policy_irrelevance,
+    policy_l1, policy_l2;
 
 #endif
