@@ -4,7 +4,8 @@
 
 #include "espalier/core/named.h"
 
-static const policy *const policies[] = {&policy_gradual, NULL};
+static const policy *const policies[] = {&policy_gradual, &policy_set, &policy_rigl, &policy_snfs,
+                                         NULL};
 
 esp_status policy_find(const char *name, const policy **found) {
   int i;

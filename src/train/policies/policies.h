@@ -4,6 +4,6 @@
 
 #include "policy.h"
 
-extern const policy policy_gradual;
+extern const policy policy_gradual, policy_set, policy_rigl, policy_snfs;
 
 #endif
