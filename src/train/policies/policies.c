@@ -4,8 +4,9 @@
 
 #include "espalier/core/named.h"
 
-static const policy *const policies[] = {&policy_gradual, &policy_set, &policy_rigl, &policy_snfs,
-                                         NULL};
+static const policy *const policies[] = {
+    &policy_gradual,    &policy_set,       &policy_rigl, &policy_snfs,
+    &policy_edge_popup, &policy_freezenet, NULL};
 
 esp_status policy_find(const char *name, const policy **found) {
   int i;

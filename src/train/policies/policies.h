@@ -4,6 +4,8 @@
 
 #include "policy.h"
 
-extern const policy policy_gradual, policy_set, policy_rigl, policy_snfs;
+extern const policy policy_gradual;
+extern const policy policy_set, policy_rigl, policy_snfs;
+extern const policy policy_edge_popup, policy_freezenet;
 
 #endif
