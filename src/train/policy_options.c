@@ -187,6 +187,7 @@ const esp_option_group esp_policy_option_group = {rows, sizeof rows / sizeof *ro
 
 void esp_policy_options_init(esp_policy_options *self) {
   const esp_option_table table = {rows, sizeof rows / sizeof *rows, NULL};
+  *self = (esp_policy_options){0}; // min_keep has no row here
   esp_options_init(&table, self);
 }
 
