@@ -112,6 +112,16 @@ static esp_status bind_weights(esp_model *model, const char *ignored) {
   return stray_check_local(model, ignored);
 }
 
+/* Whether a file's report says that single weights were pruned. */
+static bool says_masked(const char *details) {
+  json_t *report = details ? json_loads(details, 0, NULL) : NULL;
+  const char *structure = json_string_value(json_object_get(report, "structure"));
+  const bool is_masked = (structure && strcmp(structure, "unstructured") == 0) ||
+                         json_is_true(json_object_get(report, "is_masked"));
+  json_decref(report);
+  return is_masked;
+}
+
 /* Takes over set, also when it fails. */
 static esp_status describe_local(esp_tensor_set *set, json_t *config, const char *ignored,
                                  bool is_untied, esp_model **model) {
@@ -124,6 +134,7 @@ static esp_status describe_local(esp_tensor_set *set, json_t *config, const char
   (*model)->source = set;
   (*model)->path = esp_strdup(set->path);
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
+  (*model)->is_masked = says_masked(set->details);
   (*model)->is_untied = is_untied;
   return bind_weights(*model, ignored);
 }

@@ -116,6 +116,7 @@ esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
   if (status == ESP_OK) status = esp_model_new(config, pruned);
   json_decref(config);
   ESP_ASSERT(status != ESP_OK || (*pruned)->n_weights == dense->n_weights);
+  if (status == ESP_OK) (*pruned)->is_masked = dense->is_masked;
   for (int i = 0; i < dense->n_weights && status == ESP_OK; i++)
     status = bind_view(dense, selection, i, &(*pruned)->weights[i]);
   if (status != ESP_OK) esp_model_free(pruned);

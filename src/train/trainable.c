@@ -2,7 +2,6 @@
 
 #include "espalier/core/named.h"
 
-#include <jansson.h>
 #include <string.h>
 
 static bool is_any(const esp_model *model, int weight) {
@@ -61,11 +60,5 @@ esp_status trainable_resolve(const esp_model *model, const char *asked, bool *tr
 }
 
 bool trainable_is_masked(const esp_model *model, int weight) {
-  if (model->weights[weight].mask) return true;
-  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
-  const char *structure = json_string_value(json_object_get(report, "structure"));
-  const bool is_masked = (structure && strcmp(structure, "unstructured") == 0) ||
-                         json_is_true(json_object_get(report, "is_masked"));
-  json_decref(report);
-  return is_masked && esp_model_is_prunable(model, weight);
+  return model->weights[weight].mask || (model->is_masked && esp_model_is_prunable(model, weight));
 }

@@ -73,8 +73,9 @@ static json_t *make_report(const writing *self) {
   if (!before && !prunes) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (prunes && !self->cut) json_object_set_new(report, "is_masked", json_true());
-  if (prunes && !before)
+  if (prunes && (!self->cut || self->cut->is_masked))
+    json_object_set_new(report, "is_masked", json_true());
+  if (prunes && (!before || self->cut))
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));
   if (before && self->cut) json_object_set_new(report, "before", before);

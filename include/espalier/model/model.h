@@ -43,6 +43,7 @@ typedef struct esp_model {
   int64_t n_inputs; // floats (or tokens) a sample reads
   esp_task task;
   bool is_head_tied;  // the head reads weights of the embedding
+  bool is_masked;     // what is zero in its prunable matrices is masked: it stays zero (report)
   bool is_untied;     // the checkpoint's configuration ties it, but another head is stored
   const char *prefix; // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   const char *unread_head; // a linear map that is kept, but not evaluated (static); NULL: none
