@@ -99,6 +99,7 @@ static void clear_weight(esp_weight *weight) {
   esp_free(&weight->name);
   for (int axis = 0; axis < ESP_MAX_RANK; axis++) esp_free(&weight->keep[axis]);
   esp_free(&weight->mask);
+  esp_free(&weight->drawn);
   if (weight->is_owned) esp_free(&weight->value);
 }
 

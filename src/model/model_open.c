@@ -1,5 +1,6 @@
 #include "config_json.h"
 #include "copies.h"
+#include "drawn.h"
 #include "stray.h"
 
 #include "espalier/core/hash.h"
@@ -86,6 +87,9 @@ static esp_status fail_missing(const esp_model *model, const esp_weight *weight)
 }
 
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
+  bool is_drawn;
+  ESP_TRY(drawn_bind_local(model, (int)(weight - model->weights), &is_drawn));
+  if (is_drawn) return ESP_OK;
   const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor) return fail_missing(model, weight);
   if (!esp_tensor_is_floating(tensor) || tensor->rank != weight->rank ||

@@ -147,9 +147,20 @@ static void clear(writing *self) {
   json_decref(self->training);
 }
 
+/* Frozen values of a new model are those that its seed gives. */
+static void store_as_seed(const writing *self) {
+  const policy *of = NULL;
+  esp_model *model = self->of->model;
+  if (policy_find(self->of->report->policy.name, &of) != ESP_OK || !of) return;
+  model->is_drawn =
+      self->of->purpose == ESP_TRAIN_NEW && (of->masked == POLICY_FROZEN || of->holds_weights);
+  model->seed = (uint64_t)self->of->settings->run.seed;
+}
+
 static esp_status write_file(const esp_comm *comm, writing *self) {
   const esp_train_report *report = self->of->report;
   esp_h5 *file = NULL;
+  store_as_seed(self);
   if (report->policy.name && report->policy.by_units) ESP_TRY(esp_agree(comm, cut_local(self)));
   ESP_TRY(esp_h5_create(comm, self->of->settings->run.output, &file));
   esp_status status = write_all(comm, self, file);

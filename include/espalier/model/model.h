@@ -44,6 +44,8 @@ typedef struct esp_model {
   esp_task task;
   bool is_head_tied;  // the head reads weights of the embedding
   bool is_masked;     // what is zero in its prunable matrices is masked: it stays zero (report)
+  bool is_drawn;      // written as the seed of its first values, and what has become another
+  uint64_t seed;      // of them
   bool is_untied;     // the checkpoint's configuration ties it, but another head is stored
   const char *prefix; // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   const char *unread_head; // a linear map that is kept, but not evaluated (static); NULL: none
