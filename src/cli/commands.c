@@ -115,7 +115,7 @@ static esp_status write_json(const esp_comm *comm, const esp_settings *settings,
 }
 
 static esp_status run_command(const esp_comm *comm, const command *self, int argc, char **argv) {
-  esp_settings settings;
+  esp_settings settings = {0}; // members without an option too
   esp_arguments line = {self->bit, argc, argv, 0, ESP_NEW(const char *, argc)};
   json_t *result = NULL;
   char *folder = NULL;

@@ -1,7 +1,7 @@
 /* The costs of training, from the sizes that the engine itself lays out for so many ranks. */
 #include "espalier/train/cost.h"
 
-#include "train_internal.h"
+#include "policy_cost.h"
 
 #include "espalier/comm/cost.h"
 #include "espalier/core/memory.h"
@@ -109,6 +109,7 @@ static double held_bytes(const pricing *self) {
   double bytes = sizeof(int64_t) * orders + sizeof(float) * arrays * (double)of->parts.n_own +
                  sum * (double)(sums[0] + sums[1]) + logits_bytes(self);
   bytes += self->share * (model->n_stages + 2.0) * state_bytes(self, model);
+  bytes += policy_held_bytes(of);
   if (teacher) bytes += self->share * state_bytes(self, teacher) + logits_bytes(self);
   return bytes;
 }
@@ -188,7 +189,8 @@ static double count_trained_rows(const pricing *self) {
   const training *of = self->of;
   const int64_t rest = of->schedule.n % of->per_epoch * of->request->options->batch;
   const double epochs = (double)(of->schedule.n / of->per_epoch);
-  return self->tokens * (epochs * (double)of->n_samples + (double)rest);
+  const double passes = (double)(policy_count_passes(of) * of->request->options->batch);
+  return self->tokens * (epochs * (double)of->n_samples + (double)rest + passes);
 }
 
 /* Scratch of a backward pass, or of the forward pass that was in the same workspace. */
@@ -254,6 +256,7 @@ static void add_steps(const pricing *self, esp_cost *cost) {
   add_loss_work(self, rows, 2.0, &cost->work);
   add_backward_work(self, rows, &cost->work);
   add_update_work(self, &cost->work);
+  policy_add_cost(self->of, self->ranks, cost);
   cost->work.every += 2.0 * steps * sum_loaded(self);
 }
 
@@ -348,7 +351,8 @@ static void fill(const training *of, esp_train_cost *cost) {
   fill_sizes(&self, &cost->sizes);
   cost->values_bytes = sizeof(float) * values;
   cost->checkpoint_bytes =
-      arrays * (ESP_H5_OBJECT_BYTES + sizeof(float) * (double)of->parts.n_values);
+      arrays * (ESP_H5_OBJECT_BYTES + sizeof(float) * (double)of->parts.n_values) +
+      policy_saved_bytes(of) * (double)of->parts.n_values;
   add_values(&self, values, &cost->steps);
   esp_cost_hold(&cost->steps, held_bytes(&self));
   cost->evaluations = cost->steps;
@@ -361,7 +365,7 @@ static void fill(const training *of, esp_train_cost *cost) {
 esp_status esp_train_compute_cost(const esp_train_request *request, int ranks,
                                   esp_train_cost *cost) {
   const esp_comm pretended = esp_comm_pretend(0, ranks);
-  training self = {.comm = &pretended, .request = request, .epoch = -1};
+  training self = {.comm = &pretended, .request = request, .epoch = -1, .progress.best_step = -1};
   *cost = (esp_train_cost){0};
   const esp_status status = train_lay_out_local(&self);
   if (status == ESP_OK) fill(&self, cost);

@@ -195,6 +195,7 @@ static const esp_option rows[] = {
 const esp_option_group esp_train_option_group = {rows, sizeof rows / sizeof *rows};
 
 void esp_train_options_init(esp_train_options *self) {
+  *self = (esp_train_options){0}; // members without an option too
   const esp_option_table table = {rows, sizeof rows / sizeof *rows, NULL};
   esp_options_init(&table, self);
 }

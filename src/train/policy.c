@@ -17,9 +17,11 @@ double policy_get_progress(const training *self) {
 /* By default, about so many changes of the masks. */
 enum { CHANGES = 32 };
 
-static int64_t choose_every(const training *self, int64_t from, int64_t to) {
-  if (self->pruning.options->prune_every > 0) return self->pruning.options->prune_every;
-  return (to - from + CHANGES - 1) / CHANGES;
+int64_t policy_get_every(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  if (options->prune_every > 0) return options->prune_every;
+  const double steps = (options->prune_to - options->prune_from) * (double)self->schedule.n;
+  return steps > CHANGES ? (int64_t)ceil(steps / CHANGES) : 1;
 }
 
 bool policy_is_due(const training *self) {
@@ -29,7 +31,7 @@ bool policy_is_due(const training *self) {
   const int64_t from = (int64_t)floor(options->prune_from * n);
   const int64_t to = (int64_t)ceil(options->prune_to * n);
   if (step < from || step > to) return false;
-  return step == to || (step - from) % choose_every(self, from, to) == 0;
+  return step == to || (step - from) % policy_get_every(self) == 0;
 }
 
 double policy_get_cubic_sparsity(const training *self) {

@@ -47,6 +47,8 @@ void policy_warn_unread(const esp_policy_options *options);
 
 /* Part of the steps that is done, in [0, 1], from prune_from to prune_to. Local. */
 double policy_get_progress(const training *self);
+/* Steps between changes of the masks. Local. */
+int64_t policy_get_every(const training *self);
 /* Whether the masks change behind the step just made: every prune_every steps, and at the last of
  * them. Local. */
 bool policy_is_due(const training *self);

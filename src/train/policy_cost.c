@@ -1,0 +1,51 @@
+#include "policy_cost.h"
+
+#include "espalier/comm/cost.h"
+
+#include <math.h>
+
+/* ranking.c: passes over the scores, and counts of each. */
+enum { PASSES = 4, BINS = 256 };
+
+double policy_held_bytes(const training *self) {
+  const train_pruning *pruning = &self->pruning;
+  if (!pruning->of) return 0.0;
+  const double maps = pruning->by_units ? 2.0 * sizeof(int32_t) : 0.0;
+  const double latent = pruning->of->masked != POLICY_ZERO ? sizeof(float) : 0.0;
+  const double value =
+      sizeof(uint8_t) + latent + maps + sizeof(float) * (double)pruning->of->n_arrays;
+  return value * (double)self->parts.n_own;
+}
+
+double policy_saved_bytes(const training *self) {
+  const policy *of = self->pruning.of;
+  if (!of) return 0.0;
+  return sizeof(float) * (1.0 + (of->masked != POLICY_ZERO ? 1.0 : 0.0) + (double)of->n_arrays);
+}
+
+int64_t policy_count_passes(const training *self) {
+  const policy *of = self->pruning.of;
+  return of && of->count_passes ? of->count_passes(self) : 0;
+}
+
+/* How often the masks change. */
+static double count_changes(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  if (self->pruning.of->prunes_once) return fmax((double)options->rounds, 1.0);
+  const double steps = (options->prune_to - options->prune_from) * (double)self->schedule.n;
+  return 1.0 + steps / (double)policy_get_every(self);
+}
+
+/* Scores and two marks of every value. */
+void policy_add_cost(const training *self, int ranks, esp_cost *cost) {
+  const train_pruning *pruning = &self->pruning;
+  if (!pruning->of) return;
+  const double changes = count_changes(self), own = (double)self->parts.n_own;
+  const double sets = pruning->by_units ? 0.0 : (double)pruning->n_matrices;
+  esp_cost_touch(cost, own * (sizeof(float) + 2.0 * sizeof(uint8_t)));
+  if (pruning->by_units)
+    esp_cost_send(cost, ranks, ESP_ALLREDUCE,
+                  changes * 2.0 * sizeof(int64_t) * (double)pruning->units.n);
+  esp_cost_send(cost, ranks, ESP_ALLREDUCE, changes * PASSES * BINS * sizeof(int64_t) * sets);
+  cost->work.values += changes * PASSES * own;
+}
