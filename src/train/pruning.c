@@ -89,6 +89,10 @@ static policy_values get_values(const train_pruning *self) {
   return self->by_units && self->of->keeps_units ? POLICY_KEPT : self->of->masked;
 }
 
+bool pruning_has_latent(const train_pruning *self) {
+  return get_values(self) != POLICY_ZERO;
+}
+
 void pruning_init(const esp_comm *comm, train_pruning *self) {
   const train_parts *parts = self->parts;
   if (!self->of) return;
@@ -96,7 +100,7 @@ void pruning_init(const esp_comm *comm, train_pruning *self) {
   memset(self->mask, 1, (size_t)parts->n_own);
   for (int r = 0; r < parts->n_runs && !self->by_units; r++)
     if (parts->is_masked[parts->runs[r].weight]) mask_zeros(self, &parts->runs[r]);
-  if (get_values(self) != POLICY_ZERO) {
+  if (pruning_has_latent(self)) {
     self->latent = ESP_NEW(float, parts->n_own);
     parts_copy_own_local(parts, self->latent);
   }

@@ -108,14 +108,15 @@ static esp_status after_step(training *self) {
 static const char *const options[] = {"distribution", "min-keep", "score-rate", "frozen-values",
                                       NULL};
 
-const policy policy_edge_popup = {.name = "edge-popup",
-                                  .granularities = POLICY_WEIGHTS,
-                                  .masked = POLICY_KEPT,
-                                  .holds_weights = true,
-                                  .n_arrays = ARRAYS,
-                                  .distribution = "uniform",
-                                  .defaults = {.score_rate = 0.1},
-                                  .options = options,
-                                  .begin = begin,
-                                  .after_gradient = after_gradient,
-                                  .after_step = after_step};
+const policy policy_edge_popup = {
+    .name = "edge-popup",
+    .granularities = POLICY_WEIGHTS,
+    .masked = POLICY_KEPT,
+    .holds_weights = true,
+    .n_arrays = ARRAYS,
+    .distribution = "uniform",
+    .defaults = {.score_rate = 0.1, .prune_from = 0, .prune_to = 1, .prune_every = 1}, // plan
+    .options = options,
+    .begin = begin,
+    .after_gradient = after_gradient,
+    .after_step = after_step};
