@@ -7,6 +7,7 @@ target_include_directories(unit_fields PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 target_compile_definitions(unit_fields PRIVATE ESPALIER_DOCS="${PROJECT_SOURCE_DIR}/docs")
 target_include_directories(unit_activation PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 esp_mpi_test(model model_open)
+esp_mpi_test(model drawn 1 3)
 
 esp_mpi_test(model parity)
 target_compile_definitions(mpi_parity PRIVATE ESPALIER_TESTS="${CMAKE_CURRENT_SOURCE_DIR}")

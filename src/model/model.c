@@ -99,6 +99,7 @@ static void clear_weight(esp_weight *weight) {
   esp_free(&weight->name);
   for (int axis = 0; axis < ESP_MAX_RANK; axis++) esp_free(&weight->keep[axis]);
   esp_free(&weight->mask);
+  esp_free(&weight->drawn);
   if (weight->is_owned) esp_free(&weight->value);
 }
 
@@ -145,15 +146,6 @@ static bool has_weight(const esp_slice *slices, int n, int weight) {
   for (int i = 0; i < n; i++)
     if (slices[i].weight == weight) return true;
   return false;
-}
-
-bool esp_model_was_masked(const esp_model *model) {
-  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
-  const char *structure = json_string_value(json_object_get(report, "structure"));
-  const bool was = (structure && strcmp(structure, "unstructured") == 0) ||
-                   json_is_true(json_object_get(report, "masked"));
-  json_decref(report);
-  return was;
 }
 
 bool esp_model_is_prunable(const esp_model *model, int weight) {

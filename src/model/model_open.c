@@ -1,5 +1,6 @@
 #include "config_json.h"
 #include "copies.h"
+#include "drawn.h"
 #include "stray.h"
 
 #include "espalier/core/hash.h"
@@ -86,6 +87,9 @@ static esp_status fail_missing(const esp_model *model, const esp_weight *weight)
 }
 
 static esp_status bind_weight(esp_model *model, esp_weight *weight) {
+  bool is_drawn;
+  ESP_TRY(drawn_bind_local(model, (int)(weight - model->weights), &is_drawn));
+  if (is_drawn) return ESP_OK;
   const esp_tensor *tensor = find_tensor(model, weight);
   if (!tensor) return fail_missing(model, weight);
   if (!esp_tensor_is_floating(tensor) || tensor->rank != weight->rank ||
@@ -112,6 +116,16 @@ static esp_status bind_weights(esp_model *model, const char *ignored) {
   return stray_check_local(model, ignored);
 }
 
+/* Whether a file's report says that single weights were pruned. */
+static bool says_masked(const char *details) {
+  json_t *report = details ? json_loads(details, 0, NULL) : NULL;
+  const char *structure = json_string_value(json_object_get(report, "structure"));
+  const bool is_masked = (structure && strcmp(structure, "unstructured") == 0) ||
+                         json_is_true(json_object_get(report, "masked"));
+  json_decref(report);
+  return is_masked;
+}
+
 /* Takes over set, also when it fails. */
 static esp_status describe_local(esp_tensor_set *set, json_t *config, const char *ignored,
                                  bool is_untied, esp_model **model) {
@@ -124,6 +138,7 @@ static esp_status describe_local(esp_tensor_set *set, json_t *config, const char
   (*model)->source = set;
   (*model)->path = esp_strdup(set->path);
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
+  (*model)->is_masked = says_masked(set->details);
   (*model)->is_untied = is_untied;
   return bind_weights(*model, ignored);
 }

@@ -1,4 +1,5 @@
 #include "config_json.h"
+#include "drawn.h"
 #include "rows.h"
 
 #include "espalier/core/memory.h"
@@ -57,10 +58,17 @@ static esp_status write_weight(const esp_comm *comm, const esp_weight *weight, e
   return status;
 }
 
+static esp_status write_as_is_smaller(const esp_comm *comm, const esp_model *model, int weight,
+                                      esp_h5 *file) {
+  bool is_done;
+  ESP_TRY(drawn_write(model, weight, file, &is_done));
+  return is_done ? ESP_OK : write_weight(comm, &model->weights[weight], file);
+}
+
 static esp_status write_stage(const esp_comm *comm, esp_model *model, int stage, esp_h5 *file) {
   esp_status status = esp_agree(comm, model_load_rows_local(comm, model, stage));
   for (int i = 0; i < model->n_weights && status == ESP_OK; i++)
-    if (model->weights[i].stage == stage) status = write_weight(comm, &model->weights[i], file);
+    if (model->weights[i].stage == stage) status = write_as_is_smaller(comm, model, i, file);
   esp_model_unload(model, stage);
   return status;
 }
@@ -69,6 +77,7 @@ esp_status esp_model_write(const esp_comm *comm, esp_model *model, esp_h5 *file)
   char *config = config_json_dump(model->config, JSON_COMPACT | JSON_SORT_KEYS);
   esp_status status = esp_h5_write_text(file, "/config", config);
   esp_free(&config);
+  if (status == ESP_OK) status = drawn_write_seed(model, file);
   for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages && status == ESP_OK; stage++)
     status = write_stage(comm, model, stage, file);
   return status;

@@ -1,5 +1,7 @@
 #include "stray.h"
 
+#include "drawn.h"
+
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
@@ -32,6 +34,7 @@ static bool is_known(const esp_model *model, const esp_tensor *tensor) {
     if (model->weights[i].stored == tensor->data) return true;
   for (int i = 0; i < BUFFER_COUNT; i++)
     if (ends_with_parts(tensor->name, buffers[i])) return true;
+  if (drawn_is_part(model, tensor)) return true;
   return model->family->ignores && model->family->ignores(model, tensor->name);
 }
 

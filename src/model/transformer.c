@@ -116,14 +116,13 @@ bool tf_ends_with(const char *text, const char *end) {
   return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-void tf_init(esp_model *model, uint64_t seed) {
+void tf_draw(const esp_model *model, uint64_t seed, esp_weight_range range, float *values) {
+  const esp_weight *weight = &model->weights[range.weight];
+  const bool is_matrix = weight->rank == 2, is_norm = tf_ends_with(weight->name, ".weight");
   double scale = json_number_value(json_object_get(model->config, "initializer_range"));
   if (!(scale > 0.0)) scale = 0.02;
-  for (int w = 0; w < model->n_weights; w++) {
-    esp_weight *weight = &model->weights[w];
-    const bool is_matrix = weight->rank == 2, is_norm = tf_ends_with(weight->name, ".weight");
-    for (int64_t i = 0; i < esp_weight_count(weight); i++)
-      weight->value[i] =
-          is_matrix ? (float)(scale * esp_rng_normal(seed, (uint64_t)w, (uint64_t)i)) : is_norm;
-  }
+  for (int64_t i = 0; i < range.n; i++)
+    values[i] = is_matrix ? (float)(scale * esp_rng_normal(seed, (uint64_t)range.weight,
+                                                           (uint64_t)(range.begin + i)))
+                          : is_norm;
 }

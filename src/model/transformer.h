@@ -99,6 +99,6 @@ void tf_clear_gradient(const esp_call *call, float *dstate);
 bool tf_ends_with(const char *text, const char *end);
 
 /* Normal matrices of the configuration's "initializer_range" (0.02), norms 1, biases 0. */
-void tf_init(esp_model *model, uint64_t seed);
+void tf_draw(const esp_model *model, uint64_t seed, esp_weight_range range, float *values);
 
 #endif

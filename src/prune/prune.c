@@ -60,6 +60,18 @@ static void measure_budget(prune_job *job) {
   budget_speed_measure(job->comm, job->report.request, job->pruned);
 }
 
+/* A refitted matrix has no zeros. */
+static void warn_of_masks(const prune_job *job) {
+  int n = 0;
+  for (int w = 0; w < job->pruned->n_weights; w++)
+    n += job->pruned->weights[w].is_final && job->pruned->weights[w].rank == 2 &&
+         esp_model_is_prunable(job->pruned, w);
+  if (job->request->dense->is_masked && n > 0)
+    esp_log_warn("the model's weights are masked, but the repair fits %d matrices anew: their "
+                 "zeros are filled; give --repair none or bias to keep them",
+                 n);
+}
+
 static esp_status run(prune_job *job) {
   ESP_TRY(journal_open(&job->journal, job->comm, job->request));
   ESP_TRY(budget_settle(job->comm, job->report.request, &job->journal));
@@ -70,6 +82,7 @@ static esp_status run(prune_job *job) {
   measure_budget(job);
   esp_phases_begin(&job->phases, "repair");
   ESP_TRY(repair(job));
+  warn_of_masks(job);
   ESP_TRY(recovery_run(job));
   esp_phases_begin(&job->phases, "write");
   pruned_file_complete_report(job);

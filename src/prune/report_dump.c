@@ -174,7 +174,7 @@ static void add_names(const esp_prune_report *self, json_t *report) {
   set_text(report, "metric", self->is_fisher ? "fisher" : "outputs");
   set_text(report, "structure", request->settings->prune.structure);
   set_text(report, "program", ESPALIER_VERSION);
-  if (esp_model_was_masked(request->dense)) json_object_set_new(report, "masked", json_true());
+  if (request->dense->is_masked) json_object_set_new(report, "masked", json_true());
   json_object_set_new(report, "model_path", describe_path(request->dense->path));
 }
 

@@ -123,6 +123,7 @@ esp_status esp_model_resize(const esp_model *dense, const int64_t *units, esp_mo
 esp_status esp_model_cut(const esp_model *dense, const esp_selection *selection,
                          esp_model **pruned) {
   esp_status status = esp_model_resize(dense, selection->n_kept, pruned);
+  if (status == ESP_OK) (*pruned)->is_masked = dense->is_masked;
   for (int i = 0; i < dense->n_weights && status == ESP_OK; i++)
     status = bind_view(dense, selection, i, &(*pruned)->weights[i]);
   if (status != ESP_OK) esp_model_free(pruned);

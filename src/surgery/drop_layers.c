@@ -56,6 +56,7 @@ esp_status esp_model_drop_layers(const esp_model *dense, const int64_t *kept, in
   esp_config_keep_layers(dense, kept, n, config);
   esp_status status = esp_model_new(config, pruned);
   json_decref(config);
+  if (status == ESP_OK) (*pruned)->is_masked = dense->is_masked;
   for (int i = 0; status == ESP_OK && i < (*pruned)->n_weights; i++)
     status = bind_view(dense, find_weight(dense, *pruned, kept, i), &(*pruned)->weights[i]);
   if (status != ESP_OK) esp_model_free(pruned);

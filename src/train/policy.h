@@ -23,6 +23,7 @@ typedef struct policy {
   const char *name;
   unsigned granularities;
   policy_values masked;
+  bool keeps_units;   // by units, values of gates that are 0 are POLICY_KEPT
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
   bool prunes_once;   // before the first step, and never later
   int n_arrays, n_unit_arrays;

@@ -118,6 +118,15 @@ static const esp_option rows[] = {
      .help =
          "gates: where learned gates begin: all alike, or in the order of their units' norms or "
          "of their gradients"},
+    {.key = "policy.frozen_values",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_policy_options, frozen_values),
+     .initial = "given",
+     .choices = "given|signed",
+     .commands = COMMANDS,
+     .value_name = "NAME",
+     .help = "edge-popup: frozen weights as they are, or all of a matrix of one size with their "
+             "signs"},
     {.key = "policy.drop_fraction",
      .kind = ESP_OPTION_REAL,
      .offset = offsetof(esp_policy_options, drop_fraction),
@@ -188,6 +197,7 @@ const esp_option_group esp_policy_option_group = {rows, sizeof rows / sizeof *ro
 
 void esp_policy_options_init(esp_policy_options *self) {
   const esp_option_table table = {rows, sizeof rows / sizeof *rows, NULL};
+  *self = (esp_policy_options){0}; // min_keep has no row here
   esp_options_init(&table, self);
 }
 

@@ -88,6 +88,15 @@ int pruning_count_arrays(const train_pruning *self) {
   return self->by_units && self->of->arrays_of_weights ? 0 : self->of->n_arrays;
 }
 
+/* Of what is masked. */
+static policy_values get_values(const train_pruning *self) {
+  return self->by_units && self->of->keeps_units ? POLICY_KEPT : self->of->masked;
+}
+
+bool pruning_has_latent(const train_pruning *self) {
+  return get_values(self) != POLICY_ZERO;
+}
+
 void pruning_init(const esp_comm *comm, train_pruning *self) {
   const train_parts *parts = self->parts;
   if (!self->of) return;
@@ -95,7 +104,7 @@ void pruning_init(const esp_comm *comm, train_pruning *self) {
   memset(self->mask, 1, (size_t)parts->n_own);
   for (int r = 0; r < parts->n_runs && !self->by_units; r++)
     if (parts->is_masked[parts->runs[r].weight]) mask_zeros(self, &parts->runs[r]);
-  if (self->of->masked != POLICY_ZERO) {
+  if (pruning_has_latent(self)) {
     self->latent = ESP_NEW(float, parts->n_own);
     parts_copy_own_local(parts, self->latent);
   }
@@ -122,6 +131,11 @@ void pruning_clear(train_pruning *self) {
   for (int a = 0; a < MOST_UNIT_ARRAYS; a++) esp_free(&self->unit_arrays[a]);
 }
 
+void pruning_take_masks(const train_pruning *self, train_parts *parts) {
+  for (int w = 0; self->of && !self->by_units && w < parts->model->n_weights; w++)
+    if (self->matrix_of[w] >= 0) parts->is_masked[w] = false;
+}
+
 void pruning_hold_gradient(const train_pruning *self, float *mean) {
   for (int r = 0; self->of && r < self->parts->n_runs; r++) {
     const parts_run *run = &self->parts->runs[r];
@@ -137,7 +151,7 @@ static void set_latent(train_pruning *self, const parts_run *run) {
 }
 
 static void take_latent(train_pruning *self, const parts_run *run) {
-  const bool keeps = self->of->masked == POLICY_KEPT;
+  const bool keeps = get_values(self) == POLICY_KEPT;
   const bool holds = self->of->holds_weights && self->matrix_of[run->weight] >= 0;
   const float *value = parts_find_values(self->parts, run);
   for (int64_t i = 0; i < run->n && !holds; i++)
@@ -154,7 +168,7 @@ static void mask_run(train_pruning *self, const parts_run *run) {
 }
 
 void pruning_before_update(train_pruning *self) {
-  if (!self->of || self->of->masked != POLICY_KEPT) return;
+  if (!self->of || get_values(self) != POLICY_KEPT) return;
   for (int r = 0; r < self->parts->n_runs; r++) set_latent(self, &self->parts->runs[r]);
 }
 

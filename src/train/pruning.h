@@ -39,6 +39,11 @@ void pruning_prepare_model(esp_model *model, const esp_policy_options *options);
 /* Arrays; all lives but what is masked already. Collective on comm. */
 void pruning_init(const esp_comm *comm, train_pruning *self);
 void pruning_clear(train_pruning *self);
+/* Whether values of what is masked are kept aside. Local. */
+bool pruning_has_latent(const train_pruning *self);
+/* Behind pruning_init: the zeros of a file that is masked are the policy's from here on, in the
+ * matrices whose weights it prunes, so that what grows among them trains. Local. */
+void pruning_take_masks(const train_pruning *self, train_parts *parts);
 
 /* Arrays of values that the policy has. Local. */
 int pruning_count_arrays(const train_pruning *self);

@@ -50,6 +50,7 @@ static void init_arrays(training *self) {
   }
   pass_init(self);
   pruning_init(self->comm, &self->pruning);
+  pruning_take_masks(&self->pruning, &self->parts);
 }
 
 static void init_report(training *self) {

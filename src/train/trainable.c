@@ -60,6 +60,5 @@ esp_status trainable_resolve(const esp_model *model, const char *asked, bool *tr
 }
 
 bool trainable_is_masked(const esp_model *model, int weight) {
-  if (model->weights[weight].mask) return true;
-  return esp_model_was_masked(model) && esp_model_is_prunable(model, weight);
+  return model->weights[weight].mask || (model->is_masked && esp_model_is_prunable(model, weight));
 }

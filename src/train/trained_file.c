@@ -1,6 +1,7 @@
 #include "trained_file.h"
 
 #include "gates.h"
+#include "policy.h"
 
 #include "espalier/core/json.h"
 #include "espalier/core/memory.h"
@@ -23,8 +24,8 @@ json_t *trained_dump_options(const esp_train_settings *settings) {
   const esp_option_table table = esp_options_join(parts, sizeof parts / sizeof *parts, rows, MOST);
   json_t *options = esp_options_dump(&table, settings, ESP_FOR_TRAIN);
   json_object_del(options, "run");
-  json_t *policy = json_object_get(options, "policy");
-  json_object_set_new(policy, "min_keep", json_integer(settings->policy.min_keep));
+  json_t *pruned_by = json_object_get(options, "policy");
+  json_object_set_new(pruned_by, "min_keep", json_integer(settings->policy.min_keep));
   if (!settings->policy.policy) json_object_del(options, "policy");
   return options;
 }
@@ -57,17 +58,24 @@ static json_t *begin_report(const writing *self) {
   return report;
 }
 
+/* Frozen weights are there all the same. */
+static bool is_pruned(const writing *self) {
+  const policy *of = NULL;
+  return policy_find(self->of->report->policy.name, &of) == ESP_OK && of &&
+         of->masked != POLICY_FROZEN;
+}
+
 /* The report that the model's file had, with the training; a new one where a policy has pruned. */
 static json_t *make_report(const writing *self) {
   const char *details = self->of->model->details;
-  const bool is_pruned = self->of->report->policy.name != NULL;
+  const bool prunes = is_pruned(self);
   json_t *before = details ? json_loads(details, 0, NULL) : NULL;
-  if (!before && !is_pruned) return NULL;
+  if (!before && !prunes) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (is_pruned && (!self->cut || esp_model_was_masked(self->of->model)))
+  if (prunes && (!self->cut || self->cut->is_masked))
     json_object_set_new(report, "masked", json_true());
-  if (is_pruned && !before)
+  if (prunes && (!before || self->cut))
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));
   if (before && self->cut) json_object_set_new(report, "before", before);
@@ -139,9 +147,20 @@ static void clear(writing *self) {
   json_decref(self->training);
 }
 
+/* Frozen values of a new model are those that its seed gives. */
+static void store_as_seed(const writing *self) {
+  const policy *of = NULL;
+  esp_model *model = self->of->model;
+  if (policy_find(self->of->report->policy.name, &of) != ESP_OK || !of) return;
+  model->is_drawn =
+      self->of->purpose == ESP_TRAIN_NEW && (of->masked == POLICY_FROZEN || of->holds_weights);
+  model->seed = (uint64_t)self->of->settings->run.seed;
+}
+
 static esp_status write_file(const esp_comm *comm, writing *self) {
   const esp_train_report *report = self->of->report;
   esp_h5 *file = NULL;
+  store_as_seed(self);
   if (report->policy.name && report->policy.by_units) ESP_TRY(esp_agree(comm, cut_local(self)));
   ESP_TRY(esp_h5_create(comm, self->of->settings->run.output, &file));
   esp_status status = write_all(comm, self, file);

@@ -20,6 +20,12 @@ typedef struct esp_copy {
   const char *name, *of; // as an untied head calls it, and as a tied one
 } esp_copy;
 
+/* Elements [begin, begin + n) of a weight. */
+typedef struct esp_weight_range {
+  int weight;
+  int64_t begin, n;
+} esp_weight_range;
+
 /* What a function of a family works on: a micro-batch before a stage, ESP_STAGE_EMBED, or n_stages
  * for the head. Scratch arrays are taken from the workspace; who calls releases them. */
 typedef struct esp_call {
@@ -59,8 +65,10 @@ struct esp_family {
   void (*explain_loader)(const esp_model *model, char *why, size_t size);
   bool (*needs_all_heads)(const esp_model *model);
   const char *layers_key; // of the configuration: how many layers; NULL: none can go
-  /* Set random initial weights. */
+  /* Set random initial weights: esp_family_init; and n of them, of one weight from an element on,
+   * each a function of the seed and its place alone. */
   void (*init)(esp_model *model, uint64_t seed);
+  void (*draw)(const esp_model *model, uint64_t seed, esp_weight_range range, float *values);
   void (*embed)(const esp_call *call, float *state);
   void (*produce)(const esp_call *call, const float *state, float *x);
   /* The residual stream (rows, D) as normalised for a stage's readers, n_stages: for the head's.
@@ -85,6 +93,9 @@ struct esp_family {
    * copies); others are refused. NULL: none may. */
   bool (*ignores)(const esp_model *model, const char *tensor);
 };
+
+/* Draw all weights, which have values of their own. Local. */
+void esp_family_init(esp_model *model, uint64_t seed);
 
 /* Find by the model_type of a configuration; FORMAT names the known ones. Local. */
 esp_status esp_family_find(const char *name, const esp_family **family);

@@ -43,6 +43,9 @@ typedef struct esp_model {
   int64_t n_inputs; // floats (or tokens) a sample reads
   esp_task task;
   bool is_head_tied;  // the head reads weights of the embedding
+  bool is_masked;     // what is zero in its prunable matrices is masked: it stays zero (report)
+  bool is_drawn;      // written as the seed of its first values, and what has become another
+  uint64_t seed;      // of them
   bool is_untied;     // the checkpoint's configuration ties it, but another head is stored
   const char *prefix; // of weight names, which a checkpoint may lack ("transformer."); NULL: none
   const char *unread_head; // a linear map that is kept, but not evaluated (static); NULL: none
@@ -125,9 +128,6 @@ void esp_config_keep_layers(const esp_model *model, const int64_t *kept, int64_t
 int64_t esp_model_count_parameters(const esp_model *model);
 /* Parameters that are not zero; loads stage by stage. Local. */
 esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count);
-/* Whether a pruned file's report says that masks were cut from it, or from a model before. Local.
- */
-bool esp_model_was_masked(const esp_model *model);
 /* Whether a weight is a matrix that some site can shrink; parameters of all those. Local. */
 bool esp_model_is_prunable(const esp_model *model, int weight);
 int64_t esp_model_count_prunable(const esp_model *model);

@@ -121,13 +121,13 @@ static void explain_loader(const esp_model *model, char *why, size_t size) {
 }
 
 /* Radford et al. 2019: the writers of the residual stream are scaled by 1 / sqrt(their number). */
-static void init(esp_model *model, uint64_t seed) {
-  tf_init(model, seed);
+static void draw(const esp_model *model, uint64_t seed, esp_weight_range range, float *values) {
   const float scale = 1.0f / sqrtf((float)model->n_stages);
-  for (int s = 0; s < model->n_stages; s++) {
-    esp_weight *weight = &model->weights[model->stages[s].consumer.weight];
-    for (int64_t i = 0; i < esp_weight_count(weight); i++) weight->value[i] *= scale;
-  }
+  bool is_writer = false;
+  tf_draw(model, seed, range, values);
+  for (int s = 0; s < model->n_stages; s++)
+    is_writer = is_writer || model->stages[s].consumer.weight == range.weight;
+  for (int64_t i = 0; i < range.n && is_writer; i++) values[i] *= scale;
 }
 
 static void embed(const esp_call *call, float *state) {
@@ -288,7 +288,8 @@ const esp_family esp_family_gpt2 = {
     .explain_loader = explain_loader,
     .needs_all_heads = tf_needs_all_heads,
     .layers_key = "n_layer",
-    .init = init,
+    .init = esp_family_init,
+    .draw = draw,
     .embed = embed,
     .read = read,
     .produce = produce,

@@ -106,14 +106,14 @@ static esp_status resize(const esp_model *model, const int64_t *units, json_t *c
 }
 
 /* He et al. 2015: normal with variance 2 / fan-in; biases zero. */
-static void init(esp_model *model, uint64_t seed) {
-  for (int w = 0; w < model->n_weights; w++) {
-    esp_weight *weight = &model->weights[w];
-    if (weight->rank != 2) continue;
-    const double scale = sqrt(2.0 / (double)weight->shape[1]);
-    for (int64_t i = 0; i < esp_weight_count(weight); i++)
-      weight->value[i] = (float)(scale * esp_rng_normal(seed, (uint64_t)w, (uint64_t)i));
-  }
+static void draw(const esp_model *model, uint64_t seed, esp_weight_range range, float *values) {
+  const esp_weight *weight = &model->weights[range.weight];
+  const bool is_matrix = weight->rank == 2;
+  const double scale = is_matrix ? sqrt(2.0 / (double)weight->shape[1]) : 0.0;
+  for (int64_t i = 0; i < range.n; i++)
+    values[i] = is_matrix ? (float)(scale * esp_rng_normal(seed, (uint64_t)range.weight,
+                                                           (uint64_t)(range.begin + i)))
+                          : 0.0f;
 }
 
 /* The standardised input (count, width), scratch. */
@@ -169,7 +169,8 @@ const esp_family esp_family_mlp = {
     .input = ESP_DATA_IMAGES,
     .describe = describe,
     .resize = resize,
-    .init = init,
+    .init = esp_family_init,
+    .draw = draw,
     .embed = embed,
     .produce = produce,
     .head = head,

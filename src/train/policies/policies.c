@@ -5,8 +5,9 @@
 #include "espalier/core/named.h"
 
 static const policy *const policies[] = {
-    &policy_gradual,     &policy_movement, &policy_l0, &policy_gates,
-    &policy_irrelevance, &policy_l1,       &policy_l2, NULL};
+    &policy_gradual,    &policy_movement,  &policy_l0,  &policy_gates, &policy_irrelevance,
+    &policy_l1,         &policy_l2,        &policy_set, &policy_rigl,  &policy_snfs,
+    &policy_edge_popup, &policy_freezenet, NULL};
 
 esp_status policy_find(const char *name, const policy **found) {
   int i;

@@ -6,5 +6,8 @@
 
 extern const policy policy_gradual, policy_movement, policy_l0, policy_gates, policy_irrelevance,
     policy_l1, policy_l2;
+extern const policy policy_gradual;
+extern const policy policy_set, policy_rigl, policy_snfs;
+extern const policy policy_edge_popup, policy_freezenet;
 
 #endif

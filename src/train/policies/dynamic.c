@@ -1,0 +1,230 @@
+/* Mocanu et al. 2018 (SET), Evci et al. 2020 (RigL): masks of constant counts. By units: Chase, Yin
+ * et al. 2023, whose channels become fewer while they are dropped and regrown. */
+#include "dynamic.h"
+
+#include "ranking.h"
+
+#include "espalier/core/memory.h"
+#include "espalier/core/rng.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const uint64_t stream_start = UINT64_C(0xd5700) << 40;
+
+const char *const dynamic_options[] = {"distribution", "min-keep",      "prune-to",
+                                       "prune-every",  "drop-fraction", NULL};
+
+int64_t dynamic_get_step(const training *self) {
+  return self->progress.step + 1;
+}
+
+int64_t dynamic_find_end(const training *self) {
+  return (int64_t)ceil(self->pruning.options->prune_to * (double)self->schedule.n);
+}
+
+/* Evci et al. 2020: 100; of a short training, a twentieth of the steps at which masks change. */
+static int64_t choose_every(const training *self) {
+  enum { USUAL = 100, CHANGES = 20, LEAST = 2 };
+  if (self->pruning.options->prune_every > 0) return self->pruning.options->prune_every;
+  const int64_t every = (dynamic_find_end(self) + CHANGES - 1) / CHANGES;
+  return every > USUAL ? USUAL : every < LEAST ? LEAST : every;
+}
+
+double dynamic_get_fraction(double alpha, int64_t step, int64_t end) {
+  return alpha / 2.0 * (1.0 + cos(3.141592653589793 * (double)step / (double)end));
+}
+
+/* Units reach their number at the end; of weights nothing would change there. */
+static bool is_due(const training *self) {
+  const int64_t step = dynamic_get_step(self), end = dynamic_find_end(self);
+  const bool is_regular = step < end && step % choose_every(self) == 0;
+  if (self->pruning.by_units) return is_regular || step == end;
+  return is_regular && self->pruning.options->drop_fraction > 0.0;
+}
+
+esp_status dynamic_check_local(const training *self) {
+  const char *name = self->pruning.of->name;
+  const int64_t every = choose_every(self), end = dynamic_find_end(self);
+  if (every < 2)
+    return esp_fail(ESP_USAGE,
+                    "--policy %s: expected --prune-every 2 or more, found %" PRId64
+                    ": a step that changes masks does not train",
+                    name, every);
+  if (end > every || self->pruning.by_units || self->pruning.options->drop_fraction <= 0.0)
+    return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--policy %s: expected masks that change, found a change every %" PRId64
+                  " steps until step %" PRId64
+                  "; give a smaller --prune-every, or --drop-fraction 0 to keep the first mask",
+                  name, every, end);
+}
+
+/* A random mask of the counts that the distribution says; by units all live at first. */
+esp_status dynamic_begin(training *self) {
+  train_pruning *pruning = &self->pruning;
+  if (pruning->by_units) return ESP_OK;
+  float *scores = ESP_NEW(float, self->parts.n_own);
+  for (int r = 0; r < self->parts.n_runs; r++) {
+    const parts_run *run = &self->parts.runs[r];
+    for (int64_t i = 0; i < run->n; i++)
+      scores[run->own + i] =
+          (float)esp_rng_uniform(self->request->seed, stream_start, (uint64_t)(run->place + i));
+  }
+  pruning_keep_weights(self->comm, pruning, scores, pruning->mask,
+                       pruning->options->final_sparsity);
+  esp_free(&scores);
+  return ESP_OK;
+}
+
+bool dynamic_is_final(const training *self) {
+  return !self->pruning.by_units || self->progress.step >= dynamic_find_end(self);
+}
+
+static float *copy_magnitudes(const train_pruning *self) {
+  float *scores = ESP_NEW(float, self->parts->n_own);
+  parts_copy_own_local(self->parts, scores);
+  for (int64_t i = 0; i < self->parts->n_own; i++) scores[i] = fabsf(scores[i]);
+  return scores;
+}
+
+/* What was live and what is to be dropped, by matrix. */
+static void count_changes(const esp_comm *comm, const ranking *live, double fraction, int64_t *keep,
+                          int64_t *grow) {
+  ranking_count(comm, live, keep);
+  for (int m = 0; m < live->n_sets; m++) {
+    grow[m] = (int64_t)floor(fraction * (double)keep[m]);
+    keep[m] -= grow[m];
+  }
+}
+
+void dynamic_change_weights(const esp_comm *comm, train_pruning *self, const float *growth,
+                            double fraction, uint8_t *is_new) {
+  const int64_t n = self->parts->n_own;
+  float *magnitudes = copy_magnitudes(self);
+  int64_t *keep = ESP_NEW(int64_t, self->n_matrices), *grow = ESP_NEW(int64_t, self->n_matrices);
+  ranking of = {.parts = self->parts,
+                .scores = magnitudes,
+                .among = self->mask,
+                .set_of = self->matrix_of,
+                .n_sets = self->n_matrices,
+                .keep = keep};
+  count_changes(comm, &of, fraction, keep, grow);
+  for (int64_t i = 0; i < n; i++) is_new[i] = !self->mask[i];
+  ranking_mark_largest(comm, &of, self->mask);
+  uint8_t *dead = ESP_NEW(uint8_t, n);
+  for (int64_t i = 0; i < n; i++) dead[i] = !self->mask[i];
+  of.scores = growth;
+  of.among = dead;
+  of.keep = grow;
+  ranking_mark_largest(comm, &of, self->mask);
+  for (int64_t i = 0; i < n; i++) is_new[i] = is_new[i] && self->mask[i];
+  esp_free(&dead);
+  esp_free(&grow);
+  esp_free(&keep);
+  esp_free(&magnitudes);
+  pruning_apply(comm, self);
+}
+
+/* Those that stay stand above all that may grow. */
+static double *rank_growth(const train_pruning *self, const double *growth) {
+  double *scores = ESP_NEW(double, self->units.n);
+  for (int64_t u = 0; u < self->units.n; u++) scores[u] = self->alive[u] ? INFINITY : growth[u];
+  return scores;
+}
+
+void dynamic_change_units(const esp_comm *comm, train_pruning *self, const double *standing,
+                          const double *growth, double fraction, double sparsity, uint8_t *is_new) {
+  const int64_t units = self->units.n;
+  uint8_t *before = ESP_NEW(uint8_t, units);
+  memcpy(before, self->alive, (size_t)units);
+  pruning_keep_units(comm, self, standing, before, 1.0 - (1.0 - sparsity) * (1.0 - fraction));
+  double *scores = rank_growth(self, growth);
+  pruning_keep_units(comm, self, scores, NULL, sparsity);
+  for (int64_t i = 0; i < self->parts->n_own; i++) {
+    const int32_t unit = self->units.consumed[i];
+    is_new[i] = unit >= 0 && self->alive[unit] && !before[unit];
+  }
+  esp_free(&scores);
+  esp_free(&before);
+}
+
+static void add_sums(const esp_comm *comm, const train_pruning *self, const int32_t *map,
+                     const float *values, const float *ones, double *sums) {
+  double *more = ESP_NEW(double, self->units.n);
+  units_sum_products(comm, &self->units, map, values, ones, more);
+  for (int64_t u = 0; u < self->units.n; u++) sums[u] += more[u];
+  esp_free(&more);
+}
+
+void dynamic_measure_magnitudes(const esp_comm *comm, const train_pruning *self, double *means) {
+  const int32_t *const maps[2] = {self->units.consumed, self->units.produced};
+  const int64_t n = self->parts->n_own, units = self->units.n;
+  float *values = ESP_NEW(float, n), *ones = ESP_NEW(float, n);
+  double *counts = ESP_NEW(double, units);
+  for (int64_t i = 0; i < n; i++) {
+    values[i] = fabsf(self->latent[i]);
+    ones[i] = 1.0f;
+  }
+  memset(means, 0, (size_t)units * sizeof *means);
+  for (int m = 0; m < 2; m++) {
+    add_sums(comm, self, maps[m], values, ones, means);
+    add_sums(comm, self, maps[m], ones, ones, counts);
+  }
+  for (int64_t u = 0; u < units; u++) means[u] /= counts[u] > 0.0 ? counts[u] : 1.0;
+  esp_free(&counts);
+  esp_free(&ones);
+  esp_free(&values);
+}
+
+void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, const float *gradient,
+                           double *scores) {
+  units_sum_products(comm, &self->units, self->units.consumed, gradient, self->latent, scores);
+  for (int64_t u = 0; u < self->units.n; u++) scores[u] = fabs(scores[u]);
+}
+
+/* What the optimiser knows of values that are new is nothing. */
+static void clear_slots(training *self, const uint8_t *is_new) {
+  for (int s = 0; s < self->method->n_slots; s++)
+    for (int64_t i = 0; i < self->parts.n_own; i++)
+      if (is_new[i]) self->slots[s][i] = 0.0f;
+}
+
+static void change_weights(training *self, const dynamic_growth *by, double fraction,
+                           uint8_t *is_new) {
+  float *growth = ESP_NEW(float, self->parts.n_own);
+  by->score_weights(self, dynamic_get_step(self), growth);
+  dynamic_change_weights(self->comm, &self->pruning, growth, fraction, is_new);
+  esp_free(&growth);
+}
+
+/* Fewer by the cubic schedule, so that what a model has learnt leaves it bit by bit. */
+static void change_units(training *self, const dynamic_growth *by, double fraction,
+                         uint8_t *is_new) {
+  train_pruning *pruning = &self->pruning;
+  const double end = (double)dynamic_find_end(self), step = (double)dynamic_get_step(self);
+  const double rest = 1.0 - step / end;
+  const double sparsity = pruning->options->final_sparsity * (1.0 - rest * rest * rest);
+  double *standing = ESP_NEW(double, pruning->units.n);
+  double *growth = ESP_NEW(double, pruning->units.n);
+  dynamic_measure_magnitudes(self->comm, pruning, standing);
+  by->score_units(self, dynamic_get_step(self), growth);
+  dynamic_change_units(self->comm, pruning, standing, growth, fraction, sparsity, is_new);
+  esp_free(&growth);
+  esp_free(&standing);
+}
+
+void dynamic_change_if_due(training *self, const dynamic_growth *by) {
+  if (!is_due(self)) return;
+  const double fraction = dynamic_get_fraction(self->pruning.options->drop_fraction,
+                                               dynamic_get_step(self), dynamic_find_end(self));
+  uint8_t *is_new = ESP_NEW(uint8_t, self->parts.n_own);
+  if (self->pruning.by_units)
+    change_units(self, by, fraction, is_new);
+  else
+    change_weights(self, by, fraction, is_new);
+  clear_slots(self, is_new);
+  esp_free(&is_new);
+  self->pruning.skips_update = true;
+}
