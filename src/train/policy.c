@@ -105,13 +105,18 @@ static bool is_initial(const esp_option *row, const esp_policy_options *options,
 }
 
 static bool is_read(const policy *of, const char *name) {
-  static const char *const common[] = {"--policy", "--granularity", "--kinds", "--final-sparsity",
-                                       NULL};
+  static const char *const common[] = {"--policy", "--granularity", "--kinds", NULL};
+  if (of && !of->sets_sparsity && strcmp("--final-sparsity", name) == 0) return true;
   for (const char *const *row = common; *row; row++)
     if (strcmp(*row, name) == 0) return true;
   for (const char *const *row = of ? of->options : NULL; row && *row; row++)
     if (strcmp(*row, name + 2) == 0) return true;
   return false;
+}
+
+bool policy_reads(const char *name, const char *option) {
+  const policy *of = NULL;
+  return policy_find(name, &of) == ESP_OK && of && is_read(of, option);
 }
 
 void policy_warn_unread(const esp_policy_options *options) {

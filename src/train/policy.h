@@ -25,6 +25,7 @@ typedef struct policy {
   policy_values masked;
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
   bool prunes_once;   // before the first step, and never later
+  bool sets_sparsity; // by itself: --final-sparsity is not read
   int n_arrays, n_unit_arrays;
   const char *distribution;    // by default; NULL: it reads none
   esp_policy_options defaults; // in place of negative numbers
@@ -41,6 +42,8 @@ typedef struct policy {
 
 /* USAGE: none has the name, or not this granularity; NULL for a NULL name. Local. */
 esp_status policy_find(const char *name, const policy **found);
+/* Whether a policy of that name reads an option, given as "--name". Local. */
+bool policy_reads(const char *name, const char *option);
 /* Names of options that were given and that it does not read: a warning each. Local. */
 void policy_warn_unread(const esp_policy_options *options);
 

@@ -63,4 +63,5 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
     live += (double)report->policy.parts[i].live;
   }
   report->policy.sparsity = n > 0.0 ? 1.0 - live / n : 0.0;
+  if (self->of->sets_sparsity) report->policy.asked = report->policy.sparsity;
 }

@@ -4,7 +4,9 @@
 
 #include "espalier/core/named.h"
 
-static const policy *const policies[] = {&policy_gradual, NULL};
+static const policy *const policies[] = {&policy_gradual,  &policy_magnitude, &policy_random,
+                                         &policy_snip,     &policy_grasp,     &policy_synflow,
+                                         &policy_three_sp, &policy_tickets,   NULL};
 
 esp_status policy_find(const char *name, const policy **found) {
   int i;
