@@ -344,6 +344,7 @@ static void add_opening(const command_job *job, esp_train_cost *cost) {
   add_dataset(job->data, job->ranks, cost);
   add_dataset(job->held_out, job->ranks, cost);
   if (!is_new) add_opened(job->model, job->ranks, 1.0, cost);
+  if (job->rewind) add_opened(job->rewind, job->ranks, 1.0, cost);
   if (job->teacher) add_opened(job->teacher, job->ranks, 1.0 + of_teacher, cost);
   esp_cost_send(&cost->opening, job->ranks, ESP_BCAST, (double)job->tokens.bytes);
 }
@@ -364,7 +365,7 @@ static void add_file(const command_job *job, esp_train_cost *cost) {
 }
 
 static esp_status compute_cost(command_job *job, esp_train_cost *cost) {
-  const esp_train_request request = make_request(job, NULL, NULL);
+  const esp_train_request request = make_request(job, NULL, "planned");
   set_final(job);
   ESP_TRY(esp_agree(job->comm, esp_train_compute_cost(&request, job->ranks, cost)));
   add_opening(job, cost);

@@ -27,10 +27,11 @@ typedef struct policy {
   bool prunes_once;   // before the first step, and never later
   bool sets_sparsity; // by itself: --final-sparsity is not read
   int n_arrays, n_unit_arrays;
-  const char *distribution;    // by default; NULL: it reads none
-  esp_policy_options defaults; // in place of negative numbers
-  const char *const *options;  // names of those that it reads beside policy, granularity and
-                               // final-sparsity, ended by NULL
+  const char *distribution;      // by default; NULL: it reads none
+  const char *unit_distribution; // of units; NULL: the same
+  esp_policy_options defaults;   // in place of negative numbers
+  const char *const *options;    // names of those that it reads beside policy, granularity and
+                                 // final-sparsity, ended by NULL
   esp_status (*check_local)(const training *self); // USAGE
   int64_t (*count_passes)(const training *self);   // before the first step
   esp_status (*begin)(training *self);             // weights are those before the first step

@@ -55,7 +55,7 @@ void pruning_apply(const esp_comm *comm, train_pruning *self);
  * Collective on comm. */
 void pruning_keep_weights(const esp_comm *comm, train_pruning *self, const float *scores,
                           const uint8_t *among, double sparsity);
-/* The same of units: scores (units.n); among (units.n) or NULL. */
+/* The same of units: scores (units.n); among (units.n) or NULL. Collective on comm. */
 void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double *scores,
                         const uint8_t *among, double sparsity);
 

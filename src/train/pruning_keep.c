@@ -10,7 +10,9 @@
 #include <string.h>
 
 static const char *get_distribution(const train_pruning *self) {
-  return self->options->distribution ? self->options->distribution : self->of->distribution;
+  const policy *of = self->of;
+  if (self->options->distribution) return self->options->distribution;
+  return self->by_units && of->unit_distribution ? of->unit_distribution : of->distribution;
 }
 
 int64_t pruning_find_least(const train_pruning *self, int64_t n) {

@@ -24,6 +24,7 @@ const policy policy_magnitude = {.name = "magnitude",
                                  .masked = POLICY_ZERO,
                                  .prunes_once = true,
                                  .distribution = "global",
+                                 .unit_distribution = "uniform", // norms of sites differ
                                  .defaults = {.rounds = 1},
                                  .options = options,
                                  .begin = begin};

@@ -33,7 +33,8 @@ const policy policy_random = {.name = "random",
                               .granularities = POLICY_WEIGHTS | POLICY_UNITS,
                               .masked = POLICY_ZERO,
                               .prunes_once = true,
-                              .distribution = "erk", // by units: uniform
+                              .distribution = "erk",
+                              .unit_distribution = "uniform",
                               .defaults = {.rounds = 1},
                               .options = options,
                               .begin = begin};

@@ -127,6 +127,7 @@ const policy policy_tickets = {.name = "tickets",
                                .prunes_once = true,
                                .sets_sparsity = true,
                                .distribution = "global",
+                               .unit_distribution = "uniform", // norms of sites differ
                                .defaults = {.prune_fraction = 0.2},
                                .options = options,
                                .check_local = check_local,
