@@ -69,8 +69,9 @@ static esp_status run_recover(const command_input *input, json_t **result) {
 }
 
 static const char *const *list_beside(const esp_settings *settings) {
-  static const char *const ends[] = {".partial", ".journal", ".checkpoint.h5",
-                                     ".checkpoint.h5.partial", NULL};
+  static const char *const ends[] = {
+      ".partial",          ".journal", ".checkpoint.h5", ".checkpoint.h5.partial", ".early.h5",
+      ".early.h5.partial", NULL};
   (void)settings;
   return ends;
 }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 6 };
+enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 7 };
 
 static const char *const partial_only[] = {".partial", NULL};
 
@@ -44,6 +44,7 @@ static int list_inputs(const command *self, const esp_settings *settings, const 
   inputs[n++] = (esp_input){"--stats", settings->prune.stats};
   inputs[n++] = (esp_input){"--teacher", settings->train.teacher};
   inputs[n++] = (esp_input){"--validation", settings->train.validation};
+  inputs[n++] = (esp_input){"--rewind", settings->policy.rewind};
   inputs[n++] = (esp_input){"--config", settings->run.config};
   inputs[n++] = (esp_input){"--source", settings->exporting.source};
   return n;

@@ -1,8 +1,10 @@
 #include "espalier/train/command.h"
 
+#include "origin.h"
 #include "perceptron.h"
 #include "policy.h"
 #include "trained_file.h"
+#include "unread.h"
 
 #include "espalier/core/json.h"
 #include "espalier/core/log.h"
@@ -31,7 +33,7 @@ typedef struct command_job {
   int ranks;                 // that it runs on, or is planned for
   bool is_planned;           // a new model gets no values
   esp_train_options options; // resolved
-  esp_model *model, *teacher;
+  esp_model *model, *teacher, *rewind;
   esp_dataset *data, *held_out;
   esp_mask_tokens tokens;
   esp_masking masking;
@@ -80,23 +82,6 @@ static esp_status open_model(command_job *job) {
   return esp_agree(job->comm, make_model(job));
 }
 
-/* What a pruned model's report says of the one that it was cut from. */
-typedef struct origin {
-  json_t *report;
-  char *path;              // owned; NULL: nothing
-  const char *fingerprint; // NULL: nothing
-} origin;
-
-static origin read_origin(const esp_model *model) {
-  origin self = {.report = model->details ? json_loads(model->details, 0, NULL) : NULL};
-  const json_t *collection = json_object_get(self.report, "collection");
-  self.path = esp_json_bytes(json_object_get(self.report, "model_path"));
-  self.fingerprint = json_string_value(json_object_get(self.report, "model_fingerprint"));
-  if (!self.fingerprint)
-    self.fingerprint = json_string_value(json_object_get(collection, "model_fingerprint"));
-  return self;
-}
-
 static esp_status check_origin(const command_job *job, const origin *from) {
   char now[24];
   snprintf(now, sizeof now, "%016" PRIx64, esp_model_fingerprint(job->comm, job->teacher));
@@ -109,8 +94,9 @@ static esp_status check_origin(const command_job *job, const origin *from) {
 
 /* The command line does not name it, so it has not been held against the outputs yet. */
 static esp_status check_outputs(const command_job *job, const char *path) {
-  static const char *const beside[] = {".partial", ".journal", ".checkpoint.h5",
-                                       ".checkpoint.h5.partial", NULL};
+  static const char *const beside[] = {
+      ".partial",          ".journal", ".checkpoint.h5", ".checkpoint.h5.partial", ".early.h5",
+      ".early.h5.partial", NULL};
   const esp_output outputs[] = {{"-o", job->settings->run.output, beside},
                                 {"--json", job->settings->run.json, beside}};
   const esp_input input = {"the model that was pruned", path};
@@ -127,7 +113,7 @@ static esp_status open_named(command_job *job, const char *path) {
 }
 
 static esp_status open_origin(command_job *job) {
-  origin from = read_origin(job->model);
+  origin from = origin_read(job->model);
   esp_status status = ESP_OK;
   if (from.path)
     status = open_named(job, from.path);
@@ -137,8 +123,7 @@ static esp_status open_origin(command_job *job) {
                       "give --teacher MODEL",
                       job->path);
   if (from.path && status == ESP_OK) status = check_origin(job, &from);
-  esp_free(&from.path);
-  json_decref(from.report);
+  origin_clear(&from);
   return status;
 }
 
@@ -178,28 +163,20 @@ static esp_status resolve(command_job *job) {
   return esp_samples_check_ranks(job->ranks, n, job->settings->run.allow_idle);
 }
 
-/* Options that were given and that nothing reads. */
 static void warn_unread(const command_job *job) {
-  const esp_train_options *asked = &job->settings->train;
-  const bool is_masked = job->model->task == ESP_TASK_MASKED;
-  const bool holds_out = asked->validation || job->options.hold_out > 0;
-  const struct {
-    bool is_unread;
-    const char *text;
-  } rules[] = {
-      {!job->teacher && (asked->mix > 0.0 || asked->temperature != 1.0),
-       "--mix and --temperature are for a teacher"},
-      {!is_masked && asked->mask_token >= 0, "--mask-token is for masked models"},
-      {asked->steps > 0 && asked->epochs > 0, "--epochs beside --steps"},
-      {asked->validation && asked->hold_out > 0, "--hold-out beside --validation"},
-      {!holds_out && asked->patience > 0, "--patience where nothing is held out"},
-      {job->path && (strcmp(job->settings->network.hidden, "512,256") != 0 ||
-                     strcmp(job->settings->network.activation, "relu") != 0),
-       "--hidden and --activation are for a new perceptron"},
-  };
-  for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
-    if (rules[i].is_unread) esp_log_warn("without effect: %s", rules[i].text);
-  policy_warn_unread(&job->settings->policy);
+  unread_warn(&(unread_setting){.asked = job->settings,
+                                .resolved = &job->options,
+                                .has_teacher = job->teacher,
+                                .is_masked = job->model->task == ESP_TASK_MASKED,
+                                .is_given = job->path});
+}
+
+static esp_status open_rewind(command_job *job) {
+  const char *path = job->policy.rewind;
+  const policy *of;
+  ESP_TRY(policy_find(job->policy.policy, &of));
+  if (!path || !of || !policy_reads(of, &job->policy, "rewind")) return ESP_OK;
+  return esp_model_open_ignoring(job->comm, path, job->settings->run.ignore_tensors, &job->rewind);
 }
 
 static esp_status open_all(command_job *job) {
@@ -207,6 +184,7 @@ static esp_status open_all(command_job *job) {
   ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
   ESP_TRY(resolve(job));
+  ESP_TRY(open_rewind(job));
   warn_unread(job);
   return prepare_masking(job);
 }
@@ -223,6 +201,7 @@ static json_t *describe(const command_job *job) {
   json_object_del(json_object_get(options, "data"), "data");
   json_object_del(json_object_get(options, "train"), "teacher");
   json_object_del(json_object_get(options, "train"), "validation");
+  json_object_del(json_object_get(options, "policy"), "rewind");
   json_t *all = esp_json_pack("{s:s, s:s, s:I, s:o, s:I}", "program", ESPALIER_VERSION, "command",
                               job->purpose == ESP_TRAIN_RECOVER ? "recover" : "train", "seed",
                               (json_int_t)job->settings->run.seed, "options", options,
@@ -234,6 +213,8 @@ static json_t *describe(const command_job *job) {
     set_hash(all, "model_fingerprint", job->fingerprint);
   if (job->teacher)
     set_hash(all, "teacher_fingerprint", esp_model_fingerprint(job->comm, job->teacher));
+  if (job->rewind)
+    set_hash(all, "rewind_fingerprint", esp_model_fingerprint(job->comm, job->rewind));
   if (job->held_out) set_hash(all, "validation_fingerprint", job->held_out->fingerprint);
   return all;
 }
@@ -263,9 +244,11 @@ static esp_status open_journal(command_job *job) {
   return status;
 }
 
-static esp_train_request make_request(const command_job *job, const char *checkpoint) {
+static esp_train_request make_request(const command_job *job, const char *checkpoint,
+                                      const char *early) {
   return (esp_train_request){.model = job->model,
                              .teacher = job->teacher,
+                             .rewind = job->rewind,
                              .data = job->data,
                              .held_out = job->held_out,
                              .options = &job->options,
@@ -273,6 +256,7 @@ static esp_train_request make_request(const command_job *job, const char *checkp
                              .masking = job->is_masked ? &job->masking : NULL,
                              .seed = (uint64_t)job->settings->run.seed,
                              .checkpoint = checkpoint,
+                             .early = job->options.save_step >= 0 ? early : NULL,
                              .save_every_s = job->settings->run.save_every,
                              .journal = job->journal};
 }
@@ -280,6 +264,7 @@ static esp_train_request make_request(const command_job *job, const char *checkp
 static esp_status run(command_job *job, esp_train_report *report) {
   const char *output = job->settings->run.output;
   char *checkpoint = esp_format("%s.checkpoint.h5", output);
+  char *early = esp_format("%s.early.h5", output);
   esp_phases_begin(&job->phases, "read");
   esp_status status = esp_h5_check_writable(job->comm, output, 0);
   if (status == ESP_OK) status = open_all(job);
@@ -287,7 +272,7 @@ static esp_status run(command_job *job, esp_train_report *report) {
     status = esp_h5_check_writable(job->comm, output, (int64_t)esp_model_file_bytes(job->model));
   if (status == ESP_OK) status = open_journal(job);
   if (status == ESP_OK) {
-    const esp_train_request request = make_request(job, checkpoint);
+    const esp_train_request request = make_request(job, checkpoint, early);
     esp_phases_begin(&job->phases, "train");
     status = esp_train(job->comm, &request, report);
     esp_phases_begin(&job->phases, "write");
@@ -303,6 +288,7 @@ static esp_status run(command_job *job, esp_train_report *report) {
   }
   esp_phases_end(&job->phases);
   esp_free(&checkpoint);
+  esp_free(&early);
   return status;
 }
 
@@ -311,6 +297,7 @@ static void clear(command_job *job) {
   if (job->data) esp_free(&job->options.trainable); // resolve's copy
   esp_model_free(&job->model);
   esp_model_free(&job->teacher);
+  esp_model_free(&job->rewind);
   esp_dataset_close(&job->data);
   esp_dataset_close(&job->held_out);
 }
@@ -374,6 +361,7 @@ static void add_opening(const command_job *job, esp_train_cost *cost) {
   add_dataset(job->data, job->ranks, cost);
   add_dataset(job->held_out, job->ranks, cost);
   if (!is_new) add_opened(job->model, job->ranks, 1.0, cost);
+  if (job->rewind) add_opened(job->rewind, job->ranks, 1.0, cost);
   if (job->teacher) add_opened(job->teacher, job->ranks, 1.0 + of_teacher, cost);
   esp_cost_send(&cost->opening, job->ranks, ESP_BCAST, (double)job->tokens.bytes);
 }
@@ -394,7 +382,7 @@ static void add_file(const command_job *job, esp_train_cost *cost) {
 }
 
 static esp_status compute_cost(command_job *job, esp_train_cost *cost) {
-  const esp_train_request request = make_request(job, NULL);
+  const esp_train_request request = make_request(job, NULL, "planned");
   set_final(job);
   ESP_TRY(esp_agree(job->comm, esp_train_compute_cost(&request, job->ranks, cost)));
   add_opening(job, cost);

@@ -365,6 +365,7 @@ static void fill(const training *of, esp_train_cost *cost) {
   add_evaluations(&self, &cost->evaluations);
   esp_cost_hold(&cost->write, cost->values_bytes);
   add_write(&self, &cost->write);
+  if (of->request->early) add_write(&self, &cost->write);
 }
 
 esp_status esp_train_compute_cost(const esp_train_request *request, int ranks,

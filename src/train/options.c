@@ -190,6 +190,16 @@ static const esp_option rows[] = {
      .value_name = "N",
      .help = "stop after so many measurements without a better one; 0: never; -1: 4, and never for "
              "a new model"},
+    {.key = "train.save_step",
+     .kind = ESP_OPTION_INT,
+     .offset = offsetof(esp_train_options, save_step),
+     .initial = "-1",
+     .low = -1,
+     .high = 1e12,
+     .commands = ESP_FOR_TRAIN | ESP_FOR_PLAN,
+     .value_name = "N",
+     .help = "write the weights behind step N to OUT.early.h5 too, for --rewind; 0: those before "
+             "the first; -1: none"},
 };
 
 const esp_option_group esp_train_option_group = {rows, sizeof rows / sizeof *rows};

@@ -89,12 +89,20 @@ static void read_teacher(training *self, int64_t i) {
   esp_call_head(&step.call, step.state, self->teacher_logits);
 }
 
+static void cool_logits(training *self, const esp_batch *batch) {
+  const int64_t n = esp_batch_count_outputs(self->stream.model, batch);
+  if (self->cooling == 0.0) return;
+  for (int64_t i = 0; i < n * self->stream.model->n_outputs; i++)
+    self->logits[i] = (float)((double)self->logits[i] / self->cooling);
+}
+
 static esp_status turn_micro_batch(training *self, int64_t i, esp_tally *tally) {
   const esp_train_options *options = self->request->options;
   const esp_objective_options how = {options->temperature, options->mix};
   read_teacher(self, i);
   const esp_step step = esp_stream_step(&self->stream, self->stream.model->n_stages, i);
   esp_call_head(&step.call, step.state, self->logits);
+  cool_logits(self, &step.call.batch);
   self->objective->measure(&(esp_outputs){.model = self->stream.model,
                                           .batch = &step.call.batch,
                                           .logits = self->logits,

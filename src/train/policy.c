@@ -108,8 +108,9 @@ static bool is_initial(const esp_option *row, const esp_policy_options *options,
 }
 
 bool policy_reads(const policy *of, const esp_policy_options *options, const char *name) {
-  static const char *const common[] = {"policy", "granularity", "kinds", "final-sparsity", NULL};
+  static const char *const common[] = {"policy", "granularity", "kinds", NULL};
   if (of && of->is_unread && of->is_unread(options, name)) return false;
+  if (of && !of->sets_sparsity && strcmp("final-sparsity", name) == 0) return true;
   for (const char *const *row = common; *row; row++)
     if (strcmp(*row, name) == 0) return true;
   for (const char *const *row = of ? of->options : NULL; row && *row; row++)

@@ -26,14 +26,16 @@ typedef struct policy {
   bool keeps_units;   // by units, values of gates that are 0 are POLICY_KEPT
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
   bool prunes_once;   // before the first step, and never later
+  bool sets_sparsity; // by itself: --final-sparsity is not read
   int n_arrays, n_unit_arrays;
-  bool arrays_of_weights;      // arrays are there by weights alone
-  const char *distribution;    // by default; NULL: it reads none
-  esp_policy_options defaults; // in place of negative numbers
-  double unit_penalty;         // where units are pruned; 0: as by weights
-  const char *remedy;          // of a policy that finds the sparsity: what to raise for more
-  const char *const *options;  // names of those that it reads beside policy, granularity and
-                               // final-sparsity, ended by NULL
+  bool arrays_of_weights;        // arrays are there by weights alone
+  const char *distribution;      // by default; NULL: it reads none
+  const char *unit_distribution; // of units; NULL: the same
+  esp_policy_options defaults;   // in place of negative numbers
+  double unit_penalty;           // where units are pruned; 0: as by weights
+  const char *remedy;            // of a policy that finds the sparsity: what to raise for more
+  const char *const *options;    // names of those that it reads beside policy, granularity and
+                                 // final-sparsity, ended by NULL
   bool (*is_unread)(const esp_policy_options *options,
                     const char *name); // what it does not read as the others are; NULL: nothing
   esp_status (*check_local)(const training *self); // USAGE

@@ -81,6 +81,9 @@ void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const d
  * Collective on comm. */
 void pruning_compute_unit_squares(const esp_comm *comm, const train_pruning *self, double *squares);
 
+/* The least of n weights of a matrix, or units of a site, that stay. Local. */
+int64_t pruning_find_least(const train_pruning *self, int64_t n);
+
 /* The part of the weights, or units, that does not live. Local. */
 double pruning_get_sparsity(const train_pruning *self);
 

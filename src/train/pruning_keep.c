@@ -10,10 +10,12 @@
 #include <string.h>
 
 static const char *get_distribution(const train_pruning *self) {
-  return self->options->distribution ? self->options->distribution : self->of->distribution;
+  const policy *of = self->of;
+  if (self->options->distribution) return self->options->distribution;
+  return self->by_units && of->unit_distribution ? of->unit_distribution : of->distribution;
 }
 
-static int64_t find_least(const train_pruning *self, int64_t n) {
+int64_t pruning_find_least(const train_pruning *self, int64_t n) {
   const int64_t least = self->options->min_keep > 1 ? self->options->min_keep : 1;
   return least < n ? least : n;
 }
@@ -26,7 +28,7 @@ static density_matrix *describe_matrices(const train_pruning *self) {
     const int m = self->matrix_of[w];
     if (m < 0) continue;
     matrices[m] = (density_matrix){self->sizes[m], weight->shape[1], weight->shape[0],
-                                   find_least(self, self->sizes[m])};
+                                   pruning_find_least(self, self->sizes[m])};
   }
   return matrices;
 }
@@ -52,7 +54,7 @@ static void keep_by_matrix(const esp_comm *comm, train_pruning *self, const rank
 static int64_t mark_floors(const esp_comm *comm, const train_pruning *self, const ranking *scores,
                            uint8_t *floors) {
   int64_t *keep = ESP_NEW(int64_t, self->n_matrices), sum = 0;
-  for (int m = 0; m < self->n_matrices; m++) keep[m] = find_least(self, self->sizes[m]);
+  for (int m = 0; m < self->n_matrices; m++) keep[m] = pruning_find_least(self, self->sizes[m]);
   ranking of = *scores;
   of.set_of = self->matrix_of;
   of.n_sets = self->n_matrices;
@@ -144,7 +146,7 @@ void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double 
   memset(self->alive, 0, (size_t)self->units.n);
   for (int s = 0; s < self->units.n_sites; s++) {
     const units_site *site = &self->units.sites[s];
-    const int64_t least = find_least(self, site->n);
+    const int64_t least = pruning_find_least(self, site->n);
     const int64_t share = llround((1.0 - sparsity) * (double)site->n);
     let_live(self, scores, may, site, is_global || share < least ? least : share);
   }
@@ -178,7 +180,7 @@ void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const d
   for (int64_t u = 0; u < self->units.n; u++) self->alive[u] = scores[u] > threshold;
   for (int s = 0; s < self->units.n_sites; s++) {
     const units_site *site = &self->units.sites[s];
-    let_live(self, scores, NULL, site, find_least(self, site->n));
+    let_live(self, scores, NULL, site, pruning_find_least(self, site->n));
   }
   pruning_apply(comm, self);
 }

@@ -31,9 +31,10 @@ static void report_matrices(const esp_comm *comm, const train_pruning *self,
   report->policy.parts = ESP_NEW(esp_pruned_part, self->n_matrices);
   for (int w = 0; w < self->parts->model->n_weights; w++) {
     if (self->matrix_of[w] < 0) continue;
-    report->policy.parts[report->policy.n++] = (esp_pruned_part){
-        esp_strdup(self->parts->model->weights[w].name), self->sizes[self->matrix_of[w]],
-        is_frozen ? count_trained(comm, self, w) : count_live(self, w)};
+    report->policy.parts[report->policy.n++] =
+        (esp_pruned_part){.name = esp_strdup(self->parts->model->weights[w].name),
+                          .n = self->sizes[self->matrix_of[w]],
+                          .live = is_frozen ? count_trained(comm, self, w) : count_live(self, w)};
   }
 }
 
@@ -43,8 +44,9 @@ static void report_sites(const train_pruning *self, esp_train_report *report) {
     const units_site *site = &self->units.sites[s];
     int64_t *kept = ESP_NEW(int64_t, site->n);
     report->policy.parts[report->policy.n++] =
-        (esp_pruned_part){esp_strdup(self->parts->model->stages[site->stage].name), site->n,
-                          gates_list_open(self->parts->model, site->stage, kept)};
+        (esp_pruned_part){.name = esp_strdup(self->parts->model->stages[site->stage].name),
+                          .n = site->n,
+                          .live = gates_list_open(self->parts->model, site->stage, kept)};
     esp_free(&kept);
   }
 }
@@ -64,11 +66,14 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
     report_matrices(comm, self, report);
   double n = 0.0, live = 0.0;
   for (int i = 0; i < report->policy.n; i++) {
-    n += (double)report->policy.parts[i].n;
-    live += (double)report->policy.parts[i].live;
+    esp_pruned_part *part = &report->policy.parts[i];
+    part->is_least = part->live < part->n && part->live <= pruning_find_least(self, part->n);
+    n += (double)part->n;
+    live += (double)part->live;
   }
   report->policy.sparsity = n > 0.0 ? 1.0 - live / n : 0.0;
   if (isnan(report->policy.asked) && live == n && self->of->remedy)
     esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
                  self->of->remedy);
+  if (self->of->sets_sparsity) report->policy.asked = report->policy.sparsity;
 }

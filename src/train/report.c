@@ -55,9 +55,10 @@ static json_t *dump_policy(const esp_train_report *self) {
   json_t *parts = json_array();
   for (int i = 0; i < self->policy.n; i++) {
     const esp_pruned_part *part = &self->policy.parts[i];
-    json_array_append_new(parts,
-                          esp_json_pack("{s:s, s:I, s:I}", "name", part->name, "count",
-                                        (json_int_t)part->n, "live", (json_int_t)part->live));
+    json_t *row = esp_json_pack("{s:s, s:I, s:I}", "name", part->name, "count", (json_int_t)part->n,
+                                "live", (json_int_t)part->live);
+    if (part->is_least) json_object_set_new(row, "is_least", json_true());
+    json_array_append_new(parts, row);
   }
   json_t *policy =
       esp_json_pack("{s:s, s:s, s:b, s:f, s:o}", "name", self->policy.name, "granularity",

@@ -1,4 +1,5 @@
 /* The loop of steps: pass, update, points of the curve, best weights, checkpoints. */
+#include "early_file.h"
 #include "policy.h"
 
 #include "espalier/core/interrupt.h"
@@ -54,7 +55,7 @@ static esp_status finish_step(training *self) {
   if (of && of->after_step) ESP_TRY(of->after_step(self));
   if (of && of->set_weights) of->set_weights(self, false);
   parts_gather(self->comm, &self->parts, NULL);
-  return ESP_OK;
+  return early_write_if_due(self);
 }
 
 static esp_status make_step(training *self) {
@@ -253,6 +254,7 @@ static esp_status begin(training *self) {
   const policy *of = self->pruning.of;
   if (of && of->begin) ESP_TRY(of->begin(self));
   if (of) parts_gather(self->comm, &self->parts, NULL);
+  ESP_TRY(early_write_if_due(self));
   return evaluate(self);
 }
 
@@ -261,10 +263,8 @@ esp_status steps_run(training *self) {
   bool found = false;
   ESP_TRY(checkpoint_load(self, &found));
   set_rate(self);
-  if (found)
-    esp_log_info("train: going on after step %" PRId64, self->progress.step);
-  else
-    ESP_TRY(begin(self));
+  if (found) esp_log_info("train: going on after step %" PRId64, self->progress.step);
+  ESP_TRY(found ? early_check_file(self) : begin(self));
   if (found) set_weights(self, false);
   const int64_t rows = esp_shard_count_rows(&self->shard) / self->request->options->micro_batch;
   esp_progress_init(&progress, "train", rows > 1 ? "tokens" : "samples",

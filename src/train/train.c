@@ -1,4 +1,5 @@
 /* What a training is made of, laid out, run and reported. */
+#include "early_file.h"
 #include "policy.h"
 #include "trainable.h"
 
@@ -104,6 +105,7 @@ esp_status train_lay_out_local(training *self) {
   ESP_TRY(held_out_init_local(self->comm, &self->held, request, &self->samples, &self->n_samples));
   init_schedule(self);
   pass_lay_out_local(self);
+  ESP_TRY(early_check_local(self));
   const policy *of = self->pruning.of;
   return of && of->check_local ? of->check_local(self) : ESP_OK;
 }
@@ -121,25 +123,32 @@ static esp_status init_local(training *self) {
   return own_trainable_local(self);
 }
 
-static void clear(training *self) {
+void train_close(training *self) {
   pass_clear(self);
   for (int s = 0; s < MOST_SLOTS; s++) esp_free(&self->slots[s]);
   esp_free(&self->best);
   esp_shard_clear(&self->shard);
+  train_clear_layout(self);
+}
+
+esp_status train_open(training *self, const esp_comm *comm, const esp_train_request *request) {
+  *self = (training){.comm = comm, .request = request, .epoch = -1, .progress.best_step = -1};
+  const esp_status status = esp_agree(comm, init_local(self));
+  if (status == ESP_OK)
+    init_arrays(self);
+  else
+    train_clear_layout(self);
+  return status;
 }
 
 esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
                      esp_train_report *report) {
-  training self = {.comm = comm, .request = request, .epoch = -1, .progress.best_step = -1};
+  training self;
   *report = (esp_train_report){0};
-  esp_status status = esp_agree(comm, init_local(&self));
-  if (status == ESP_OK) {
-    init_arrays(&self);
-    init_report(&self);
-    status = steps_run(&self);
-    if (status == ESP_OK) finish_report(&self, report);
-    clear(&self);
-  }
-  train_clear_layout(&self);
+  ESP_TRY(train_open(&self, comm, request));
+  init_report(&self);
+  const esp_status status = steps_run(&self);
+  if (status == ESP_OK) finish_report(&self, report);
+  train_close(&self);
   return status;
 }

@@ -43,6 +43,7 @@ typedef struct training {
   int64_t n_passes, per_pass; // of a step; a rank's micro-batches of one, at most
   esp_stream stream, taught;  // of the model, keeping states; of the teacher
   float *logits, *teacher_logits;
+  double cooling; // the model's logits are divided by it; 0: as they are
   train_held_out held;
   train_progress progress;
   esp_train_report report;
@@ -70,6 +71,11 @@ esp_status checkpoint_load(training *self, bool *found);
  * of comm, which may be pretended. What esp_train says. Local, equal on all ranks. */
 esp_status train_lay_out_local(training *self);
 void train_clear_layout(training *self);
+
+/* Begin a training, as far as its first step: weights have values of their own; nothing is to be
+ * closed on failure. What esp_train says. Collective on comm; equal on all ranks: request. */
+esp_status train_open(training *self, const esp_comm *comm, const esp_train_request *request);
+void train_close(training *self);
 
 /* What esp_train says of a request before it begins. Local. */
 esp_status check_request_local(const esp_train_request *request);

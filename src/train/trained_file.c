@@ -27,6 +27,8 @@ json_t *trained_dump_options(const esp_train_settings *settings) {
   json_t *pruned_by = json_object_get(options, "policy");
   json_object_set_new(pruned_by, "min_keep", json_integer(settings->policy.min_keep));
   if (!settings->policy.policy) json_object_del(options, "policy");
+  if (settings->train.save_step < 0)
+    json_object_del(json_object_get(options, "train"), "save_step");
   return options;
 }
 

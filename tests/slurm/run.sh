@@ -74,6 +74,8 @@ scaling=$(ESPALIER_RANKS="1 2 3" submit --ntasks=3 --dependency="afterany:$gathe
 train=$(submit "$root/slurm/train.sbatch" dense.h5 data trained.h5 --epochs 1 --batch 64 --micro-batch 16)
 recover=$(submit --dependency="afterany:$gather" "$root/slurm/recover.sbatch" sweep/random-0.75-none.h5 data recovered.h5 \
   --epochs 1 --batch 64 --micro-batch 16)
+tickets=$(submit --array=0-2%1 --dependency="afterany:$recover" "$root/slurm/tickets.sbatch" dense.h5 data tickets --epochs 1 \
+  --rate 0.002 --batch 64 --micro-batch 16)
 check "the jobs end" wait_until 200 is_empty
 
 state() { scontrol show job "$1" 2>/dev/null | grep -c "JobState=$2"; }
@@ -98,6 +100,12 @@ check "train: completed" test "$(state "$train" COMPLETED)" = 1
 check "train: a model and its curve" test -s trained.h5 -a -s trained.h5.json
 check "recover: completed" test "$(state "$recover" COMPLETED)" = 1
 check "recover: as the task of the sweep" cmp recovered.h5 sweep/random-0.75-none.recovered.h5
+"$ESPALIER" train tickets/level-1.h5 -d data --epochs 1 --rate 0.002 --batch 64 --micro-batch 16 --policy tickets \
+  --rewind tickets/level-0.h5.early.h5 --save-step 0 -o alone.h5 --quiet >>train.log
+check "tickets: three levels completed" test "$(state "$tickets" COMPLETED)" = 3
+check "tickets: two levels with two controls each" test "$(column tickets/tickets.csv branch | wc -w)" = 7
+check "tickets: 0.8 of what is left" test "$(column tickets/tickets.csv left | xargs printf '%.2f\n' | sort -u | xargs)" = "0.64 0.80 1.00"
+check "tickets: as one rank makes them" cmp alone.h5 tickets/level-2.h5
 check "scaling: completed" test "$(state "$scaling" COMPLETED)" = 1
 check "scaling: three rank counts" test "$(column scaling/scaling.csv ranks | tr ' ' '\n' | sort -u | wc -l)" = 3
 check "scaling: the same units" grep -q "^selection checksum [0-9a-f]* at every rank count$" scaling/scaling.txt

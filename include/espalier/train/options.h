@@ -33,6 +33,7 @@ typedef struct esp_train_options {
   int64_t patience;        // evaluations without a better one; 0: all steps are made
   char *teacher;           // path; NULL: none
   int64_t retries;         // from the start with a quarter of the rate, where no step was better
+  int64_t save_step;       // whose weights are written too; below 0: none
   int64_t stop_after;      // steps in all, then INTERRUPTED; 0: run to the end
 } esp_train_options;
 extern const esp_option_group esp_train_option_group;

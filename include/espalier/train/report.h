@@ -26,6 +26,7 @@ typedef struct esp_train_point {
 typedef struct esp_pruned_part {
   char *name;      // of the weight, or of the site; owned
   int64_t n, live; // weights, or units; frozen weights do not live
+  bool is_least;   // no more could go: --min-keep, or one
 } esp_pruned_part;
 
 enum { ESP_TRAIN_BINS = 10 };

@@ -19,6 +19,7 @@ ESP_C_BEGIN
 typedef struct esp_train_request {
   esp_model *model;   // its trainable weights get values of their own
   esp_model *teacher; // NULL: none
+  esp_model *rewind;  // whose weights a policy goes back to; NULL: none
   const esp_dataset *data;
   const esp_dataset *held_out; // NULL: every options->hold_out-th micro-batch of the data, if any
   const esp_train_options *options; // resolved (esp_train_options_resolve)
@@ -26,6 +27,7 @@ typedef struct esp_train_request {
   const esp_masking *masking;       // of masked models; NULL: nothing is masked
   uint64_t seed;                    // of the order of samples
   const char *checkpoint;           // path; NULL: none is written
+  const char *early;                // path of the weights of options->save_step; NULL: not written
   double save_every_s;              // least time between checkpoints
   int64_t state_bytes;              // of a rank's hidden states, but for one micro-batch; 0: chosen
   esp_journal *journal;             // says which run the checkpoint is of; NULL: none

@@ -1,0 +1,30 @@
+#include "unread.h"
+
+#include "policy.h"
+
+#include "espalier/core/log.h"
+
+#include <string.h>
+
+void unread_warn(const unread_setting *self) {
+  const esp_train_options *asked = &self->asked->train;
+  const esp_network_options *network = &self->asked->network;
+  const bool holds_out = asked->validation || self->resolved->hold_out > 0;
+  const struct {
+    bool is_unread;
+    const char *text;
+  } rules[] = {
+      {!self->has_teacher && (asked->mix > 0.0 || asked->temperature != 1.0),
+       "--mix and --temperature are for a teacher"},
+      {!self->is_masked && asked->mask_token >= 0, "--mask-token is for masked models"},
+      {asked->steps > 0 && asked->epochs > 0, "--epochs beside --steps"},
+      {asked->validation && asked->hold_out > 0, "--hold-out beside --validation"},
+      {!holds_out && asked->patience > 0, "--patience where nothing is held out"},
+      {self->is_given &&
+           (strcmp(network->hidden, "512,256") != 0 || strcmp(network->activation, "relu") != 0),
+       "--hidden and --activation are for a new perceptron"},
+  };
+  for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
+    if (rules[i].is_unread) esp_log_warn("without effect: %s", rules[i].text);
+  policy_warn_unread(&self->asked->policy);
+}
