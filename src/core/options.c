@@ -105,7 +105,11 @@ static json_t *dump_value(const esp_option *row, const void *settings) {
 }
 
 static bool is_left_out(const esp_option *row, const void *settings) {
-  return row->only_if_given && !*(char *const *)esp_option_member(row, settings);
+  const void *const member = esp_option_member(row, settings);
+  if (!row->only_if_given) return false;
+  if (row->kind == ESP_OPTION_INT) return *(const int64_t *)member == 0;
+  if (row->kind == ESP_OPTION_FLAG) return !*(const bool *)member;
+  return row->kind == ESP_OPTION_TEXT && !*(char *const *)member;
 }
 
 json_t *esp_options_dump(const esp_option_table *table, const void *settings, unsigned command) {

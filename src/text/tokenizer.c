@@ -211,6 +211,18 @@ esp_status esp_tokenizer_encode(esp_tokenizer *self, const char *text, int64_t b
   return status;
 }
 
+int64_t esp_tokenizer_count_special(const esp_tokenizer *self) {
+  esp_token_ids none = {0};
+  post_processor_apply(&self->post, 0, &none);
+  const int64_t count = none.count;
+  esp_token_ids_clear(&none);
+  return count;
+}
+
+void esp_tokenizer_add_special(const esp_tokenizer *self, int64_t first, esp_token_ids *ids) {
+  post_processor_apply(&self->post, first, ids);
+}
+
 /* The text of an id for decoders; false: it has none, or is special and left out. */
 static bool find_text(const esp_tokenizer *self, int32_t id, bool with_special, span *text) {
   const added_token *added = added_tokens_get(&self->added, id);

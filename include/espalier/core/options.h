@@ -27,7 +27,8 @@ enum {
   ESP_FOR_RECOVER = 32,
   ESP_FOR_EXPORT = 64,
   ESP_FOR_PLAN = 128, // takes what it plans
-  ESP_FOR_ALL = 255
+  ESP_FOR_TOKENIZE = 256,
+  ESP_FOR_ALL = 511
 };
 
 /* Kind of a value and the type of the member it is stored in. */
@@ -49,7 +50,7 @@ typedef struct esp_option {
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
-  bool only_if_given;     // TEXT: left out of a dump while NULL
+  bool only_if_given;     // TEXT, INT, FLAG: left out of a dump while NULL, 0, false
   const char *value_name; // "FILE", shown in help
   const char *help;       // one line
 } esp_option;

@@ -39,6 +39,10 @@ void esp_tokenizer_free(esp_tokenizer **tokenizer);
  * too long. Local. */
 esp_status esp_tokenizer_encode(esp_tokenizer *self, const char *text, int64_t bytes,
                                 bool with_special, esp_token_ids *ids);
+/* Count the special tokens that the post-processor adds to a text; put them around the ids from
+ * first on. Local. */
+int64_t esp_tokenizer_count_special(const esp_tokenizer *self);
+void esp_tokenizer_add_special(const esp_tokenizer *self, int64_t first, esp_token_ids *ids);
 /* Make text of ids, with a 0 byte behind it, owned by the caller; ids that no token has are left
  * out, and so are special tokens unless with_special. Local. */
 esp_status esp_tokenizer_decode(esp_tokenizer *self, const int32_t *ids, int64_t count,
