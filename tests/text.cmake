@@ -1,3 +1,5 @@
+esp_unit_test(text tokenizer)
+
 # The ids of the reference library for difficult strings: tests/golden/text has the scripts that made them.
 add_executable(golden_text golden/text/compare.c)
 target_link_libraries(golden_text PRIVATE espalier_text espalier_io ZLIB::ZLIB espalier_flags)
