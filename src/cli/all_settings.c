@@ -16,7 +16,6 @@ static const esp_option_part parts[] = {
     PART(eval, esp_eval_option_group),
     PART(plan, esp_plan_option_group),
     PART(exporting, esp_export_option_group),
-    PART(tokenize, tokenize_option_group),
 };
 
 const esp_option_table *esp_settings_table(void) {

@@ -2,8 +2,6 @@
 #ifndef ESPALIER_SRC_CLI_ALL_SETTINGS_H
 #define ESPALIER_SRC_CLI_ALL_SETTINGS_H
 
-#include "tokenize_options.h"
-
 #include "espalier/collect/collect.h"
 #include "espalier/core/run_options.h"
 #include "espalier/eval/eval.h"
@@ -28,7 +26,6 @@ typedef struct esp_settings {
   esp_eval_options eval;
   esp_plan_options plan;
   esp_export_options exporting;
-  tokenize_options tokenize;
 } esp_settings;
 
 /* The joined table. Local. */

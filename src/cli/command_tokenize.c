@@ -177,7 +177,7 @@ static esp_status run(const command_input *input, json_t **result) {
   tokenize_job job = {.input = input};
   esp_status status = open_tokenizer(&job);
   if (status == ESP_OK)
-    status = input->settings->tokenize.decode ? decode(&job, result) : encode(&job, result);
+    status = input->settings->data.decode ? decode(&job, result) : encode(&job, result);
   esp_dataset_close(&job.data);
   esp_tokenizer_free(&job.tokenizer);
   esp_free(&job.path);

@@ -34,6 +34,12 @@ static const esp_option rows[] = {
      .only_if_given = true,
      .help = "text: a row for every document, with its special tokens, padded; else documents are "
              "packed into full rows"},
+    {.key = "data.decode",
+     .kind = ESP_OPTION_FLAG,
+     .offset = offsetof(esp_data_options, decode),
+     .initial = "false",
+     .commands = ESP_FOR_TOKENIZE,
+     .help = "the other way: MODEL TOKENS.h5 to text, on stdout or to -o FILE"},
     {.key = "data.split",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_data_options, split),

@@ -30,7 +30,12 @@ static inline void buffer_add(buffer *self, span bytes) {
 }
 
 static inline span buffer_span(const buffer *self) {
-  return (span){self->bytes, self->count};
+  return (span){self->bytes ? self->bytes : "", self->count};
+}
+
+/* Part of a buffer; of one that has never held anything too. */
+static inline span buffer_part(const buffer *self, int64_t begin, int64_t count) {
+  return count > 0 ? (span){self->bytes + begin, count} : (span){"", 0};
 }
 
 static inline bool span_equals(span a, span b) {

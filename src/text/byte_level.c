@@ -29,6 +29,7 @@ static void make_table(void) {
 
 void byte_level_add(buffer *to, span from) {
   if (!table.is_made) make_table();
+  if (from.count == 0) return;
   buffer_reserve(to, 2 * from.count);
   char *at = to->bytes + to->count;
   for (int64_t i = 0; i < from.count; i++) {

@@ -19,8 +19,7 @@ bool cache_get(const cache *self, span word, uint64_t hash, esp_token_ids *ids) 
   if (self->count == 0) return false;
   const cached *item = find(self, word, hash);
   if (item->bytes == 0) return false;
-  const int32_t *id = self->ids.id + item->ids;
-  for (int32_t i = 0; i < item->count; i++) esp_token_ids_add(ids, id[i]);
+  for (int32_t i = 0; i < item->count; i++) esp_token_ids_add(ids, self->ids.id[item->ids + i]);
   return true;
 }
 
@@ -33,13 +32,13 @@ static void grow(cache *self) {
   self->items = ESP_NEW(cached, room);
 }
 
-void cache_put(cache *self, span word, uint64_t hash, const int32_t *ids, int64_t count) {
+void cache_put(cache *self, span word, uint64_t hash, const esp_token_ids *ids, int64_t first) {
   if (word.count > MOST_CACHED_BYTES || self->count >= MOST_ITEMS) return;
   if (2 * self->count >= self->room) grow(self);
   *find(self, word, hash) = (cached){self->words.count, self->ids.count, (uint32_t)(hash >> 32),
-                                     (int32_t)word.count, (int32_t)count};
+                                     (int32_t)word.count, (int32_t)(ids->count - first)};
   buffer_add(&self->words, word);
-  for (int64_t i = 0; i < count; i++) esp_token_ids_add(&self->ids, ids[i]);
+  for (int64_t i = first; i < ids->count; i++) esp_token_ids_add(&self->ids, ids->id[i]);
   self->count++;
 }
 

@@ -23,8 +23,8 @@ typedef struct cache {
 
 /* Add a word's ids to those in ids; false: it is not here. */
 bool cache_get(const cache *self, span word, uint64_t hash, esp_token_ids *ids);
-/* Take a word that is not here, with count ids. */
-void cache_put(cache *self, span word, uint64_t hash, const int32_t *ids, int64_t count);
+/* Take a word that is not here, with the ids from first on. */
+void cache_put(cache *self, span word, uint64_t hash, const esp_token_ids *ids, int64_t first);
 void cache_clear(cache *self);
 
 #endif

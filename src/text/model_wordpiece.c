@@ -16,7 +16,7 @@ static esp_status read_fields(const json_place *of, model *self) {
 static void plant(model *self) {
   for (int32_t i = 0; i < self->vocabulary.count; i++) {
     const entry *of = &self->vocabulary.entries[i];
-    const span token = {self->vocabulary.bytes.bytes + of->begin, of->count};
+    const span token = buffer_part(&self->vocabulary.bytes, of->begin, of->count);
     const int64_t front = self->prefix.count;
     if (token.count > 0) prefix_tree_add(&self->tree, token, of->id);
     if (token.count > front &&

@@ -111,7 +111,7 @@ static esp_status transform(const charsmap *self, span part, buffer *to, bool *i
   if (place == -1) return ESP_OK;
   if (place < 0 || place > self->replacements.count)
     return fail_map(self->file, "it leads out of itself");
-  span made = {self->replacements.bytes + place, self->replacements.count - place};
+  span made = buffer_part(&self->replacements, place, self->replacements.count - place);
   const char *end = made.count > 0 ? memchr(made.bytes, 0, (size_t)made.count) : NULL;
   if (end) made.count = end - made.bytes;
   if (utf8_count_valid(made) < made.count)

@@ -17,7 +17,7 @@ typedef struct pieces {
 } pieces;
 
 static inline span pieces_get(const pieces *self, int64_t i) {
-  return (span){self->bytes.bytes + self->items[i].begin, self->items[i].count};
+  return buffer_part(&self->bytes, self->items[i].begin, self->items[i].count);
 }
 /* Add a piece of the buffer; one without bytes and token is left out. */
 void pieces_add(pieces *self, piece item);

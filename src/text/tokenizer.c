@@ -161,7 +161,7 @@ static esp_status encode_word(esp_tokenizer *self, span word, esp_token_ids *ids
   const uint64_t hash = esp_hash(0, word.bytes, (size_t)word.count);
   if (cache_get(&self->cache, word, hash, ids)) return ESP_OK;
   ESP_TRY(self->model.kind->encode(&self->model, word, ids));
-  cache_put(&self->cache, word, hash, ids->id + before, ids->count - before);
+  cache_put(&self->cache, word, hash, ids, before);
   return ESP_OK;
 }
 

@@ -14,7 +14,7 @@ void vocabulary_init(vocabulary *self, int32_t count, int32_t n_ids) {
 
 static span get_token(const vocabulary *self, int32_t i) {
   const entry *of = &self->entries[i];
-  return (span){self->bytes.bytes + of->begin, of->count};
+  return buffer_part(&self->bytes, of->begin, of->count);
 }
 
 /* The token's slot, or the free one where it belongs. */
