@@ -14,6 +14,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
 set(BLA_VENDOR OpenBLAS CACHE STRING "BLAS vendor; any with CBLAS will do")
 find_package(BLAS REQUIRED)
@@ -21,7 +23,7 @@ find_package(ScaLAPACK REQUIRED)
 
 # LAPACKE stands alone (Debian), or inside OpenBLAS without a pkg-config file (Spack, EasyBuild).
 pkg_check_modules(LAPACKE IMPORTED_TARGET lapacke)
-set(ESPALIER_PC_REQUIRES "jansson yaml-0.1 libxxhash zlib")
+set(ESPALIER_PC_REQUIRES "jansson yaml-0.1 libxxhash zlib libpcre2-8 libutf8proc")
 if(LAPACKE_FOUND)
   string(PREPEND ESPALIER_PC_REQUIRES "lapacke ")
 else()

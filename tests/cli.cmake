@@ -52,6 +52,7 @@ esp_cli_test(configurations 2)
 esp_cli_test(export 3) # it compares with one rank itself
 esp_cli_test(width 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(max_entropy 2) # it runs 1 to 3 ranks for the selection itself
+esp_cli_test(text 2) # and 1 and 3 for the tokens
 esp_cli_test(unstructured 2) # it runs 1 to 3 ranks for the masks itself
 esp_cli_test(layers 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(metric 2) # it runs 1 to 3 ranks for the selection itself

@@ -14,7 +14,7 @@ foreach(name file journal h5 h5_layout h5_failure tensors dataset token_file tok
   target_link_libraries(mpi_${name} PRIVATE hdf5::hdf5 ZLIB::ZLIB)
 endforeach()
 
-foreach(name safetensors huggingface folder companions outputs)
+foreach(name safetensors huggingface folder companions outputs text_data)
   esp_mpi_test(io ${name})
 endforeach()
 

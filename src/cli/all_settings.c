@@ -10,8 +10,7 @@ static const esp_option_part parts[] = {
     PART(prune, esp_prune_option_group),      PART(allocation, esp_allocation_option_group),
     PART(sweep, esp_sweep_option_group),      PART(repair, esp_repair_option_group),
     PART(eval, esp_eval_option_group),        PART(plan, esp_plan_option_group),
-    PART(exporting, esp_export_option_group),
-    PART(series, esp_series_option_group),
+    PART(exporting, esp_export_option_group), PART(series, esp_series_option_group),
 };
 
 const esp_option_table *esp_settings_table(void) {

@@ -7,6 +7,7 @@
 #include "espalier/core/memory.h"
 #include "espalier/eval/eval.h"
 #include "espalier/flow/samples.h"
+#include "espalier/flow/text_samples.h"
 #include "espalier/model/family.h"
 #include "espalier/model/forward.h"
 
@@ -26,6 +27,28 @@ static bool is_text(const esp_model *model) {
   return model->family->input == ESP_DATA_TOKENS;
 }
 
+/* Of text, what does not depend on the tokenizer: the loss of a token times the tokens of a word,
+ * or of a byte, of the whole corpus. */
+static void set_text_quality(const esp_model *model, const esp_dataset *data,
+                             const esp_quality *quality, json_t *row) {
+  const esp_text_counts *of = &data->text;
+  if (of->words == 0 || model->task != ESP_TASK_LANGUAGE) return;
+  const double total_nats = quality->loss_nats * (double)of->tokens;
+  json_object_set_new(row, "perplexity_word", esp_json_real(exp(total_nats / (double)of->words)));
+  json_object_set_new(row, "perplexity_byte", esp_json_real(exp(total_nats / (double)of->bytes)));
+  json_object_set_new(row, "bits_per_byte",
+                      esp_json_real(total_nats / (double)of->bytes / log(2.0)));
+}
+
+static json_t *describe_corpus(const esp_dataset *data) {
+  const esp_text_counts *of = &data->text;
+  return esp_json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "documents",
+                       (json_int_t)of->documents, "words", (json_int_t)of->words, "bytes",
+                       (json_int_t)of->bytes, "tokens", (json_int_t)of->tokens, "rows",
+                       (json_int_t)data->count, "context", (json_int_t)data->width, "left_out",
+                       (json_int_t)of->left_out, "padded", data->lengths != NULL);
+}
+
 static esp_status measure(const command_input *input, esp_model **models, int i,
                           const esp_dataset *data, esp_quality *quality, json_t *row) {
   const esp_eval_options options = {.state_bytes = input->settings->eval.state_bytes};
@@ -37,6 +60,7 @@ static esp_status measure(const command_input *input, esp_model **models, int i,
   else
     ESP_TRY(esp_eval_quality(input->comm, models[i], data, &options, quality));
   esp_eval_set_quality(models[i], data, quality, row);
+  set_text_quality(models[i], data, quality, row);
   return ESP_OK;
 }
 
@@ -81,6 +105,33 @@ static esp_status measure_speed(const command_input *input, esp_model **models,
   return ESP_OK;
 }
 
+static double get_real(const json_t *row, const char *key) {
+  return json_number_value(json_object_get(row, key));
+}
+
+static void print_corpus(const command_input *input, const esp_dataset *data) {
+  const esp_text_counts *of = &data->text;
+  print_result(input,
+               "text %s: %" PRId64 " documents, %" PRId64 " words, %" PRId64 " bytes; %" PRId64
+               " tokens, %s\n",
+               data->path, of->documents, of->words, of->bytes, of->tokens,
+               data->lengths ? "a row a document" : "packed in full rows");
+}
+
+static void print_text_quality(const command_input *input, const esp_dataset *data,
+                               const json_t *results) {
+  size_t i;
+  json_t *row;
+  if (data->text.documents == 0) return;
+  print_corpus(input, data);
+  json_array_foreach((json_t *)(uintptr_t)results, i, row) {
+    if (!json_object_get(row, "perplexity_word")) continue;
+    print_result(input, "perplexity a word %.6g, a byte %.5f (%.4f bits)  %s\n",
+                 get_real(row, "perplexity_word"), get_real(row, "perplexity_byte"),
+                 get_real(row, "bits_per_byte"), input->arguments[i]);
+  }
+}
+
 static esp_status write_logits(const command_input *input, esp_model *model,
                                const esp_dataset *data) {
   const esp_settings *settings = input->settings;
@@ -89,11 +140,51 @@ static esp_status write_logits(const command_input *input, esp_model *model,
                                settings->eval.logits);
 }
 
+static esp_status find_fingerprint(const command_input *input, const esp_model *model,
+                                   uint64_t *fingerprint) {
+  char *path;
+  esp_tokenizer *tokenizer;
+  ESP_TRY(esp_find_tokenizer(input->comm, model, &path));
+  const esp_status status = esp_tokenizer_open(input->comm, path, &tokenizer);
+  if (status == ESP_OK) *fingerprint = esp_tokenizer_get_fingerprint(tokenizer);
+  esp_tokenizer_free(&tokenizer);
+  esp_free(&path);
+  return status;
+}
+
+/* All models get the tokens of the first one. */
+static esp_status check_tokenizers(const command_input *input, esp_model **models) {
+  const char *data = input->settings->data.data;
+  uint64_t first, other;
+  if (input->n_arguments < 2 || !data || !esp_text_is(input->comm, data)) return ESP_OK;
+  ESP_TRY(find_fingerprint(input, models[0], &first));
+  for (int i = 1; i < input->n_arguments; i++) {
+    ESP_TRY(find_fingerprint(input, models[i], &other));
+    if (other != first)
+      return esp_fail(ESP_MISMATCH,
+                      "%s: expected the tokenizer of %s, which reads the text for all, found "
+                      "another; evaluate it in a run of its own and compare what is said per word "
+                      "and per byte",
+                      input->arguments[i], input->arguments[0]);
+  }
+  return ESP_OK;
+}
+
+/* All have one tokenizer; the one of the shortest rows can be read by all. */
+static const esp_model *choose_reader(const command_input *input, esp_model **models) {
+  const esp_model *reader = models[0];
+  for (int i = 1; i < input->n_arguments; i++)
+    if (esp_choose_context(models[i]) < esp_choose_context(reader)) reader = models[i];
+  return reader;
+}
+
 static esp_status evaluate(const command_input *input, esp_model **models, esp_phases *phases,
                            json_t **result) {
   const esp_eval_options *options = &input->settings->eval;
   esp_dataset *data = NULL;
-  const esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
+  esp_samples samples = esp_samples_of(&input->settings->run, &input->settings->data, "test");
+  samples.reader = choose_reader(input, models);
+  ESP_TRY(check_tokenizers(input, models));
   ESP_TRY(gate_check(options, models, input->n_arguments));
   ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
   const eval_table about = {models[0]->task, models[0]->family->input, data->width};
@@ -101,11 +192,13 @@ static esp_status evaluate(const command_input *input, esp_model **models, esp_p
   json_t *results = json_array();
   *result = esp_json_pack("{s:o, s:s, s:o}", "data", esp_json_text(data->path), "split",
                           data->split, "results", results);
+  if (data->text.documents > 0) json_object_set_new(*result, "corpus", describe_corpus(data));
   esp_phases_begin(phases, "quality");
   esp_status status = measure_quality(input, models, data, qualities, results);
   esp_phases_begin(phases, "speed");
   if (status == ESP_OK && options->speed) status = measure_speed(input, models, data, results);
   if (status == ESP_OK) eval_table_print(input, &about, results);
+  if (status == ESP_OK) print_text_quality(input, data, results);
   if (status == ESP_OK && options->logits) status = write_logits(input, models[0], data);
   if (status == ESP_OK)
     status = gate_judge(options, models, input->n_arguments, qualities, results);

@@ -14,9 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-const command *const commands[] = {
-    &command_info,    &command_plan, &command_train, &command_collect, &command_prune,
-    &command_recover, &command_eval, &command_sweep, &command_export,  NULL};
+const command *const commands[] = {&command_info,
+                                   &command_plan,
+                                   &command_train,
+                                   &command_collect,
+                                   &command_prune,
+                                   &command_recover,
+                                   &command_eval,
+                                   &command_sweep,
+                                   &command_export,
+                                   &command_tokenize,
+                                   NULL};
 
 void print_result(const command_input *input, const char *format, ...) {
   const char *json = input->settings->run.json;

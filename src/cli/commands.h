@@ -31,7 +31,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_train, command_collect, command_prune, command_eval,
-    command_export, command_plan, command_recover, command_sweep;
+    command_export, command_plan, command_recover, command_sweep, command_tokenize;
 /* The table, ended by NULL. */
 extern const command *const commands[];
 

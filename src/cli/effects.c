@@ -155,6 +155,8 @@ static const struct {
     {"data.data", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
     {"data.split", ESP_FOR_PRUNE | ESP_FOR_PLAN, cuts_samples},
     {"data.micro_batch", ESP_FOR_PRUNE | ESP_FOR_PLAN, cuts_samples},
+    {"data.context", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
+    {"data.pad", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
     {"collect.samples", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
     {"collect.bins", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
     {"collect.pilot", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},

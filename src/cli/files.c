@@ -7,10 +7,11 @@
 #include "espalier/io/file.h"
 #include "espalier/io/h5.h"
 #include "espalier/io/outputs.h"
+#include "espalier/io/text_data.h"
 
 #include <string.h>
 
-enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 7 };
+enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 6 };
 
 static const char *const partial_only[] = {".partial", NULL};
 
@@ -34,20 +35,51 @@ static bool is_output(const command *self, int argument) {
   return self->output_argument == argument + 1;
 }
 
-static int list_inputs(const command *self, const esp_settings *settings, const esp_arguments *line,
-                       esp_input *inputs) {
-  const char *data = esp_dataset_is_made(settings->data.data) ? NULL : settings->data.data;
-  int n = 0;
+/* What is read; names of data are copies, since one option may list several. */
+typedef struct input_list {
+  esp_input *rows; // owned
+  char **names;    // owned: copies
+  int count, n_names;
+} input_list;
+
+static void add_input(input_list *to, const char *option, const char *path) {
+  to->rows[to->count++] = (esp_input){option, path};
+}
+
+static int count_data(const char *data) {
+  return data && !esp_dataset_is_made(data) ? esp_text_count_names(data) : 0;
+}
+
+static void add_data(input_list *to, const char *option, const char *data) {
+  for (int i = 0; i < count_data(data); i++) {
+    char *name = esp_text_get_name(data, i);
+    to->names[to->n_names++] = name;
+    add_input(to, option, name);
+  }
+}
+
+static input_list list_inputs(const command *self, const esp_settings *settings,
+                              const esp_arguments *line) {
+  const char *data = settings->data.data, *validation = settings->train.validation;
+  const int n_data = count_data(data) + count_data(validation);
+  input_list to = {ESP_NEW(esp_input, line->n_positional + n_data + OPTION_INPUTS),
+                   ESP_NEW(char *, n_data), 0, 0};
   for (int i = 0; i < line->n_positional; i++)
-    if (!is_output(self, i)) inputs[n++] = (esp_input){"an argument", line->positional[i]};
-  inputs[n++] = (esp_input){"--data", data};
-  inputs[n++] = (esp_input){"--stats", settings->prune.stats};
-  inputs[n++] = (esp_input){"--teacher", settings->train.teacher};
-  inputs[n++] = (esp_input){"--validation", settings->train.validation};
-  inputs[n++] = (esp_input){"--rewind", settings->policy.rewind};
-  inputs[n++] = (esp_input){"--config", settings->run.config};
-  inputs[n++] = (esp_input){"--source", settings->exporting.source};
-  return n;
+    if (!is_output(self, i)) add_input(&to, "an argument", line->positional[i]);
+  add_data(&to, "--data", data);
+  add_input(&to, "--stats", settings->prune.stats);
+  add_input(&to, "--teacher", settings->train.teacher);
+  add_data(&to, "--validation", validation);
+  add_input(&to, "--rewind", settings->policy.rewind);
+  add_input(&to, "--config", settings->run.config);
+  add_input(&to, "--source", settings->exporting.source);
+  return to;
+}
+
+static void clear_inputs(input_list *self) {
+  for (int i = 0; i < self->n_names; i++) esp_free(&self->names[i]);
+  esp_free(&self->names);
+  esp_free(&self->rows);
 }
 
 static void follow_links(const esp_comm *comm, const command *self, esp_settings *settings,
@@ -65,15 +97,15 @@ static void follow_links(const esp_comm *comm, const command *self, esp_settings
 esp_status check_files(const esp_comm *comm, const command *self, esp_settings *settings,
                        esp_arguments *line, char **folder) {
   esp_output outputs[MOST_OUTPUTS];
-  esp_input *inputs = ESP_NEW(esp_input, line->n_positional + OPTION_INPUTS);
   follow_links(comm, self, settings, line, folder);
-  const esp_files files = {outputs, inputs, list_outputs(self, settings, *folder, outputs),
-                           list_inputs(self, settings, line, inputs)};
+  input_list inputs = list_inputs(self, settings, line);
+  const esp_files files = {outputs, inputs.rows, list_outputs(self, settings, *folder, outputs),
+                           inputs.count};
   esp_status status = esp_outputs_check(comm, &files);
   if (status == ESP_OK && settings->eval.logits)
     status = esp_h5_check_writable(comm, settings->eval.logits, 0);
   if (status == ESP_OK && is_file(settings->run.json))
     status = esp_file_check_writable(comm, settings->run.json, 0);
-  esp_free(&inputs);
+  clear_inputs(&inputs);
   return status;
 }

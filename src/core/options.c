@@ -120,6 +120,7 @@ static bool is_left_out(const esp_option *row, const void *settings) {
   if (!row->only_if_given) return false;
   if (row->kind == ESP_OPTION_INT) return *(const int64_t *)member == 0;
   if (row->kind == ESP_OPTION_REAL) return *(const double *)member == 0.0;
+  if (row->kind == ESP_OPTION_FLAG) return !*(const bool *)member;
   return !*(char *const *)member;
 }
 

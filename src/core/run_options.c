@@ -12,7 +12,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_run_options, output),
      .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE | ESP_FOR_PLAN |
-                 ESP_FOR_SWEEP,
+                 ESP_FOR_SWEEP | ESP_FOR_TOKENIZE,
      .short_name = 'o',
      .value_name = "FILE",
      .help = "where the result goes"},
@@ -49,7 +49,7 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_run_options, ignore_tensors),
      .commands = ESP_FOR_INFO | ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_COLLECT | ESP_FOR_PRUNE |
-                 ESP_FOR_EVAL | ESP_FOR_EXPORT | ESP_FOR_PLAN | ESP_FOR_SWEEP,
+                 ESP_FOR_EVAL | ESP_FOR_EXPORT | ESP_FOR_PLAN | ESP_FOR_SWEEP | ESP_FOR_TOKENIZE,
      .only_if_given = true,
      .value_name = "PATTERNS",
      .help =

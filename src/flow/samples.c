@@ -1,9 +1,11 @@
 #include "espalier/flow/samples.h"
 
+#include "espalier/flow/text_samples.h"
 #include "espalier/model/family.h"
 #include "espalier/model/forward.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum { DEFAULT_MICRO_BATCH = 256, DEFAULT_ROWS = 1024, ENTROPY_LENGTH = 128 };
 
@@ -14,7 +16,16 @@ esp_samples esp_samples_of(const esp_run_options *run, const esp_data_options *d
                        .count = data->samples,
                        .micro_batch = data->micro_batch,
                        .seed = run->seed,
-                       .allow_idle = run->allow_idle};
+                       .allow_idle = run->allow_idle,
+                       .context = data->context,
+                       .pad = data->pad};
+}
+
+void esp_samples_read_again(esp_samples *self, const char *data, int64_t context, bool pad) {
+  if (!self->data) self->data = data;
+  if (!data || strcmp(self->data, data) != 0 || self->context > 0 || self->pad) return;
+  self->context = context;
+  self->pad = pad;
 }
 
 int64_t esp_samples_count_entropy_rows(const esp_model *model) {
@@ -41,10 +52,21 @@ static esp_status make_data(const esp_samples *self, const esp_model *model, esp
   return ESP_OK;
 }
 
+/* Only text has rows that can be chosen. */
+static esp_status check_rows(const esp_samples *self) {
+  if (self->context == 0 && !self->pad) return ESP_OK;
+  return esp_fail(ESP_USAGE, "%s is for text, found %s, whose rows are as they are; leave it out",
+                  self->context > 0 ? "--context" : "--pad", self->data);
+}
+
 esp_status esp_samples_open_data(const esp_comm *comm, const esp_samples *self,
                                  const esp_model *model, esp_dataset **data) {
   if (!self->data) return esp_fail(ESP_USAGE, "expected a data set, found none; give --data PATH");
-  if (esp_dataset_is_made(self->data)) return make_data(self, model, data);
+  const bool is_made = esp_dataset_is_made(self->data);
+  if (!is_made && esp_text_is(comm, self->data))
+    return esp_samples_open_text(comm, self, model ? model : self->reader, data);
+  ESP_TRY(check_rows(self));
+  if (is_made) return make_data(self, model, data);
   return esp_dataset_open(comm, self->data, self->split, data);
 }
 

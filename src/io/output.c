@@ -174,37 +174,43 @@ static bool write_all(int fd, const char *text, size_t bytes) {
   return true;
 }
 
-static esp_status write_stdout(const char *text) {
-  if (fputs(text, stdout) == EOF || fflush(stdout) != 0) return fail_write("stdout", "writing");
+static esp_status write_stdout(const char *bytes, size_t count) {
+  if (fwrite(bytes, 1, count, stdout) != count || fflush(stdout) != 0)
+    return fail_write("stdout", "writing");
   return ESP_OK;
 }
 
-static esp_status write_partial(const char *path, const char *text) {
+static esp_status write_partial(const char *path, const char *bytes, size_t count) {
   char *partial = esp_output_partial(path);
   esp_status status = ESP_OK;
   const int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  if (fd < 0 || !write_all(fd, text, strlen(text))) status = fail_write(path, "writing .partial");
+  if (fd < 0 || !write_all(fd, bytes, count)) status = fail_write(path, "writing .partial");
   if (fd >= 0 && close(fd) != 0 && status == ESP_OK) status = fail_write(path, "closing .partial");
   if (fd >= 0 && status != ESP_OK) unlink(partial);
   esp_free(&partial);
   return status;
 }
 
-static esp_status write_file_local(const char *path, const char *text) {
-  ESP_TRY(check_writable_local(path, (int64_t)strlen(text)));
-  ESP_TRY(write_partial(path, text));
+static esp_status write_file_local(const char *path, const char *bytes, size_t count) {
+  ESP_TRY(check_writable_local(path, (int64_t)count));
+  ESP_TRY(write_partial(path, bytes, count));
   return commit_local(path);
 }
 
-static esp_status write_text_local(const char *path, const char *text) {
-  if (is_stdout(path)) return write_stdout(text);
+static esp_status write_bytes_local(const char *path, const char *bytes, size_t count) {
+  if (is_stdout(path)) return write_stdout(bytes, count);
   char *target = esp_output_target(path);
-  const esp_status status = write_file_local(target, text);
+  const esp_status status = write_file_local(target, bytes, count);
   esp_free(&target);
   return status;
 }
 
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text) {
+  return esp_file_write_bytes(comm, path, text, comm->rank == 0 ? (int64_t)strlen(text) : 0);
+}
+
+esp_status esp_file_write_bytes(const esp_comm *comm, const char *path, const char *bytes,
+                                int64_t count) {
   esp_output_ignore_size_signal();
-  return esp_agree(comm, comm->rank == 0 ? write_text_local(path, text) : ESP_OK);
+  return esp_agree(comm, comm->rank == 0 ? write_bytes_local(path, bytes, (size_t)count) : ESP_OK);
 }

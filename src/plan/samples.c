@@ -33,8 +33,8 @@ static esp_samples samples_asked(const plan_job *plan) {
   return esp_samples_of(&settings->run, &settings->data, "train");
 }
 
-static esp_status read_recovery(plan_job *plan, const char *of_statistics) {
-  return esp_prune_compute_recovery_cost(plan->comm, plan->sketch, of_statistics, &plan->recovery);
+static esp_status read_recovery(plan_job *plan, const esp_stats_about *about) {
+  return esp_prune_compute_recovery_cost(plan->comm, plan->sketch, about, &plan->recovery);
 }
 
 /* Statistics tell how they were collected; the data set is there for repairs that pass over it. */
@@ -45,9 +45,14 @@ static esp_status read_statistics(plan_job *plan) {
   esp_status status = esp_prune_sketch_read(plan->sketch, stats);
   if (status == ESP_OK) {
     esp_samples from = esp_prune_samples_of(request, &stats->about);
-    if (esp_prune_reads_other_data(request)) from.data = stats->about.data;
+    if (esp_prune_reads_other_data(request)) {
+      from.data = NULL;
+      from.context = 0;
+      from.pad = false;
+      esp_samples_read_again(&from, stats->about.data, stats->about.context, stats->about.pad);
+    }
     status = read_data(plan, &from, &plan->samples);
-    if (status == ESP_OK) status = read_recovery(plan, stats->about.data);
+    if (status == ESP_OK) status = read_recovery(plan, &stats->about);
   }
   esp_stats_close(&stats);
   return status;

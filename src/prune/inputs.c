@@ -113,7 +113,7 @@ esp_samples esp_prune_samples_of(const esp_prune_request *request, const esp_sta
   samples.micro_batch = about->micro_batch;
   samples.seed = about->seed;
   samples.split = about->split;
-  if (!samples.data) samples.data = about->data;
+  esp_samples_read_again(&samples, about->data, about->context, about->pad);
   if (esp_dataset_is_made(samples.data))
     samples.count *= esp_samples_count_entropy_rows(request->dense);
   return samples;

@@ -30,10 +30,10 @@ esp_status recovery_check_masks(const prune_job *job) {
 
 /* What was named, or what the statistics were made from (NULL: there are none). */
 static esp_status open_data(const esp_comm *comm, const esp_prune_request *request,
-                            const char *of_statistics, esp_dataset **data) {
+                            const esp_stats_about *about, esp_dataset **data) {
   const esp_prune_settings *settings = request->settings;
   esp_samples samples = esp_samples_of(&settings->run, &settings->data, "train");
-  if (!samples.data) samples.data = of_statistics;
+  if (about) esp_samples_read_again(&samples, about->data, about->context, about->pad);
   if (!samples.data || esp_dataset_is_made(samples.data))
     return esp_fail(ESP_USAGE,
                     "--recover-tokens: expected text or images to train on, found %s; "
@@ -92,8 +92,7 @@ esp_status recovery_run(prune_job *job) {
   esp_phases_begin(&job->phases, "recover");
   if (!job->data || job->data->is_made) { // else it is what the repair reads
     esp_dataset_close(&job->data);
-    ESP_TRY(
-        open_data(job->comm, job->request, job->stats ? job->stats->about.data : NULL, &job->data));
+    ESP_TRY(open_data(job->comm, job->request, job->stats ? &job->stats->about : NULL, &job->data));
   }
   choose_options(job->request, job->pruned, job->data, &options);
   const esp_status status = train(job, &options);
@@ -121,11 +120,11 @@ static esp_status compute_cost(const esp_prune_sketch *sketch, const esp_dataset
 }
 
 esp_status esp_prune_compute_recovery_cost(const esp_comm *comm, const esp_prune_sketch *sketch,
-                                           const char *of_statistics, esp_train_cost *cost) {
+                                           const esp_stats_about *about, esp_train_cost *cost) {
   esp_dataset *data = NULL;
   *cost = (esp_train_cost){0};
   if (get_tokens(sketch->request) == 0) return ESP_OK;
-  ESP_TRY(open_data(comm, sketch->request, of_statistics, &data));
+  ESP_TRY(open_data(comm, sketch->request, about, &data));
   const esp_status status = esp_agree(comm, compute_cost(sketch, data, cost));
   cost->data_bytes = esp_dataset_bytes(data);
   esp_dataset_close(&data);

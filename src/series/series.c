@@ -84,10 +84,11 @@ static esp_status read_statistics(series *self) {
 
 static esp_status open_all(series *self) {
   const esp_prune_settings *settings = &self->settings->prune;
-  const esp_samples samples = esp_samples_of(&settings->run, &settings->data, "test");
+  esp_samples samples = esp_samples_of(&settings->run, &settings->data, "test");
   ESP_TRY(
       esp_model_open_ignoring(self->comm, self->path, settings->run.ignore_tensors, &self->dense));
   ESP_TRY(read_statistics(self));
+  samples.reader = self->dense;
   ESP_TRY(esp_samples_open_data(self->comm, &samples, NULL, &self->data));
   self->report->task = self->dense->task;
   self->report->kind = self->data->kind;

@@ -26,6 +26,13 @@ static bool is_set(const json_t *meta, const char *key) {
   return json_is_true(json_object_get(meta, key));
 }
 
+/* Options of the collection that say how text was read. */
+static void read_rows(esp_stats *stats) {
+  const json_t *data = json_object_get(json_object_get(stats->meta, "options"), "data");
+  stats->about.context = get_int(data, "context");
+  stats->about.pad = is_set(data, "pad");
+}
+
 static void read_about(esp_stats *stats) {
   const json_t *meta = stats->meta;
   stats->data_path = esp_json_bytes(json_object_get(meta, "data"));
@@ -39,6 +46,7 @@ static void read_about(esp_stats *stats) {
                                    .has_covariance = is_set(meta, ESP_META_COVARIANCE),
                                    .has_width = is_set(meta, ESP_META_WIDTH),
                                    .has_halves = is_set(meta, ESP_META_HALVES)};
+  read_rows(stats);
 }
 
 static void deal_batches_local(esp_stats *stats, int64_t n_batches) {

@@ -81,7 +81,7 @@ run_document() {
 check_options() {
   local foreign='array|bind-to|build|dependency|eval|exclusive|first|help|install|kill-on-invalid-dep|length|limit|networks'
   foreign+='|ntasks|ntasks-per-node|port|prefix|preset|requeue|signal|training'
-  for command in info plan train recover collect prune eval sweep export; do espalier "$command" --help; done |
+  for command in info plan train recover collect prune eval sweep export tokenize; do espalier "$command" --help; done |
     grep -oE -- '--(\[no-\])?[a-z-]+' | sed 's/\[no-\]//' | sort -u >"$SCRATCH/options"
   [[ -s $SCRATCH/options ]]
   # shellcheck disable=SC2016

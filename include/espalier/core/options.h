@@ -29,7 +29,8 @@ enum {
   ESP_FOR_EXPORT = 64,
   ESP_FOR_PLAN = 128,  // takes what it plans
   ESP_FOR_SWEEP = 256, // takes what prune takes of one cut, and eval
-  ESP_FOR_ALL = 511
+  ESP_FOR_TOKENIZE = 512,
+  ESP_FOR_ALL = 1023
 };
 
 /* Kind of a value and the type of the member it is stored in. */
@@ -51,7 +52,7 @@ typedef struct esp_option {
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
-  bool only_if_given;     // left out of a dump while NULL (TEXT) or 0 (INT, REAL)
+  bool only_if_given;     // left out of a dump while NULL (TEXT), 0 (INT, REAL), false (FLAG)
   const char *word;       // INT: a word that stands for 0, whatever the range; NULL: none
   const char *value_name; // "FILE", shown in help
   const char *help;       // one line

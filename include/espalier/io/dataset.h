@@ -25,8 +25,18 @@ typedef struct esp_batch {
                          // here; NULL: no token is masked
 } esp_batch;
 
+/* What the tokens of a text were made of. */
+typedef struct esp_text_counts {
+  int64_t files, documents; // 0: there was no text
+  int64_t words, bytes;     // of all documents (text/tokenizer.h)
+  int64_t tokens;           // of all, with end tokens and special ones
+  int64_t left_out;         // of these, behind the last full row, or behind the end of a row
+  int64_t cut;              // documents that are longer than their row
+  int64_t empty;            // documents without tokens, which have no row
+} esp_text_counts;
+
 typedef struct esp_dataset {
-  const char *format; // "idx", "tokens" or "maximum-entropy"
+  const char *format; // "idx", "tokens", "text" or "maximum-entropy"
   char *path, *split;
   esp_data_kind kind;
   int64_t count, width;
@@ -42,6 +52,7 @@ typedef struct esp_dataset {
   int32_t *lengths;        // tokens: (count), owned; NULL: all width
   bool is_made;            // maximum-entropy: samples are made as they are read; no arrays
   uint64_t seed;           // of them
+  esp_text_counts text;
 } esp_dataset;
 
 /* Open a data set:
@@ -51,6 +62,7 @@ typedef struct esp_dataset {
  *   to T, and /token_types (N, T), integers of any width and byte order, none negative; /labels (N)
  *   or (N, C), integers or floats; or a folder with such files, calibration.h5 for "train" and
  *   heldout.h5 for "test". Rank 0 reads and broadcasts.
+ * - text: needs a tokenizer, so it is opened by esp_text_open (io/text_data.h); USAGE here.
  * Integers (N) or (N, 1) from 0 up are labels; all other numbers are targets. Hugging Face's
  * /input_ids, /token_type_ids and /attention_mask (ones, then zeros) are read as /tokens,
  * /token_types and /lengths; what else the file holds is named in a warning. IO: missing; FORMAT:

@@ -20,6 +20,11 @@ esp_status esp_file_read(const esp_comm *comm, const char *path, char **data, in
  * did not before. Collective on comm; equal on all ranks: path. */
 esp_status esp_file_write_text(const esp_comm *comm, const char *path, const char *text);
 
+/* The same of bytes, any; those of rank 0 are written, others may pass NULL and 0. Collective on
+ * comm; equal on all ranks: path. */
+esp_status esp_file_write_bytes(const esp_comm *comm, const char *path, const char *bytes,
+                                int64_t count);
+
 /* Fail early when PATH cannot be written: its folder is missing or not writable, PATH is there and
  * no plain file,
  * or the file system has fewer than bytes free (0: not asked). Removes a stale PATH.partial,

@@ -37,7 +37,7 @@ void esp_prune_add_ways(const esp_prune_sketch *sketch, const esp_stats_shape *s
  * there are none); all 0 where nothing was asked. Opens the data; what the job itself would say.
  * Collective on comm; equal on all ranks: all that goes in. */
 esp_status esp_prune_compute_recovery_cost(const esp_comm *comm, const esp_prune_sketch *sketch,
-                                           const char *of_statistics, esp_train_cost *cost);
+                                           const esp_stats_about *about, esp_train_cost *cost);
 
 /* Bytes of PRUNED.h5 beside the model; rounds of samples, 0: none. */
 double esp_prune_file_bytes(const esp_prune_sketch *sketch, int64_t rounds);

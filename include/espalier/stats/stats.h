@@ -50,6 +50,8 @@ typedef struct esp_stats_about {
   int64_t logits;                     // features of the logits' site
   int64_t fisher_rows;                // behind the Fisher information; 0: there is none
   bool has_covariance, has_width, has_halves;
+  int64_t context; // of text, as asked for; 0: not
+  bool pad;
 } esp_stats_about;
 
 /* An open statistics file, read or written, or a view of a half of it. Members are read-only

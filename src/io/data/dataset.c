@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const esp_dataset_format *const formats[] = {&esp_dataset_format_idx,
-                                                    &esp_dataset_format_tokens};
+static const esp_dataset_format *const formats[] = {
+    &esp_dataset_format_idx, &esp_dataset_format_tokens, &esp_dataset_format_text};
 enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 static esp_status fail_format(const char *path) {

@@ -14,9 +14,14 @@ typedef struct esp_dataset_format {
   esp_status (*open)(const char *path, const char *split, esp_dataset *dataset);
 } esp_dataset_format;
 
+/* Fill kind, classes, largest ids and fingerprint of tokens, whose count, width and arrays are
+ * there: the same of a token file and of text. */
+void dataset_describe_tokens(esp_dataset *dataset);
+
 /* Make one sample of a data set of maximum entropy: pixels or tokens (width), the other NULL. */
 void entropy_fill(const esp_dataset *dataset, int64_t sample, float *pixels, int32_t *tokens);
 
-extern const esp_dataset_format esp_dataset_format_idx, esp_dataset_format_tokens;
+extern const esp_dataset_format esp_dataset_format_idx, esp_dataset_format_tokens,
+    esp_dataset_format_text;
 
 #endif

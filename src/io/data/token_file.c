@@ -1,7 +1,6 @@
 #include "dataset_format.h"
 #include "token_column.h"
 
-#include "espalier/core/hash.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
@@ -150,39 +149,6 @@ static esp_status read_dims(token_reader *self) {
   return ESP_OK;
 }
 
-static int32_t find_largest(const int32_t *values, int64_t count) {
-  int32_t largest = -1;
-  for (int64_t i = 0; values && i < count; i++)
-    if (values[i] > largest) largest = values[i];
-  return largest;
-}
-
-/* An absent array counts as one byte, so that no two kinds of content chain alike. */
-static uint64_t hash_array(uint64_t chain, const int32_t *values, int64_t count) {
-  const char has = values != NULL;
-  chain = esp_hash(chain, &has, sizeof has);
-  return has ? esp_hash(chain, values, (size_t)count * sizeof *values) : chain;
-}
-
-static void describe(const token_reader *self, esp_dataset *dataset) {
-  const int64_t n = self->dims[0], all = n * self->dims[1];
-  dataset->kind = ESP_DATA_TOKENS;
-  dataset->count = n;
-  dataset->width = self->dims[1];
-  dataset->classes = find_largest(dataset->labels, n) + 1;
-  dataset->max_token = find_largest(dataset->tokens, all);
-  dataset->max_type = dataset->types ? find_largest(dataset->types, all) : 0;
-  uint64_t hash = esp_hash(0, self->dims, sizeof self->dims);
-  hash = hash_array(hash, dataset->tokens, all);
-  hash = hash_array(hash, dataset->lengths, n);
-  hash = hash_array(hash, dataset->labels, n);
-  hash = hash_array(hash, dataset->types, all);
-  if (dataset->targets)
-    hash = esp_hash(hash, dataset->targets,
-                    (size_t)(n * dataset->n_targets) * sizeof *dataset->targets);
-  dataset->fingerprint = hash;
-}
-
 static esp_status read_file(token_reader *self, esp_dataset *dataset) {
   ESP_TRY(check_names(self));
   ESP_TRY(read_dims(self));
@@ -196,7 +162,9 @@ static esp_status read_file(token_reader *self, esp_dataset *dataset) {
   ESP_TRY(read_optional(self, types, "/token_type_ids", &dataset->types));
   ESP_TRY(warn_unread(self));
   ESP_TRY(token_padding_check(self, dataset));
-  describe(self, dataset);
+  dataset->count = self->dims[0];
+  dataset->width = self->dims[1];
+  dataset_describe_tokens(dataset);
   return ESP_OK;
 }
 

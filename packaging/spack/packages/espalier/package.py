@@ -30,6 +30,8 @@ class Espalier(CMakePackage):
     depends_on("jansson")
     depends_on("zlib-api")
     depends_on("xxhash")
+    depends_on("pcre2")
+    depends_on("utf8proc")
     depends_on("cmocka", when="+tests")
 
     def cmake_args(self):
