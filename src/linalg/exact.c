@@ -13,7 +13,9 @@ enum {
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
   TILE_ROWS = 256,
-  TILE_COLS = 256
+  TILE_COLS = 256,
+  DOUBLE_BIAS = 1023,
+  DOUBLE_DIGITS = 52
 };
 
 /* 1.5 x 2^52: adding it to |v| < 2^51 leaves the nearest integer (ties to even, as llrint) in the
@@ -230,9 +232,17 @@ void esp_exact_merge(esp_exact *self, const esp_exact *other) {
   self->symmetric = self->symmetric || other->symmetric;
 }
 
+/* 2^exponent, of a normal number. */
+static double power_of_two(int exponent) {
+  const uint64_t bits = (uint64_t)(exponent + DOUBLE_BIAS) << DOUBLE_DIGITS;
+  double power;
+  memcpy(&power, &bits, sizeof power);
+  return power;
+}
+
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
   const bool mirrored = self->symmetric && i > j;
   const int64_t sum = self->sum[mirrored ? j * self->cols + i : i * self->cols + j];
   const int exponent = self->row_exponent[i] + self->col_exponent[j];
-  return ldexp((double)sum, exponent - FRACTION_BITS);
+  return (double)sum * power_of_two(exponent - FRACTION_BITS); // |exponent| <= 2 EXPONENT_BOUND
 }

@@ -1,6 +1,7 @@
 #include "config_json.h"
 #include "rows.h"
 
+#include "espalier/core/finite.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -26,14 +27,15 @@ static float find_infinity(esp_dtype type) {
 static esp_status check_rows_local(const esp_comm *comm, const esp_weight *weight) {
   const int64_t row = count_row(weight);
   const int64_t end = esp_block_begin(weight->shape[0], comm->size, comm->rank + 1) * row;
-  for (int64_t i = esp_block_begin(weight->shape[0], comm->size, comm->rank) * row; i < end; i++)
-    if (!(fabsf(weight->value[i]) < find_infinity(weight->type)))
-      return esp_fail(ESP_NUMERIC,
-                      "weight '%s': expected finite numbers in %s, found %g at element "
-                      "%lld; nothing is written",
-                      weight->name, esp_dtype_name(weight->type), (double)weight->value[i],
-                      (long long)i);
-  return ESP_OK;
+  const int64_t begin = esp_block_begin(weight->shape[0], comm->size, comm->rank) * row;
+  const int64_t i =
+      begin + esp_find_beyond(weight->value + begin, end - begin, find_infinity(weight->type));
+  if (i == end) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "weight '%s': expected finite numbers in %s, found %g at element "
+                  "%lld; nothing is written",
+                  weight->name, esp_dtype_name(weight->type), (double)weight->value[i],
+                  (long long)i);
 }
 
 esp_status model_load_rows_local(const esp_comm *comm, esp_model *model, int stage) {
