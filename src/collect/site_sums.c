@@ -52,10 +52,11 @@ static void square_mean(const float *x, int64_t rows, int64_t features, double *
 }
 
 /* One row a sequence (or image): the squares of its mean magnitudes; scratch (sequences, F). */
-static esp_status add_sequences(const site_sums *self, const collect_pass *pass, int64_t i,
-                                float *scratch, esp_exact *into) {
-  const int64_t batch = pass->shard->first + i, n = esp_shard_count_samples(pass->shard, batch);
-  const float *x = pass->x;
+static esp_status add_sequences(const site_sums *self, const collect_pass *pass,
+                                const site_rows *from, float *scratch, esp_exact *into) {
+  const int64_t batch = pass->shard->first + from->i;
+  const int64_t n = esp_shard_count_samples(pass->shard, batch);
+  const float *x = from->x;
   double *sums = ESP_TAKE(pass->stream.workspace, double, self->features);
   for (int64_t s = 0; s < n; s++) {
     const int64_t rows = esp_shard_count_valid_of(pass->shard, batch, s);
@@ -79,20 +80,20 @@ static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_
   return esp_exact_add_local(into, rows, x, n, NULL, 0);
 }
 
-static esp_status add(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows,
+static esp_status add(site_sums *self, const collect_pass *pass, const site_rows *from,
                       float *scratch) {
-  moment_sums *part = &self->parts[(pass->shard->first + i) % self->n_parts];
-  centre(self, rows, pass->x, scratch);
-  ESP_TRY(esp_exact_add_local(&part->first, rows, scratch, self->features, NULL, 0));
-  ESP_TRY(add_second(self, rows, scratch, &part->second));
-  return add_sequences(self, pass, i, scratch, &part->sequences);
+  moment_sums *part = &self->parts[(pass->shard->first + from->i) % self->n_parts];
+  centre(self, from->rows, from->x, scratch);
+  ESP_TRY(esp_exact_add_local(&part->first, from->rows, scratch, self->features, NULL, 0));
+  ESP_TRY(add_second(self, from->rows, scratch, &part->second));
+  return add_sequences(self, pass, from, scratch, &part->sequences);
 }
 
-esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows) {
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, const site_rows *from) {
   esp_workspace *workspace = pass->stream.workspace;
   const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
   float *scratch = ESP_TAKE(workspace, float, pass->batch_rows * self->features);
-  const esp_status status = add(self, pass, i, rows, scratch);
+  const esp_status status = add(self, pass, from, scratch);
   esp_workspace_release(workspace, mark);
   return status;
 }

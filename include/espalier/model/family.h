@@ -20,13 +20,21 @@ typedef struct esp_copy {
   const char *name, *of; // as an untied head calls it, and as a tied one
 } esp_copy;
 
+/* Some logits of a vocabulary. */
+typedef struct esp_logit_list {
+  const int64_t *units; // (count), borrowed
+  int64_t count;
+} esp_logit_list;
+
 /* What a function of a family works on: a micro-batch before a stage, ESP_STAGE_EMBED, or n_stages
  * for the head. Scratch arrays are taken from the workspace; who calls releases them. */
 typedef struct esp_call {
   const esp_model *model;
   int stage;
   esp_batch batch;
-  esp_workspace *workspace; // borrowed
+  esp_workspace *workspace;   // borrowed
+  const esp_logit_list *only; // logits that the head is asked for, borrowed; NULL: all. Only where
+                              // there is a vocabulary, and with no way back
 } esp_call;
 
 /* What a backward function starts from. */

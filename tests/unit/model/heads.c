@@ -72,14 +72,13 @@ static const int32_t lengths[COUNT] = {4, 4, 4, 2};
 static void assert_gathered(int64_t padding, esp_task task, const float *expected, int64_t n) {
   esp_model model = {.task = task};
   esp_workspace workspace = {0};
-  const esp_call call = {&model,
-                         0,
-                         {.kind = ESP_DATA_TOKENS,
-                          .count = COUNT,
-                          .width = LENGTH,
-                          .tokens = tokens,
-                          .lengths = lengths},
-                         &workspace};
+  const esp_call call = {.model = &model,
+                         .batch = {.kind = ESP_DATA_TOKENS,
+                                   .count = COUNT,
+                                   .width = LENGTH,
+                                   .tokens = tokens,
+                                   .lengths = lengths},
+                         .workspace = &workspace};
   const tf_decoder_head head = {.padding = padding};
   const esp_workspace_mark mark = esp_workspace_set_mark(&workspace);
   float x[COUNT * LENGTH], back[COUNT * LENGTH];
