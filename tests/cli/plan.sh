@@ -42,7 +42,9 @@ tolerance=0.4 # how many trials there are, and what they keep, is not known
 ((RANKS != 2)) || compare "llama, balanced" "$llama" --stats s.h5 --sites ffn.0,attention.1
 unset tolerance
 reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
+untouched=2097152 # buffers of products, and small blocks between the samples of a run's peak
 compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
+unset untouched
 compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda
 compare "whole layers, refitted" "$llama" --stats s.h5 --criterion block --sparsity 0.75
 if ((RANKS == 2)); then
