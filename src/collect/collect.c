@@ -36,8 +36,9 @@ static esp_status run_local(collect_pass *pass, const site_source *source,
   for (int64_t i = 0; i < pass->shard->count; i++) {
     site_rows batch = {.i = i};
     ESP_TRY(find_rows(pass, source, pilot, &batch));
-    esp_encode_planes(batch.x, batch.rows, site->features, site->edges, i * pass->stats->words,
-                      &site->planes);
+    if (site->planes.words)
+      esp_encode_planes(batch.x, batch.rows, site->features, site->edges, i * pass->stats->words,
+                        &site->planes);
     ESP_TRY(site_sums_add_local(sums, pass, &batch));
     esp_progress_update(&pass->progress, ++pass->done, site->name);
   }
@@ -54,7 +55,8 @@ static esp_status write_half(collect_pass *pass, const site_sums *sums, const ch
   return status;
 }
 
-/* All that a finished site leaves to do: its source may take the states on. */
+/* All that a site which is finished, or is not measured, leaves to do: its source may take the
+ * states on. */
 static esp_status pass_by_local(collect_pass *pass, const site_source *source) {
   pass->done += pass->shard->count;
   for (int64_t i = 0; i < pass->shard->count && source->advances; i++) {
@@ -72,8 +74,9 @@ static esp_status measure_site(collect_pass *pass, const site_source *source, es
   if (status == ESP_OK) {
     collect_pilot_measure(pass, &pilot, site, scale);
     site_sums_init(sums, pass, site->features, scale, source->has_covariance);
-    esp_planes_init(&site->planes, site->features, pass->stats->bins,
-                    pass->shard->count * pass->stats->words);
+    if (!pass->options->leaves_codes)
+      esp_planes_init(&site->planes, site->features, pass->stats->bins,
+                      pass->shard->count * pass->stats->words);
     status = esp_agree(pass->comm, run_local(pass, source, &pilot, site, sums));
     esp_stream_free_scratch(&pass->stream);
   }
@@ -83,7 +86,8 @@ static esp_status measure_site(collect_pass *pass, const site_source *source, es
 
 static esp_status collect_site(collect_pass *pass, const site_source *source,
                                esp_site_stats *site) {
-  if (collect_is_done_local(pass, site->name))
+  const bool is_left = source->advances && !collect_has_site(pass->options, source->stage);
+  if (is_left || collect_is_done_local(pass, site->name))
     return esp_agree(pass->comm, pass_by_local(pass, source));
   collect_scale scale;
   site_sums sums = {0};
@@ -155,7 +159,8 @@ static esp_status collect_logits(collect_pass *pass) {
 }
 
 static esp_status run_stages(collect_pass *pass) {
-  const int64_t sites = (pass->model->n_stages + 1) * (pass->has_width ? 2 : 1);
+  const int logits = pass->options->leaves_codes ? 0 : 1;
+  const int64_t sites = (pass->model->n_stages + logits) * (pass->has_width ? 2 : 1);
   if (collect_has_sites_local(pass)) return ESP_OK;
   ESP_TRY(esp_agree(pass->comm, esp_stream_embed(&pass->stream)));
   esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
@@ -165,9 +170,20 @@ static esp_status run_stages(collect_pass *pass) {
     collect_layer_end_local(pass, stage);
   }
   ESP_TRY(collect_write_layers(pass));
-  ESP_TRY(collect_logits(pass));
+  if (!pass->options->leaves_codes) ESP_TRY(collect_logits(pass));
   esp_progress_clear(&pass->progress);
   return ESP_OK;
+}
+
+/* What was left out, so that nothing takes it for all. */
+static void tell_scope(const collect_pass *pass, json_t *meta) {
+  if (pass->options->leaves_codes) json_object_set_new(meta, ESP_META_CODES, json_false());
+  if (!pass->options->only) return;
+  json_t *names = json_array();
+  for (int s = 0; s < pass->model->n_stages; s++)
+    if (collect_has_site(pass->options, s))
+      json_array_append_new(names, json_string(pass->model->stages[s].name));
+  json_object_set_new(meta, ESP_META_SITES, names);
 }
 
 static void init_pass(collect_pass *pass) {
@@ -199,6 +215,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   json_object_set_new(meta, "bins", json_integer(options->bins));
   json_object_set_new(meta, ESP_META_COVARIANCE, json_boolean(options->covariance));
   json_object_set_new(meta, ESP_META_HALVES, json_boolean(options->halves));
+  tell_scope(&pass, meta);
   pass.has_width = options->width && model->width.units > 0;
   json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));

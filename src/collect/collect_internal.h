@@ -54,6 +54,8 @@ esp_site_name collect_name_fisher(const esp_model *model, int stage);
  * padding, once: it may take the state on. NUMERIC. Local. */
 typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
+/* Whether a stage's site is measured. Local. */
+bool collect_has_site(const esp_collect_options *options, int stage);
 /* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
 /* Choose which: fills units. NUMERIC. Collective. */

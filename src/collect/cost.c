@@ -52,6 +52,7 @@ static void init(collection *self, const esp_model *model, const esp_collect_opt
                    .fisher_rows = (double)esp_collect_count_fisher_rows(model, options, samples),
                    .logits = (double)collect_count_logits(model, options)};
   esp_stats_shape_init(&self->stats, samples, (int)options->bins, options->halves);
+  self->stats.lacks_codes = options->leaves_codes;
 }
 
 static double smaller(double a, double b) {
@@ -134,8 +135,9 @@ static void add_stage(const collection *self, int stage, esp_cost *cost) {
   const double batch_rows = (double)self->samples->batch_rows;
   esp_cost_hold(cost, loaded);
   add_stream(self, cost);
-  add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
-           esp_stage_scratch_bytes(model, stage, batch_rows), cost);
+  if (collect_has_site(self->options, stage))
+    add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
+             esp_stage_scratch_bytes(model, stage, batch_rows), cost);
   esp_cost_hold(cost, -loaded);
   esp_stage_add_forward_work(model, stage, (double)self->samples->rows,
                              (double)self->samples->tokens, &cost->work);
@@ -183,7 +185,7 @@ static void add_passes(const collection *self, esp_cost *cost) {
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
   for (int s = 0; s < model->n_stages; s++) add_stage(self, s, cost);
-  add_logits(self, cost);
+  if (!self->options->leaves_codes) add_logits(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
 }
 
@@ -218,7 +220,8 @@ static void add_fisher(const collection *self, esp_cost *cost) {
   const double bytes = sizeof(float) * states * (double)(samples->batch_rows * model->max_state);
   if (self->fisher_rows == 0.0) return;
   esp_cost_hold(cost, bytes);
-  for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
+  for (int s = 0; s < model->n_stages; s++)
+    if (collect_has_site(self->options, s)) add_fisher_stage(self, s, cost);
   esp_cost_hold(cost, -bytes);
   for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
   cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
@@ -243,11 +246,13 @@ static double sum_file(const collection *self) {
   double sum = esp_stats_head_bytes(&self->stats) + sizeof(double) * count_layers(self);
   for (int s = 0; s < model->n_stages; s++) {
     const double f = (double)esp_stage_features(&model->stages[s]);
+    if (!collect_has_site(self->options, s)) continue;
     sum += esp_stats_site_bytes(&self->stats, f, covariance);
     if (self->fisher_rows > 0.0) sum += esp_stats_fisher_bytes((double)model->stages[s].state_out);
   }
   for (int s = 0; s <= model->n_stages && self->has_width; s++)
     sum += esp_stats_site_bytes(&self->stats, width, covariance);
+  if (self->options->leaves_codes) return sum;
   return sum + esp_stats_site_bytes(&self->stats, self->logits, false) +
          sizeof(int64_t) * self->logits;
 }

@@ -96,6 +96,7 @@ static void compute_scale(const float *x, int64_t rows, int64_t n, int64_t begin
   }
 }
 
+/* bins 0: without edges. */
 static void compute_blocks(const pilot_rows *self, esp_site_stats *site, int bins,
                            const collect_scale *scale) {
   const esp_comm *comm = self->comm;
@@ -108,13 +109,13 @@ static void compute_blocks(const pilot_rows *self, esp_site_stats *site, int bin
     const int64_t left = features - begin, n = left < PILOT_FEATURES ? left : PILOT_FEATURES;
     gather_block(self, begin, n, root, block);
     if (comm->rank == root) {
-      esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));
+      if (bins > 0) esp_compute_edges(block, rows, n, n, bins, site->edges + begin * (bins - 1));
       compute_scale(block, rows, n, begin, scale);
     }
     root = (root + 1) % comm->size;
   }
   esp_free(&block);
-  esp_allreduce_gather_f32(comm, site->edges, features * (bins - 1));
+  if (bins > 0) esp_allreduce_gather_f32(comm, site->edges, features * (bins - 1));
   esp_allreduce_gather_f32(comm, scale->centre, features);
   esp_allreduce_gather_f64(comm, scale->rms, features);
   esp_allreduce_gather_f64(comm, scale->spread, features);
@@ -136,7 +137,7 @@ void collect_pilot_measure(const collect_pass *pass, const collect_pilot *pilot,
                            esp_site_stats *site, const collect_scale *scale) {
   const pilot_rows all = {pass->comm, pilot, ESP_NEW(int64_t, pass->comm->size)};
   esp_allgather_i64(pass->comm, ESP_CONTROL, pilot->rows, all.counts);
-  compute_blocks(&all, site, pass->stats->bins, scale);
+  compute_blocks(&all, site, pass->options->leaves_codes ? 0 : pass->stats->bins, scale);
   esp_release(all.counts);
 }
 
