@@ -2,6 +2,7 @@
  * feature block, each block on one rank in turn, which computes its edges. */
 #include "collect_internal.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -67,32 +68,41 @@ static void gather_block(const pilot_rows *pilot, int64_t begin, int64_t n, int 
   esp_free(&mine);
 }
 
-static double compute_rms(const float *x, int64_t rows, int64_t stride, double centre) {
-  double sum = 0.0;
-  for (int64_t r = 0; r < rows; r++) {
-    const double value = (double)x[r * stride] - centre;
-    sum += value * value;
-  }
-  return rows > 0 ? sqrt(sum / (double)rows) : 0.0;
+/* Sums over rows, of each column apart: rows pass once, and a column's sum is in their order. */
+ESP_CLONES static void add_rows(const float *x, int64_t rows, int64_t n, double *sums) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++) sums[j] += (double)x[r * n + j];
 }
 
-static float compute_mean(const float *x, int64_t rows, int64_t stride) {
-  double sum = 0.0;
-  for (int64_t r = 0; r < rows; r++) sum += (double)x[r * stride];
-  return rows > 0 ? (float)(sum / (double)rows) : 0.0f;
+ESP_CLONES static void add_squares(const float *x, int64_t rows, int64_t n, const float *centre,
+                                   double *sums) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++) {
+      const double value = (double)x[r * n + j] - (double)centre[j];
+      sums[j] += value * value;
+    }
+}
+
+static double root_of_mean(double sum, int64_t rows) {
+  return rows > 0 ? sqrt(sum / (double)rows) : 0.0;
 }
 
 /* A pilot may be one row, whose spread tells nothing: hence the floor of 2^-12 of the mean square.
  * The sums then round at 2^-38 of it, less than float32 activations that far from 0 do. */
 static void compute_scale(const float *x, int64_t rows, int64_t n, int64_t begin,
                           const collect_scale *scale) {
+  const float zero[PILOT_FEATURES] = {0.0f};
+  double sums[PILOT_FEATURES] = {0.0}, powers[PILOT_FEATURES] = {0.0},
+         spreads[PILOT_FEATURES] = {0.0};
+  float *centre = scale->centre + begin;
+  add_rows(x, rows, n, sums);
+  for (int64_t j = 0; j < n; j++) centre[j] = rows > 0 ? (float)(sums[j] / (double)rows) : 0.0f;
+  add_squares(x, rows, n, zero, powers);
+  add_squares(x, rows, n, centre, spreads);
   for (int64_t j = 0; j < n; j++) {
-    const float centre = compute_mean(x + j, rows, n);
-    const double rms = compute_rms(x + j, rows, n, 0.0);
-    scale->centre[begin + j] = centre;
+    const double rms = root_of_mean(powers[j], rows);
     scale->rms[begin + j] = rms;
-    scale->spread[begin + j] =
-        fmax(compute_rms(x + j, rows, n, (double)centre), rms / LEAST_SPREAD);
+    scale->spread[begin + j] = fmax(root_of_mean(spreads[j], rows), rms / LEAST_SPREAD);
   }
 }
 

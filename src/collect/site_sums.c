@@ -1,5 +1,6 @@
 #include "collect_internal.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -41,7 +42,8 @@ void site_sums_clear(site_sums *self) {
 }
 
 /* Squares of the mean magnitudes of some rows; sums (features) is scratch. */
-static void square_mean(const float *x, int64_t rows, int64_t features, double *sums, float *out) {
+ESP_CLONES static void square_mean(const float *x, int64_t rows, int64_t features, double *sums,
+                                   float *out) {
   for (int64_t j = 0; j < features; j++) sums[j] = 0.0;
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < features; j++) sums[j] += fabs((double)x[r * features + j]);
@@ -66,10 +68,10 @@ static esp_status add_sequences(const site_sums *self, const collect_pass *pass,
   return esp_exact_add_local(into, n, scratch, self->features, NULL, 0);
 }
 
-static void centre(const site_sums *self, int64_t rows, const float *x, float *out) {
-  const int64_t n = self->features;
+ESP_CLONES static void centre(int64_t rows, int64_t n, const float *restrict x,
+                              const float *restrict by, float *restrict out) {
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t j = 0; j < n; j++) out[r * n + j] = x[r * n + j] - self->scale->centre[j];
+    for (int64_t j = 0; j < n; j++) out[r * n + j] = x[r * n + j] - by[j];
 }
 
 /* x is used up. */
@@ -83,7 +85,7 @@ static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_
 static esp_status add(site_sums *self, const collect_pass *pass, const site_rows *from,
                       float *scratch) {
   moment_sums *part = &self->parts[(pass->shard->first + from->i) % self->n_parts];
-  centre(self, from->rows, from->x, scratch);
+  centre(from->rows, self->features, from->x, self->scale->centre, scratch);
   ESP_TRY(esp_exact_add_local(&part->first, from->rows, scratch, self->features, NULL, 0));
   ESP_TRY(add_second(self, from->rows, scratch, &part->second));
   return add_sequences(self, pass, from, scratch, &part->sequences);

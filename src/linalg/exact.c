@@ -14,6 +14,7 @@ enum {
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
   TILE_ROWS = 256,
   TILE_COLS = 256,
+  MIRROR_SIDE = 32,
   DOUBLE_BIAS = 1023,
   DOUBLE_DIGITS = 52
 };
@@ -208,10 +209,20 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
   return status;
 }
 
+/* Rows [begin, end) of the lower half, by squares whose two sides stay in the cache. */
+static void mirror_rows(esp_exact *self, int64_t begin, int64_t end) {
+  for (int64_t left = 0; left < end; left += MIRROR_SIDE)
+    for (int64_t i = begin; i < end; i++)
+      for (int64_t j = left; j < i && j < left + MIRROR_SIDE; j++)
+        self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
+}
+
 static void mirror(esp_exact *self) {
-#pragma omp parallel for schedule(static, TILE_ROWS)
-  for (int64_t i = 0; i < self->rows; i++)
-    for (int64_t j = 0; j < i; j++) self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t begin = 0; begin < self->rows; begin += MIRROR_SIDE) {
+    const int64_t end = begin + MIRROR_SIDE;
+    mirror_rows(self, begin, end < self->rows ? end : self->rows);
+  }
 }
 
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
