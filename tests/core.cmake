@@ -1,3 +1,3 @@
-foreach(name json status memory memory_limit deadline rng hash cost suggest named option_value options options_yaml)
+foreach(name json status memory memory_limit deadline rng hash cost suggest elementary named option_value options options_yaml)
   esp_unit_test(core ${name})
 endforeach()

@@ -2,6 +2,7 @@ foreach(name model_cost activation config_json fields heads model_mlp opening we
   esp_unit_test(model ${name})
 endforeach()
 target_include_directories(unit_config_json PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
+target_include_directories(unit_weight PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 target_include_directories(unit_heads PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 target_include_directories(unit_fields PRIVATE ${PROJECT_SOURCE_DIR}/src/model)
 target_compile_definitions(unit_fields PRIVATE ESPALIER_DOCS="${PROJECT_SOURCE_DIR}/docs")

@@ -27,8 +27,20 @@ static bool removes_units(const choices *of) {
          !needs(of, ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE);
 }
 
+static bool collects(const choices *of) {
+  return !of->settings->prune.stats;
+}
+
+/* What a pruning collects for itself alone has none where it reads moments. */
+static bool collects_codes(const choices *of) {
+  const unsigned codes = ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES;
+  return collects(of) && (of->settings->prune.keep_stats || needs(of, codes) ||
+                          !removes_units(of) || is_text(of->settings->prune.moments, "codes"));
+}
+
 static bool counts_jointly(const choices *of) {
-  return removes_units(of) || needs(of, ESP_NEEDS_LAYER_INFORMATION);
+  const bool has_codes = !collects(of) || collects_codes(of);
+  return (removes_units(of) && has_codes) || needs(of, ESP_NEEDS_LAYER_INFORMATION);
 }
 
 static bool reads_targets(const choices *of) {
@@ -64,10 +76,6 @@ static bool allocates_unevenly(const choices *of) {
 
 static bool repairs_with_ridge(const choices *of) {
   return of->repair->needs_covariance || tries_counts(of);
-}
-
-static bool collects(const choices *of) {
-  return !of->settings->prune.stats;
 }
 
 static bool collects_fisher(const choices *of) {
@@ -141,6 +149,7 @@ static const struct {
 } rules[] = {
     {"prune.targets", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_targets},
     {"prune.metric", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_metric},
+    {"prune.keep_stats", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
     {"prune.ridge", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_ridge},
     {"prune.moments", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_moments},
     {"prune.upper", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
@@ -158,9 +167,9 @@ static const struct {
     {"data.context", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
     {"data.pad", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_data},
     {"collect.samples", ESP_FOR_PRUNE | ESP_FOR_PLAN, chooses_samples},
-    {"collect.bins", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"collect.bins", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_codes},
     {"collect.pilot", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
-    {"collect.top_units", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"collect.top_units", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_codes},
     {"collect.fisher_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_fisher},
     {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, saves},
     {"plan.doublings", ESP_FOR_PLAN, doubles},

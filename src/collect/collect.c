@@ -2,15 +2,7 @@
 
 #include "espalier/core/memory.h"
 
-static esp_status produce_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  const esp_step step = esp_stream_step(&pass->stream, stage, i);
-  ESP_TRY(esp_step_produce(&step, pass->x));
-  *rows =
-      esp_batch_compact(&step.call.batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
-  return ESP_OK;
-}
-
-/* Like produce, and takes the state on to the next stage. */
+/* Takes the state on to the next stage. */
 static esp_status advance_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   const esp_step step = esp_stream_step(&pass->stream, stage, i);
   ESP_TRY(esp_step_advance(&step, pass->x));
@@ -19,19 +11,35 @@ static esp_status advance_local(collect_pass *pass, int stage, int64_t i, int64_
   return ESP_OK;
 }
 
-typedef struct site_sources {
-  collect_source look, run; // for the pilot; for the pass itself
-} site_sources;
+typedef struct site_source {
+  collect_source give;
+  int stage;
+  bool has_covariance;
+  bool advances; // the states
+} site_source;
+
+/* What the pilot has kept, or else the source gives. */
+static esp_status find_rows(collect_pass *pass, const site_source *source,
+                            const collect_pilot *pilot, site_rows *found) {
+  const site_rows *kept = collect_pilot_find(pilot, found->i);
+  if (kept) {
+    *found = *kept;
+    return ESP_OK;
+  }
+  found->x = pass->x;
+  return source->give(pass, source->stage, found->i, &found->rows);
+}
 
 /* Encode and sum all micro-batches of this rank. */
-static esp_status run_local(collect_pass *pass, collect_source source, int stage,
-                            esp_site_stats *site, site_sums *sums) {
+static esp_status run_local(collect_pass *pass, const site_source *source,
+                            const collect_pilot *pilot, esp_site_stats *site, site_sums *sums) {
   for (int64_t i = 0; i < pass->shard->count; i++) {
-    int64_t rows;
-    ESP_TRY(source(pass, stage, i, &rows));
-    esp_encode_planes(pass->x, rows, site->features, site->edges, i * pass->stats->words,
-                      &site->planes);
-    ESP_TRY(site_sums_add_local(sums, pass, i, rows));
+    site_rows batch = {.i = i};
+    ESP_TRY(find_rows(pass, source, pilot, &batch));
+    if (site->planes.words)
+      esp_encode_planes(batch.x, batch.rows, site->features, site->edges, i * pass->stats->words,
+                        &site->planes);
+    ESP_TRY(site_sums_add_local(sums, pass, &batch));
     esp_progress_update(&pass->progress, ++pass->done, site->name);
   }
   return ESP_OK;
@@ -47,34 +55,44 @@ static esp_status write_half(collect_pass *pass, const site_sums *sums, const ch
   return status;
 }
 
-/* All that a finished site leaves to do: its source may take the states on. */
-static esp_status pass_by_local(collect_pass *pass, collect_source source, int stage) {
-  for (int64_t i = 0; i < pass->shard->count; i++) {
+/* All that a site which is finished, or is not measured, leaves to do: its source may take the
+ * states on. */
+static esp_status pass_by_local(collect_pass *pass, const site_source *source) {
+  pass->done += pass->shard->count;
+  for (int64_t i = 0; i < pass->shard->count && source->advances; i++) {
     int64_t rows;
-    ESP_TRY(source(pass, stage, i, &rows));
+    ESP_TRY(source->give(pass, source->stage, i, &rows));
   }
   return ESP_OK;
 }
 
-static esp_status collect_site(collect_pass *pass, site_sources sources, int stage,
-                               esp_site_stats *site, bool covariance) {
-  if (collect_is_done_local(pass, site->name)) {
-    pass->done += pass->shard->count;
-    return sources.run == sources.look
-               ? ESP_OK
-               : esp_agree(pass->comm, pass_by_local(pass, sources.run, stage));
+/* Edges and scales from the pilot's micro-batches, then codes and sums of all. */
+static esp_status measure_site(collect_pass *pass, const site_source *source, esp_site_stats *site,
+                               const collect_scale *scale, site_sums *sums) {
+  collect_pilot pilot;
+  esp_status status = collect_pilot_take(pass, source->give, source->stage, site->features, &pilot);
+  if (status == ESP_OK) {
+    collect_pilot_measure(pass, &pilot, site, scale);
+    site_sums_init(sums, pass, site->features, scale, source->has_covariance);
+    if (!pass->options->leaves_codes)
+      esp_planes_init(&site->planes, site->features, pass->stats->bins,
+                      pass->shard->count * pass->stats->words);
+    status = esp_agree(pass->comm, run_local(pass, source, &pilot, site, sums));
+    esp_stream_free_scratch(&pass->stream);
   }
+  collect_pilot_clear(&pilot);
+  return status;
+}
+
+static esp_status collect_site(collect_pass *pass, const site_source *source,
+                               esp_site_stats *site) {
+  const bool is_left = source->advances && !collect_has_site(pass->options, source->stage);
+  if (is_left || collect_is_done_local(pass, site->name))
+    return esp_agree(pass->comm, pass_by_local(pass, source));
   collect_scale scale;
   site_sums sums = {0};
   collect_scale_init(&scale, site->features);
-  esp_status status = collect_pilot(pass, sources.look, stage, site, &scale);
-  if (status == ESP_OK) {
-    site_sums_init(&sums, pass, site->features, &scale, covariance);
-    esp_planes_init(&site->planes, site->features, pass->stats->bins,
-                    pass->shard->count * pass->stats->words);
-    status = esp_agree(pass->comm, run_local(pass, sources.run, stage, site, &sums));
-    esp_stream_free_scratch(&pass->stream);
-  }
+  esp_status status = measure_site(pass, source, site, &scale, &sums);
   if (status == ESP_OK) status = site_sums_reduce(pass->comm, &sums);
   if (status == ESP_OK) status = write_half(pass, &sums, site->name);
   if (status == ESP_OK) {
@@ -97,33 +115,36 @@ static esp_status read_stream_local(collect_pass *pass, int stage, int64_t i, in
 
 /* The residual stream as a stage, or the head, reads it; its weights are loaded. */
 static esp_status collect_stream(collect_pass *pass, int stage) {
-  const site_sources sources = {read_stream_local, read_stream_local};
+  const site_source source = {
+      .give = read_stream_local, .stage = stage, .has_covariance = pass->options->covariance};
   if (!pass->has_width) return ESP_OK;
   esp_site_stats site;
   const esp_site_name name = esp_stats_name_reader(pass->model, stage);
   esp_site_stats_init(&site, name.text, pass->model->width.units, pass->stats->bins);
-  const esp_status status = collect_site(pass, sources, stage, &site, pass->options->covariance);
+  const esp_status status = collect_site(pass, &source, &site);
   esp_site_stats_clear(&site);
   return status;
 }
 
 static esp_status collect_stage(collect_pass *pass, int stage) {
   const esp_stage *self = &pass->model->stages[stage];
-  const site_sources sources = {produce_local, advance_local};
+  const site_source source = {.give = advance_local,
+                              .stage = stage,
+                              .has_covariance = pass->options->covariance,
+                              .advances = true};
   esp_site_stats site;
   esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->stats->bins);
   esp_status status = esp_stream_load(pass->comm, &pass->stream, stage);
   if (status == ESP_OK) status = collect_stream(pass, stage);
-  if (status == ESP_OK)
-    status = collect_site(pass, sources, stage, &site, pass->options->covariance);
+  if (status == ESP_OK) status = collect_site(pass, &source, &site);
   esp_stream_unload(&pass->stream, stage);
   esp_site_stats_clear(&site);
   return status;
 }
 
 static esp_status collect_logits(collect_pass *pass) {
-  const site_sources sources = {collect_produce_logits_local, collect_produce_logits_local};
   const int head = pass->model->n_stages;
+  const site_source source = {.give = collect_produce_logits_local, .stage = head};
   ESP_TRY(esp_stream_load(pass->comm, &pass->stream, head));
   ESP_TRY(collect_choose_logits(pass));
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
@@ -131,14 +152,15 @@ static esp_status collect_logits(collect_pass *pass) {
   esp_site_stats site;
   esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->stats->bins);
   esp_status status = collect_stream(pass, head);
-  if (status == ESP_OK) status = collect_site(pass, sources, head, &site, false);
+  if (status == ESP_OK) status = collect_site(pass, &source, &site);
   esp_stream_unload(&pass->stream, head);
   esp_site_stats_clear(&site);
   return status;
 }
 
 static esp_status run_stages(collect_pass *pass) {
-  const int64_t sites = (pass->model->n_stages + 1) * (pass->has_width ? 2 : 1);
+  const int logits = pass->options->leaves_codes ? 0 : 1;
+  const int64_t sites = (pass->model->n_stages + logits) * (pass->has_width ? 2 : 1);
   if (collect_has_sites_local(pass)) return ESP_OK;
   ESP_TRY(esp_agree(pass->comm, esp_stream_embed(&pass->stream)));
   esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
@@ -148,9 +170,20 @@ static esp_status run_stages(collect_pass *pass) {
     collect_layer_end_local(pass, stage);
   }
   ESP_TRY(collect_write_layers(pass));
-  ESP_TRY(collect_logits(pass));
+  if (!pass->options->leaves_codes) ESP_TRY(collect_logits(pass));
   esp_progress_clear(&pass->progress);
   return ESP_OK;
+}
+
+/* What was left out, so that nothing takes it for all. */
+static void tell_scope(const collect_pass *pass, json_t *meta) {
+  if (pass->options->leaves_codes) json_object_set_new(meta, ESP_META_CODES, json_false());
+  if (!pass->options->only) return;
+  json_t *names = json_array();
+  for (int s = 0; s < pass->model->n_stages; s++)
+    if (collect_has_site(pass->options, s))
+      json_array_append_new(names, json_string(pass->model->stages[s].name));
+  json_object_set_new(meta, ESP_META_SITES, names);
 }
 
 static void init_pass(collect_pass *pass) {
@@ -182,6 +215,7 @@ esp_status esp_collect(const esp_comm *comm, esp_model *model, esp_shard *shard,
   json_object_set_new(meta, "bins", json_integer(options->bins));
   json_object_set_new(meta, ESP_META_COVARIANCE, json_boolean(options->covariance));
   json_object_set_new(meta, ESP_META_HALVES, json_boolean(options->halves));
+  tell_scope(&pass, meta);
   pass.has_width = options->width && model->width.units > 0;
   json_object_set_new(meta, ESP_META_WIDTH, json_boolean(pass.has_width));
   json_object_set_new(meta, ESP_META_LOGITS, json_integer(collect_count_logits(model, options)));

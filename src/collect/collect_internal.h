@@ -51,9 +51,11 @@ esp_status collect_end(collect_pass *pass, esp_status status);
 esp_site_name collect_name_fisher(const esp_model *model, int stage);
 
 /* Gives (rows, F) activations of this rank's i-th micro-batch in pass->x, and the rows, without
- * padding. NUMERIC. Local. */
+ * padding, once: it may take the state on. NUMERIC. Local. */
 typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
+/* Whether a stage's site is measured. Local. */
+bool collect_has_site(const esp_collect_options *options, int stage);
 /* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
 /* Choose which: fills units. NUMERIC. Collective. */
@@ -90,8 +92,13 @@ typedef struct site_sums {
 void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
                     const collect_scale *scale, bool is_full);
 void site_sums_clear(site_sums *self);
-/* Add pass->x, the rows of this rank's i-th micro-batch. NUMERIC. Local. */
-esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows);
+/* The rows of this rank's i-th micro-batch: x (rows, F), without padding. */
+typedef struct site_rows {
+  int64_t i, rows;
+  const float *x; // borrowed
+} site_rows;
+/* NUMERIC. Local. */
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, const site_rows *from);
 /* Add the sums of all ranks. Collective on comm. */
 esp_status site_sums_reduce(const esp_comm *comm, site_sums *self);
 /* Fill the site's moments and this rank's block of rows of the covariance from the even-numbered
@@ -121,9 +128,22 @@ void collect_clear_layers_local(collect_pass *pass);
 
 /* Columns of the pilot that one rank sorts at a time. */
 enum { PILOT_FEATURES = 128 };
-/* Compute edges and scale of F features from the pilot micro-batches: spread evenly over all, so
- * the same at any rank count. Collective. */
-esp_status collect_pilot(collect_pass *pass, collect_source source, int stage, esp_site_stats *site,
-                         const collect_scale *scale);
+/* The pilot micro-batches of this rank: spread evenly over all, so the same at any rank count. */
+typedef struct collect_pilot {
+  int64_t features, rows;
+  int n;           // micro-batches
+  site_rows *list; // (n), ascending
+  float *x;        // (rows, F)
+} collect_pilot;
+
+/* Take the pilot micro-batches from their source, and keep them. NUMERIC. Collective. */
+esp_status collect_pilot_take(collect_pass *pass, collect_source source, int stage,
+                              int64_t features, collect_pilot *pilot);
+/* Compute edges and scale of F features from those of all ranks. Collective. */
+void collect_pilot_measure(const collect_pass *pass, const collect_pilot *pilot,
+                           esp_site_stats *site, const collect_scale *scale);
+/* What is kept of the i-th micro-batch; NULL: it is none of them. Local. */
+const site_rows *collect_pilot_find(const collect_pilot *pilot, int64_t i);
+void collect_pilot_clear(collect_pilot *pilot);
 
 #endif

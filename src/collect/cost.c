@@ -52,20 +52,30 @@ static void init(collection *self, const esp_model *model, const esp_collect_opt
                    .fisher_rows = (double)esp_collect_count_fisher_rows(model, options, samples),
                    .logits = (double)collect_count_logits(model, options)};
   esp_stats_shape_init(&self->stats, samples, (int)options->bins, options->halves);
+  self->stats.lacks_codes = options->leaves_codes;
 }
 
 static double smaller(double a, double b) {
   return a < b ? a : b;
 }
 
-/* pilot.c: this rank's pilot rows, then a block of all ranks' columns beside its part of them; the
- * columns go to their ranks, edges and scales come back. */
+/* This rank's rows of the pilot, kept until their site is summed. */
+static double count_pilot_rows(const collection *self) {
+  const double batches = smaller((double)self->pilot_batches, (double)self->samples->share);
+  return batches * (double)self->samples->batch_rows;
+}
+
+static double pilot_bytes(const collection *self, double f) {
+  return sizeof(float) * count_pilot_rows(self) * f;
+}
+
+/* pilot.c: a block of all ranks' columns beside this one's part of them; the columns go to their
+ * ranks, edges and scales come back. */
 static void add_pilot(const collection *self, double f, esp_cost *cost) {
   const esp_shard_shape *samples = self->samples;
-  const double batches = smaller((double)self->pilot_batches, (double)samples->share);
-  const double mine = batches * (double)samples->batch_rows, rows = self->pilot_rows;
-  const double block = (rows + smaller(mine, rows)) * smaller(f, PILOT_FEATURES);
-  esp_cost_touch(cost, sizeof(float) * (mine * f + block));
+  const double rows = self->pilot_rows;
+  const double block = (rows + smaller(count_pilot_rows(self), rows)) * smaller(f, PILOT_FEATURES);
+  esp_cost_touch(cost, sizeof(float) * block);
   esp_cost_send(cost, samples->ranks, ESP_GATHER, sizeof(float) * rows * f / samples->ranks);
   esp_cost_send(cost, samples->ranks, ESP_ALLREDUCE,
                 f * ((double)sizeof(float) * self->stats.bins + 2.0 * sizeof(double)));
@@ -107,8 +117,11 @@ static void add_sums(const collection *self, double f, bool covariance, double s
 
 static void add_site(const collection *self, double f, bool covariance, double scratch,
                      esp_cost *cost) {
+  const double pilot = pilot_bytes(self, f);
+  esp_cost_hold(cost, pilot);
   add_pilot(self, f, cost);
   add_sums(self, f, covariance, scratch, cost);
+  esp_cost_hold(cost, -pilot);
 }
 
 static void add_stream(const collection *self, esp_cost *cost) {
@@ -116,17 +129,17 @@ static void add_stream(const collection *self, esp_cost *cost) {
   if (self->has_width) add_site(self, width, self->options->covariance, 0.0, cost);
 }
 
-/* The pilot's rows run twice. */
 static void add_stage(const collection *self, int stage, esp_cost *cost) {
   const esp_model *model = self->model;
   const double loaded = esp_model_loaded_bytes(model, stage);
   const double batch_rows = (double)self->samples->batch_rows;
   esp_cost_hold(cost, loaded);
   add_stream(self, cost);
-  add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
-           esp_stage_scratch_bytes(model, stage, batch_rows), cost);
+  if (collect_has_site(self->options, stage))
+    add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
+             esp_stage_scratch_bytes(model, stage, batch_rows), cost);
   esp_cost_hold(cost, -loaded);
-  esp_stage_add_forward_work(model, stage, (double)self->samples->rows + self->pilot_rows,
+  esp_stage_add_forward_work(model, stage, (double)self->samples->rows,
                              (double)self->samples->tokens, &cost->work);
 }
 
@@ -142,14 +155,14 @@ static void add_choice(const collection *self, esp_cost *cost) {
 
 static void add_logits(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
-  const double rows = (double)self->samples->rows + self->pilot_rows;
+  const double rows = (double)self->samples->rows, outputs = (double)model->n_outputs;
   const double loaded = esp_model_loaded_bytes(model, model->n_stages);
   esp_cost_hold(cost, loaded);
   add_choice(self, cost);
   add_stream(self, cost);
   add_site(self, self->logits, false, sizeof(float) * (double)model->width.units, cost);
   esp_cost_hold(cost, -loaded);
-  esp_head_add_work(model, rows, &cost->work);
+  esp_head_add_work(model, rows * self->logits / outputs, &cost->work);
 }
 
 /* layers.c: the stream before a layer, while the layer runs; a cosine a layer. */
@@ -172,7 +185,7 @@ static void add_passes(const collection *self, esp_cost *cost) {
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
   for (int s = 0; s < model->n_stages; s++) add_stage(self, s, cost);
-  add_logits(self, cost);
+  if (!self->options->leaves_codes) add_logits(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
 }
 
@@ -207,7 +220,8 @@ static void add_fisher(const collection *self, esp_cost *cost) {
   const double bytes = sizeof(float) * states * (double)(samples->batch_rows * model->max_state);
   if (self->fisher_rows == 0.0) return;
   esp_cost_hold(cost, bytes);
-  for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
+  for (int s = 0; s < model->n_stages; s++)
+    if (collect_has_site(self->options, s)) add_fisher_stage(self, s, cost);
   esp_cost_hold(cost, -bytes);
   for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
   cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
@@ -232,11 +246,13 @@ static double sum_file(const collection *self) {
   double sum = esp_stats_head_bytes(&self->stats) + sizeof(double) * count_layers(self);
   for (int s = 0; s < model->n_stages; s++) {
     const double f = (double)esp_stage_features(&model->stages[s]);
+    if (!collect_has_site(self->options, s)) continue;
     sum += esp_stats_site_bytes(&self->stats, f, covariance);
     if (self->fisher_rows > 0.0) sum += esp_stats_fisher_bytes((double)model->stages[s].state_out);
   }
   for (int s = 0; s <= model->n_stages && self->has_width; s++)
     sum += esp_stats_site_bytes(&self->stats, width, covariance);
+  if (self->options->leaves_codes) return sum;
   return sum + esp_stats_site_bytes(&self->stats, self->logits, false) +
          sizeof(int64_t) * self->logits;
 }

@@ -1,6 +1,10 @@
 /* How much of a model and a data set is measured. */
 #include "collect_internal.h"
 
+bool collect_has_site(const esp_collect_options *options, int stage) {
+  return !options->only || options->only[stage];
+}
+
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options) {
   const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
   return is_vocabulary && options->top_units < model->n_outputs ? options->top_units

@@ -5,6 +5,8 @@
  * number among all, and sums are exact: the same at any rank count. */
 #include "collect_internal.h"
 
+#include "espalier/core/clones.h"
+#include "espalier/core/elementary.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
@@ -38,14 +40,22 @@ static void init(fisher_pass *self, collect_pass *pass) {
   esp_free(&numbers);
 }
 
-/* By inversion of the distribution function. */
-static int32_t sample_label(const float *logits, int64_t n, double uniform) {
-  float top = logits[0];
+/* e^(z - their largest), into p. */
+ESP_CLONES static void exponentiate(const float *z, int64_t n, double *p) {
+  float top = z[0];
+#pragma omp simd reduction(max : top)
+  for (int64_t i = 0; i < n; i++) top = z[i] > top ? z[i] : top;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) p[i] = esp_exp_double((double)(z[i] - top));
+}
+
+/* By inversion of the distribution function; p (n) is scratch. */
+static int32_t sample_label(const float *logits, int64_t n, double uniform, double *p) {
   double total = 0.0, sum = 0.0;
-  for (int64_t i = 1; i < n; i++) top = logits[i] > top ? logits[i] : top;
-  for (int64_t i = 0; i < n; i++) total += exp((double)(logits[i] - top));
+  exponentiate(logits, n, p);
+  for (int64_t i = 0; i < n; i++) total += p[i];
   for (int64_t i = 0; i < n; i++) {
-    sum += exp((double)(logits[i] - top));
+    sum += p[i];
     if (sum > uniform * total) return (int32_t)i;
   }
   return (int32_t)n - 1;
@@ -58,10 +68,11 @@ static void differentiate_softmax(const esp_objective *objective, esp_outputs ou
   const int64_t n = outputs.model->n_outputs;
   const esp_workspace_mark mark = esp_workspace_set_mark(outputs.workspace);
   int32_t *labels = ESP_TAKE(outputs.workspace, int32_t, rows);
+  double *p = ESP_TAKE(outputs.workspace, double, n);
   for (int64_t r = 0; r < rows; r++)
     labels[r] =
         sample_label(outputs.logits + r * n, n,
-                     esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first + r)));
+                     esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first + r)), p);
   outputs.labels = labels;
   objective->measure(&outputs, NULL);
   esp_workspace_release(outputs.workspace, mark);
@@ -180,20 +191,28 @@ static esp_status sum_stage(fisher_pass *self, int stage) {
   return status;
 }
 
-/* All that a finished stage, which is not the first, leaves to do: gradients go on to the state
- * before it. */
+/* All that a stage which is finished, or is not measured, leaves to do: gradients go on to the
+ * state before it. */
 static esp_status gather_stage(fisher_pass *self, int stage) {
-  if (!collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
+  if (collect_has_site(self->pass->options, stage) &&
+      !collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
     return sum_stage(self, stage);
   esp_stream_return(&self->stream, stage, self->pass->x, NULL);
   return ESP_OK;
+}
+
+static int find_lowest(const collect_pass *pass) {
+  int stage = 0;
+  while (stage < pass->model->n_stages && !collect_has_site(pass->options, stage)) stage++;
+  return stage;
 }
 
 static esp_status run(fisher_pass *self) {
   const esp_comm *comm = self->pass->comm;
   ESP_TRY(esp_agree(comm, esp_stream_run(&self->stream, self->pass->x)));
   ESP_TRY(esp_agree(comm, turn_local(self)));
-  for (int stage = self->pass->model->n_stages - 1; stage >= 0; stage--) {
+  const int lowest = find_lowest(self->pass);
+  for (int stage = self->pass->model->n_stages - 1; stage >= lowest; stage--) {
     ESP_TRY(esp_stream_load(comm, &self->stream, stage));
     const esp_status status = gather_stage(self, stage);
     esp_stream_unload(&self->stream, stage);
@@ -205,7 +224,9 @@ static esp_status run(fisher_pass *self) {
 esp_status collect_fisher(collect_pass *pass) {
   const int64_t rows = collect_count_fisher_rows(pass->model, pass->shard, pass->options);
   fisher_pass self;
-  if (rows == 0 || collect_is_done_local(pass, collect_name_fisher(pass->model, 0).text))
+  const int lowest = find_lowest(pass);
+  if (rows == 0 || lowest == pass->model->n_stages ||
+      collect_is_done_local(pass, collect_name_fisher(pass->model, lowest).text))
     return ESP_OK;
   esp_log_info("collect: Fisher information of %lld rows", (long long)rows);
   init(&self, pass);

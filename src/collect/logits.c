@@ -3,6 +3,8 @@
  * probability (ours). */
 #include "collect_internal.h"
 
+#include "espalier/core/clones.h"
+#include "espalier/core/elementary.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -11,15 +13,48 @@
 
 static const double to_fixed = 0x1p31; // fewer than 2^31 rows: no sum overflows
 
-static void add_probabilities(const float *logits, int64_t rows, int64_t n, int64_t *sums) {
+/* Lanes side by side, in the same order for every instruction set. */
+enum { LANES = 16 };
+
+ESP_CLONES static float find_largest(const float *z, int64_t n) {
+  float top = z[0];
+#pragma omp simd reduction(max : top)
+  for (int64_t i = 0; i < n; i++) top = z[i] > top ? z[i] : top;
+  return top;
+}
+
+/* e^(z - top) in place; returns their sum. */
+ESP_CLONES static double exponentiate(float *z, int64_t n, float top) {
+  double sums[LANES] = {0.0}, sum = 0.0;
+  int64_t i = 0;
+#pragma omp simd
+  for (int64_t k = 0; k < n; k++) z[k] = esp_exp_fast(z[k] - top);
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) sums[j] += (double)z[i + j];
+  for (; i < n; i++) sum += (double)z[i];
+  for (int j = 0; j < LANES; j++) sum += sums[j];
+  return sum;
+}
+
+/* In units of 2^-31: below 2^51, where adding 1.5 x 2^52 rounds to an integer in the low bits. */
+ESP_CLONES static void add_fixed(const float *z, int64_t n, double factor, int64_t *sums) {
+  const double rounding = 6755399441055744.0;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    const double shifted = (double)z[i] * factor + rounding;
+    int64_t bits, zero;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&zero, &rounding, sizeof zero);
+    sums[i] += bits - zero;
+  }
+}
+
+/* The logits are used up. */
+static void add_probabilities(float *logits, int64_t rows, int64_t n, int64_t *sums) {
   for (int64_t r = 0; r < rows; r++) {
-    const float *z = logits + r * n;
-    float top = z[0];
-    for (int64_t i = 1; i < n; i++) top = z[i] > top ? z[i] : top;
-    double total = 0.0;
-    for (int64_t i = 0; i < n; i++) total += expf(z[i] - top);
-    for (int64_t i = 0; i < n; i++)
-      sums[i] += (int64_t)((double)expf(z[i] - top) / total * to_fixed);
+    float *z = logits + r * n;
+    const double total = exponentiate(z, n, find_largest(z, n));
+    add_fixed(z, n, to_fixed / total, sums);
   }
 }
 
@@ -79,19 +114,16 @@ static void repeat_rows(const esp_batch *batch, int64_t n, const float *from, fl
       memcpy(to + (s * batch->width + t) * n, from + s * n, (size_t)n * sizeof *to);
 }
 
+/* Of a vocabulary, only the logits that are measured are computed. */
 esp_status collect_produce_logits_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
-  const int64_t n = pass->model->n_outputs;
-  const esp_step step = esp_stream_step(&pass->stream, stage, i);
+  const esp_logit_list measured = {pass->units, pass->n_units};
+  esp_step step = esp_stream_step(&pass->stream, stage, i);
   const esp_batch *batch = &step.call.batch;
+  if (pass->n_units < pass->model->n_outputs) step.call.only = &measured;
   ESP_TRY(esp_step_run_head(&step, pass->logits));
-  *rows = esp_batch_count_outputs(pass->model, batch);
-  for (int64_t r = 0; r < *rows; r++)
-    for (int64_t j = 0; j < pass->n_units; j++)
-      pass->logits[r * pass->n_units + j] = pass->logits[r * n + pass->units[j]];
-  const bool is_repeated = *rows < esp_batch_count_rows(batch);
   *rows = esp_batch_count_rows(batch);
-  if (is_repeated)
-    repeat_rows(batch, n, pass->logits, pass->x);
+  if (esp_batch_count_outputs(pass->model, batch) < *rows)
+    repeat_rows(batch, pass->n_units, pass->logits, pass->x);
   else
     memcpy(pass->x, pass->logits, (size_t)(*rows * pass->n_units) * sizeof *pass->x);
   *rows = esp_batch_compact(batch, pass->n_units, pass->x);

@@ -22,9 +22,13 @@ static bool has_fisher(const collect_pass *pass) {
   return collect_count_fisher_rows(pass->model, pass->shard, pass->options) > 0;
 }
 
+/* Enough room for all; fewer where sites are left out. */
 static int count_units(const collect_pass *pass) {
-  const int n = pass->model->n_stages;
-  return n + 1 + (pass->has_width ? n + 1 : 0) + (has_fisher(pass) ? n : 0);
+  const int logits = pass->options->leaves_codes ? 0 : 1;
+  int n = 0;
+  for (int s = 0; s < pass->model->n_stages; s++) n += collect_has_site(pass->options, s);
+  return n + logits + (pass->has_width ? pass->model->n_stages + 1 : 0) +
+         (has_fisher(pass) ? n : 0);
 }
 
 static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t features,
@@ -56,14 +60,16 @@ static esp_status lay_out_all(collect_pass *pass) {
   const esp_model *model = pass->model;
   for (int i = 0; i < model->n_stages; i++) {
     ESP_TRY(lay_out_stream(pass, i));
+    if (!collect_has_site(pass->options, i)) continue;
     ESP_TRY(lay_out_site(pass, model->stages[i].name, esp_stage_features(&model->stages[i]),
                          pass->options->covariance));
   }
   ESP_TRY(collect_lay_out_layers(pass));
-  ESP_TRY(lay_out_logits(pass));
+  if (!pass->options->leaves_codes) ESP_TRY(lay_out_logits(pass));
   for (int i = model->n_stages - 1; i >= 0 && has_fisher(pass); i--)
-    ESP_TRY(esp_stats_write_fisher(pass->stats, model->stages[i].name, model->stages[i].state_out,
-                                   NULL));
+    if (collect_has_site(pass->options, i))
+      ESP_TRY(esp_stats_write_fisher(pass->stats, model->stages[i].name, model->stages[i].state_out,
+                                     NULL));
   return esp_stats_fill(pass->stats);
 }
 
@@ -145,7 +151,12 @@ bool collect_is_done_local(const collect_pass *pass, const char *unit) {
 }
 
 bool collect_has_sites_local(const collect_pass *pass) {
-  return collect_is_done_local(pass, ESP_SITE_LOGITS);
+  if (!pass->options->leaves_codes) return collect_is_done_local(pass, ESP_SITE_LOGITS);
+  for (int s = 0; s < pass->model->n_stages; s++)
+    if (collect_has_site(pass->options, s) &&
+        !collect_is_done_local(pass, pass->model->stages[s].name))
+      return false;
+  return true;
 }
 
 static esp_status save_pending(collect_pass *pass) {

@@ -1,5 +1,6 @@
 #include "collect_internal.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -41,7 +42,8 @@ void site_sums_clear(site_sums *self) {
 }
 
 /* Squares of the mean magnitudes of some rows; sums (features) is scratch. */
-static void square_mean(const float *x, int64_t rows, int64_t features, double *sums, float *out) {
+ESP_CLONES static void square_mean(const float *x, int64_t rows, int64_t features, double *sums,
+                                   float *out) {
   for (int64_t j = 0; j < features; j++) sums[j] = 0.0;
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < features; j++) sums[j] += fabs((double)x[r * features + j]);
@@ -52,10 +54,11 @@ static void square_mean(const float *x, int64_t rows, int64_t features, double *
 }
 
 /* One row a sequence (or image): the squares of its mean magnitudes; scratch (sequences, F). */
-static esp_status add_sequences(const site_sums *self, const collect_pass *pass, int64_t i,
-                                float *scratch, esp_exact *into) {
-  const int64_t batch = pass->shard->first + i, n = esp_shard_count_samples(pass->shard, batch);
-  const float *x = pass->x;
+static esp_status add_sequences(const site_sums *self, const collect_pass *pass,
+                                const site_rows *from, float *scratch, esp_exact *into) {
+  const int64_t batch = pass->shard->first + from->i;
+  const int64_t n = esp_shard_count_samples(pass->shard, batch);
+  const float *x = from->x;
   double *sums = ESP_TAKE(pass->stream.workspace, double, self->features);
   for (int64_t s = 0; s < n; s++) {
     const int64_t rows = esp_shard_count_valid_of(pass->shard, batch, s);
@@ -65,10 +68,10 @@ static esp_status add_sequences(const site_sums *self, const collect_pass *pass,
   return esp_exact_add_local(into, n, scratch, self->features, NULL, 0);
 }
 
-static void centre(const site_sums *self, int64_t rows, const float *x, float *out) {
-  const int64_t n = self->features;
+ESP_CLONES static void centre(int64_t rows, int64_t n, const float *restrict x,
+                              const float *restrict by, float *restrict out) {
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t j = 0; j < n; j++) out[r * n + j] = x[r * n + j] - self->scale->centre[j];
+    for (int64_t j = 0; j < n; j++) out[r * n + j] = x[r * n + j] - by[j];
 }
 
 /* x is used up. */
@@ -79,20 +82,20 @@ static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_
   return esp_exact_add_local(into, rows, x, n, NULL, 0);
 }
 
-static esp_status add(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows,
+static esp_status add(site_sums *self, const collect_pass *pass, const site_rows *from,
                       float *scratch) {
-  moment_sums *part = &self->parts[(pass->shard->first + i) % self->n_parts];
-  centre(self, rows, pass->x, scratch);
-  ESP_TRY(esp_exact_add_local(&part->first, rows, scratch, self->features, NULL, 0));
-  ESP_TRY(add_second(self, rows, scratch, &part->second));
-  return add_sequences(self, pass, i, scratch, &part->sequences);
+  moment_sums *part = &self->parts[(pass->shard->first + from->i) % self->n_parts];
+  centre(from->rows, self->features, from->x, self->scale->centre, scratch);
+  ESP_TRY(esp_exact_add_local(&part->first, from->rows, scratch, self->features, NULL, 0));
+  ESP_TRY(add_second(self, from->rows, scratch, &part->second));
+  return add_sequences(self, pass, from, scratch, &part->sequences);
 }
 
-esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, int64_t i, int64_t rows) {
+esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, const site_rows *from) {
   esp_workspace *workspace = pass->stream.workspace;
   const esp_workspace_mark mark = esp_workspace_set_mark(workspace);
   float *scratch = ESP_TAKE(workspace, float, pass->batch_rows * self->features);
-  const esp_status status = add(self, pass, i, rows, scratch);
+  const esp_status status = add(self, pass, from, scratch);
   esp_workspace_release(workspace, mark);
   return status;
 }

@@ -1,5 +1,8 @@
 #include "flow_internal.h"
 
+#include "espalier/core/clones.h"
+#include "espalier/core/elementary.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -10,18 +13,36 @@ static int64_t find_largest(const float *values, int64_t n) {
   return best;
 }
 
+/* Sums side by side, in the same order for every instruction set. */
+enum { LANES = 8 };
+
+ESP_CLONES static double sum_exponentials(const float *z, int64_t n, double top) {
+  double sums[LANES] = {0.0}, sum = 0.0;
+  int64_t c = 0;
+  for (; c + LANES <= n; c += LANES)
+    for (int j = 0; j < LANES; j++) sums[j] += esp_exp_double(z[c + j] - top);
+  for (; c < n; c++) sum += esp_exp_double(z[c] - top);
+  for (int j = 0; j < LANES; j++) sum += sums[j];
+  return sum;
+}
+
+/* May work in place. */
+ESP_CLONES static void write_softmax(const float *z, int64_t n, double top, double sum, float *p) {
+#pragma omp simd
+  for (int64_t c = 0; c < n; c++) p[c] = (float)(esp_exp_double(z[c] - top) / sum);
+}
+
 double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t rows,
                              int64_t classes, float *dlogits) {
   double loss = 0.0;
   for (int64_t r = 0; r < rows; r++) {
     const float *z = logits + r * classes;
     const double top = z[find_largest(z, classes)];
-    double sum = 0.0;
-    for (int64_t c = 0; c < classes; c++) sum += exp(z[c] - top);
+    const double sum = sum_exponentials(z, classes, top);
     loss += log(sum) + top - z[labels[r]];
     if (!dlogits) continue;
-    for (int64_t c = 0; c < classes; c++)
-      dlogits[r * classes + c] = (float)(exp(z[c] - top) / sum) - (c == labels[r] ? 1.0f : 0.0f);
+    write_softmax(z, classes, top, sum, dlogits + r * classes);
+    dlogits[r * classes + labels[r]] -= 1.0f;
   }
   return loss;
 }

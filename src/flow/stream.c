@@ -1,5 +1,6 @@
 #include "espalier/flow/stream.h"
 
+#include "espalier/core/finite.h"
 #include "espalier/core/memory.h"
 
 #include <math.h>
@@ -69,13 +70,12 @@ esp_step esp_stream_step(esp_stream *self, int stage, int64_t i) {
 }
 
 esp_status esp_check_finite(const char *site, const float *x, int64_t rows, int64_t features) {
-  for (int64_t i = 0; i < rows * features; i++)
-    if (!isfinite(x[i]))
-      return esp_fail(ESP_NUMERIC,
-                      "site '%s': expected finite activations, found %g in feature %lld; look for "
-                      "broken weights or data out of range",
-                      site, (double)x[i], (long long)(i % features));
-  return ESP_OK;
+  const int64_t n = rows * features, i = esp_find_beyond(x, n, INFINITY);
+  if (i == n) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "site '%s': expected finite activations, found %g in feature %lld; look for "
+                  "broken weights or data out of range",
+                  site, (double)x[i], (long long)(i % features));
 }
 
 static const esp_stage *get_stage(const esp_step *self) {
@@ -127,7 +127,7 @@ esp_status esp_step_run_head(const esp_step *self, float *logits) {
   esp_call_head(&self->call, self->state, logits);
   if (!self->is_checked) return ESP_OK;
   return esp_check_finite("logits", logits, esp_batch_count_outputs(model, &self->call.batch),
-                          model->n_outputs);
+                          self->call.only ? self->call.only->count : model->n_outputs);
 }
 
 esp_status esp_stream_embed(esp_stream *self) {

@@ -39,13 +39,25 @@ static inline row add_row(row sums, __m512i x, row y) {
                add_bits(sums.d, x, y.d), add_bits(sums.e, x, y.e), add_bits(sums.f, x, y.f)};
 }
 
-static inline void store_row(row sums, int32_t *counts) {
-  counts[0] = (int32_t)_mm512_reduce_add_epi64(sums.a);
-  counts[1] = (int32_t)_mm512_reduce_add_epi64(sums.b);
-  counts[2] = (int32_t)_mm512_reduce_add_epi64(sums.c);
-  counts[3] = (int32_t)_mm512_reduce_add_epi64(sums.d);
-  counts[4] = (int32_t)_mm512_reduce_add_epi64(sums.e);
-  counts[5] = (int32_t)_mm512_reduce_add_epi64(sums.f);
+/* Sums of both halves of 128 bits, side by side: [a, b] in each lane. */
+static inline __m512i add_pairs(__m512i a, __m512i b) {
+  return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+/* Sums of neighbouring lanes: a's two, then b's two. */
+static inline __m512i add_lanes(__m512i a, __m512i b) {
+  return _mm512_add_epi64(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+}
+
+/* Eight sums, each over a vector, by 21 operations. */
+typedef struct eight {
+  __m512i a, b, c, d, e, f, g, h;
+} eight;
+
+static inline void store_sums(eight of, int32_t *counts) {
+  const __m512i low = add_lanes(add_pairs(of.a, of.b), add_pairs(of.c, of.d));
+  const __m512i high = add_lanes(add_pairs(of.e, of.f), add_pairs(of.g, of.h));
+  _mm256_storeu_si256((__m256i *)(void *)counts, _mm512_cvtepi64_epi32(add_lanes(low, high)));
 }
 
 static void multiply(const uint64_t *x, const uint64_t *y, int64_t steps, int32_t *counts) {
@@ -61,10 +73,12 @@ static void multiply(const uint64_t *x, const uint64_t *y, int64_t steps, int32_
     x += X_ROWS * VECTOR_WORDS;
     y += Y_ROWS * VECTOR_WORDS;
   } while (x != end);
-  store_row(first, counts);
-  store_row(second, counts + Y_ROWS);
-  store_row(third, counts + 2 * Y_ROWS);
-  store_row(fourth, counts + 3 * Y_ROWS);
+  store_sums((eight){first.a, first.b, first.c, first.d, first.e, first.f, second.a, second.b},
+             counts);
+  store_sums((eight){second.c, second.d, second.e, second.f, third.a, third.b, third.c, third.d},
+             counts + 8);
+  store_sums((eight){third.e, third.f, fourth.a, fourth.b, fourth.c, fourth.d, fourth.e, fourth.f},
+             counts + 16);
 }
 
 static const esp_bit_multiply kernel = {.x_rows = X_ROWS,
@@ -73,7 +87,7 @@ static const esp_bit_multiply kernel = {.x_rows = X_ROWS,
                                         .shifts = 1,
                                         .mask = UINT64_MAX,
                                         .block_words = 512,
-                                        .y_block_rows = 96,
+                                        .y_block_rows = 192,
                                         .multiply = multiply};
 static void count(const esp_tile *tile, int32_t *counts) {
   esp_count_tile(&kernel, tile, counts);

@@ -13,7 +13,10 @@ enum {
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
   TILE_ROWS = 256,
-  TILE_COLS = 256
+  TILE_COLS = 256,
+  MIRROR_SIDE = 32,
+  DOUBLE_BIAS = 1023,
+  DOUBLE_DIGITS = 52
 };
 
 /* 1.5 x 2^52: adding it to |v| < 2^51 leaves the nearest integer (ties to even, as llrint) in the
@@ -206,10 +209,20 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
   return status;
 }
 
+/* Rows [begin, end) of the lower half, by squares whose two sides stay in the cache. */
+static void mirror_rows(esp_exact *self, int64_t begin, int64_t end) {
+  for (int64_t left = 0; left < end; left += MIRROR_SIDE)
+    for (int64_t i = begin; i < end; i++)
+      for (int64_t j = left; j < i && j < left + MIRROR_SIDE; j++)
+        self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
+}
+
 static void mirror(esp_exact *self) {
-#pragma omp parallel for schedule(static, TILE_ROWS)
-  for (int64_t i = 0; i < self->rows; i++)
-    for (int64_t j = 0; j < i; j++) self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t begin = 0; begin < self->rows; begin += MIRROR_SIDE) {
+    const int64_t end = begin + MIRROR_SIDE;
+    mirror_rows(self, begin, end < self->rows ? end : self->rows);
+  }
 }
 
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
@@ -230,9 +243,17 @@ void esp_exact_merge(esp_exact *self, const esp_exact *other) {
   self->symmetric = self->symmetric || other->symmetric;
 }
 
+/* 2^exponent, of a normal number. */
+static double power_of_two(int exponent) {
+  const uint64_t bits = (uint64_t)(exponent + DOUBLE_BIAS) << DOUBLE_DIGITS;
+  double power;
+  memcpy(&power, &bits, sizeof power);
+  return power;
+}
+
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
   const bool mirrored = self->symmetric && i > j;
   const int64_t sum = self->sum[mirrored ? j * self->cols + i : i * self->cols + j];
   const int exponent = self->row_exponent[i] + self->col_exponent[j];
-  return ldexp((double)sum, exponent - FRACTION_BITS);
+  return (double)sum * power_of_two(exponent - FRACTION_BITS); // |exponent| <= 2 EXPONENT_BOUND
 }

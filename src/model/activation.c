@@ -1,8 +1,7 @@
 #include "activation.h"
 
-#include "exp.h"
-
 #include "espalier/core/clones.h"
+#include "espalier/core/elementary.h"
 #include "espalier/core/named.h"
 
 #include <math.h>
@@ -26,13 +25,13 @@ static float logistic(float v) {
   return 1.0f / (1.0f + expf(-v));
 }
 static float logistic_fast(float v) {
-  return 1.0f / (1.0f + exp_fast(-v));
+  return 1.0f / (1.0f + esp_exp_fast(-v));
 }
 static float normal_cdf(float v) {
-  return 0.5f * (1.0f + erff(v * 0.70710678f));
+  return 0.5f * (1.0f + esp_erf_fast(v * 0.70710678f));
 }
 static float normal_pdf(float v) {
-  return 0.39894228f * expf(-0.5f * v * v);
+  return 0.39894228f * esp_exp_fast(-0.5f * v * v);
 }
 
 /* 1/2 z (1 + tanh u) = z logistic(2u), u = sqrt(2/pi) (z + 0.044715 z^3), Hendrycks and Gimpel
@@ -57,7 +56,7 @@ static float softplus(float v) {
 }
 /* MEGA's, Ma et al. 2022: 1/2 (1 + erf((z - mu) / (sigma sqrt 2))). */
 static float laplace(float v) {
-  return 0.5f * (1.0f + erff((v - 0.707107f) / 0.39894227f));
+  return 0.5f * (1.0f + esp_erf_fast((v - 0.707107f) / 0.39894227f));
 }
 static float laplace_slope(float v) {
   const float u = (v - 0.707107f) / 0.39894227f;

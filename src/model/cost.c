@@ -103,13 +103,14 @@ void esp_model_add_open_cost(const esp_model *model, int ranks, esp_cost *cost) 
   esp_cost_send(cost, ranks, ESP_BCAST, CONFIG_BYTES + TENSOR_BYTES * (double)model->n_weights);
 }
 
-/* Every rank loads a whole stage, and converts its rows of one weight. */
+/* Every rank picks, or converts, and checks its rows of one weight. */
 void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost) {
-  for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++) {
-    const double loaded = esp_model_loaded_bytes(model, s);
-    esp_cost_touch(cost, loaded + loaded / ranks);
-    cost->work.every += loaded / sizeof(float);
-    cost->work.bytes += loaded / ranks;
+  for (int i = 0; i < model->n_weights; i++) {
+    const double count = (double)esp_weight_count(&model->weights[i]);
+    const double bytes = count * (double)esp_dtype_bytes(model->weights[i].type);
+    esp_cost_touch(cost, bytes / ranks);
+    cost->work.values += count;
+    cost->work.bytes += bytes / ranks;
   }
   cost->work.datasets += (double)model->n_weights;
 }

@@ -65,7 +65,7 @@ esp_status drawn_write(const esp_model *model, int weight, esp_h5 *file, bool *i
   const esp_weight *of = &model->weights[weight];
   const int64_t n = esp_weight_count(of), bytes = count_bytes(n);
   *is_done = false;
-  if (!model->is_drawn || of->rank != 2 || of->type != ESP_F32) return ESP_OK;
+  if (!model->is_drawn || !of->value || of->rank != 2 || of->type != ESP_F32) return ESP_OK;
   uint8_t *codes = ESP_NEW(uint8_t, bytes);
   float *others = ESP_NEW(float, n);
   const int64_t count = encode(model, weight, codes, others);

@@ -5,8 +5,8 @@
 
 #include "espalier/model/model.h"
 
-/* Write the seed. Write a matrix so, if that is smaller; *is_done: it was. Its values are those of
- * the whole model. Collective on file. */
+/* Write the seed. Write a matrix so, if that is smaller and it has values; *is_done: it was. Its
+ * values are those of the whole model. Collective on file. */
 esp_status drawn_write_seed(const esp_model *model, esp_h5 *file);
 esp_status drawn_write(const esp_model *model, int weight, esp_h5 *file, bool *is_done);
 

@@ -80,7 +80,8 @@ void esp_pass_clear(esp_pass *self) {
 }
 
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self) {
-  esp_call call = {model, ESP_STAGE_EMBED, *batch, &self->workspace};
+  esp_call call = {
+      .model = model, .stage = ESP_STAGE_EMBED, .batch = *batch, .workspace = &self->workspace};
   ESP_ASSERT(esp_batch_count_rows(batch) <= self->rows);
   esp_call_embed(&call, self->state);
   for (call.stage = 0; call.stage < model->n_stages; call.stage++) {

@@ -5,6 +5,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
+#include "espalier/linalg/gemm.h"
 #include "espalier/model/forward.h"
 
 #include <string.h>
@@ -159,4 +160,43 @@ void tf_head_scatter(const tf_decoder_head *self, const esp_call *call, int64_t 
   memset(x, 0, bytes);
   for (int64_t i = 0; i < batch->count; i++)
     memcpy(x + find_last(self, batch, i) * n, gathered + i * n, (size_t)n * sizeof *x);
+}
+
+/* The rows of the map, and its bias, one behind the other. */
+static const float *gather_map(const esp_call *call, const esp_linear *linear, float **bias) {
+  const esp_logit_list *only = call->only;
+  const esp_weight *weights = call->model->weights;
+  const int64_t k = linear->inputs;
+  float *rows = ESP_TAKE(call->workspace, float, only->count *k);
+  ESP_ASSERT(!linear->input_major);
+  *bias = linear->bias >= 0 ? ESP_TAKE(call->workspace, float, only->count) : NULL;
+  for (int64_t i = 0; i < only->count; i++) {
+    memcpy(rows + i * k, weights[linear->weight].value + only->units[i] * k,
+           (size_t)k * sizeof *rows);
+    if (*bias) (*bias)[i] = weights[linear->bias].value[only->units[i]];
+  }
+  return rows;
+}
+
+void tf_head_map(const esp_call *call, const esp_linear *linear, int64_t rows, const float *x,
+                 float *logits) {
+  float *bias;
+  if (!call->only) {
+    esp_linear_forward(call->model, linear, rows, x, logits, false);
+    return;
+  }
+  const int64_t n = call->only->count, k = linear->inputs;
+  const float *map = gather_map(call, linear, &bias);
+  esp_gemm_compute(&(esp_gemm){.transpose_b = true,
+                               .m = rows,
+                               .n = n,
+                               .k = k,
+                               .alpha = 1.0f,
+                               .a = x,
+                               .lda = k,
+                               .b = map,
+                               .ldb = k,
+                               .c = logits,
+                               .ldc = n});
+  for (int64_t i = 0; i < rows * n && bias; i++) logits[i] += bias[i % n];
 }

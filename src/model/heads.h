@@ -52,5 +52,9 @@ const float *tf_head_gather(const tf_decoder_head *self, const esp_call *call, i
                             const float *x);
 void tf_head_scatter(const tf_decoder_head *self, const esp_call *call, int64_t n,
                      const float *gathered, float *x);
+/* The last map of a head, (outputs, inputs): all logits (rows, outputs), or those that the call
+ * asks for (rows, count). */
+void tf_head_map(const esp_call *call, const esp_linear *linear, int64_t rows, const float *x,
+                 float *logits);
 
 #endif

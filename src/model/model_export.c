@@ -21,27 +21,21 @@ static esp_safetensors_entry describe(const esp_weight *weight) {
   return entry;
 }
 
-static esp_status write_weight(const esp_weight *weight, esp_safetensors_writer *writer,
-                               int tensor) {
+static esp_status write_weight(const esp_comm *comm, const esp_weight *weight,
+                               esp_safetensors_writer *writer, int tensor) {
   const esp_safetensors_rows mine = esp_safetensors_get_rows_local(writer, tensor);
-  void *rows = weight_convert_rows(weight, mine.begin, mine.count);
-  const esp_status status = esp_safetensors_write(writer, tensor, rows);
-  esp_free(&rows);
+  weight_rows rows;
+  esp_status status = esp_agree(comm, weight_rows_take(weight, mine.begin, mine.count, &rows));
+  if (status == ESP_OK) status = esp_safetensors_write(writer, tensor, rows.data);
+  weight_rows_clear(&rows);
   return status;
 }
 
 static esp_status write_all(const esp_comm *comm, esp_model *model, const int *order,
                             esp_safetensors_writer *writer) {
   esp_status status = ESP_OK;
-  int tensor = 0;
-  for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages && status == ESP_OK; stage++) {
-    status = esp_agree(comm, model_load_rows_local(comm, model, stage));
-    for (; status == ESP_OK && tensor < model->n_weights &&
-           model->weights[order[tensor]].stage == stage;
-         tensor++)
-      status = write_weight(&model->weights[order[tensor]], writer, tensor);
-    esp_model_unload(model, stage);
-  }
+  for (int tensor = 0; tensor < model->n_weights && status == ESP_OK; tensor++)
+    status = write_weight(comm, &model->weights[order[tensor]], writer, tensor);
   return status;
 }
 

@@ -3,9 +3,8 @@
  * first that its first query sees to the last that its last one sees. */
 #include "attention_block.h"
 
-#include "exp.h"
-
 #include "espalier/core/clones.h"
+#include "espalier/core/elementary.h"
 #include "espalier/linalg/gemm.h"
 
 #include <math.h>
@@ -76,7 +75,7 @@ static float sum(const float *x, int64_t n) {
 /* e^(x - largest), in place. */
 ESP_CLONES static void exponentiate(float *x, int64_t n, float largest) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) x[i] = exp_fast(x[i] - largest);
+  for (int64_t i = 0; i < n; i++) x[i] = esp_exp_fast(x[i] - largest);
 }
 
 static void softmax(float *scores, int64_t n) {

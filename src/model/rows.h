@@ -4,11 +4,16 @@
 
 #include "espalier/model/model.h"
 
-/* Load a stage's weights and check that this rank's block of the rows of each is finite in the type
- * that it is written in. NUMERIC. Local. */
-esp_status model_load_rows_local(const esp_comm *comm, esp_model *model, int stage);
+/* Rows [begin, begin + count) of a weight, in its type. */
+typedef struct weight_rows {
+  const void *data;
+  void *owned; // NULL: data is the mapping's
+} weight_rows;
 
-/* Rows [begin, begin + count) of a loaded weight, in the weight's type; owned by the caller. */
-void *weight_convert_rows(const esp_weight *weight, int64_t begin, int64_t count);
+/* Take them: of values of the weight's own converted, else as they are stored, picked and masked,
+ * without a look at the stage. NUMERIC: they are not finite in that type, or were not as stored. */
+esp_status weight_rows_take(const esp_weight *weight, int64_t begin, int64_t count,
+                            weight_rows *rows);
+void weight_rows_clear(weight_rows *rows);
 
 #endif

@@ -1,6 +1,7 @@
 /* Loading of weights: gather of kept indices, conversion to float32, check for NaN. */
 #include "espalier/model/model.h"
 
+#include "espalier/core/finite.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/cost.h"
 
@@ -71,14 +72,12 @@ static void gather(const esp_weight *weight, float *out) {
 }
 
 static esp_status check_finite(const esp_weight *weight) {
-  const int64_t n = esp_weight_count(weight);
-  for (int64_t i = 0; i < n; i++)
-    if (!isfinite(weight->value[i]))
-      return esp_fail(ESP_NUMERIC,
-                      "weight '%s': expected finite numbers, found %g at element %lld; "
-                      "the checkpoint is damaged",
-                      weight->name, (double)weight->value[i], (long long)i);
-  return ESP_OK;
+  const int64_t n = esp_weight_count(weight), i = esp_find_beyond(weight->value, n, INFINITY);
+  if (i == n) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "weight '%s': expected finite numbers, found %g at element %lld; "
+                  "the checkpoint is damaged",
+                  weight->name, (double)weight->value[i], (long long)i);
 }
 
 static bool is_usable_in_place(const esp_weight *weight) {

@@ -9,6 +9,7 @@ static void measure(const plan_job *plan, const esp_shard *shard, plan_samples *
   esp_stats_shape *whole = &samples->stats[ESP_WHOLE];
   esp_shard_shape_init(&samples->shard, shard, plan->ranks);
   esp_stats_shape_init(whole, &samples->shard, (int)collect->bins, collect->halves);
+  whole->lacks_codes = collect->leaves_codes;
   for (int half = ESP_EVEN; half <= ESP_ODD; half++)
     esp_stats_shape_init_half(&samples->stats[half], &samples->shard, whole, (esp_half)half);
 }

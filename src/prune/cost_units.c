@@ -125,7 +125,7 @@ static void add_information(ranking *self, const joint_pair *pair) {
   esp_cost_add(&self->counts, &cost);
 }
 
-/* Information is for the report where the criterion reads none. */
+/* Information is for the report where the criterion reads none, and codes were collected. */
 static void add_stage(ranking *self, int stage) {
   const esp_prune_sketch *sketch = self->sketch;
   const joint_pair uncut = joint_pair_uncut(sketch, stage),
@@ -134,7 +134,8 @@ static void add_stage(ranking *self, int stage) {
   if (is_priced) add_ranking(self, stage, &uncut);
   if (is_priced && reads_information(sketch)) add_information(self, &uncut);
   if (!is_priced || depends(self, stage)) add_ranking(self, stage, &cut);
-  if (is_whole || reads_information(sketch)) add_information(self, &cut);
+  if ((is_whole && !self->stats->lacks_codes) || reads_information(sketch))
+    add_information(self, &cut);
 }
 
 /* Sites are ranked one a rank where nothing of the selection above enters. */
@@ -153,7 +154,7 @@ void add_ways_of_units(const esp_prune_sketch *sketch, const esp_stats_shape *st
   const bool is_read = sketch->request->criterion->needs & ESP_NEEDS_INFORMATION;
   for (int s = 0; s < sketch->request->dense->n_stages; s++) {
     const joint_pair cut = joint_pair_of_stage(sketch, s), uncut = joint_pair_uncut(sketch, s);
-    if (!sketch_selects_stage(sketch, s)) continue;
+    if (stats->lacks_codes || !sketch_selects_stage(sketch, s)) continue;
     if (sketch->is_priced && is_read) joint_pair_add_ways(sketch, stats, &uncut, ways);
     joint_pair_add_ways(sketch, stats, &cut, ways);
   }

@@ -6,6 +6,8 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
+#include <unistd.h>
+
 esp_status inputs_check_made(const esp_prune_request *request, const esp_stats *stats) {
   const char *data = stats->about.data;
   if (!request->criterion->is_data_free || esp_dataset_is_made(data)) return ESP_OK;
@@ -34,6 +36,24 @@ static esp_status check_covariance(const esp_prune_request *request, const esp_s
       stats->path, request->criterion->name, request->repair->name);
 }
 
+/* Units alone, chosen and refitted by moments: nothing reads codes, other sites or the logits. */
+static bool reads_moments_alone(const esp_prune_request *request) {
+  const unsigned needs = request->criterion->needs;
+  return request->structures[0] == &prune_structure_units && !request->structures[1] &&
+         !request->criterion->is_data_free && !structures_read_stream(request) &&
+         !(needs & (ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES)) &&
+         (!(needs & ESP_NEEDS_COVARIANCE) || reads_activation_covariance(request));
+}
+
+/* What a pruning has collected for itself alone may have been left by one that was killed. */
+static esp_status check_codes(const esp_prune_request *request, const esp_stats *stats) {
+  if (stats->about.has_codes || reads_moments_alone(request)) return ESP_OK;
+  return esp_fail(ESP_MISMATCH,
+                  "%s: expected codes, but a pruning with --no-keep-stats collected these "
+                  "statistics for itself; collect again",
+                  stats->path);
+}
+
 /* Whether the statistics have what the job needs. */
 static esp_status check_statistics(prune_job *job) {
   const esp_prune_request *request = job->request;
@@ -41,10 +61,18 @@ static esp_status check_statistics(prune_job *job) {
   ESP_TRY(journal_check_statistics(&job->journal, job->stats));
   ESP_TRY(esp_samples_check_ranks(job->comm->size, job->stats->n_batches,
                                   request->settings->run.allow_idle));
+  ESP_TRY(check_codes(request, job->stats));
   ESP_TRY(check_stream(request, job->stats));
   ESP_TRY(inputs_check_made(request, job->stats));
   ESP_TRY(metric_check(request, job->stats));
   return check_covariance(request, job->stats);
+}
+
+static void leave_out(const esp_prune_request *request, esp_collect_options *collect) {
+  if (request->settings->prune.keep_stats || !reads_moments_alone(request)) return;
+  collect->only = request->is_read;
+  collect->leaves_codes = true;
+  collect->covariance = structures_read_covariance(request);
 }
 
 esp_collect_settings esp_prune_collection_of(const esp_prune_request *request) {
@@ -52,6 +80,7 @@ esp_collect_settings esp_prune_collection_of(const esp_prune_request *request) {
   settings.collect.halves = request->settings->prune.stability;
   settings.streams = structures_read_stream(request) != NULL;
   if (!metric_is_wanted(request)) settings.collect.fisher_tokens = 0;
+  leave_out(request, &settings.collect);
   return settings;
 }
 
@@ -91,7 +120,8 @@ esp_status inputs_collect(prune_job *job, const char *data, int64_t samples) {
   esp_phases_begin(&job->phases, "collect");
   esp_stats_close(&job->stats);
   const esp_status status = collect_to(job, &settings, path);
-  if (status == ESP_OK) esp_log_info("statistics kept in %s; reuse them with --stats", path);
+  if (status == ESP_OK && job->request->settings->prune.keep_stats)
+    esp_log_info("statistics kept in %s; reuse them with --stats", path);
   esp_free(&path);
   return status == ESP_OK ? check_statistics(job) : status;
 }
@@ -142,6 +172,15 @@ esp_status inputs_open_samples(prune_job *job) {
   if (status == ESP_OK) return ESP_OK;
   return esp_fail(status, "%s; counts are tried on it: give --data PATH, or --allocation uniform",
                   esp_failure_text());
+}
+
+void inputs_discard(prune_job *job) {
+  const esp_prune_settings *settings = job->request->settings;
+  if (settings->prune.keep_stats || settings->prune.stats || !job->stats) return;
+  esp_stats_close(&job->stats);
+  char *path = esp_format("%s.stats.h5", settings->run.output);
+  if (job->comm->rank == 0) unlink(path);
+  esp_free(&path);
 }
 
 void inputs_close(prune_job *job) {

@@ -11,6 +11,8 @@ esp_status inputs_open_statistics(prune_job *job);
 esp_status inputs_collect(prune_job *job, const char *data, int64_t samples);
 /* Open the samples if the repair, or trials, read any. Collective. */
 esp_status inputs_open_samples(prune_job *job);
+/* Remove what was collected for this pruning alone (--no-keep-stats). Collective. */
+void inputs_discard(prune_job *job);
 void inputs_close(prune_job *job);
 
 /* MISMATCH: the criterion uses no data, but the statistics do. Local. */

@@ -92,6 +92,13 @@ static const esp_option rows[] = {
      .help = "preserved units above that mi-jmi and mi-cmim condition on: those that tell most "
              "about the "
              "site"},
+    {.key = "prune.keep_stats",
+     .kind = ESP_OPTION_FLAG,
+     .offset = offsetof(esp_prune_options, keep_stats),
+     .initial = "true",
+     .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
+     .help = "without --stats: collect all that later prunings may read, and keep it in "
+             "OUT.stats.h5; else only what this one reads, which is removed"},
     {.key = "prune.stability",
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_prune_options, stability),

@@ -88,6 +88,7 @@ static esp_status run(prune_job *job) {
   pruned_file_complete_report(job);
   ESP_TRY(pruned_file_write(job));
   if (job->report.warning) esp_log_warn("%s", job->report.warning);
+  inputs_discard(job);
   return ESP_OK;
 }
 

@@ -122,11 +122,13 @@ static void report_information(prune_job *job, int stage) {
 static esp_status select_site(prune_job *job, int stage) {
   ranker *ranked = &job->ranker;
   if (!ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
-  ranker_begin_phase(ranked, "joint counts");
-  ESP_TRY(information_count(ranked, stage));
+  if (job->stats->about.has_codes) {
+    ranker_begin_phase(ranked, "joint counts");
+    ESP_TRY(information_count(ranked, stage));
+  }
   keep_first(&job->request->dense->stages[stage], stage, ranked->order[stage],
              job->report.allocated.n_kept[stage], &job->selection);
-  report_information(job, stage);
+  if (job->stats->about.has_codes) report_information(job, stage);
   selected_report(job, stage);
   information_drop(ranked);
   return ESP_OK;

@@ -49,7 +49,7 @@ void esp_stats_shape_clear(esp_stats_shape *self) {
 }
 
 static double count_planes(const esp_stats_shape *shape, double units) {
-  return units * (shape->bins - 1);
+  return shape->lacks_codes ? 0.0 : units * (shape->bins - 1);
 }
 
 double esp_stats_plane_bytes(const esp_stats_shape *shape, double units) {

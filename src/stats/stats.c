@@ -36,16 +36,18 @@ static void read_rows(esp_stats *stats) {
 static void read_about(esp_stats *stats) {
   const json_t *meta = stats->meta;
   stats->data_path = esp_json_bytes(json_object_get(meta, "data"));
-  stats->about = (esp_stats_about){.samples = get_int(meta, "samples"),
-                                   .micro_batch = get_int(meta, "micro_batch"),
-                                   .seed = get_int(meta, "seed"),
-                                   .data = stats->data_path,
-                                   .split = json_string_value(json_object_get(meta, "split")),
-                                   .logits = get_int(meta, ESP_META_LOGITS),
-                                   .fisher_rows = get_int(meta, ESP_META_FISHER),
-                                   .has_covariance = is_set(meta, ESP_META_COVARIANCE),
-                                   .has_width = is_set(meta, ESP_META_WIDTH),
-                                   .has_halves = is_set(meta, ESP_META_HALVES)};
+  stats->about =
+      (esp_stats_about){.samples = get_int(meta, "samples"),
+                        .micro_batch = get_int(meta, "micro_batch"),
+                        .seed = get_int(meta, "seed"),
+                        .data = stats->data_path,
+                        .split = json_string_value(json_object_get(meta, "split")),
+                        .logits = get_int(meta, ESP_META_LOGITS),
+                        .fisher_rows = get_int(meta, ESP_META_FISHER),
+                        .has_codes = !json_is_false(json_object_get(meta, ESP_META_CODES)),
+                        .has_covariance = is_set(meta, ESP_META_COVARIANCE),
+                        .has_width = is_set(meta, ESP_META_WIDTH),
+                        .has_halves = is_set(meta, ESP_META_HALVES)};
   read_rows(stats);
 }
 

@@ -131,7 +131,7 @@ esp_status esp_stats_write_site(esp_stats *stats, const esp_site_stats *site) {
   name_dataset(path, sizeof path, site->name, "edges");
   const esp_h5_shape edges = edges_shape(stats, site->features);
   ESP_TRY(esp_h5_write_root(stats->file, path, &edges, site->edges));
-  ESP_TRY(write_planes(stats, site->name, site));
+  if (stats->about.has_codes) ESP_TRY(write_planes(stats, site->name, site));
   return write_moments(stats, site->name, site);
 }
 

@@ -25,6 +25,8 @@ void least_squares_add_cost(const esp_repair_shape *shape, int stage, esp_cost *
 
 /* Bytes of two open streams. */
 double streams_bytes(const esp_repair_shape *shape);
+/* Bytes of all x of a stage whose consumer is fitted. */
+double streams_kept_bytes(const esp_repair_shape *shape, fit_size size);
 /* Take the samples through the dense model, or through a stage of a model. */
 void streams_add_dense_work(const esp_repair_shape *shape, esp_work *work);
 void streams_add_work(const esp_repair_shape *shape, const esp_model *model, int stage,

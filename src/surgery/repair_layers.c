@@ -44,6 +44,7 @@ static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t 
   const int64_t all = esp_call_count_rows(&dense.call), n = all * fit->n_out;
   ESP_TRY(esp_step_produce(&dense, self->x_dense));
   ESP_TRY(esp_step_produce(&pruned, self->x));
+  streams_note_local(self, fit->stage, i);
   esp_step_consume(&dense, self->x_dense);
   for (int64_t k = 0; k < n; k++) self->target[k] = dense.next[k] - pruned.state[k];
   streams_weigh_rows_local(self, &self->job->dense->stages[target], dense.next, all, fit);
@@ -81,6 +82,7 @@ static esp_status fit_writer(layer_repair *self, int stage, esp_repair_fit *chos
   copy_weights(linear, pruned->weights[linear->weight].value, fit.base.weights, true);
   for (int64_t i = 0; fit.base.bias && i < linear->outputs; i++)
     fit.base.bias[i] = pruned->weights[linear->bias].value[i];
+  streams_make_room_local(&self->streams, stage);
   const esp_status status = streams_fit(&self->streams, &fit.base, chosen);
   if (status == ESP_OK) store(pruned, linear, &fit.base);
   esp_free(&fit.base.weights);
@@ -110,7 +112,8 @@ static esp_status restore_writer(layer_repair *self, int stage, int target) {
   esp_repair_job *job = self->streams.job;
   ESP_TRY(repair_restore(job, pass_name, stage));
   ESP_TRY(esp_agree(job->comm, pass_dense_local(self, target + 1)));
-  return esp_stream_load(job->comm, &self->streams.pruned, stage);
+  ESP_TRY(esp_stream_load(job->comm, &self->streams.pruned, stage));
+  return esp_agree(job->comm, esp_stream_advance(&self->streams.pruned, stage, self->streams.x));
 }
 
 static esp_status fit_anew(layer_repair *self, int stage, int target) {
@@ -120,6 +123,7 @@ static esp_status fit_anew(layer_repair *self, int stage, int target) {
   const esp_status status = fit_writer(self, stage, &chosen);
   esp_repair_report_set(job->report, job->dense->stages[find_own(self, stage)].name, &chosen);
   self->passed = target + 1;
+  if (status == ESP_OK) streams_advance_pruned_local(&self->streams, stage);
   esp_stream_unload(&self->streams.dense, target);
   return status;
 }
@@ -129,9 +133,8 @@ static esp_status repair_stage(layer_repair *self, int stage) {
   esp_stream *pruned = &self->streams.pruned;
   const int target = find_target(self, stage);
   const bool is_done = repair_is_done_local(job, pass_name, stage);
-  esp_status status = is_done ? restore_writer(self, stage, target) : fit_anew(self, stage, target);
-  if (status == ESP_OK)
-    status = esp_agree(job->comm, esp_stream_advance(pruned, stage, self->streams.x));
+  const esp_status status =
+      is_done ? restore_writer(self, stage, target) : fit_anew(self, stage, target);
   esp_stream_unload(pruned, stage);
   return status == ESP_OK && !is_done ? repair_save(job, pass_name, stage) : status;
 }
@@ -153,13 +156,14 @@ static void add_writer_cost(const esp_repair_shape *shape, int stage, esp_cost *
   const esp_model *pruned = shape->pruned;
   const fit_size size = consumer_size(pruned, stage);
   const double values = fit_value_bytes(size);
-  const double held = 2.0 * esp_model_loaded_bytes(pruned, stage) + values;
+  const double held =
+      2.0 * esp_model_loaded_bytes(pruned, stage) + values + streams_kept_bytes(shape, size);
   esp_cost_hold(cost, held);
   streams_add_fit_cost(shape, size,
                        esp_stage_scratch_bytes(pruned, stage, (double)shape->samples->batch_rows),
                        cost);
   esp_cost_hold(cost, values - held);
-  for (int pass = 0; pass < 2; pass++) streams_add_work(shape, pruned, stage, &cost->work);
+  streams_add_work(shape, pruned, stage, &cost->work);
 }
 
 void layers_add_cost(const esp_repair_shape *shape, esp_cost *cost) {

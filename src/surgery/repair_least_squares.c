@@ -1,6 +1,7 @@
 /* Least squares on the dense model's statistics: with centred second moments G,
  *   (G_KK + ridge mean(diag G_KK) I) W'^T = G_K: W^T,  b' = b + W E[x] - W' E[x_K].
  * Without a bias the moments are taken about 0. docs/method/repair.md. */
+#include "deal.h"
 #include "repair_cost.h"
 #include "streams.h"
 
@@ -12,7 +13,7 @@
 typedef struct fit_context {
   const consumer *self;
   const esp_site_stats *site;
-  const float *rhs; // (K, n_out): G_K: W^T
+  float *rhs; // (K, n_out): G_K: W^T
   bool is_centred;
 } fit_context;
 
@@ -32,17 +33,15 @@ static double rhs(const void *context, int64_t i, int64_t j) {
   return fit->rhs[i * fit->self->n_out + j];
 }
 
-/* G_K: W^T by one product in float: its error, 1e-6 of the output's scale, is far below the
- * ridge's. */
-static float *form_rhs(const fit_context *fit) {
+static void form_rhs_block(void *context, int64_t begin, int64_t count) {
+  const fit_context *fit = context;
   const consumer *self = fit->self;
-  float *rows = ESP_NEW(float, self->n_kept * self->n_all);
-  float *out = ESP_NEW(float, self->n_kept * self->n_out);
-  for (int64_t i = 0; i < self->n_kept; i++)
+  float *rows = ESP_NEW(float, count * self->n_all);
+  for (int64_t i = 0; i < count; i++)
     for (int64_t j = 0; j < self->n_all; j++)
-      rows[i * self->n_all + j] = (float)moment(fit, self->features[i], j);
+      rows[i * self->n_all + j] = (float)moment(fit, self->features[begin + i], j);
   esp_gemm_compute(&(esp_gemm){.transpose_b = true,
-                               .m = self->n_kept,
+                               .m = count,
                                .n = self->n_out,
                                .k = self->n_all,
                                .alpha = 1.0f,
@@ -50,10 +49,18 @@ static float *form_rhs(const fit_context *fit) {
                                .lda = self->n_all,
                                .b = self->dense,
                                .ldb = self->n_all,
-                               .c = out,
+                               .c = fit->rhs + begin * self->n_out,
                                .ldc = self->n_out});
   esp_free(&rows);
-  return out;
+}
+
+/* G_K: W^T by products in float: their error, 1e-6 of the output's scale, is far below the ridge's.
+ * Collective. */
+static void form_rhs(const esp_comm *comm, fit_context *fit) {
+  const consumer *self = fit->self;
+  fit->rhs = ESP_NEW(float, self->n_kept * self->n_out);
+  deal_run_local(comm, self->n_kept, form_rhs_block, fit);
+  deal_gather_rows(comm, self->n_kept, self->n_out, fit->rhs);
 }
 
 static double mean_diagonal(const fit_context *fit) {
@@ -76,8 +83,7 @@ static void take_solution(consumer *self, const double *x, const double *mean) {
 
 static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stats *site) {
   fit_context context = {.self = self, .site = site, .is_centred = self->bias != NULL};
-  float *right = form_rhs(&context);
-  context.rhs = right;
+  form_rhs(job->comm, &context);
   double *x = ESP_NEW(double, self->n_kept * self->n_out);
   const esp_spd_problem problem = {.n = self->n_kept,
                                    .n_rhs = self->n_out,
@@ -88,7 +94,7 @@ static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stat
   const esp_status status = esp_solve_spd(job->comm, &problem, x);
   if (status == ESP_OK) take_solution(self, x, site->mean);
   esp_free(&x);
-  esp_free(&right);
+  esp_free(&context.rhs);
   return status;
 }
 
@@ -109,7 +115,7 @@ static esp_status apply(esp_repair_job *job) {
   return selection_cuts_width(job->selection) ? readers_fit_all(job) : ESP_OK;
 }
 
-/* The covariance and G_K: W^T throughout, G_K: until the solution. */
+/* The covariance and G_K: W^T throughout, a block of G_K: in between. */
 void least_squares_add_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
   const fit_size cut = consumer_size(shape->pruned, stage);
   const double f = (double)shape->dense->stages[stage].consumer.inputs;
@@ -117,7 +123,8 @@ void least_squares_add_cost(const esp_repair_shape *shape, int stage, esp_cost *
   esp_cost step = {0};
   esp_stats_add_load_cost(shape->stats, f, ESP_LOAD_COVARIANCE, &step);
   esp_cost_hold(&step, fit_value_bytes(cut));
-  esp_cost_touch(&step, sizeof(float) * k * f);
+  esp_cost_touch(&step, sizeof(float) * (k < DEAL_ROWS ? k : DEAL_ROWS) * f);
+  deal_add_cost(shape->ranks, k, out, &step);
   esp_cost_hold(&step, sizeof(double) * k * out);
   esp_solve_add_cost(shape->ranks, k, out, &step);
   step.work.flops += 2.0 * k * out * f;

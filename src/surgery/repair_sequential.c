@@ -25,6 +25,7 @@ static esp_status form_rows_local(streams *self, const stream_fit *fit, int64_t 
   const int64_t all = esp_call_count_rows(&dense.call);
   ESP_TRY(esp_step_produce(&dense, self->x_dense));
   ESP_TRY(esp_step_produce(&pruned, self->x));
+  streams_note_local(self, stage, i);
   esp_step_consume(&dense, self->x_dense);
   for (int64_t r = 0; r < all; r++)
     for (int64_t j = 0; j < n; j++)
@@ -47,6 +48,7 @@ static esp_status repair_writer(streams *self, int stage) {
                           .weights = target.fitted,
                           .bias = target.bias,
                           .form = form_rows_local};
+  streams_make_room_local(self, stage);
   const esp_status status = streams_fit(self, &fit, &chosen);
   esp_repair_report_set(job->report, job->dense->stages[stage].name, &chosen);
   if (status == ESP_OK) consumer_store(&target, job, stage);
@@ -76,8 +78,7 @@ static esp_status repair_stage(streams *self, int stage) {
   ESP_TRY(repair_load(job, stage));
   esp_status status = readers_fit(self, stage);
   if (status == ESP_OK) status = repair_writer(self, stage);
-  if (status == ESP_OK)
-    status = esp_agree(job->comm, esp_stream_advance(&self->pruned, stage, self->x));
+  if (status == ESP_OK) streams_advance_pruned_local(self, stage);
   esp_stream_unload(&self->pruned, stage);
   esp_stream_unload(&self->dense, stage);
   return status == ESP_OK ? repair_save(job, pass_name, stage) : status;
@@ -114,19 +115,20 @@ static esp_status apply(esp_repair_job *job) {
   return status;
 }
 
-/* The pruned stage runs twice: to form rows, and to advance. */
+/* The pruned stage's x is kept until the stream has gone on. */
 static void add_stage_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
   const double batch_rows = (double)shape->samples->batch_rows;
-  const double loaded = stage_loaded_bytes(shape, stage), rows = consumer_row_bytes(shape, stage);
+  const fit_size size = consumer_size(shape->pruned, stage);
+  const double loaded = stage_loaded_bytes(shape, stage);
+  const double rows = consumer_row_bytes(shape, stage) + streams_kept_bytes(shape, size);
   esp_cost_hold(cost, loaded);
   readers_add_cost(shape, stage, cost);
   esp_cost_hold(cost, rows);
-  streams_add_fit_cost(shape, consumer_size(shape->pruned, stage),
-                       esp_stage_scratch_bytes(shape->dense, stage, batch_rows), cost);
+  streams_add_fit_cost(shape, size, esp_stage_scratch_bytes(shape->dense, stage, batch_rows), cost);
   esp_cost_hold(cost, -rows - loaded);
   if (!repair_is_cut(shape, stage)) // else it has values of its own since plain least squares
-    esp_cost_hold(cost, fit_value_bytes(consumer_size(shape->pruned, stage)));
-  for (int pass = 0; pass < 2; pass++) streams_add_work(shape, shape->pruned, stage, &cost->work);
+    esp_cost_hold(cost, fit_value_bytes(size));
+  streams_add_work(shape, shape->pruned, stage, &cost->work);
 }
 
 static void add_streams_cost(const esp_repair_shape *shape, esp_cost *cost) {

@@ -2,6 +2,8 @@
 
 #include "espalier/core/memory.h"
 
+#include <string.h>
+
 static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
@@ -46,6 +48,29 @@ void streams_close_local(streams *self) {
   esp_free(&self->x);
   esp_free(&self->target);
   esp_free(&self->weight);
+  esp_free(&self->kept);
+}
+
+static int64_t count_kept(const streams *self, int stage) {
+  return self->pruned.rows * esp_stage_features(&self->job->pruned->stages[stage]);
+}
+
+void streams_make_room_local(streams *self, int stage) {
+  self->kept = ESP_NEW(float, self->pruned.count *count_kept(self, stage));
+}
+
+void streams_note_local(streams *self, int stage, int64_t i) {
+  const int64_t n = count_kept(self, stage);
+  memcpy(self->kept + i * n, self->x, (size_t)n * sizeof *self->x);
+}
+
+void streams_advance_pruned_local(streams *self, int stage) {
+  for (int64_t i = 0; i < self->pruned.count; i++) {
+    const esp_step step = esp_stream_step(&self->pruned, stage, i);
+    esp_step_consume(&step, self->kept + i * count_kept(self, stage));
+    esp_step_finish(&step);
+  }
+  esp_free(&self->kept);
 }
 
 static esp_status embed_local(streams *self) {

@@ -16,6 +16,7 @@ typedef struct streams {
   float *x_dense, *x;       // (rows, widest) scratch
   float *target;            // (rows, n_out) scratch
   float *weight;            // (rows) of each row in the fit
+  float *kept;              // (micro-batches, rows, F) of the pruned stage at hand, or NULL
 } streams;
 
 /* Allocate both streams and embed all samples. NUMERIC. Collective. */
@@ -35,6 +36,12 @@ struct stream_fit {
    * streams' scratch, without padding. Called once a micro-batch, in order. NUMERIC. Local. */
   esp_status (*form)(streams *self, const stream_fit *fit, int64_t i, int64_t *rows);
 };
+/* Make room for all x of a pruned stage, whose consumer is to be fitted; note the one that is in
+ * the scratch; once the consumer is, take the pruned stream on by them, and free them. Local. */
+void streams_make_room_local(streams *self, int stage);
+void streams_note_local(streams *self, int stage, int64_t i);
+void streams_advance_pruned_local(streams *self, int stage);
+
 /* Drop padding from the scratch; returns the rows that are left. Local. */
 int64_t streams_drop_padding_local(streams *self, const esp_batch *batch, const stream_fit *fit);
 

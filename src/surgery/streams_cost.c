@@ -1,3 +1,4 @@
+#include "deal.h"
 #include "repair_cost.h"
 #include "streams.h"
 
@@ -28,6 +29,10 @@ double streams_bytes(const esp_repair_shape *shape) {
          sizeof(float) * (double)(shape->samples->batch_rows * (2 * widest + count_targets(shape)));
 }
 
+double streams_kept_bytes(const esp_repair_shape *shape, fit_size size) {
+  return esp_shard_shape_state_bytes(shape->samples, size.n_in);
+}
+
 void streams_add_work(const esp_repair_shape *shape, const esp_model *model, int stage,
                       esp_work *work) {
   esp_stage_add_forward_work(model, stage, (double)shape->samples->rows,
@@ -53,7 +58,7 @@ static void add_sums(const esp_repair_shape *shape, fit_size size, esp_cost *cos
 
 /* correction.c: a solution and its product a ridge, and the fit of both parts. */
 static void add_corrections(const esp_repair_shape *shape, fit_size size, esp_cost *cost) {
-  enum { SOLVES = CORRECTION_RIDGES + 1, READS = 3 };
+  enum { SOLVES = CORRECTION_RIDGES + 1, READS = 3, PARTS = 2 * CORRECTION_RIDGES };
   const double k = size.n_in, out = size.n_out, cells = k * (k + out);
   const double moments = 2.0 * sizeof(float) * cells, weights = 2.0 * fit_value_bytes(size);
   const double solution = sizeof(double) * k * out;
@@ -67,6 +72,9 @@ static void add_corrections(const esp_repair_shape *shape, fit_size size, esp_co
   esp_cost_add(cost, &solves);
   esp_cost_hold(cost, -moments - weights);
   cost->work.every += READS * ESP_EXACT_READ * cells;
+  for (int read = 0; read < READS; read++) deal_add_cost(shape->ranks, k, out, cost);
+  esp_cost_send(cost, shape->ranks, ESP_ALLREDUCE,
+                sizeof(double) * PARTS * (double)deal_count_blocks((int64_t)k));
 }
 
 void streams_add_fit_cost(const esp_repair_shape *shape, fit_size size, double scratch,

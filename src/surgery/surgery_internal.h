@@ -39,10 +39,10 @@ esp_status repair_load(esp_repair_job *job, int stage);
 const int64_t *consumer_kept_outputs_local(const esp_repair_job *job, int stage);
 
 /* A pass of a repair over the stages is gone on with where it was interrupted. is_done: this pass
- * has finished the stage (n_stages: the head) at this number of ranks, since rounding depends on it.
- * restore: give the stage's weights the values that it had then, and the report its numbers. save:
- * keep these. Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is local,
- * the others collective. */
+ * has finished the stage (n_stages: the head) at this number of ranks, since rounding depends on
+ * it. restore: give the stage's weights the values that it had then, and the report its numbers.
+ * save: keep these. Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is
+ * local, the others collective. */
 bool repair_is_done_local(const esp_repair_job *job, const char *pass, int stage);
 esp_status repair_restore(esp_repair_job *job, const char *pass, int stage);
 esp_status repair_save(esp_repair_job *job, const char *pass, int stage);

@@ -4,7 +4,7 @@
 #include "espalier/comm/request.h"
 #include "espalier/core/memory.h"
 
-enum { TEST_ROWS = 8 };
+enum { PART_UNITS = 32 };
 
 typedef struct slot {
   esp_tile tile;
@@ -13,15 +13,17 @@ typedef struct slot {
   int64_t number;       // of the tile; -1: empty
 } slot;
 
-/* Count some rows at a time, and let MPI work on the other slot's reduction in between. */
-static void count_tile(slot *mine, slot *other) {
+/* Count some units at a time, and let MPI work on the other slot's reduction in between. Every part
+ * packs the tile's codes of y anew, so parts are large; alone, the tile is one. */
+static void count_tile(const esp_comm *comm, slot *mine, slot *other) {
   const int64_t cells_a_row = esp_tile_count_cells(&mine->tile) / mine->tile.nx;
-  for (int64_t row = 0; row < mine->tile.nx; row += TEST_ROWS) {
-    const int64_t left = mine->tile.nx - row;
+  const int64_t step = comm->size > 1 ? PART_UNITS : mine->tile.nx;
+  for (int64_t unit = 0; unit < mine->tile.nx; unit += step) {
+    const int64_t left = mine->tile.nx - unit;
     esp_tile part = mine->tile;
-    part.x_begin += row;
-    part.nx = left < TEST_ROWS ? left : TEST_ROWS;
-    esp_count_joint(&part, mine->counts + row * cells_a_row);
+    part.x_begin += unit;
+    part.nx = left < step ? left : step;
+    esp_count_joint(&part, mine->counts + unit * cells_a_row);
     esp_request_test(other->request);
   }
 }
@@ -37,7 +39,7 @@ static void finish(const esp_comm *comm, const esp_sweep *sweep, slot *self) {
 static void count_and_reduce(const esp_comm *comm, const esp_sweep *sweep, slot *mine,
                              slot *other) {
   const int64_t cells = esp_tile_count_cells(&mine->tile);
-  count_tile(mine, other);
+  count_tile(comm, mine, other);
   mine->request = esp_iallreduce_sum_i32(comm, mine->counts, cells);
   finish(comm, sweep, other);
 }

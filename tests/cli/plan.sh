@@ -36,18 +36,24 @@ compare() {
 few=(--samples 4 --micro-batch 1 --pilot 256 --no-stability)
 ((RANKS != 2)) || compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --repair least-squares \
   --allocation uniform
+((RANKS != 2)) || compare "llama, for itself alone" "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
+  --sites ffn.0,ffn.2 --allocation uniform --no-keep-stats --repair least-squares
 compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
   --sites ffn.0,attention.1,width=0.25 --allocation uniform
 tolerance=0.4 # how many trials there are, and what they keep, is not known
 ((RANKS != 2)) || compare "llama, balanced" "$llama" --stats s.h5 --sites ffn.0,attention.1
 unset tolerance
 reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
+untouched=2097152 # buffers of products, and small blocks between the samples of a run's peak
 compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
+unset untouched
 compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda
 compare "whole layers, refitted" "$llama" --stats s.h5 --criterion block --sparsity 0.75
 if ((RANKS == 2)); then
   compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
+  untouched=2097152 # as above
   compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
+  unset untouched
 fi
 
 images=(-d "$data" "${collection[@]}")

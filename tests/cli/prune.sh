@@ -25,6 +25,12 @@ check "the same kept units" h5diff stats-0.5.h5 data-0.5.h5 /kept
 check "the same weights" h5diff stats-0.5.h5 data-0.5.h5 /model
 check "prune --data keeps what it collected" cmp "$stats" data-0.5.h5.stats.h5
 
+must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 --no-keep-stats -o alone.h5
+check "what is not kept selects the same" test "$once" = "$(checksum)"
+check "the same weights from it" h5diff stats-0.5.h5 alone.h5 /model
+check "it is removed" test ! -e alone.h5.stats.h5
+check "no information is told" eval '! get alone.h5.report.json sites 0 information_kept'
+
 info() { must info "$1" --json info.json && get info.json "${@:2}"; }
 units() { echo "$(info "$1" sites 0 units) $(info "$1" sites 1 units)"; }
 check "sparsity 0 keeps all" test "$(units stats-0.h5)" = "24 16"

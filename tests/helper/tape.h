@@ -43,7 +43,8 @@ static inline void esp_tape_clear(esp_tape *self, const esp_model *model) {
 
 static inline void esp_tape_forward(const esp_model *model, const esp_batch *batch,
                                     esp_tape *self) {
-  esp_call call = {model, ESP_STAGE_EMBED, *batch, &self->workspace};
+  esp_call call = {
+      .model = model, .stage = ESP_STAGE_EMBED, .batch = *batch, .workspace = &self->workspace};
   const int64_t rows = esp_call_count_rows(&call);
   ESP_ASSERT(rows <= self->rows);
   esp_call_embed(&call, self->state[0]);
@@ -61,7 +62,8 @@ static inline void esp_tape_forward(const esp_model *model, const esp_batch *bat
 
 static inline void esp_tape_backward(const esp_model *model, const esp_batch *batch, esp_tape *self,
                                      float *const *gradients) {
-  const esp_call call = {model, model->n_stages, *batch, &self->workspace};
+  const esp_call call = {
+      .model = model, .stage = model->n_stages, .batch = *batch, .workspace = &self->workspace};
   esp_backward backward = {
       .call = call, .state = self->state[model->n_stages], .gradients = gradients};
   esp_backward_head(&backward, self->dlogits, self->dstate);

@@ -25,6 +25,11 @@ typedef struct esp_weight_range {
   int weight;
   int64_t begin, n;
 } esp_weight_range;
+/* Some logits of a vocabulary. */
+typedef struct esp_logit_list {
+  const int64_t *units; // (count), borrowed
+  int64_t count;
+} esp_logit_list;
 
 /* What a function of a family works on: a micro-batch before a stage, ESP_STAGE_EMBED, or n_stages
  * for the head. Scratch arrays are taken from the workspace; who calls releases them. */
@@ -32,7 +37,9 @@ typedef struct esp_call {
   const esp_model *model;
   int stage;
   esp_batch batch;
-  esp_workspace *workspace; // borrowed
+  esp_workspace *workspace;   // borrowed
+  const esp_logit_list *only; // logits that the head is asked for, borrowed; NULL: all. Only where
+                              // there is a vocabulary, and with no way back
 } esp_call;
 
 /* What a backward function starts from. */

@@ -13,6 +13,7 @@ typedef struct esp_prune_options {
   char *criterion, *moments, *metric, *upper; // what it is worth
   double ridge;                               // of set-mi, relative to the mean variance
   int64_t targets;                            // that mi-jmi and mi-cmim condition on
+  bool keep_stats;                            // OUT.stats.h5 with all that a collection has
   bool stability;                             // rank from each half of the samples too
   int64_t recover_tokens;                     // rows of training after the repair; 0: none
 } esp_prune_options;

@@ -27,6 +27,7 @@ typedef struct esp_prune_request {
   const esp_repair *repair;
   esp_reduce reduce;        // how joint counts are added over ranks
   double *sparsity;         // (n_stages + 1) of units, the width's last; below 0: not pruned
+  bool *is_read;            // (n_stages) units of the site are pruned
   bool *is_fixed;           // (n_stages + 1) the sparsity was given to the site or its kind itself
   bool leaves_heads;        // by default, so that transformers opens what comes out
   double layer_sparsity;    // of whole layers; below 0: none goes

@@ -13,6 +13,7 @@ ESP_C_BEGIN
  */
 typedef struct esp_stats_shape {
   int ranks, bins;
+  bool lacks_codes;               // only sums are there
   bool has_halves;                // the even-numbered micro-batches' moments are there
   esp_half half;                  // which micro-batches
   int64_t n_batches, words, rows; // M, W, S; of the half

@@ -38,6 +38,8 @@ ESP_C_BEGIN
 #define ESP_META_COVARIANCE "covariance" // whether second moments are there
 #define ESP_META_WIDTH "width"           // whether the residual stream's sites are
 #define ESP_META_HALVES "halves"         // whether the even-numbered micro-batches' moments are
+#define ESP_META_CODES "codes"           // false where there are no codes, and so no logits
+#define ESP_META_SITES "sites"           // names of those that were measured; absent: all
 #define ESP_META_FISHER "fisher_rows"    // rows behind the Fisher information; 0: there is none
 
 /* Which micro-batches: all, those numbered 0, 2, ..., or 1, 3, ... */
@@ -49,7 +51,7 @@ typedef struct esp_stats_about {
   const char *data, *split;           // where the samples were; NULL: not told; borrowed
   int64_t logits;                     // features of the logits' site
   int64_t fisher_rows;                // behind the Fisher information; 0: there is none
-  bool has_covariance, has_width, has_halves;
+  bool has_codes, has_covariance, has_width, has_halves;
   int64_t context; // of text, as asked for; 0: not
   bool pad;
 } esp_stats_about;

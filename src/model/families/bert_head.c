@@ -134,7 +134,7 @@ static void apply_masked(const esp_call *call, const float *state, float *logits
   esp_linear_forward(model, &shape->transform, rows, state, x, false);
   shape->activation->apply(rows * n, x, x);
   tf_apply_norm(model, shape->transform_norm, shape->epsilon, rows, x, x);
-  esp_linear_forward(model, &shape->output, rows, x, logits, false);
+  tf_head_map(call, &shape->output, rows, x, logits);
 }
 
 /* The next-sentence head and its pooler, and the copies of tied weights (or the unused bias of

@@ -53,7 +53,7 @@ void gpt2_head_apply(const esp_call *call, const float *state, float *logits) {
   }
   float *normed = ESP_TAKE(call->workspace, float, rows * shape->hidden);
   tf_apply_norm(call->model, shape->norm, shape->epsilon, rows, x, normed);
-  esp_linear_forward(call->model, &shape->head.linear, rows, normed, logits, false);
+  tf_head_map(call, &shape->head.linear, rows, normed, logits);
 }
 
 /* The gradient of the normalised rows that the head reads: dlogits, or through its map. */

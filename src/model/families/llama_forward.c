@@ -131,5 +131,5 @@ void llama_head(const esp_call *call, const float *state, float *logits) {
   }
   float *normed = ESP_TAKE(call->workspace, float, rows * shape->hidden);
   llama_normalise(call->model, shape->norm, rows, x, normed);
-  esp_linear_forward(call->model, &shape->head.linear, rows, normed, logits, false);
+  tf_head_map(call, &shape->head.linear, rows, normed, logits);
 }

@@ -94,7 +94,8 @@ static float *run_kept(const bench *self) {
   float *logits = ESP_NEW(float, count_logits(self));
   esp_pass pass;
   esp_pass_init(&pass, dense, SAMPLES * LENGTH);
-  esp_call call = {dense, ESP_STAGE_EMBED, self->batch, &pass.workspace};
+  esp_call call = {
+      .model = dense, .stage = ESP_STAGE_EMBED, .batch = self->batch, .workspace = &pass.workspace};
   esp_call_embed(&call, pass.state);
   for (int64_t i = 0; i < 2 * self->n_kept; i++) {
     call.stage = (int)(2 * self->kept[i / 2] + i % 2);
@@ -328,7 +329,10 @@ static void compute_cosines(const bench *self, double *cosines) {
   float *before = ESP_NEW(float, rows *HIDDEN);
   esp_pass pass;
   esp_pass_init(&pass, self->dense, rows);
-  esp_call call = {self->dense, ESP_STAGE_EMBED, self->batch, &pass.workspace};
+  esp_call call = {.model = self->dense,
+                   .stage = ESP_STAGE_EMBED,
+                   .batch = self->batch,
+                   .workspace = &pass.workspace};
   esp_call_embed(&call, pass.state);
   for (int stage = 0; stage < 2 * LAYERS; stage++) {
     if (stage % 2 == 0) memcpy(before, pass.state, (size_t)(rows * HIDDEN) * sizeof *before);

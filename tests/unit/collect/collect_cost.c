@@ -30,14 +30,13 @@ static void esp_collect_add_cost_of_a_perceptrons_traffic(void **state) {
   esp_model_free(&model);
 }
 
-static void esp_collect_add_cost_runs_the_pilot_twice(void **state) {
+static void esp_collect_add_cost_runs_the_pilot_once(void **state) {
   (void)state;
   esp_model *model = cost_mlp_new(5, 7, 3);
   esp_collect_options more = plain;
   more.pilot = 16;
   const esp_cost few = cost_of(model, &plain, 1), many = cost_of(model, &more, 1);
-  const double row = 2.0 * 3.0 * 7.0 + 2.0 * 3.0; // the consumer; a head without a matrix
-  assert_true(cost_is(many.work.flops - few.work.flops, 8.0 * row));
+  assert_true(many.work.flops == few.work.flops && many.work.values > few.work.values);
   esp_model_free(&model);
 }
 
@@ -77,7 +76,7 @@ static void esp_collect_add_cost_chooses_logits_of_a_vocabulary(void **state) {
   assert_int_equal(esp_collect_count_logits(model, &plain), 10);
   assert_int_equal(esp_collect_count_logits(model, &few), 4);
   const esp_cost all = cost_of(model, &plain, 1), some = cost_of(model, &few, 1);
-  assert_true(cost_is(some.work.flops - all.work.flops, 32.0 * 2.0 * 8.0 * 10.0));
+  assert_true(cost_is(some.work.flops - all.work.flops, 32.0 * 2.0 * 8.0 * 4.0)); // once chosen
   esp_model_free(&model);
 }
 
@@ -140,7 +139,7 @@ static void esp_collect_file_bytes_of_the_stream(void **state) {
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_collect_add_cost_of_a_perceptrons_traffic),
-              cmocka_unit_test(esp_collect_add_cost_runs_the_pilot_twice),
+              cmocka_unit_test(esp_collect_add_cost_runs_the_pilot_once),
               cmocka_unit_test(esp_collect_add_cost_sends_nothing_alone),
               cmocka_unit_test(esp_collect_add_cost_holds_less_on_more_ranks),
               cmocka_unit_test(esp_collect_add_cost_of_halves_doubles_the_sums),

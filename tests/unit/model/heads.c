@@ -72,14 +72,13 @@ static const int32_t lengths[COUNT] = {4, 4, 4, 2};
 static void assert_gathered(int64_t padding, esp_task task, const float *expected, int64_t n) {
   esp_model model = {.task = task};
   esp_workspace workspace = {0};
-  const esp_call call = {&model,
-                         0,
-                         {.kind = ESP_DATA_TOKENS,
-                          .count = COUNT,
-                          .width = LENGTH,
-                          .tokens = tokens,
-                          .lengths = lengths},
-                         &workspace};
+  const esp_call call = {.model = &model,
+                         .batch = {.kind = ESP_DATA_TOKENS,
+                                   .count = COUNT,
+                                   .width = LENGTH,
+                                   .tokens = tokens,
+                                   .lengths = lengths},
+                         .workspace = &workspace};
   const tf_decoder_head head = {.padding = padding};
   const esp_workspace_mark mark = esp_workspace_set_mark(&workspace);
   float x[COUNT * LENGTH], back[COUNT * LENGTH];
@@ -112,7 +111,36 @@ static void other_heads_read_all_rows(void **state) {
   assert_gathered(0, ESP_TASK_EMBED, all, COUNT * LENGTH);
 }
 
+/* Logits that are asked for are columns of all, with and without a bias. */
+static void tf_head_map_gives_the_logits_that_are_asked_for(void **state) {
+  enum { ROWS = 3, OUTPUTS = 5, INPUTS = 4 };
+  static const int64_t units[] = {1, 4};
+  const esp_logit_list only = {units, 2};
+  float map[OUTPUTS * INPUTS], bias[OUTPUTS], x[ROWS * INPUTS], all[ROWS * OUTPUTS], some[ROWS * 2];
+  (void)state;
+  for (int i = 0; i < OUTPUTS * INPUTS; i++) map[i] = (float)(i % 7 - 3);
+  for (int i = 0; i < OUTPUTS; i++) bias[i] = (float)i / 2.0f;
+  for (int i = 0; i < ROWS * INPUTS; i++) x[i] = (float)(i % 5 - 2);
+  esp_weight weights[2] = {{.value = map}, {.value = bias}};
+  const esp_model model = {.weights = weights};
+  esp_workspace workspace = {0};
+  esp_call call = {.model = &model, .workspace = &workspace};
+  for (int has_bias = 0; has_bias < 2; has_bias++) {
+    const esp_linear linear = {.outputs = OUTPUTS, .inputs = INPUTS, .bias = has_bias ? 1 : -1};
+    const esp_workspace_mark mark = esp_workspace_set_mark(&workspace);
+    call.only = NULL;
+    tf_head_map(&call, &linear, ROWS, x, all);
+    call.only = &only;
+    tf_head_map(&call, &linear, ROWS, x, some);
+    for (int i = 0; i < ROWS * 2; i++)
+      assert_true(some[i] == all[i / 2 * OUTPUTS + units[i % 2]]); // small integers: exact
+    esp_workspace_release(&workspace, mark);
+  }
+  esp_workspace_clear(&workspace);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(tf_head_find_goes_by_the_end_of_the_name),
               cmocka_unit_test(tf_count_labels_prefers_names),
               cmocka_unit_test(a_classifier_reads_the_last_token_that_is_no_padding),
-              cmocka_unit_test(other_heads_read_all_rows))
+              cmocka_unit_test(other_heads_read_all_rows),
+              cmocka_unit_test(tf_head_map_gives_the_logits_that_are_asked_for))

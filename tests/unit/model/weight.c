@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "mlp.h"
+#include "rows.h"
 
 /* Stored (rows, cols) of layers.0.weight; the weight may be a view of it. */
 enum { ROWS = 7, COLS = 5, CUBE = 3 * 4 * 6 };
@@ -316,6 +317,63 @@ static void esp_model_unload_of_a_tied_head_leaves_final_values(void **state) {
   esp_model_free(&model);
 }
 
+/* A view of a matrix, (4, 3) of (7, 5), and a mask of it. */
+static esp_model *new_view(const void *stored, esp_dtype type, bool is_masked) {
+  static const int64_t rows[4] = {0, 2, 3, 6}, cols[3] = {1, 2, 4};
+  esp_model *model = new_stored(stored, type);
+  set_keep(&model->weights[0], 0, rows, 4);
+  set_keep(&model->weights[0], 1, cols, 3);
+  if (!is_masked) return model;
+  model->weights[0].mask = ESP_NEW(uint8_t, 2);
+  memcpy(model->weights[0].mask, "\x5a\x0b", 2);
+  return model;
+}
+
+/* What is copied as it is stored is what loading and converting back gives. */
+static void weight_rows_take_gives_what_loading_does(void **state) {
+  static const esp_dtype types[] = {ESP_F32, ESP_F16, ESP_BF16, ESP_F64};
+  float values[ROWS * COLS];
+  (void)state;
+  fill(values, ROWS * COLS);
+  for (int k = 0; k < 8; k++) {
+    double stored[ROWS * COLS], expected[6];
+    esp_dtype_from_f32(types[k / 2], values, ROWS * COLS, stored);
+    esp_model *model = new_view(stored, types[k / 2], k % 2);
+    weight_rows rows;
+    assert_int_equal(weight_rows_take(&model->weights[0], 1, 2, &rows), ESP_OK);
+    assert_int_equal(esp_model_load_local(model, ESP_STAGE_EMBED), ESP_OK);
+    esp_dtype_from_f32(types[k / 2], model->weights[0].value + 3, 6, expected);
+    assert_memory_equal(rows.data, expected, 6 * esp_dtype_bytes(types[k / 2]));
+    weight_rows_clear(&rows);
+    esp_model_free(&model);
+  }
+}
+
+static void weight_rows_take_lends_the_mapping(void **state) {
+  (void)state;
+  float stored[ROWS * COLS];
+  fill(stored, ROWS * COLS);
+  esp_model *model = new_stored(stored, ESP_F32);
+  weight_rows rows;
+  assert_int_equal(weight_rows_take(&model->weights[0], 2, 3, &rows), ESP_OK);
+  assert_ptr_equal(rows.data, stored + 2 * COLS);
+  assert_null(rows.owned);
+  esp_model_free(&model);
+}
+
+static void weight_rows_take_names_what_is_not_finite(void **state) {
+  (void)state;
+  float stored[ROWS * COLS];
+  fill(stored, ROWS * COLS);
+  stored[2 * COLS + 1] = NAN;
+  esp_model *model = new_stored(stored, ESP_F32);
+  weight_rows rows;
+  assert_int_equal(weight_rows_take(&model->weights[0], 0, 2, &rows), ESP_OK);
+  assert_int_equal(weight_rows_take(&model->weights[0], 1, 2, &rows), ESP_NUMERIC);
+  assert_non_null(strstr(esp_failure_text(), "element 11"));
+  esp_model_free(&model);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(esp_model_unload_of_a_tied_head_leaves_a_loaded_embedding),
               cmocka_unit_test(esp_model_unload_of_the_embedding_leaves_it_to_a_tied_head),
               cmocka_unit_test(esp_model_unload_ends_any_number_of_loadings),
@@ -333,4 +391,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_model_unload_of_a_tied_head_leaves_a_loaded_e
               cmocka_unit_test(esp_model_load_fails_again_when_asked_again),
               cmocka_unit_test(esp_model_load_ignores_nan_that_was_cut_away),
               cmocka_unit_test(esp_weight_own_is_zeroed_and_never_unloaded),
-              cmocka_unit_test(esp_weight_own_replaces_a_loaded_value))
+              cmocka_unit_test(esp_weight_own_replaces_a_loaded_value),
+              cmocka_unit_test(weight_rows_take_gives_what_loading_does),
+              cmocka_unit_test(weight_rows_take_lends_the_mapping),
+              cmocka_unit_test(weight_rows_take_names_what_is_not_finite))
