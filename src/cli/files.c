@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 6 };
+enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 7 };
 
 static const char *const partial_only[] = {".partial", NULL};
 
@@ -36,6 +36,7 @@ static bool is_output(const command *self, int argument) {
 
 static int list_inputs(const command *self, const esp_settings *settings, const esp_arguments *line,
                        esp_input *inputs) {
+  const char *gates = settings->policy.policy ? settings->policy.gates_from : NULL;
   const char *data = esp_dataset_is_made(settings->data.data) ? NULL : settings->data.data;
   int n = 0;
   for (int i = 0; i < line->n_positional; i++)
@@ -44,6 +45,7 @@ static int list_inputs(const command *self, const esp_settings *settings, const 
   inputs[n++] = (esp_input){"--stats", settings->prune.stats};
   inputs[n++] = (esp_input){"--teacher", settings->train.teacher};
   inputs[n++] = (esp_input){"--validation", settings->train.validation};
+  inputs[n++] = (esp_input){"--gates-from", gates};
   inputs[n++] = (esp_input){"--config", settings->run.config};
   inputs[n++] = (esp_input){"--source", settings->exporting.source};
   return n;
