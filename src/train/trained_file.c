@@ -8,6 +8,7 @@
 #include "espalier/io/tensors.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const esp_option_part parts[] = {
     {&esp_run_option_group, offsetof(esp_train_settings, run)},
@@ -57,6 +58,13 @@ static json_t *begin_report(const writing *self) {
   return report;
 }
 
+/* Its zeros stay zeros, in what was cut from it too. */
+static bool was_masked(const json_t *before) {
+  const char *structure = json_string_value(json_object_get(before, "structure"));
+  return json_is_true(json_object_get(before, "is_masked")) ||
+         (structure && strcmp(structure, "unstructured") == 0);
+}
+
 /* The report that the model's file had, with the training; a new one where a policy has pruned. */
 static json_t *make_report(const writing *self) {
   const char *details = self->of->model->details;
@@ -65,7 +73,8 @@ static json_t *make_report(const writing *self) {
   if (!before && !is_pruned) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (is_pruned && !self->cut) json_object_set_new(report, "is_masked", json_true());
+  if (is_pruned && (!self->cut || was_masked(before)))
+    json_object_set_new(report, "is_masked", json_true());
   if (is_pruned && !before)
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));
