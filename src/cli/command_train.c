@@ -24,10 +24,19 @@ static void print_curve(const command_input *input, const esp_train_report *repo
   }
 }
 
+static void print_policy(const command_input *input, const esp_train_report *report) {
+  if (!report->policy.name) return;
+  print_result(input, "%s: %.2f %% of the prunable %s are gone by %s%s\n",
+               input->settings->run.output, 100.0 * report->policy.sparsity,
+               report->policy.by_units ? "units" : "weights", report->policy.name,
+               report->policy.is_final ? "" : ", which has not reached its end");
+}
+
 static void print_report(const command_input *input, const esp_train_report *report) {
   const char *output = input->settings->run.output;
   const esp_train_point *last = &report->points[report->n_points - 1];
   print_curve(input, report);
+  print_policy(input, report);
   if (!report->held_out_objective) {
     print_result(input, "%s: loss %.4f nats, training accuracy %.2f %%\n", output, last->loss,
                  100.0 * last->accuracy);
@@ -35,7 +44,7 @@ static void print_report(const command_input *input, const esp_train_report *rep
   }
   const double before = esp_train_report_find(report, 0)->held_out;
   const double after = esp_train_report_find(report, report->best_step)->held_out;
-  if (report->best_step == 0)
+  if (report->best_step == 0 && !report->policy.name)
     print_result(input, "%s: no step was better on held-out data: the weights are as they were\n",
                  output);
   else

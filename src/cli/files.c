@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 6 };
+enum { MOST_OUTPUTS = 4, OPTION_INPUTS = 7 };
 
 static const char *const partial_only[] = {".partial", NULL};
 
@@ -60,6 +60,7 @@ static void add_data(input_list *to, const char *option, const char *data) {
 
 static input_list list_inputs(const command *self, const esp_settings *settings,
                               const esp_arguments *line) {
+  const char *gates = settings->policy.policy ? settings->policy.gates_from : NULL;
   const char *data = settings->data.data, *validation = settings->train.validation;
   const int n_data = count_data(data) + count_data(validation);
   input_list to = {ESP_NEW(esp_input, line->n_positional + n_data + OPTION_INPUTS),
@@ -70,6 +71,7 @@ static input_list list_inputs(const command *self, const esp_settings *settings,
   add_input(&to, "--stats", settings->prune.stats);
   add_input(&to, "--teacher", settings->train.teacher);
   add_data(&to, "--validation", validation);
+  add_input(&to, "--gates-from", gates);
   add_input(&to, "--rewind", settings->policy.rewind);
   add_input(&to, "--config", settings->run.config);
   add_input(&to, "--source", settings->exporting.source);

@@ -13,15 +13,15 @@ double policy_held_bytes(const training *self) {
   const double maps = pruning->by_units ? 2.0 * sizeof(int32_t) : 0.0;
   const double latent = pruning_has_latent(pruning) ? sizeof(float) : 0.0;
   const double value =
-      sizeof(uint8_t) + latent + maps + sizeof(float) * (double)pruning->of->n_arrays;
+      sizeof(uint8_t) + latent + maps + sizeof(float) * (double)pruning_count_arrays(pruning);
   return value * (double)self->parts.n_own;
 }
 
 double policy_saved_bytes(const training *self) {
   const policy *of = self->pruning.of;
   if (!of) return 0.0;
-  return sizeof(float) *
-         (1.0 + (pruning_has_latent(&self->pruning) ? 1.0 : 0.0) + (double)of->n_arrays);
+  const double arrays = (double)pruning_count_arrays(&self->pruning);
+  return sizeof(float) * (1.0 + (pruning_has_latent(&self->pruning) ? 1.0 : 0.0) + arrays);
 }
 
 int64_t policy_count_passes(const training *self) {

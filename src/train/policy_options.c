@@ -112,12 +112,11 @@ static const esp_option rows[] = {
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_policy_options, gates_from),
      .initial = "constant",
-     .choices = "constant|norms|gradients",
      .commands = COMMANDS,
      .value_name = "NAME",
      .help =
-         "gates: where learned gates begin: all alike, or in the order of their units' norms or "
-         "of their gradients"},
+         "gates: the order in which they begin: constant (all alike), norms of units, gradients "
+         "of gates, or the scores in a file of espalier prune"},
     {.key = "policy.frozen_values",
      .kind = ESP_OPTION_TEXT,
      .offset = offsetof(esp_policy_options, frozen_values),

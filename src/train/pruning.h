@@ -67,13 +67,14 @@ void pruning_keep_weights(const esp_comm *comm, train_pruning *self, const float
 void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double *scores,
                         const uint8_t *among, double sparsity);
 
-/* Of those that live, let the largest weights live on, or the units of the largest squares. */
+/* Of those that live, let the largest weights live on, or the units of the largest squares.
+ * Collective on comm. */
 void pruning_keep_by_magnitude(const esp_comm *comm, train_pruning *self, double sparsity);
 /* Let those of scores above a threshold live, and at least the best of each matrix, as many as
  * always stay, and apply; among likewise. Collective on comm. */
 void pruning_keep_weights_above(const esp_comm *comm, train_pruning *self, const float *scores,
                                 const uint8_t *among, double threshold);
-/* The same of units and sites. */
+/* The same of units and sites. Collective on comm. */
 void pruning_keep_units_above(const esp_comm *comm, train_pruning *self, const double *scores,
                               double threshold);
 

@@ -102,6 +102,6 @@ bool scores_are_due(const training *self) {
   const int64_t n = self->schedule.n, step = self->progress.step;
   const int64_t from = (int64_t)floor(options->prune_from * (double)n);
   const int64_t to = (int64_t)ceil(options->prune_to * (double)n);
-  const int64_t every = options->prune_every > 0 ? options->prune_every : 1;
-  return step >= from && ((step - from) % every == 0 || step == to || step == n);
+  const bool is_due = (step - from) % policy_get_every(self) == 0 || step == to || step == n;
+  return step >= from && is_due;
 }

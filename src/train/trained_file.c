@@ -9,6 +9,7 @@
 #include "espalier/io/tensors.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const esp_option_part parts[] = {
     {&esp_run_option_group, offsetof(esp_train_settings, run)},

@@ -24,7 +24,7 @@ typedef struct esp_policy_options {
   double penalty;        // weight of a regulariser
   double alpha;          // scale of gradients of Bonetta's regulariser
   double score_rate;     // learning rate of scores
-  char *gates_from;      // gates: "constant", "norms" or "gradients"
+  char *gates_from;      // gates: "constant", "norms", "gradients" or a path
   char *frozen_values;   // of edge-popup: "given" or "signed"
   double drop_fraction;  // of the live weights that are dropped and grown at a change
   int64_t rounds;        // in which pruning at initialisation reaches the sparsity

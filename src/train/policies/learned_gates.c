@@ -5,8 +5,10 @@
 #include "scores.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/io/h5.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +38,8 @@ static void spread_site(const units_site *site, const double *scores, double *z)
 }
 
 static bool starts_from(const esp_policy_options *options, const char *what) {
-  return options->gates_from && strcmp(options->gates_from, what) == 0;
+  const char *from = options->gates_from ? options->gates_from : "constant";
+  return strcmp(from, what) == 0;
 }
 
 static esp_status measure_gates(training *self, double *scores) {
@@ -46,17 +49,47 @@ static esp_status measure_gates(training *self, double *scores) {
   return ESP_OK;
 }
 
-/* By norms of units, by their gates' gradients, or all alike. */
+/* What a criterion has made of the units of all sites. */
+static esp_status read_sites(const training *self, esp_h5 *file, double *scores) {
+  const train_units *units = &self->pruning.units;
+  for (int s = 0; s < units->n_sites; s++) {
+    const units_site *site = &units->sites[s];
+    const esp_h5_shape shape = {ESP_F64, 1, {site->n}};
+    char name[96];
+    snprintf(name, sizeof name, "/scores/%s", self->parts.model->stages[site->stage].name);
+    ESP_TRY(esp_h5_expect_shape(file, name, &shape));
+    ESP_TRY(esp_h5_read_all(file, name, scores + site->first));
+  }
+  return ESP_OK;
+}
+
+static esp_status read_scores(const training *self, double *scores) {
+  const char *path = self->pruning.options->gates_from;
+  esp_h5 *file = NULL;
+  esp_status status = esp_h5_open(self->comm, path, &file);
+  if (status == ESP_OK) status = read_sites(self, file, scores);
+  esp_h5_close(&file);
+  if (status == ESP_OK) return ESP_OK;
+  return esp_fail(status,
+                  "%s; --gates-from: expected constant, norms, gradients, or a pruned file of this "
+                  "model with the scores of all of its units",
+                  esp_failure_text());
+}
+
+static esp_status compute_start(training *self, double *scores) {
+  const esp_policy_options *options = self->pruning.options;
+  if (starts_from(options, "gradients")) return measure_gates(self, scores);
+  if (!starts_from(options, "norms")) return read_scores(self, scores);
+  pruning_compute_unit_squares(self->comm, &self->pruning, scores);
+  return ESP_OK;
+}
+
+/* By norms of units, by their gates' gradients, by a criterion, or all alike. */
 static esp_status choose_start(training *self) {
   const train_pruning *pruning = &self->pruning;
-  const bool by_norms = starts_from(pruning->options, "norms");
-  if (!by_norms && !starts_from(pruning->options, "gradients")) return ESP_OK;
+  if (starts_from(pruning->options, "constant")) return ESP_OK;
   double *scores = ESP_NEW(double, pruning->units.n);
-  esp_status status = ESP_OK;
-  if (by_norms)
-    pruning_compute_unit_squares(self->comm, pruning, scores);
-  else
-    status = measure_gates(self, scores);
+  const esp_status status = compute_start(self, scores);
   for (int s = 0; s < pruning->units.n_sites && status == ESP_OK; s++)
     spread_site(&pruning->units.sites[s], scores, pruning->unit_arrays[0]);
   esp_free(&scores);
