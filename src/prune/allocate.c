@@ -111,7 +111,7 @@ static const char *name_price(bool is_in_nats) {
 static void fill_report(const allocate_task *task, const esp_allocation_job *done,
                         esp_allocation_report *report) {
   report->name = task->allocation->name;
-  report->asked = task->request->asked;
+  report->asked = done->is_enough ? done->got : task->request->asked;
   report->all = done->all;
   report->got = done->got;
   report->threshold = done->threshold;

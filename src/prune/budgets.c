@@ -24,6 +24,8 @@ static esp_status check_structure(const esp_prune_request *request, const char *
                     "remove units, or give --sparsity",
                     option);
   if (request_shares_sparsity(request)) return ESP_OK;
+  if (!request->settings->prune.sites)
+    return esp_fail(ESP_USAGE, "--%s: this model has no units left that could go", option);
   return esp_fail(ESP_USAGE,
                   "--%s: all sites to prune have a sparsity of their own in --sites %s; leave one "
                   "without, which the budget then decides",

@@ -38,7 +38,7 @@ static double count_unaligned(const prune_job *job) {
   const esp_prune_report *report = &job->report;
   const esp_allocation_report *allocated = &report->allocated;
   const esp_prune_budget *budget = job->request->budget;
-  if (budget && budget->unaligned >= 0.0) return budget->unaligned;
+  if (budget) return fmax(budget->unaligned, 0.0);
   if (!job->allocation->needs_scores) return (double)budget_count_unaligned(job->request);
   return round((double)report->sizes.pruned + (allocated->got - allocated->asked) * allocated->all);
 }

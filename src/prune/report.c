@@ -27,7 +27,8 @@ void esp_prune_report_clear(esp_prune_report *self) {
 double esp_prune_report_get_asked(const esp_prune_report *self) {
   const esp_prune_request *request = self->request;
   double largest = fmax(0.0, request->layer_sparsity);
-  if (self->allocation && self->allocation->needs_scores) return request->asked;
+  if (self->allocation && self->allocation->needs_scores)
+    return request->budget ? request->budget->sparsity : request->asked;
   for (int i = 0; i <= request->dense->n_stages; i++) largest = fmax(largest, request->sparsity[i]);
   return largest;
 }

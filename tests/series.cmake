@@ -1,0 +1,1 @@
+esp_unit_test(series points)
