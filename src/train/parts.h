@@ -28,7 +28,7 @@ typedef struct parts_piece {
 /* Caller's struct. */
 typedef struct train_parts {
   esp_model *model; // borrowed
-  int rank, n_groups, n_pieces;
+  int rank, size, n_groups, n_pieces;
   bool *trains, *is_masked; // (n_weights); masked: what is zero stays zero
   int64_t *offset;          // (n_weights) of a weight's values in its group
   parts_group *groups;      // (n_stages + 2)
