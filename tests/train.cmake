@@ -1,4 +1,4 @@
-foreach(name schedule trainable parts train_options)
+foreach(name schedule trainable parts held_out train_options)
   esp_unit_test(train ${name})
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/train)
 endforeach()
