@@ -1,4 +1,4 @@
-foreach(name schedule trainable parts train_options density)
+foreach(name schedule trainable parts held_out train_options density)
   esp_unit_test(train ${name})
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/train)
 endforeach()

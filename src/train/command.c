@@ -245,14 +245,12 @@ static json_t *describe(const command_job *job) {
 /* A model learns nothing from itself, but for labels that are mixed in, or while it is pruned. */
 static esp_status check_differs(const command_job *job, const json_t *description) {
   const json_t *own = json_object_get(description, "model_fingerprint");
-  const json_t *of_teacher = json_object_get(description, "teacher_fingerprint");
+  const json_t *other = json_object_get(description, "teacher_fingerprint");
   const bool can_learn = job->options.mix > 0.0 || job->policy.policy;
-  if (!own || !of_teacher || can_learn || !json_equal(own, of_teacher)) return ESP_OK;
-  return esp_fail(
-      ESP_USAGE,
-      "%s: expected a teacher other than the model, found the same weights in %s: there "
-      "is nothing to learn; give another model, or train on labels without --teacher",
-      job->path, job->teacher->path);
+  if (!own || can_learn || !json_equal(own, other)) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "%s: expected another model as teacher, found this one; give one to learn of",
+                  job->teacher->path);
 }
 
 static esp_status open_journal(command_job *job) {

@@ -107,7 +107,8 @@ static double held_bytes(const pricing *self) {
   int64_t sums[2];
   gradients_count(&of->parts, sums);
   double bytes = sizeof(int64_t) * orders + sizeof(float) * arrays * (double)of->parts.n_own +
-                 sum * (double)(sums[0] + sums[1]) + logits_bytes(self);
+                 sum * (double)(sums[0] + sums[1]) + logits_bytes(self) +
+                 sizeof(int64_t) * (double)gradients_count_part(&of->parts);
   const double kept = (double)of->per_pass; // micro-batches whose states are
   bytes += kept * (model->n_stages + 2.0) * state_bytes(self, model);
   if (teacher) bytes += kept * state_bytes(self, teacher) + logits_bytes(self);
@@ -233,9 +234,7 @@ static void add_reductions(const pricing *self, esp_cost *cost) {
   const bool is_exact = of->request->options->gradients[0] != 'f';
   const double n = (double)of->parts.n_values, steps = (double)of->schedule.n;
   const double bytes = is_exact ? sizeof(int64_t) : sizeof(float);
-  const double piece = fmin(n, PARTS_PIECE);
   const double passes = steps * (double)of->n_passes;
-  esp_cost_touch(cost, bytes * piece / self->ranks);
   esp_cost_touch(cost, sizeof(double) * (double)of->parts.n_blocks);
   esp_cost_send(cost, self->ranks, ESP_REDUCE_SCATTER, passes * bytes * n);
   esp_cost_send(cost, self->ranks, ESP_ALLREDUCE,

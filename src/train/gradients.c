@@ -25,6 +25,16 @@ void gradients_count(const train_parts *parts, int64_t n[2]) {
     if (parts->groups[g].n > n[0]) n[0] = parts->groups[g].n;
 }
 
+int64_t gradients_count_part(const train_parts *parts) {
+  int64_t most = 0;
+  for (int p = 0; p < parts->n_pieces; p++) {
+    const int64_t n =
+        parts_own_end(parts, &parts->pieces[p]) - parts_own_begin(parts, &parts->pieces[p]);
+    if (n > most && parts->size > 1) most = n;
+  }
+  return most;
+}
+
 void gradients_init(train_gradients *self, const train_parts *parts,
                     const gradients_options *options) {
   int64_t n[2];
@@ -35,6 +45,7 @@ void gradients_init(train_gradients *self, const train_parts *parts,
                             .mean = ESP_NEW(float, parts->n_own),
                             .is_total = options->is_total};
   if (options->is_total && !options->is_floating) self->total = ESP_NEW(int64_t, parts->n_own);
+  self->part = ESP_NEW(int64_t, gradients_count_part(parts));
   for (int i = 0; i < 2; i++) init_sum(&self->sums[i], n[i], options->is_floating);
 }
 
@@ -46,6 +57,7 @@ void gradients_clear(train_gradients *self) {
   }
   esp_free(&self->by_weight);
   esp_free(&self->mean);
+  esp_release(self->part);
   esp_free(&self->total);
 }
 
@@ -121,26 +133,38 @@ bool gradients_add_local(train_gradients *self) {
   return fine;
 }
 
+/* This rank's part of a piece's sums; one rank has them all. */
+static const float *scatter_floats(const esp_comm *comm, const train_gradients *self,
+                                   const float *sums, const parts_piece *piece) {
+  if (comm->size == 1) return sums;
+  esp_reduce_scatter_f32(comm, sums, piece->begins, self->part);
+  return self->part;
+}
+
+static const int64_t *scatter_fixed(const esp_comm *comm, const train_gradients *self,
+                                    const int64_t *sums, const parts_piece *piece) {
+  if (comm->size == 1) return sums;
+  esp_reduce_scatter_i64(comm, sums, piece->begins, self->part);
+  return self->part;
+}
+
 static void reduce_floats(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
                           const parts_piece *piece, double targets) {
   const int64_t n = parts_own_end(self->parts, piece) - parts_own_begin(self->parts, piece);
-  float *mean = self->mean + piece->own, *part = ESP_NEW(float, n);
-  esp_reduce_scatter_f32(comm, sum->floating + piece->begin, piece->begins, part);
+  const float *part = scatter_floats(comm, self, sum->floating + piece->begin, piece);
+  float *mean = self->mean + piece->own;
   for (int64_t i = 0; i < n; i++)
     mean[i] = self->is_total ? mean[i] + part[i] : (float)((double)part[i] / targets);
-  esp_free(&part);
 }
 
 static void reduce_fixed(const esp_comm *comm, train_gradients *self, const gradient_sum *sum,
                          const parts_piece *piece, double targets) {
   const int64_t n = parts_own_end(self->parts, piece) - parts_own_begin(self->parts, piece);
+  const int64_t *part = scatter_fixed(comm, self, sum->fixed + piece->begin, piece);
   const double scale = 0x1p-40 / targets;
-  int64_t *part = ESP_NEW(int64_t, n);
-  esp_reduce_scatter_i64(comm, sum->fixed + piece->begin, piece->begins, part);
   for (int64_t i = 0; i < n && self->total; i++) self->total[piece->own + i] += part[i];
   for (int64_t i = 0; i < n && !self->total; i++)
     self->mean[piece->own + i] = (float)((double)part[i] * scale);
-  esp_free(&part);
 }
 
 void gradients_finish_total_local(train_gradients *self, double targets) {
@@ -179,12 +203,27 @@ static void hold_zeros(train_gradients *self, const parts_run *run) {
     if (value[i] == 0.0f) mean[i] = 0.0f;
 }
 
-/* Sums of squares by block of this rank's part of a piece. */
+/* Of four whole blocks, one beside the other: each in its own order, and none waits for itself. */
+static void add_four_squares(const float *mean, double *squares) {
+  double sums[4] = {0.0};
+  for (int64_t i = 0; i < PARTS_BLOCK; i++)
+    for (int b = 0; b < 4; b++) {
+      const double value = mean[b * PARTS_BLOCK + i];
+      sums[b] += value * value;
+    }
+  for (int b = 0; b < 4; b++) squares[b] = sums[b];
+}
+
+/* Sums of squares by block of this rank's part of a piece, which begins with a block. */
 static void add_squares(const train_gradients *self, const parts_piece *piece, double *squares) {
-  const int64_t from = parts_own_begin(self->parts, piece), to = parts_own_end(self->parts, piece);
-  const float *mean = self->mean + piece->own - from;
-  for (int64_t i = from; i < to; i++)
-    squares[piece->first_block + i / PARTS_BLOCK] += (double)mean[i] * (double)mean[i];
+  const int64_t from = parts_own_begin(self->parts, piece);
+  const int64_t n = parts_own_end(self->parts, piece) - from;
+  const float *mean = self->mean + piece->own;
+  double *first = squares + piece->first_block + from / PARTS_BLOCK;
+  int64_t i = 0;
+  for (; i + 4 * PARTS_BLOCK <= n; i += 4 * PARTS_BLOCK)
+    add_four_squares(mean + i, first + i / PARTS_BLOCK);
+  for (; i < n; i++) first[i / PARTS_BLOCK] += (double)mean[i] * (double)mean[i];
 }
 
 static double compute_norm(const esp_comm *comm, const train_gradients *self) {

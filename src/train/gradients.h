@@ -24,12 +24,16 @@ typedef struct train_gradients {
   float *mean;       // (n_own) of what was reduced
   bool is_total;     // sums of several passes are added before their mean is taken
   int64_t *total;    // (n_own) that of integers, in units of 2^-40; NULL: one pass, or floats
+  void *part;        // of a piece, what this rank gets of its sums
   float limit;       // magnitudes of a micro-batch from here on are refused
   double norm;       // of the last step's mean over all weights
 } train_gradients;
 
 /* Values that the two sums have room for: the largest stage's, and a shared embedding's. Local. */
 void gradients_count(const train_parts *parts, int64_t n[2]);
+/* Values that the part of a piece has room for, 8 bytes each: none where one rank has all. Local.
+ */
+int64_t gradients_count_part(const train_parts *parts);
 /* most: micro-batches of a step; is_total: its sums are reduced in several passes. */
 typedef struct gradients_options {
   int64_t most;

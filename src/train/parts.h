@@ -36,7 +36,7 @@ typedef struct parts_run {
 /* Caller's struct. */
 typedef struct train_parts {
   esp_model *model; // borrowed
-  int rank, n_groups, n_pieces, n_runs;
+  int rank, size, n_groups, n_pieces, n_runs;
   parts_run *runs;          // (n_runs) of this rank, by ascending own
   bool *trains, *is_masked; // (n_weights); masked: what is zero stays zero
   int64_t *offset;          // (n_weights) of a weight's values in its group

@@ -27,13 +27,13 @@ compare() {
 cut_tokens 24 "$llama/calibration.h5" text.h5
 few=(-d text.h5 --micro-batch 1 --batch 3 --steps 2 --evaluate-every 2)
 compare "llama" train "$llama" "${few[@]}"
-compare "llama, norms, with a teacher" train "$llama" "${few[@]}" --trainable norms --teacher "$llama" --mix 0.5
+must prune "$llama" -d text.h5 --samples 8 --micro-batch 1 --pilot 64 --no-stability --criterion magnitude --repair none \
+  --sites ffn -o cut.h5
+compare "llama, norms, with a teacher" train cut.h5 "${few[@]}" --trainable norms --teacher "$llama"
 ((RANKS != 2)) || compare "gpt2, sgd, sums of floats" train "$gpt2" "${few[@]}" --optimizer sgd --gradients float \
   --trainable blocks --validation text.h5
 ((RANKS != 2)) || compare "bert, masked" train "$bert" -d "$bert/calibration.h5" --batch 32 --steps 1 --hold-out 0
 compare "mlp, new" train -d "$data" --hidden 2048,1024 --micro-batch 16 --batch 64 --steps 4
-must prune "$llama" -d text.h5 --samples 8 --micro-batch 1 --pilot 64 --no-stability --criterion magnitude --repair none \
-  --sites ffn -o cut.h5
 compare "recovery" recover cut.h5 "${few[@]}"
 
 if ((RANKS == 2)); then

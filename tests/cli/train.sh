@@ -161,7 +161,7 @@ must recover uc.h5 -d "$tokens" "${small[@]}" --rate 0.003 --steps 4 -o r.h5
 check "masked, then cut: the same number of zeros everywhere" test "$(count_zeros uc.h5)" = "$(count_zeros r.h5)"
 
 # A model has nothing to learn from itself.
-refuse 1 "a teacher that is the model" "there is nothing to learn" -- train dense -d "$tokens" --teacher folder "${small[@]}" -o r.h5
+refuse 1 "a teacher that is the model" "give one to learn of" -- train dense -d "$tokens" --teacher folder "${small[@]}" -o r.h5
 must prune dense -d "$tokens" --criterion max-entropy --repair none --sparsity 0.4 --micro-batch 2 --recover-tokens 200 -o me.h5
 check "no data but for recovery" grep -q recover stdout
 
