@@ -26,6 +26,7 @@ typedef struct esp_policy_options {
   double score_rate;     // learning rate of scores
   char *frozen_values;   // of edge-popup: "given" or "signed"
   double drop_fraction;  // of the live weights that are dropped and grown at a change
+  char *drop_rule;       // by units: "magnitude" or "set-mi"
   int64_t rounds;        // in which pruning at initialisation reaches the sparsity
   int64_t score_samples; // that gradients for scores are taken from
   double prune_fraction; // of what is left that goes at a time

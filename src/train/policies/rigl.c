@@ -17,8 +17,7 @@ static void score_units(const training *self, int64_t step, double *scores) {
 
 static esp_status after_gradient(training *self) {
   static const dynamic_growth by = {score_weights, score_units};
-  dynamic_change_if_due(self, &by);
-  return ESP_OK;
+  return dynamic_change_if_due(self, &by);
 }
 
 const policy policy_rigl = {.name = "rigl",

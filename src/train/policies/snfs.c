@@ -24,8 +24,7 @@ static esp_status after_gradient(training *self) {
   if (dynamic_get_step(self) > dynamic_find_end(self)) return ESP_OK;
   for (int64_t i = 0; i < self->parts.n_own; i++)
     mean[i] = decay * mean[i] + (1.0f - decay) * self->gradients.mean[i];
-  dynamic_change_if_due(self, &by);
-  return ESP_OK;
+  return dynamic_change_if_due(self, &by);
 }
 
 const policy policy_snfs = {.name = "snfs",

@@ -2,6 +2,7 @@
 #include "mpi.h"
 
 #include "train/density.h"
+#include "train/policies/drop_rules.h"
 #include "train/policies/dynamic.h"
 
 #include "mlp.h"
@@ -220,7 +221,7 @@ static void dynamic_change_units_scores_drops_and_grows_as_numpy(void **state) {
       self.growth[self.parts.runs[r].own + i] =
           (float)(draw(&self, STREAM_GRADIENTS, self.parts.runs[r].place + i) - 0.5);
   double *standing = ESP_NEW(double, n), *gates = ESP_NEW(double, n);
-  dynamic_measure_magnitudes(&test_comm, &self.pruning, standing);
+  drop_rules_measure_magnitudes(&test_comm, &self.pruning, standing);
   dynamic_measure_gates(&test_comm, &self.pruning, self.growth, gates);
   ASSERT_ALL(compare_units(get(self.row, "standing"), standing, n) < 1e-9);
   ASSERT_ALL(compare_units(get(self.row, "gates"), gates, n) < 1e-9);
