@@ -80,8 +80,10 @@ esp_status dynamic_begin(training *self) {
   return ESP_OK;
 }
 
+/* Where masks no longer change. */
 bool dynamic_is_final(const training *self) {
-  return !self->pruning.by_units || self->progress.step >= dynamic_find_end(self);
+  const bool is_static = !self->pruning.by_units && self->pruning.options->drop_fraction <= 0.0;
+  return is_static || self->progress.step >= dynamic_find_end(self);
 }
 
 static float *copy_magnitudes(const train_pruning *self) {
@@ -136,14 +138,15 @@ static double *rank_growth(const train_pruning *self, const double *growth) {
   return scores;
 }
 
-void dynamic_change_units(const esp_comm *comm, train_pruning *self, const double *standing,
-                          const double *growth, double fraction, double sparsity, uint8_t *is_new) {
+void dynamic_change_units(const esp_comm *comm, train_pruning *self, const dynamic_units *change,
+                          uint8_t *is_new) {
   const int64_t units = self->units.n;
+  const double stays = (1.0 - change->sparsity) * (1.0 - change->fraction);
   uint8_t *before = ESP_NEW(uint8_t, units);
   memcpy(before, self->alive, (size_t)units);
-  pruning_keep_units(comm, self, standing, before, 1.0 - (1.0 - sparsity) * (1.0 - fraction));
-  double *scores = rank_growth(self, growth);
-  pruning_keep_units(comm, self, scores, NULL, sparsity);
+  pruning_keep_units(comm, self, change->standing, before, 1.0 - stays);
+  double *scores = rank_growth(self, change->growth);
+  pruning_keep_units(comm, self, scores, NULL, change->sparsity);
   for (int64_t i = 0; i < self->parts->n_own; i++) {
     const int32_t unit = self->units.consumed[i];
     is_new[i] = unit >= 0 && self->alive[unit] && !before[unit];
@@ -185,7 +188,8 @@ static esp_status change_units(training *self, const dynamic_growth *by, double 
   const esp_status status = drop_rules_rank(self, standing); // equal on all ranks
   by->score_units(self, dynamic_get_step(self), growth);
   if (status == ESP_OK)
-    dynamic_change_units(self->comm, pruning, standing, growth, fraction, sparsity, is_new);
+    dynamic_change_units(self->comm, pruning,
+                         &(dynamic_units){standing, growth, fraction, sparsity}, is_new);
   esp_free(&growth);
   esp_free(&standing);
   return status;

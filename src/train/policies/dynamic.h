@@ -33,11 +33,16 @@ esp_status dynamic_change_if_due(training *self, const dynamic_growth *by);
  * (n_own). Collective on comm. */
 void dynamic_change_weights(const esp_comm *comm, train_pruning *self, const float *growth,
                             double fraction, uint8_t *is_new);
-/* Of the units that shall live at a sparsity, let the part 1 - fraction be those of the highest
- * standing (units.n) among the living, and the rest those of the highest growth among all others.
- * is_new marks the values that read units which did not live. Collective on comm. */
-void dynamic_change_units(const esp_comm *comm, train_pruning *self, const double *standing,
-                          const double *growth, double fraction, double sparsity, uint8_t *is_new);
+/* A change of units; all arrays (units.n). */
+typedef struct dynamic_units {
+  const double *standing, *growth;
+  double fraction, sparsity;
+} dynamic_units;
+/* Of the units that shall live at the sparsity, let the part 1 - fraction be those of the highest
+ * standing among the living, and the rest those of the highest growth among all others. is_new
+ * (n_own) marks the values that read units which did not live. Collective on comm. */
+void dynamic_change_units(const esp_comm *comm, train_pruning *self, const dynamic_units *change,
+                          uint8_t *is_new);
 
 /* |dL / dm| of the units' gates m, of a gradient (n_own). Collective on comm. */
 void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, const float *gradient,

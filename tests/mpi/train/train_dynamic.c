@@ -228,8 +228,9 @@ static void dynamic_change_units_scores_drops_and_grows_as_numpy(void **state) {
   const json_t *rows = get(self.row, "rows");
   for (size_t i = 0; i < json_array_size(rows); i++) {
     const json_t *row = json_array_get(rows, i);
-    dynamic_change_units(&test_comm, &self.pruning, standing, gates, get_real(row, "fraction"),
-                         get_real(row, "sparsity"), self.is_new);
+    const dynamic_units change = {standing, gates, get_real(row, "fraction"),
+                                  get_real(row, "sparsity")};
+    dynamic_change_units(&test_comm, &self.pruning, &change, self.is_new);
     ASSERT_ALL(lives_as(&self.pruning, get(row, "alive")));
   }
   esp_free(&gates);

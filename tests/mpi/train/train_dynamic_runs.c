@@ -130,7 +130,7 @@ static const int64_t wide[4] = {64, 90, 50, CLASSES};
 
 static esp_train_options adamw(void) {
   esp_train_options options = new_options("adamw");
-  options.epochs = 3;
+  options.epochs = 2;
   options.hold_out = 4, options.evaluate_every = 2;
   return options;
 }
@@ -142,7 +142,7 @@ static uint64_t hash_run(const esp_comm *comm, const esp_policy_options *policy,
   policies_run run = policies_open("gelu", wide);
   const place at = {.checkpoint = checkpoint};
   if (checkpoint) {
-    options.stop_after = 5;
+    options.stop_after = 3;
     ASSERT_ALL(policies_train(comm, &run, &options, policy, at) == ESP_INTERRUPTED);
     options.stop_after = 0;
     policies_close(&run);
