@@ -4,7 +4,9 @@
 #include "drop_rules.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/linalg/cost.h"
 #include "espalier/linalg/exact.h"
+#include "espalier/model/cost.h"
 #include "espalier/select/criterion.h"
 
 #include <math.h>
@@ -230,4 +232,37 @@ esp_status drop_rules_rank(training *self, double *standing) {
   for (int s = 0; s < pruning->units.n_sites; s++)
     ESP_TRY(rank_site(self, &pruning->units.sites[s], standing));
   return ESP_OK;
+}
+
+/* A site whose units all live. */
+static void add_site_cost(const training *self, const units_site *site, int ranks, esp_cost *cost) {
+  const esp_model *model = self->parts.model;
+  const esp_stage *stage = &model->stages[site->stage];
+  const esp_dataset *data = self->request->data;
+  const double features = (double)esp_stage_features(stage);
+  const double outputs = (double)stage->consumer.outputs;
+  const double tokens = data->kind == ESP_DATA_TOKENS ? (double)data->width : 1.0;
+  const double batch = (double)self->request->options->batch, rows = batch * tokens;
+  const double batches = ceil(batch / (double)self->request->options->micro_batch);
+  const double held = sizeof(float) * features * (ceil(rows / ranks) + outputs) +
+                      sizeof(double) * features * features + esp_exact_bytes(features, features);
+  const esp_exact_shape products = {ranks, features, features, rows, batches, true};
+  const esp_criterion_shape shape = {
+      .units = stage->units, .width = stage->width, .outputs = stage->consumer.outputs};
+  const esp_criterion *criterion;
+  esp_cost_hold(cost, held);
+  esp_stage_add_forward_work(model, site->stage, rows, tokens, &cost->work);
+  esp_exact_add_cost(&products, cost);
+  if (esp_criterion_find("set-mi", &criterion) == ESP_OK)
+    esp_criterion_add_cost(criterion, &shape, cost);
+  esp_cost_hold(cost, -held);
+}
+
+void drop_rules_add_cost(const training *self, int ranks, double times, esp_cost *cost) {
+  esp_cost one = {0};
+  if (!self->pruning.by_units || !is_by_set_mi(self)) return;
+  for (int s = 0; s < self->pruning.units.n_sites; s++)
+    add_site_cost(self, &self->pruning.units.sites[s], ranks, &one);
+  esp_cost_repeat(&one, times);
+  esp_cost_add(cost, &one);
 }

@@ -10,6 +10,9 @@ esp_status drop_rules_check_local(const training *self);
  * whose samples are read. NUMERIC. Collective. */
 esp_status drop_rules_rank(training *self, double *standing);
 
+/* What that takes, so many times. Local. */
+void drop_rules_add_cost(const training *self, int ranks, double times, esp_cost *cost);
+
 /* |w|, a mean over the values that make a unit and that read it (units.n). Collective on comm. */
 void drop_rules_measure_magnitudes(const esp_comm *comm, const train_pruning *self, double *means);
 

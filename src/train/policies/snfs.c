@@ -1,5 +1,6 @@
 /* Sparse networks from scratch [Dettmers and Zettlemoyer 2019]: what grows has the largest mean
  * gradient of late; every matrix keeps its count. */
+#include "drop_rules.h"
 #include "dynamic.h"
 #include "policies.h"
 
@@ -36,6 +37,7 @@ const policy policy_snfs = {.name = "snfs",
                             .defaults = {.prune_from = 0.0, .prune_to = 0.75, .prune_every = -1},
                             .options = dynamic_options,
                             .check_local = dynamic_check_local,
+                            .add_cost = drop_rules_add_cost,
                             .begin = dynamic_begin,
                             .after_gradient = after_gradient,
                             .is_final = dynamic_is_final};
