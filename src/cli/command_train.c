@@ -44,10 +44,9 @@ static void print_report(const command_input *input, const esp_train_report *rep
   }
   const double before = esp_train_report_find(report, 0)->held_out;
   const double after = esp_train_report_find(report, report->best_step)->held_out;
-  if (report->best_step == 0 && !report->policy.name)
-    print_result(input,
-                 "%s: no step was clearly better on held-out data: the weights are as they were\n",
-                 output);
+  if (report->best_step == 0)
+    print_result(input, "%s: no step was clearly better on held-out data: the weights are %s\n",
+                 output, report->policy.name ? "those that the policy began with" : "as they were");
   else
     print_result(input, "%s: held-out loss %.4f -> %.4f nats (step %lld of %lld)\n", output, before,
                  after, (long long)report->best_step, (long long)report->planned);

@@ -9,6 +9,8 @@
 
 #include "train_internal.h"
 
+#include "espalier/core/cost.h"
+
 /* What may be pruned by it. */
 enum { POLICY_WEIGHTS = 1, POLICY_UNITS = 2 };
 
@@ -40,9 +42,11 @@ typedef struct policy {
                     const char *name); // what it does not read as the others are; NULL: nothing
   esp_status (*check_local)(const training *self); // USAGE
   int64_t (*count_passes)(const training *self);   // before the first step
-  esp_status (*begin)(training *self);             // weights are those before the first step
-  esp_status (*after_gradient)(training *self);    // gradients.mean, of effective weights
-  esp_status (*after_step)(training *self);        // weights as updated, and masked
+  /* What so many changes of the masks take beside rankings; NULL: nothing. */
+  void (*add_cost)(const training *self, int ranks, double changes, esp_cost *cost);
+  esp_status (*begin)(training *self);          // weights are those before the first step
+  esp_status (*after_gradient)(training *self); // gradients.mean, of effective weights
+  esp_status (*after_step)(training *self);     // weights as updated, and masked
   esp_status (*after_measure)(training *self, double held_out);
   void (*set_weights)(training *self, bool as_result); // from latent ones and masks, those of the
                                                        // next step, or those that would be

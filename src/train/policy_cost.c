@@ -49,4 +49,5 @@ void policy_add_cost(const training *self, int ranks, esp_cost *cost) {
                   changes * 2.0 * sizeof(int64_t) * (double)pruning->units.n);
   esp_cost_send(cost, ranks, ESP_ALLREDUCE, changes * PASSES * BINS * sizeof(int64_t) * sets);
   cost->work.values += changes * PASSES * own;
+  if (pruning->of->add_cost) pruning->of->add_cost(self, ranks, changes, cost);
 }

@@ -135,6 +135,16 @@ static const esp_option rows[] = {
      .commands = COMMANDS,
      .value_name = "X",
      .help = "part of the live weights or units that is dropped and grown at the first change"},
+    {.key = "policy.drop_rule",
+     .kind = ESP_OPTION_TEXT,
+     .offset = offsetof(esp_policy_options, drop_rule),
+     .initial = "magnitude",
+     .choices = "magnitude|set-mi",
+     .commands = COMMANDS,
+     .value_name = "NAME",
+     .help =
+         "dynamic sparse training by units: which are dropped, those of the smallest weights, or "
+         "those that a layer's outputs miss least, from the step's batch"},
     {.key = "policy.rounds",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_policy_options, rounds),

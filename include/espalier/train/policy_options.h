@@ -27,6 +27,7 @@ typedef struct esp_policy_options {
   char *gates_from;      // gates: "constant", "norms", "gradients" or a path
   char *frozen_values;   // of edge-popup: "given" or "signed"
   double drop_fraction;  // of the live weights that are dropped and grown at a change
+  char *drop_rule;       // by units: "magnitude" or "set-mi"
   int64_t rounds;        // in which pruning at initialisation reaches the sparsity
   int64_t score_samples; // that gradients for scores are taken from
   double prune_fraction; // of what is left that goes at a time

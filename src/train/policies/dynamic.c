@@ -2,6 +2,7 @@
  * et al. 2023, whose channels become fewer while they are dropped and regrown. */
 #include "dynamic.h"
 
+#include "drop_rules.h"
 #include "ranking.h"
 
 #include "espalier/core/memory.h"
@@ -13,8 +14,8 @@
 
 static const uint64_t stream_start = UINT64_C(0xd5700) << 40;
 
-const char *const dynamic_options[] = {"distribution", "min-keep",      "prune-to",
-                                       "prune-every",  "drop-fraction", NULL};
+const char *const dynamic_options[] = {"distribution",  "min-keep",  "prune-to", "prune-every",
+                                       "drop-fraction", "drop-rule", NULL};
 
 int64_t dynamic_get_step(const training *self) {
   return self->progress.step + 1;
@@ -46,6 +47,7 @@ static bool is_due(const training *self) {
 
 esp_status dynamic_check_local(const training *self) {
   const char *name = self->pruning.of->name;
+  ESP_TRY(drop_rules_check_local(self));
   const int64_t every = choose_every(self), end = dynamic_find_end(self);
   if (every < 2)
     return esp_fail(ESP_USAGE,
@@ -78,8 +80,10 @@ esp_status dynamic_begin(training *self) {
   return ESP_OK;
 }
 
+/* Where masks no longer change. */
 bool dynamic_is_final(const training *self) {
-  return !self->pruning.by_units || self->progress.step >= dynamic_find_end(self);
+  const bool is_static = !self->pruning.by_units && self->pruning.options->drop_fraction <= 0.0;
+  return is_static || self->progress.step >= dynamic_find_end(self);
 }
 
 static float *copy_magnitudes(const train_pruning *self) {
@@ -134,48 +138,21 @@ static double *rank_growth(const train_pruning *self, const double *growth) {
   return scores;
 }
 
-void dynamic_change_units(const esp_comm *comm, train_pruning *self, const double *standing,
-                          const double *growth, double fraction, double sparsity, uint8_t *is_new) {
+void dynamic_change_units(const esp_comm *comm, train_pruning *self, const dynamic_units *change,
+                          uint8_t *is_new) {
   const int64_t units = self->units.n;
+  const double stays = (1.0 - change->sparsity) * (1.0 - change->fraction);
   uint8_t *before = ESP_NEW(uint8_t, units);
   memcpy(before, self->alive, (size_t)units);
-  pruning_keep_units(comm, self, standing, before, 1.0 - (1.0 - sparsity) * (1.0 - fraction));
-  double *scores = rank_growth(self, growth);
-  pruning_keep_units(comm, self, scores, NULL, sparsity);
+  pruning_keep_units(comm, self, change->standing, before, 1.0 - stays);
+  double *scores = rank_growth(self, change->growth);
+  pruning_keep_units(comm, self, scores, NULL, change->sparsity);
   for (int64_t i = 0; i < self->parts->n_own; i++) {
     const int32_t unit = self->units.consumed[i];
     is_new[i] = unit >= 0 && self->alive[unit] && !before[unit];
   }
   esp_free(&scores);
   esp_free(&before);
-}
-
-static void add_sums(const esp_comm *comm, const train_pruning *self, const int32_t *map,
-                     const float *values, const float *ones, double *sums) {
-  double *more = ESP_NEW(double, self->units.n);
-  units_sum_products(comm, &self->units, map, values, ones, more);
-  for (int64_t u = 0; u < self->units.n; u++) sums[u] += more[u];
-  esp_free(&more);
-}
-
-void dynamic_measure_magnitudes(const esp_comm *comm, const train_pruning *self, double *means) {
-  const int32_t *const maps[2] = {self->units.consumed, self->units.produced};
-  const int64_t n = self->parts->n_own, units = self->units.n;
-  float *values = ESP_NEW(float, n), *ones = ESP_NEW(float, n);
-  double *counts = ESP_NEW(double, units);
-  for (int64_t i = 0; i < n; i++) {
-    values[i] = fabsf(self->latent[i]);
-    ones[i] = 1.0f;
-  }
-  memset(means, 0, (size_t)units * sizeof *means);
-  for (int m = 0; m < 2; m++) {
-    add_sums(comm, self, maps[m], values, ones, means);
-    add_sums(comm, self, maps[m], ones, ones, counts);
-  }
-  for (int64_t u = 0; u < units; u++) means[u] /= counts[u] > 0.0 ? counts[u] : 1.0;
-  esp_free(&counts);
-  esp_free(&ones);
-  esp_free(&values);
 }
 
 void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, const float *gradient,
@@ -200,31 +177,36 @@ static void change_weights(training *self, const dynamic_growth *by, double frac
 }
 
 /* Fewer by the cubic schedule, so that what a model has learnt leaves it bit by bit. */
-static void change_units(training *self, const dynamic_growth *by, double fraction,
-                         uint8_t *is_new) {
+static esp_status change_units(training *self, const dynamic_growth *by, double fraction,
+                               uint8_t *is_new) {
   train_pruning *pruning = &self->pruning;
   const double end = (double)dynamic_find_end(self), step = (double)dynamic_get_step(self);
   const double rest = 1.0 - step / end;
   const double sparsity = pruning->options->final_sparsity * (1.0 - rest * rest * rest);
   double *standing = ESP_NEW(double, pruning->units.n);
   double *growth = ESP_NEW(double, pruning->units.n);
-  dynamic_measure_magnitudes(self->comm, pruning, standing);
+  const esp_status status = drop_rules_rank(self, standing); // equal on all ranks
   by->score_units(self, dynamic_get_step(self), growth);
-  dynamic_change_units(self->comm, pruning, standing, growth, fraction, sparsity, is_new);
+  if (status == ESP_OK)
+    dynamic_change_units(self->comm, pruning,
+                         &(dynamic_units){standing, growth, fraction, sparsity}, is_new);
   esp_free(&growth);
   esp_free(&standing);
+  return status;
 }
 
-void dynamic_change_if_due(training *self, const dynamic_growth *by) {
-  if (!is_due(self)) return;
+esp_status dynamic_change_if_due(training *self, const dynamic_growth *by) {
+  if (!is_due(self)) return ESP_OK;
   const double fraction = dynamic_get_fraction(self->pruning.options->drop_fraction,
                                                dynamic_get_step(self), dynamic_find_end(self));
   uint8_t *is_new = ESP_NEW(uint8_t, self->parts.n_own);
+  esp_status status = ESP_OK;
   if (self->pruning.by_units)
-    change_units(self, by, fraction, is_new);
+    status = change_units(self, by, fraction, is_new);
   else
     change_weights(self, by, fraction, is_new);
   clear_slots(self, is_new);
   esp_free(&is_new);
   self->pruning.skips_update = true;
+  return status;
 }

@@ -23,8 +23,9 @@ int64_t dynamic_get_step(const training *self);
 int64_t dynamic_find_end(const training *self);
 /* f_t = alpha / 2 (1 + cos(pi t / end)) [Evci et al. 2020]. Local. */
 double dynamic_get_fraction(double alpha, int64_t step, int64_t end);
-/* For after_gradient: where it is due, change the masks in place of the update. Collective. */
-void dynamic_change_if_due(training *self, const dynamic_growth *by);
+/* For after_gradient: where it is due, change the masks in place of the update. NUMERIC.
+ * Collective. */
+esp_status dynamic_change_if_due(training *self, const dynamic_growth *by);
 
 /* In every matrix, of its live weights, drop floor(fraction live) of the smallest |w|, and grow as
  * many of the highest growth (n_own) among all that do not live then; of equals the first stay, and
@@ -32,14 +33,17 @@ void dynamic_change_if_due(training *self, const dynamic_growth *by);
  * (n_own). Collective on comm. */
 void dynamic_change_weights(const esp_comm *comm, train_pruning *self, const float *growth,
                             double fraction, uint8_t *is_new);
-/* Of the units that shall live at a sparsity, let the part 1 - fraction be those of the highest
- * standing (units.n) among the living, and the rest those of the highest growth among all others.
- * is_new marks the values that read units which did not live. Collective on comm. */
-void dynamic_change_units(const esp_comm *comm, train_pruning *self, const double *standing,
-                          const double *growth, double fraction, double sparsity, uint8_t *is_new);
+/* A change of units; all arrays (units.n). */
+typedef struct dynamic_units {
+  const double *standing, *growth;
+  double fraction, sparsity;
+} dynamic_units;
+/* Of the units that shall live at the sparsity, let the part 1 - fraction be those of the highest
+ * standing among the living, and the rest those of the highest growth among all others. is_new
+ * (n_own) marks the values that read units which did not live. Collective on comm. */
+void dynamic_change_units(const esp_comm *comm, train_pruning *self, const dynamic_units *change,
+                          uint8_t *is_new);
 
-/* |w|, a mean over the values that make a unit and that read it (units.n). Collective on comm. */
-void dynamic_measure_magnitudes(const esp_comm *comm, const train_pruning *self, double *means);
 /* |dL / dm| of the units' gates m, of a gradient (n_own). Collective on comm. */
 void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, const float *gradient,
                            double *scores);

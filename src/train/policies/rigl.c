@@ -1,5 +1,6 @@
 /* RigL [Evci et al. 2020]: what grows has the largest gradient, taken where weights are zero too.
  */
+#include "drop_rules.h"
 #include "dynamic.h"
 #include "policies.h"
 
@@ -17,8 +18,7 @@ static void score_units(const training *self, int64_t step, double *scores) {
 
 static esp_status after_gradient(training *self) {
   static const dynamic_growth by = {score_weights, score_units};
-  dynamic_change_if_due(self, &by);
-  return ESP_OK;
+  return dynamic_change_if_due(self, &by);
 }
 
 const policy policy_rigl = {.name = "rigl",
@@ -29,6 +29,7 @@ const policy policy_rigl = {.name = "rigl",
                             .defaults = {.prune_from = 0.0, .prune_to = 0.75, .prune_every = -1},
                             .options = dynamic_options,
                             .check_local = dynamic_check_local,
+                            .add_cost = drop_rules_add_cost,
                             .begin = dynamic_begin,
                             .after_gradient = after_gradient,
                             .is_final = dynamic_is_final};

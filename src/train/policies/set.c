@@ -1,4 +1,5 @@
 /* Sparse evolutionary training [Mocanu et al. 2018]: what grows is random. */
+#include "drop_rules.h"
 #include "dynamic.h"
 #include "policies.h"
 
@@ -24,8 +25,7 @@ static void score_units(const training *self, int64_t step, double *scores) {
 
 static esp_status after_gradient(training *self) {
   static const dynamic_growth by = {score_weights, score_units};
-  dynamic_change_if_due(self, &by);
-  return ESP_OK;
+  return dynamic_change_if_due(self, &by);
 }
 
 const policy policy_set = {.name = "set",
@@ -36,6 +36,7 @@ const policy policy_set = {.name = "set",
                            .defaults = {.prune_from = 0.0, .prune_to = 0.75, .prune_every = -1},
                            .options = dynamic_options,
                            .check_local = dynamic_check_local,
+                           .add_cost = drop_rules_add_cost,
                            .begin = dynamic_begin,
                            .after_gradient = after_gradient,
                            .is_final = dynamic_is_final};

@@ -1,5 +1,6 @@
 /* Sparse networks from scratch [Dettmers and Zettlemoyer 2019]: what grows has the largest mean
  * gradient of late; every matrix keeps its count. */
+#include "drop_rules.h"
 #include "dynamic.h"
 #include "policies.h"
 
@@ -24,8 +25,7 @@ static esp_status after_gradient(training *self) {
   if (dynamic_get_step(self) > dynamic_find_end(self)) return ESP_OK;
   for (int64_t i = 0; i < self->parts.n_own; i++)
     mean[i] = decay * mean[i] + (1.0f - decay) * self->gradients.mean[i];
-  dynamic_change_if_due(self, &by);
-  return ESP_OK;
+  return dynamic_change_if_due(self, &by);
 }
 
 const policy policy_snfs = {.name = "snfs",
@@ -37,6 +37,7 @@ const policy policy_snfs = {.name = "snfs",
                             .defaults = {.prune_from = 0.0, .prune_to = 0.75, .prune_every = -1},
                             .options = dynamic_options,
                             .check_local = dynamic_check_local,
+                            .add_cost = drop_rules_add_cost,
                             .begin = dynamic_begin,
                             .after_gradient = after_gradient,
                             .is_final = dynamic_is_final};

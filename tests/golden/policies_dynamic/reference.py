@@ -86,6 +86,27 @@ def change_units(sites, alive, standing, growth, part, sparsity):
     return after
 
 
+def eliminate(x, weights, ridge=1e-3):
+    """The order in which units go, each the one whose loss raises the error of the outputs least, which are regressed anew
+    on what stays; outputs have unit variance."""
+    g = np.cov(x.T, bias=True).reshape(x.shape[1], -1)
+    d = ridge * np.mean(np.diag(g)) * np.eye(len(g))
+    var = np.diag(weights @ g @ weights.T)
+    cross = weights / np.sqrt(var + (1e-6 * np.mean(var) or 1))[:, None] @ g
+    left, gone = list(range(len(g))), []
+
+    def explain(kept):
+        c = cross[:, kept]
+        return np.trace(c @ np.linalg.solve((g + d)[np.ix_(kept, kept)], c.T)) if kept else 0.0
+
+    while left:
+        costs = {u: explain(left) - explain([v for v in left if v != u]) if g[u, u] > 0 else -1.0 for u in left}
+        least = min(costs.values())
+        gone.append(max(u for u in left if costs[u] <= (least if least < 0 else least * (1 + 1e-7) + 1e-13)))
+        left.remove(gone[-1])
+    return gone
+
+
 class Net:
     """A perceptron; parameters are W0, b0, W1, ..., one after the other in the program's places."""
 
@@ -127,8 +148,18 @@ class Net:
             gates[u] = abs(np.dot(values[2 * site + 2].reshape(shape)[:, k], gradients[2 * site + 2].reshape(shape)[:, k]))
         return gates
 
+    def measure_set_mi(self, values, alive, x):
+        standing = np.zeros(self.units)
+        for site, (first, n) in enumerate(self.sites):
+            x = np.maximum(x @ values[2 * site].reshape(self.shapes[site]).T + values[2 * site + 1], 0)
+            living = np.flatnonzero(alive[first:first + n])
+            weights = values[2 * site + 2].reshape(self.shapes[site + 1])
+            for place, unit in enumerate(eliminate(x[:, living], weights[:, living])):
+                standing[first + living[unit]] = place + 1
+        return standing
+
     def column_mask(self, alive):
-        masks = [np.ones(o * i, bool) if m == 0 else np.ones(o * i, bool) for m, (o, i) in enumerate(self.shapes)]
+        masks = [np.ones(o * i, bool) for o, i in self.shapes]
         for site, (first, n) in enumerate(self.sites):
             masks[site + 1] = np.broadcast_to(alive[first:first + n], self.shapes[site + 1]).ravel().copy()
         return masks
@@ -231,7 +262,8 @@ def make_values(net, seed=11):
 
 
 class Run:
-    def __init__(self, policy, granularity):
+    def __init__(self, policy, granularity, rule):
+        self.rule = rule
         self.policy, self.by_units = policy, granularity == "units"
         self.net = Net(SIZES)
         self.values = make_values(self.net)  # latent ones, where masked weights are kept
@@ -298,6 +330,11 @@ class Run:
             return self.net.measure_gates(self.values, source)
         return [np.abs(source[2 * m]) for m in range(len(self.masks))]
 
+    def stand(self, number):
+        if self.rule == "magnitude":
+            return self.net.measure_units(self.values)
+        return self.net.measure_set_mi(self.effective(), self.alive, self.x[self.batch(number - 1)])
+
     def change(self, found, number):
         part = fraction(ALPHA, number, END)
         if not self.by_units:
@@ -308,7 +345,7 @@ class Run:
             return
         sparsity = SPARSITY * (1 - (1 - number / END) ** 3)
         before = self.alive
-        self.alive = change_units(self.net.sites, before, self.net.measure_units(self.values),
+        self.alive = change_units(self.net.sites, before, self.stand(number),
                                   self.grow_scores(found, number), part, sparsity)
         self.masks = self.net.column_mask(self.alive)
         for m, new in enumerate(self.net.column_mask(~(self.alive & ~before))):
@@ -357,13 +394,13 @@ def digits(values):
     return [float("%.8g" % v) for v in values]
 
 
-def write_run(policy, granularity):
-    run = Run(policy, granularity)
+def write_run(policy, granularity, rule="magnitude"):
+    run = Run(policy, granularity, rule)
     for step in range(STEPS):
         run.step(step)
         if policy == "edge-popup" and step + 1 == SCORED:
             scores = [digits(s) for s in run.scores]
-    row = {"policy": policy, "granularity": granularity,
+    row = {"policy": policy, "granularity": granularity, "rule": rule,
            "nonzero": [np.flatnonzero(v).tolist() for v in run.effective()[::2]],
            "values": [digits(v) for v in run.effective()]}
     if policy == "edge-popup":
@@ -374,6 +411,7 @@ def write_run(policy, granularity):
 def main():
     runs = [write_run(p, g) for p in ("set", "rigl", "snfs") for g in ("weights", "units")]
     runs += [write_run(p, "weights") for p in ("edge-popup", "freezenet")]
+    runs += [write_run(p, "units", "set-mi") for p in ("set", "rigl")]
     all_ = {"erk": write_erk(), "changes": write_changes(), "units": write_units(), "runs": runs}
     (HERE / "reference.json").write_text(json.dumps(all_, separators=(",", ":")).replace('},{"', '},\n{"') + "\n")
 

@@ -2,6 +2,7 @@
 #include "mpi.h"
 
 #include "train/density.h"
+#include "train/policies/drop_rules.h"
 #include "train/policies/dynamic.h"
 
 #include "mlp.h"
@@ -220,15 +221,16 @@ static void dynamic_change_units_scores_drops_and_grows_as_numpy(void **state) {
       self.growth[self.parts.runs[r].own + i] =
           (float)(draw(&self, STREAM_GRADIENTS, self.parts.runs[r].place + i) - 0.5);
   double *standing = ESP_NEW(double, n), *gates = ESP_NEW(double, n);
-  dynamic_measure_magnitudes(&test_comm, &self.pruning, standing);
+  drop_rules_measure_magnitudes(&test_comm, &self.pruning, standing);
   dynamic_measure_gates(&test_comm, &self.pruning, self.growth, gates);
   ASSERT_ALL(compare_units(get(self.row, "standing"), standing, n) < 1e-9);
   ASSERT_ALL(compare_units(get(self.row, "gates"), gates, n) < 1e-9);
   const json_t *rows = get(self.row, "rows");
   for (size_t i = 0; i < json_array_size(rows); i++) {
     const json_t *row = json_array_get(rows, i);
-    dynamic_change_units(&test_comm, &self.pruning, standing, gates, get_real(row, "fraction"),
-                         get_real(row, "sparsity"), self.is_new);
+    const dynamic_units change = {standing, gates, get_real(row, "fraction"),
+                                  get_real(row, "sparsity")};
+    dynamic_change_units(&test_comm, &self.pruning, &change, self.is_new);
     ASSERT_ALL(lives_as(&self.pruning, get(row, "alive")));
   }
   esp_free(&gates);

@@ -20,9 +20,15 @@ static int64_t item(const json_t *list, int64_t i) {
   return json_integer_value(json_array_get(list, (size_t)i));
 }
 
+static void set_rule(esp_policy_options *options, const char *rule) {
+  esp_free(&options->drop_rule);
+  options->drop_rule = esp_strdup(rule);
+}
+
 static esp_policy_options options_of(const json_t *row) {
   esp_policy_options options = policies_options(json_string_value(get(row, "policy")),
                                                 json_string_value(get(row, "granularity")));
+  set_rule(&options, json_string_value(get(row, "rule")));
   options.final_sparsity = 0.6;
   options.prune_every = 4;
   options.drop_fraction = 0.5;
@@ -49,8 +55,9 @@ static bool is_run(const esp_model *model, const json_t *row) {
     if (w % 2 == 0)
       same = same && is_zero_elsewhere(weight, json_array_get(get(row, "nonzero"), (size_t)w / 2));
   }
-  print_message("%s, %s: %.2g\n", json_string_value(get(row, "policy")),
-                json_string_value(get(row, "granularity")), worst);
+  print_message("%s, %s, %s: %.2g\n", json_string_value(get(row, "policy")),
+                json_string_value(get(row, "granularity")), json_string_value(get(row, "rule")),
+                worst);
   return same && worst < 1e-5;
 }
 
@@ -64,7 +71,7 @@ static void esp_train_masks_and_weights_as_numpy(void **state) {
   json_t *all = json_load_file(reference, 0, NULL);
   const json_t *runs = get(all, "runs");
   (void)state;
-  bool good = json_array_size(runs) == 8;
+  bool good = json_array_size(runs) == 10;
   for (size_t r = 0; r < json_array_size(runs); r++) {
     const json_t *row = json_array_get(runs, r);
     esp_policy_options options = options_of(row);
@@ -123,7 +130,7 @@ static const int64_t wide[4] = {64, 90, 50, CLASSES};
 
 static esp_train_options adamw(void) {
   esp_train_options options = new_options("adamw");
-  options.epochs = 3;
+  options.epochs = 2;
   options.hold_out = 4, options.evaluate_every = 2;
   return options;
 }
@@ -135,7 +142,7 @@ static uint64_t hash_run(const esp_comm *comm, const esp_policy_options *policy,
   policies_run run = policies_open("gelu", wide);
   const place at = {.checkpoint = checkpoint};
   if (checkpoint) {
-    options.stop_after = 5;
+    options.stop_after = 3;
     ASSERT_ALL(policies_train(comm, &run, &options, policy, at) == ESP_INTERRUPTED);
     options.stop_after = 0;
     policies_close(&run);
@@ -158,9 +165,10 @@ static uint64_t hash_alone(const esp_policy_options *policy) {
   return hash;
 }
 
-static const char *const kinds[][2] = {
-    {"set", "weights"}, {"rigl", "weights"}, {"snfs", "weights"},       {"set", "units"},
-    {"rigl", "units"},  {"snfs", "units"},   {"edge-popup", "weights"}, {"freezenet", "weights"}};
+static const char *const kinds[][3] = {
+    {"set", "weights"},        {"rigl", "weights"},      {"snfs", "weights"},
+    {"set", "units"},          {"rigl", "units"},        {"snfs", "units"},
+    {"edge-popup", "weights"}, {"freezenet", "weights"}, {"snfs", "units", "set-mi"}};
 
 static void esp_train_gives_the_bits_of_one_rank_and_of_one_that_never_stopped(void **state) {
   uint64_t one[ESP_COUNT(kinds)];
@@ -168,6 +176,7 @@ static void esp_train_gives_the_bits_of_one_rank_and_of_one_that_never_stopped(v
   (void)state;
   for (size_t i = 0; i < ESP_COUNT(kinds); i++) {
     esp_policy_options policy = policies_options(kinds[i][0], kinds[i][1]);
+    if (kinds[i][2]) set_rule(&policy, kinds[i][2]);
     char *path = esp_format("%s.checkpoint.h5", test_path(kinds[i][0]));
     esp_train_remove_checkpoint(&test_comm, path);
     esp_barrier(&test_comm);
@@ -261,6 +270,22 @@ static void esp_train_refuses_what_would_not_train_or_not_change(void **state) {
   ASSERT_ALL(failed(refuse("freezenet", -1, "ffn"), ESP_USAGE, "another --trainable or --kinds"));
 }
 
+static void esp_train_refuses_set_mi_of_weights_and_of_all_sites_together(void **state) {
+  const esp_train_options options = adamw();
+  (void)state;
+  for (int is_global = 0; is_global < 2; is_global++) {
+    esp_policy_options policy = policies_options("rigl", is_global ? "units" : "weights");
+    policies_run run = policies_open("gelu", wide);
+    set_rule(&policy, "set-mi");
+    if (is_global) policy.distribution = esp_strdup("global");
+    ASSERT_ALL(
+        failed(policies_train(&test_comm, &run, &options, &policy, (place){0}), ESP_USAGE,
+               is_global ? "expected --distribution uniform" : "expected --granularity units"));
+    policies_close(&run);
+    esp_policy_options_clear(&policy);
+  }
+}
+
 static void esp_train_by_freezing_has_no_units(void **state) {
   esp_policy_options policy = policies_options("edge-popup", "units");
   const esp_train_options options = adamw();
@@ -278,4 +303,5 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_train_masks_and_weights_as_numpy),
               cmocka_unit_test(esp_train_keeps_counts_from_the_first_step_on),
               cmocka_unit_test(esp_train_leaves_frozen_weights_as_the_seed_has_them),
               cmocka_unit_test(esp_train_refuses_what_would_not_train_or_not_change),
+              cmocka_unit_test(esp_train_refuses_set_mi_of_weights_and_of_all_sites_together),
               cmocka_unit_test(esp_train_by_freezing_has_no_units))
