@@ -63,6 +63,7 @@ disturb() {
 go_on() {
   must "${command[@]}" -o out.h5
   check "$name: then the bytes of one rank left alone" cmp out.h5 "whole.$name.h5"
+  [[ ! -e out.h5.early.h5 ]] || check "$name: the early weights too" cmp out.h5.early.h5 whole.early.h5
   check "$name: and nothing left behind" test "$(echo out.h5*)" = "${left:-out.h5}"
   rm -f out.h5*
 }
@@ -99,6 +100,18 @@ for signal in TERM USR1; do
   check "SIG$signal stops at a step" stop $signal
 done
 go_on
+
+# A lottery ticket, with the weights behind a step.
+must train "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --rate 0.005 --steps 6 --save-step 3 "${small[@]}" \
+  --policy tickets --prune-fraction 0 -o level.h5
+command=(train level.h5 -d "$golden/training/tokens.h5" --rate 0.005 --steps 30 --save-step 12 "${small[@]}"
+  --policy tickets --rewind level.h5.early.h5)
+left="out.h5 out.h5.early.h5"
+leave_alone tickets
+mv out.h5.early.h5 whole.early.h5
+check "tickets, killed 3 times: never half a file under the final name" disturb 3
+go_on
+left=
 
 must prune "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --micro-batch 2 --pilot 64 --fisher-tokens 0 \
   --no-stability --criterion magnitude --repair none --sparsity 0.5 -o pruned.h5

@@ -37,8 +37,10 @@ static esp_status prune_units(training *self, const start_scores *how, double sp
   return status;
 }
 
+/* Unless that is the even share of what was asked. */
 static void say_floor(const training *self, const char *name, int64_t live, int64_t n) {
-  if (live >= n || live > pruning_find_least(&self->pruning, n)) return;
+  const int64_t share = llround((1.0 - self->pruning.options->final_sparsity) * (double)n);
+  if (live >= n || live > pruning_find_least(&self->pruning, n) || live == share) return;
   esp_log_warn("policy %s: %s keeps %" PRId64 " of %" PRId64 " %s, the least (--min-keep)",
                self->pruning.of->name, name, live, n, self->pruning.by_units ? "units" : "weights");
 }
