@@ -7,7 +7,6 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"
-#include "espalier/flow/text_samples.h"
 #include "espalier/io/cost.h"
 #include "espalier/io/file.h"
 #include "espalier/io/outputs.h"
@@ -148,23 +147,13 @@ static esp_status open_teacher(command_job *job) {
   return job->purpose == ESP_TRAIN_RECOVER ? open_origin(job) : ESP_OK;
 }
 
-/* Rows as those that are trained on, where both are text. */
-static esp_status open_validation(command_job *job, esp_samples samples) {
-  samples.data = job->settings->train.validation;
-  samples.split = "test";
-  if (!esp_text_is(job->comm, samples.data)) {
-    samples.context = 0;
-    samples.pad = false;
-  }
-  return esp_samples_open_data(job->comm, &samples, NULL, &job->held_out);
-}
-
 static esp_status open_data(command_job *job) {
   esp_samples samples = esp_samples_of(&job->settings->run, &job->settings->data, "train");
   samples.reader = job->model;
   ESP_TRY(esp_samples_open_data(job->comm, &samples, NULL, &job->data));
   if (!job->settings->train.validation) return ESP_OK;
-  return open_validation(job, samples);
+  return esp_samples_open_other(job->comm, &samples, job->settings->train.validation, "test",
+                                &job->held_out);
 }
 
 static esp_status prepare_masking(command_job *job) {
@@ -209,19 +198,11 @@ static void warn_unread(const command_job *job) {
     if (rules[i].is_unread) esp_log_warn("without effect: %s", rules[i].text);
 }
 
-static bool names_text(const command_job *job) {
-  const char *data = job->settings->data.data, *validation = job->settings->train.validation;
-  return (data && esp_text_is(job->comm, data)) ||
-         (validation && esp_text_is(job->comm, validation));
-}
-
 static esp_status open_all(command_job *job) {
-  /* A new perceptron is made for its data; text is read by the tokenizer of a model that is there.
-   */
-  const bool has_text = job->path && job->purpose != ESP_TRAIN_NEW && names_text(job);
-  if (has_text) ESP_TRY(open_model(job));
+  /* A new model is made for its data; text is read by the tokenizer of one that is there. */
+  if (job->purpose != ESP_TRAIN_NEW) ESP_TRY(open_model(job));
   ESP_TRY(open_data(job));
-  if (!has_text) ESP_TRY(open_model(job));
+  if (job->purpose == ESP_TRAIN_NEW) ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
   ESP_TRY(resolve(job));
   warn_unread(job);
