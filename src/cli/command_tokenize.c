@@ -53,7 +53,7 @@ static json_t *dump_counts(const tokenize_job *job) {
       "cut", (json_int_t)of->cut, "empty", (json_int_t)of->empty, "rows",
       (json_int_t)job->data->count, "context", (json_int_t)job->data->width);
   json_object_set_new(all, "tokenizer", esp_json_text(job->path));
-  json_object_set_new(all, "model", json_string(esp_tokenizer_get_model(job->tokenizer)));
+  json_object_set_new(all, "model", esp_json_text(esp_tokenizer_get_model(job->tokenizer)));
   return all;
 }
 

@@ -70,6 +70,15 @@ esp_status esp_samples_open_data(const esp_comm *comm, const esp_samples *self,
   return esp_dataset_open(comm, self->data, self->split, data);
 }
 
+esp_status esp_samples_open_other(const esp_comm *comm, const esp_samples *self, const char *path,
+                                  const char *split, esp_dataset **data) {
+  esp_samples other = *self;
+  other.data = path;
+  other.split = split;
+  if (!esp_text_is(comm, path)) return esp_dataset_open(comm, path, split, data);
+  return esp_samples_open_text(comm, &other, self->reader, data);
+}
+
 esp_status esp_samples_check_ranks(int ranks, int64_t micro_batches, bool allow_idle) {
   if (ranks <= micro_batches || allow_idle) return ESP_OK;
   return esp_fail(ESP_USAGE,

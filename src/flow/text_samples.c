@@ -4,6 +4,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
+#include "espalier/io/h5.h"
 #include "espalier/model/family.h"
 
 #include <inttypes.h>
@@ -23,25 +24,50 @@ static char *name_beside(const char *path, const char *name) {
   return slash ? esp_format("%.*s/%s", (int)(slash - path), path, name) : esp_strdup(name);
 }
 
+/* The tokenizer in a folder, or beside a file; NULL: there is none. */
+static char *find_beside(const char *path) {
+  char *found = path ? name_beside(path, "tokenizer.json") : NULL;
+  if (found && access(found, R_OK) != 0) esp_free(&found);
+  return found;
+}
+
 /* What a pruned model was cut from; NULL: nothing says it. */
-static char *read_origin(const esp_model *model) {
-  json_t *report = model->details ? json_loads(model->details, 0, NULL) : NULL;
+static char *read_origin(const char *details) {
+  json_t *report = details ? json_loads(details, 0, NULL) : NULL;
   char *path = esp_json_bytes(json_object_get(report, "model_path"));
   json_decref(report);
   return path;
 }
 
+/* The report of a pruned file; NULL: it has none, or is no such file. */
+static char *read_details(const char *path) {
+  esp_comm self;
+  esp_h5 *file;
+  char *details = NULL;
+  if (is_folder(path)) return NULL;
+  esp_comm_init_local(&self);
+  if (esp_h5_open(&self, path, &file) == ESP_OK) {
+    if (esp_h5_has(file, "/report") && esp_h5_read_text(file, "/report", &details) != ESP_OK)
+      details = NULL;
+    esp_h5_close(&file);
+  }
+  esp_comm_clear(&self);
+  return details;
+}
+
+/* With the model that it was cut from, which may have been cut itself; then beside its own file. */
 static char *find_local(const esp_model *model) {
-  char *origin = read_origin(model);
-  const char *const places[] = {model->path, origin};
-  char *found = NULL;
-  for (int i = 0; i < 2 && !found; i++) {
-    if (!places[i]) continue;
-    found = name_beside(places[i], "tokenizer.json");
-    if (access(found, R_OK) != 0) esp_free(&found);
+  enum { MOST_CUTS = 16 };
+  char *origin = read_origin(model->details), *found = find_beside(origin);
+  for (int i = 0; i < MOST_CUTS && origin && !found; i++) {
+    char *details = read_details(origin);
+    esp_free(&origin);
+    origin = read_origin(details);
+    found = find_beside(origin);
+    esp_free(&details);
   }
   esp_free(&origin);
-  return found;
+  return found ? found : find_beside(model->path);
 }
 
 esp_status esp_find_tokenizer(const esp_comm *comm, const esp_model *model, char **path) {

@@ -136,21 +136,14 @@ static esp_status read_replace(const json_place *of, decoder *self) {
 }
 
 static esp_status apply_replace(const decoder *self, const pieces *from, pieces *to) {
-  matches found = {0};
   buffer text = {0};
   esp_status status = ESP_OK;
   for (int64_t i = 0; i < from->count && status == ESP_OK; i++) {
-    const span of = pieces_get(from, i);
     text.count = 0;
-    status = pattern_find(self->pattern, of, &found);
-    for (int64_t k = 0; k < found.count; k++) {
-      const match part = found.items[k];
-      buffer_add(&text, part.is_match ? buffer_span(&self->content)
-                                      : (span){of.bytes + part.begin, part.end - part.begin});
-    }
+    status =
+        pattern_replace(self->pattern, pieces_get(from, i), buffer_span(&self->content), &text);
     decoder_add(to, buffer_span(&text));
   }
-  matches_clear(&found);
   buffer_clear(&text);
   return status;
 }

@@ -11,20 +11,18 @@ static esp_status read_replace(const json_place *of, normalizer *self) {
   return pattern_new(of->name, source, is_literal, &self->pattern);
 }
 
-static esp_status replace(const normalizer *self, span from, normal_text *to) {
+/* Whether a match at the front is removed. */
+static esp_status note_cut(const normalizer *self, span from, normal_text *to) {
   matches found = {0};
-  const int64_t before = to->bytes.count;
   const esp_status status = pattern_find(self->pattern, from, &found);
-  for (int64_t i = 0; i < found.count && status == ESP_OK; i++) {
-    const match of = found.items[i];
-    if (of.is_match)
-      buffer_add(&to->bytes, buffer_span(&self->content));
-    else
-      buffer_add(&to->bytes, (span){from.bytes + of.begin, of.end - of.begin});
-    if (of.end > of.begin && to->bytes.count == before) to->is_cut = true;
-  }
+  if (found.count > 0 && found.items[0].is_match && found.items[0].end > 0) to->is_cut = true;
   matches_clear(&found);
   return status;
+}
+
+static esp_status replace(const normalizer *self, span from, normal_text *to) {
+  if (self->content.count == 0) ESP_TRY(note_cut(self, from, to));
+  return pattern_replace(self->pattern, from, buffer_span(&self->content), &to->bytes);
 }
 
 static esp_status read_prepend(const json_place *of, normalizer *self) {

@@ -41,6 +41,14 @@ static void put(span from, normal_text *to) {
   buffer_add(&to->bytes, from);
 }
 
+static esp_status check_growth(span from, const normal_text *to) {
+  if (to->bytes.count <= MOST_GROWTH * from.count + FREE_GROWTH) return ESP_OK;
+  return esp_fail(ESP_FORMAT,
+                  "normalizer: a sequence makes %lld bytes of text more than %d times as long; use "
+                  "another tokenizer file",
+                  (long long)from.count, (int)MOST_GROWTH);
+}
+
 esp_status normalizer_apply(const normalizer *self, span from, normal_text *to) {
   if (!self->steps) {
     to->bytes.count = 0;
@@ -54,6 +62,7 @@ esp_status normalizer_apply(const normalizer *self, span from, normal_text *to) 
     before.bytes = to->bytes;
     to->bytes = old;
     status = normalizer_apply(&self->steps[i], buffer_span(&before.bytes), to);
+    if (status == ESP_OK) status = check_growth(from, to);
   }
   buffer_clear(&before.bytes);
   return status;

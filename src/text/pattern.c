@@ -174,6 +174,29 @@ static esp_status find_next(pattern *self, search *where, match *next, bool *fou
   return ESP_OK;
 }
 
+static esp_status put_all(const pattern *self, span text, span content, const matches *found,
+                          buffer *to) {
+  const int64_t most = to->count + MOST_GROWTH * text.count + FREE_GROWTH;
+  for (int64_t i = 0; i < found->count; i++) {
+    const match of = found->items[i];
+    buffer_add(to, of.is_match ? content : (span){text.bytes + of.begin, of.end - of.begin});
+    if (to->count > most)
+      return esp_fail(ESP_FORMAT,
+                      "%s: a replacement makes %lld bytes of text more than %d times as long; use "
+                      "another tokenizer file",
+                      self->file, (long long)text.count, (int)MOST_GROWTH);
+  }
+  return ESP_OK;
+}
+
+esp_status pattern_replace(pattern *self, span text, span content, buffer *to) {
+  matches found = {0};
+  esp_status status = pattern_find(self, text, &found);
+  if (status == ESP_OK) status = put_all(self, text, content, &found, to);
+  matches_clear(&found);
+  return status;
+}
+
 esp_status pattern_find(pattern *self, span text, matches *found) {
   found->count = 0;
   if (text.count == 0) return ESP_OK;

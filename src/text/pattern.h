@@ -29,6 +29,13 @@ void pattern_free(pattern **self);
  * pattern takes too many steps. */
 esp_status pattern_find(pattern *self, span text, matches *found);
 
+/* No file of use makes a text so much longer; several rules, one behind the other, might fill any
+ * memory. */
+enum { MOST_GROWTH = 16, FREE_GROWTH = 1 << 16 };
+
+/* Add text, its matches replaced by content. FORMAT: also where it would grow beyond all use. */
+esp_status pattern_replace(pattern *self, span text, span content, buffer *to);
+
 /* Oniguruma's syntax to PCRE2's (pattern_translate.c). FORMAT: what has no equal there. */
 esp_status pattern_translate(const char *file, span source, buffer *to);
 

@@ -10,7 +10,6 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"
-#include "espalier/flow/text_samples.h"
 #include "espalier/io/cost.h"
 #include "espalier/io/file.h"
 #include "espalier/io/outputs.h"
@@ -136,23 +135,13 @@ static esp_status open_teacher(command_job *job) {
   return job->purpose == ESP_TRAIN_RECOVER ? open_origin(job) : ESP_OK;
 }
 
-/* Rows as those that are trained on, where both are text. */
-static esp_status open_validation(command_job *job, esp_samples samples) {
-  samples.data = job->settings->train.validation;
-  samples.split = "test";
-  if (!esp_text_is(job->comm, samples.data)) {
-    samples.context = 0;
-    samples.pad = false;
-  }
-  return esp_samples_open_data(job->comm, &samples, NULL, &job->held_out);
-}
-
 static esp_status open_data(command_job *job) {
   esp_samples samples = esp_samples_of(&job->settings->run, &job->settings->data, "train");
   samples.reader = job->model;
   ESP_TRY(esp_samples_open_data(job->comm, &samples, NULL, &job->data));
   if (!job->settings->train.validation) return ESP_OK;
-  return open_validation(job, samples);
+  return esp_samples_open_other(job->comm, &samples, job->settings->train.validation, "test",
+                                &job->held_out);
 }
 
 static esp_status prepare_masking(command_job *job) {
@@ -192,19 +181,11 @@ static esp_status open_rewind(command_job *job) {
   return esp_model_open_ignoring(job->comm, path, job->settings->run.ignore_tensors, &job->rewind);
 }
 
-static bool names_text(const command_job *job) {
-  const char *data = job->settings->data.data, *validation = job->settings->train.validation;
-  return (data && esp_text_is(job->comm, data)) ||
-         (validation && esp_text_is(job->comm, validation));
-}
-
 static esp_status open_all(command_job *job) {
-  /* A new perceptron is made for its data; text is read by the tokenizer of a model that is there.
-   */
-  const bool has_text = job->path && job->purpose != ESP_TRAIN_NEW && names_text(job);
-  if (has_text) ESP_TRY(open_model(job));
+  /* A new model is made for its data; text is read by the tokenizer of one that is there. */
+  if (job->purpose != ESP_TRAIN_NEW) ESP_TRY(open_model(job));
   ESP_TRY(open_data(job));
-  if (!has_text) ESP_TRY(open_model(job));
+  if (job->purpose == ESP_TRAIN_NEW) ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
   ESP_TRY(resolve(job));
   ESP_TRY(open_rewind(job));

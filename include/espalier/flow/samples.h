@@ -38,6 +38,10 @@ void esp_samples_read_again(esp_samples *self, const char *data, int64_t context
  * esp_dataset_open and esp_samples_open_text say. Collective on comm; equal on all ranks: self. */
 esp_status esp_samples_open_data(const esp_comm *comm, const esp_samples *self,
                                  const esp_model *model, esp_dataset **data);
+/* Open real data beside those of self, by the same tokenizer and, where they are text, with the same
+ * kind of rows. What the above says. Collective on comm; equal on all ranks: self, path, split. */
+esp_status esp_samples_open_other(const esp_comm *comm, const esp_samples *self, const char *path,
+                                  const char *split, esp_dataset **data);
 /* Deal them. USAGE: more ranks than micro-batches; MISMATCH: the model cannot read the data. Local,
  * equal on all ranks. */
 esp_status esp_samples_open_shard_local(const esp_comm *comm, const esp_samples *self,

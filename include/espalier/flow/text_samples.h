@@ -8,8 +8,8 @@
 
 ESP_C_BEGIN
 
-/* Where a model's tokenizer.json is: in its folder, beside its file, or, of a pruned one, with the
- * model that it was cut from. USAGE: in none of these. *path is owned by the caller. Collective on
+/* Where a model's tokenizer.json is: of a pruned one with the model that it was cut from, however
+ * many cuts ago; else in its folder, or beside its file. USAGE: in none of these. *path is owned by the caller. Collective on
  * comm (rank 0 looks); equal on all ranks: model. */
 esp_status esp_find_tokenizer(const esp_comm *comm, const esp_model *model, char **path);
 

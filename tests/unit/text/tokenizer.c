@@ -132,6 +132,23 @@ static void esp_tokenizer_encode_stops_catastrophic_patterns(void **state) {
   esp_tokenizer_free(&tokenizer);
 }
 
+/* Rules that multiply what the ones before have made. */
+static void esp_tokenizer_encode_stops_growth(void **state) {
+  (void)state;
+  static const char rule[] =
+      "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaa\"}";
+  esp_tokenizer *tokenizer;
+  esp_token_ids ids = {0};
+  char json[4096] = "{" MERGES ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[";
+  for (int i = 0; i < 12; i++) strcat(strcat(json, i > 0 ? "," : ""), rule);
+  strcat(json, "]}}");
+  assert_int_equal(open_text(json, &tokenizer), ESP_OK);
+  assert_failure(esp_tokenizer_encode(tokenizer, "a", 1, false, &ids), ESP_FORMAT,
+                 "more than 16 times as long");
+  esp_token_ids_clear(&ids);
+  esp_tokenizer_free(&tokenizer);
+}
+
 static void esp_tokenizer_encode_names_characters_without_token(void **state) {
   (void)state;
   esp_tokenizer *tokenizer;
@@ -177,6 +194,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_tokenizer_new_names_what_is_not_known),
               cmocka_unit_test(esp_tokenizer_new_refuses_damaged_maps),
               cmocka_unit_test(esp_tokenizer_new_refuses_deep_nesting),
               cmocka_unit_test(esp_tokenizer_encode_stops_catastrophic_patterns),
+              cmocka_unit_test(esp_tokenizer_encode_stops_growth),
               cmocka_unit_test(esp_tokenizer_encode_names_characters_without_token),
               cmocka_unit_test(esp_tokenizer_encode_is_the_same_again),
               cmocka_unit_test(esp_text_measure_counts_words_and_bytes))
