@@ -63,7 +63,7 @@ esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(journals 2) # it goes on with other numbers of ranks itself
 esp_cli_test(kills 2)
 esp_cli_test(train 2)
-esp_cli_test(train_masks 2)
+esp_cli_test(train_masks 1) # ranks: mpi.train_dynamic_runs
 esp_cli_test(train_kills 2)
 esp_cli_test(combinations 2) # it runs 1 and 2 ranks, two rows at a time
 set_tests_properties(cli.journals.np2 cli.kills.np2 cli.combinations.np2 PROPERTIES TIMEOUT 600)
