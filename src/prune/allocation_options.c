@@ -65,8 +65,9 @@ static const esp_option rows[] = {
      .high = 1 << 30,
      .commands = ESP_FOR_PRUNE | ESP_FOR_TRAIN | ESP_FOR_PLAN | ESP_FOR_SWEEP,
      .value_name = "N",
-     .help = "units, or weights of a matrix, that stay at least; 0: one, or none of a sub-layer that "
-             "may go whole (--max-sparsity 1)"},
+     .help =
+         "units, or weights of a matrix, that stay at least; 0: one, or none of a sub-layer that "
+         "may go whole (--max-sparsity 1)"},
     {.key = "prune.max_parameters",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_allocation_options, max_parameters),
