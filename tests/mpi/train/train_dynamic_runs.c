@@ -2,7 +2,7 @@
  * and against themselves, at other rank counts and resumed. */
 #include "mpi.h"
 
-#include "policies.h"
+#include "policy_runs.h"
 
 #include "espalier/io/h5.h"
 

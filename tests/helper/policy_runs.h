@@ -1,6 +1,6 @@
 /* Small trainings under a policy. */
-#ifndef ESPALIER_TESTS_POLICIES_H
-#define ESPALIER_TESTS_POLICIES_H
+#ifndef ESPALIER_TESTS_POLICY_RUNS_H
+#define ESPALIER_TESTS_POLICY_RUNS_H
 
 #include "training.h"
 
