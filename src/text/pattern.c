@@ -7,10 +7,12 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* A match may take MOST_STEPS; a text SECONDS, and one more for every BYTES_A_SECOND. Between two
+/* A match may take MOST_STEPS, and STEPS_A_BYTE more for every byte of the text, of which a run of
+ * white space may be most; a text SECONDS, and one more for every BYTES_A_SECOND. Between two
  * looks at the clock a window of starting places is searched, small while the pattern is slow. */
 enum {
-  MOST_STEPS = 2000000,
+  MOST_STEPS = 10000000,
+  STEPS_A_BYTE = 4,
   MOST_SOURCE = 1 << 16,
   SECONDS = 5,
   BYTES_A_SECOND = 200000,
@@ -75,7 +77,6 @@ static esp_status compile(pattern *self, span source, span translated, bool is_l
 static void prepare(pattern *self) {
   self->data = pcre2_match_data_create_from_pattern(self->code, NULL);
   self->context = pcre2_match_context_create(NULL);
-  pcre2_set_match_limit(self->context, MOST_STEPS);
   if (pcre2_jit_compile(self->code, PCRE2_JIT_COMPLETE) != 0) return;
   self->stack = pcre2_jit_stack_create(FIRST_STACK, MOST_STACK, NULL);
   pcre2_jit_stack_assign(self->context, NULL, self->stack);
@@ -148,6 +149,11 @@ static esp_status leave_window(const pattern *self, search *where) {
   return look_at_clock(self, where);
 }
 
+static void limit_steps(const pattern *self, int64_t bytes) {
+  const int64_t most = MOST_STEPS + STEPS_A_BYTE * bytes;
+  pcre2_set_match_limit(self->context, most < UINT32_MAX ? (uint32_t)most : UINT32_MAX);
+}
+
 /* The next match; *found is false at the end. */
 static esp_status find_next(pattern *self, search *where, match *next, bool *found) {
   *found = false;
@@ -200,6 +206,7 @@ esp_status pattern_replace(pattern *self, span text, span content, buffer *to) {
 esp_status pattern_find(pattern *self, span text, matches *found) {
   found->count = 0;
   if (text.count == 0) return ESP_OK;
+  limit_steps(self, text.count);
   search where = {.text = text, .last_end = -1, .window = FIRST_WINDOW, .begin = clock()};
   int64_t done = 0;
   bool more = true;
