@@ -24,12 +24,30 @@ int64_t policy_get_every(const training *self) {
   return steps > CHANGES ? (int64_t)ceil(steps / CHANGES) : 1;
 }
 
+/* Only the policies that read both have a schedule of their own. */
+esp_status policy_check_schedule_local(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  const policy *of = self->pruning.of;
+  if (!policy_reads(of, options, "prune-from") || !policy_reads(of, options, "prune-to") ||
+      options->prune_from <= options->prune_to)
+    return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "--policy %s: expected --prune-from not above --prune-to, found %g and %g",
+                  of->name, options->prune_from, options->prune_to);
+}
+
+/* The last change of the masks: behind the first step at the earliest. */
+static int64_t find_last_change(const training *self) {
+  const int64_t to = (int64_t)ceil(self->pruning.options->prune_to * (double)self->schedule.n);
+  return to > 1 ? to : 1;
+}
+
 bool policy_is_due(const training *self) {
   const esp_policy_options *options = self->pruning.options;
   const int64_t step = self->progress.step;
   const double n = (double)self->schedule.n;
   const int64_t from = (int64_t)floor(options->prune_from * n);
-  const int64_t to = (int64_t)ceil(options->prune_to * n);
+  const int64_t to = find_last_change(self);
   if (step < from || step > to) return false;
   return step == to || (step - from) % policy_get_every(self) == 0;
 }

@@ -63,6 +63,8 @@ void policy_warn_unread(const esp_policy_options *options);
 /* Whether the policy reads an option (name without dashes) as the others are. Local. */
 bool policy_reads(const policy *of, const esp_policy_options *options, const char *name);
 
+/* USAGE: pruning would end before it begins. Local. */
+esp_status policy_check_schedule_local(const training *self);
 /* Part of the steps that is done, in [0, 1], from prune_from to prune_to. Local. */
 double policy_get_progress(const training *self);
 /* Steps between changes of the masks. Local. */

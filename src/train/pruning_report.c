@@ -51,6 +51,22 @@ static void report_sites(const train_pruning *self, esp_train_report *report) {
   }
 }
 
+/* What was asked, and has not come about. */
+static void warn_short(const train_pruning *self, const esp_train_report *report) {
+  int n = 0;
+  for (int i = 0; i < report->policy.n; i++) n += report->policy.parts[i].is_least;
+  if (!report->policy.is_final)
+    esp_log_warn("train: --policy %s was not done when the steps were: give more steps, or a "
+                 "smaller --prune-to",
+                 self->of->name);
+  else if (n > 0 && report->policy.sparsity < report->policy.asked)
+    esp_log_warn(
+        "train: --final-sparsity %g was asked, but %.4f has come about: %d of %d %s keep no "
+        "more than their least (--min-keep, or one)",
+        report->policy.asked, report->policy.sparsity, n, report->policy.n,
+        self->by_units ? "sites" : "matrices");
+}
+
 void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_final,
                     esp_train_report *report) {
   if (!self->of) return;
@@ -75,5 +91,6 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   if (isnan(report->policy.asked) && live == n && self->of->remedy)
     esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
                  self->of->remedy);
+  warn_short(self, report);
   if (self->of->sets_sparsity) report->policy.asked = report->policy.sparsity;
 }

@@ -107,6 +107,7 @@ esp_status train_lay_out_local(training *self) {
   pass_lay_out_local(self);
   ESP_TRY(early_check_local(self));
   const policy *of = self->pruning.of;
+  if (of) ESP_TRY(policy_check_schedule_local(self));
   return of && of->check_local ? of->check_local(self) : ESP_OK;
 }
 

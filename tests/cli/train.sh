@@ -40,6 +40,9 @@ refuse 4 "a teacher of another task" "task (language), found one of another (mas
 refuse 1 "an encoder without a teacher" "give --teacher MODEL" -- train "$golden/bert-encoder-bf16" -d "$typed" "${small[@]}" -o out/m.h5
 refuse 1 "too few samples to hold out" "found 22 samples" -- "${train[@]}" --hold-out 12
 refuse 1 "all samples held out" "--hold-out 1: expected 2 or more" -- "${train[@]}" --hold-out 1
+refuse 1 "pruning that ends before it begins" "--prune-from not above --prune-to" -- "${train[@]}" --policy gradual --prune-from 0.8 --prune-to 0.2
+refuse 1 "an unknown policy" "unknown policy 'gradul'" -- "${train[@]}" --policy gradul
+refuse 1 "units by erk" "give uniform or global" -- "${train[@]}" --policy gradual --granularity units --distribution erk
 refuse 1 "more ranks than micro-batches" "--allow-idle" -- "${train[@]}" --batch 2
 refuse 5 "a rate that diverges" "diverged in step" -- "${train[@]}" --optimizer sgd --rate 100 --clip 0 --warmup 0
 refuse 1 "recovery of what was never pruned" "give --teacher MODEL" -- recover "$golden/llama-mha-f32" -d "$tokens" "${small[@]}" -o out/m.h5

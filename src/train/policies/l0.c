@@ -180,7 +180,7 @@ static esp_status begin(training *self) {
 }
 
 static bool is_final(const training *self) {
-  return policy_get_progress(self) >= 1.0;
+  return self->progress.step > 0 && policy_get_progress(self) >= 1.0;
 }
 
 static bool is_unread(const esp_policy_options *options, const char *name) {

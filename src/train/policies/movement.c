@@ -115,7 +115,7 @@ static esp_status after_step(training *self) {
 }
 
 static bool is_final(const training *self) {
-  return policy_get_progress(self) >= 1.0;
+  return self->progress.step > 0 && policy_get_progress(self) >= 1.0;
 }
 
 static const char *const options[] = {"distribution", "min-keep",    "prune-from",
