@@ -105,7 +105,7 @@ class Cell:
             return self.make_small(folder)
         if self.name == 'tickets' or 'recovery' in self.name:
             return self.make_after(folder)
-        return self.train(folder, self.network.source, *get_options(self.name, self.granularity), '--final-sparsity', self.sparsity)
+        return self.train(folder, self.network.source, *get_options(self.name, self.granularity, self.sparsity))
 
     def measure(self, path, folder):
         result = folder / 'eval.json'

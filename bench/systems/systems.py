@@ -1,4 +1,5 @@
-"""The systems that are compared: how each makes a network of a sparsity, as command lines of espalier."""
+"""The systems that are compared: how each makes a network of a sparsity, as command lines of espalier. Those whose sparsity
+is found, not asked for (`l0`, `movement --threshold soft`), are not among them."""
 
 # What a system's name stands for: options of `train` beside those that all share.
 BY_WEIGHTS = {
@@ -9,9 +10,7 @@ BY_WEIGHTS = {
     'synflow': '--policy synflow',
     'gradual': '--policy gradual',
     'movement': '--policy movement',
-    'soft movement': '--policy movement --threshold soft',
-    'l0': '--policy l0',
-    'irrelevance': '--policy irrelevance',
+    'irrelevance': 'irrelevance',
     'set': '--policy set',
     'rigl': '--policy rigl',
     'snfs': '--policy snfs',
@@ -25,11 +24,12 @@ BY_UNITS = {
     '3sp': '--policy 3sp',
     'gradual': '--policy gradual',
     'movement': '--policy movement',
-    'irrelevance': '--policy irrelevance',
+    'irrelevance': 'irrelevance',
     'set': '--policy set',
     'rigl': '--policy rigl',
 }
 TICKET_LEVELS = 5
+IRRELEVANCE_POINTS = 15  # of the 16 of a training, the first being before it
 
 
 def list_systems(network):
@@ -42,9 +42,13 @@ def list_systems(network):
     return names + [(name, 'units') for name in BY_UNITS]
 
 
-def get_options(name, granularity):
+def get_options(name, granularity, sparsity):
     table = BY_WEIGHTS if granularity == 'weights' else BY_UNITS
-    return f'{table[name]} --granularity {granularity}'.split()
+    common = ['--granularity', granularity]
+    if name == 'irrelevance':  # as much at every point as reaches the sparsity, whatever the loss
+        points = IRRELEVANCE_POINTS
+        return common + ['--policy', name, '--bound', 1e6, '--prune-fraction', 1 - (1 - sparsity) ** (1 / points), '--hold-out', 8]
+    return table[name].split() + common + ['--final-sparsity', sparsity]
 
 
 def ticket_fraction(sparsity):

@@ -37,6 +37,15 @@ void esp_eval_set_quality(const esp_model *model, const esp_dataset *data,
   json_object_set_new(row, "targets", json_integer(quality->targets));
 }
 
+/* What was pruned while it trained stands where a criterion and its sparsity do. */
+static void describe_policy(const json_t *report, json_t *row) {
+  const json_t *policy = json_object_get(json_object_get(report, "training"), "policy");
+  if (!policy || json_object_get(report, "criterion")) return;
+  json_object_set(row, "criterion", json_object_get(policy, "name"));
+  json_object_set(row, "sparsity_asked", json_object_get(policy, "sparsity"));
+  json_object_set(row, "granularity", json_object_get(policy, "granularity"));
+}
+
 json_t *esp_eval_describe(const esp_model *model) {
   json_t *row = esp_json_pack("{s:o, s:s, s:I}", "model", esp_json_text(model->path), "family",
                               model->family->name, "parameters",
@@ -46,6 +55,7 @@ json_t *esp_eval_describe(const esp_model *model) {
                                        "selection_checksum", "structure"};
   for (unsigned i = 0; i < sizeof copied / sizeof *copied; i++)
     if (report) json_object_set(row, copied[i], json_object_get(report, copied[i]));
+  describe_policy(report, row);
   const json_t *recovery = json_object_get(report, "recovery");
   if (recovery) json_object_set(row, "recovery_steps", json_object_get(recovery, "best_step"));
   json_decref(report);
