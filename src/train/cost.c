@@ -253,7 +253,7 @@ static void add_steps(const pricing *self, esp_cost *cost) {
   const double passes = steps * (double)self->of->n_passes;
   add_pass_memory(self, cost);
   add_reductions(self, cost);
-  add_gather(self, steps, cost);
+  if (self->ranks > 1) add_gather(self, steps, cost);
   add_forward_work(self, get_request(self)->model, rows, &cost->work);
   add_teacher(self, rows, passes, &cost->work);
   add_loss_work(self, rows, 2.0, &cost->work);
