@@ -95,7 +95,7 @@ static esp_status run(command_job *job, esp_train_report *report) {
 esp_status esp_train_command(const esp_comm *comm, const esp_train_settings *settings,
                              esp_train_purpose purpose, const char *path,
                              esp_train_result *result) {
-  command_job job = command_job_make(comm, settings, purpose, path);
+  command_job job = command_job_make_local(comm, settings, purpose, path);
   *result = (esp_train_result){0};
   if (!settings->run.output)
     return esp_fail(ESP_USAGE, "%s: expected where to write the model; give -o FILE",

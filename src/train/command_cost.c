@@ -65,7 +65,7 @@ static esp_status compute_cost(command_job *job, esp_train_cost *cost) {
 esp_status esp_train_command_cost(const esp_comm *comm, const esp_train_settings *settings,
                                   esp_train_purpose purpose, const char *path, int ranks,
                                   esp_train_cost *cost) {
-  command_job job = command_job_make(comm, settings, purpose, path);
+  command_job job = command_job_make_local(comm, settings, purpose, path);
   *cost = (esp_train_cost){0};
   job.ranks = ranks;
   job.is_planned = true;

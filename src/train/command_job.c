@@ -189,8 +189,8 @@ void command_job_clear(command_job *job) {
   esp_dataset_close(&job->held_out);
 }
 
-command_job command_job_make(const esp_comm *comm, const esp_train_settings *settings,
-                             esp_train_purpose purpose, const char *path) {
+command_job command_job_make_local(const esp_comm *comm, const esp_train_settings *settings,
+                                   esp_train_purpose purpose, const char *path) {
   const bool is_new = !path || is_configuration(path);
   return (command_job){.comm = comm,
                        .settings = settings,

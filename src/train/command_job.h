@@ -28,8 +28,8 @@ typedef struct command_job {
 } command_job;
 
 /* A job of a command that runs on comm; nothing is open yet. Local. */
-command_job command_job_make(const esp_comm *comm, const esp_train_settings *settings,
-                             esp_train_purpose purpose, const char *path);
+command_job command_job_make_local(const esp_comm *comm, const esp_train_settings *settings,
+                                   esp_train_purpose purpose, const char *path);
 /* Open data, model and teacher, resolve the options, and say which of them nothing reads. What
  * esp_train_command says. Collective on comm. */
 esp_status command_job_open(command_job *job);

@@ -11,7 +11,7 @@ enum { MOST_SLOTS = 2 };
 /* One update of n parameters: slots are the optimiser's own arrays (n each). */
 typedef struct optimizer_step {
   int64_t n, number; // parameters; step, from 1
-  double rate, weight_decay, momentum;
+  double rate, weight_decay, momentum, beta2;
   const float *gradient;
   float *parameters;
   float *slots[MOST_SLOTS];

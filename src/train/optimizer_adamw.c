@@ -1,4 +1,4 @@
-/* AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019; beta2 = 0.999. */
+/* AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. */
 #include "optimizer.h"
 
 #include "espalier/core/clones.h"
@@ -6,9 +6,9 @@
 #include <math.h>
 
 ESP_CLONES static void apply(const optimizer_step *step) {
-  const float beta1 = (float)step->momentum, beta2 = 0.999f, epsilon = 1e-8f;
+  const float beta1 = (float)step->momentum, beta2 = (float)step->beta2, epsilon = 1e-8f;
   const float rate = (float)(step->rate / (1.0 - pow(step->momentum, (double)step->number)));
-  const float unbias = (float)(1.0 / (1.0 - pow(0.999, (double)step->number)));
+  const float unbias = (float)(1.0 / (1.0 - pow(step->beta2, (double)step->number)));
   const float keep = (float)(1.0 - step->rate * step->weight_decay);
   float *restrict m = step->slots[0], *restrict v = step->slots[1];
   float *restrict w = step->parameters;

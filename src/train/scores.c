@@ -48,7 +48,7 @@ typedef struct adam {
 } adam;
 
 static adam begin_step(const training *self) {
-  const double beta1 = self->request->options->momentum, beta2 = 0.999;
+  const double beta1 = self->request->options->momentum, beta2 = self->request->options->beta2;
   const double number = (double)self->progress.step + 1.0;
   return (adam){.beta1 = beta1,
                 .beta2 = beta2,

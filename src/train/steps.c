@@ -19,6 +19,7 @@ static void update_run(training *self, const parts_run *run, double rate) {
                          .rate = rate,
                          .weight_decay = is_matrix ? options->weight_decay : 0.0,
                          .momentum = options->momentum,
+                         .beta2 = options->beta2,
                          .gradient = self->gradients.mean + run->own,
                          .parameters = parts_find_values(&self->parts, run)};
   for (int s = 0; s < self->method->n_slots; s++) step.slots[s] = self->slots[s] + run->own;

@@ -27,7 +27,8 @@ static inline esp_train_options new_options(const char *optimizer) {
                              .rate = strcmp(optimizer, "sgd") == 0 ? 0.1 : 0.02,
                              .warmup = 0.1,
                              .weight_decay = 0.01,
-                             .momentum = 0.9};
+                             .momentum = 0.9,
+                             .beta2 = 0.999};
 }
 
 /* Where a training goes on from; all NULL: nowhere. */

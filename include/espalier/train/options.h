@@ -21,6 +21,7 @@ typedef struct esp_train_options {
   double warmup;           // fraction of all steps with linear warm-up
   double weight_decay;     // decoupled, on matrices only
   double momentum;         // sgd; adamw's first moment
+  double beta2;            // adamw's second-moment decay
   double clip;             // largest norm of a step's gradient; 0: any
   char *gradients;         // "exact" or "float": how they are summed
   char *trainable;         // a set, or names of weights

@@ -58,6 +58,7 @@ static void read_options(example *self) {
                                   .warmup = get_real(from, "warmup"),
                                   .weight_decay = get_real(from, "weight_decay"),
                                   .momentum = get_real(from, "momentum"),
+                                  .beta2 = 0.999,
                                   .clip = get_real(from, "clip"),
                                   .temperature = get_real(from, "temperature"),
                                   .mix = get_real(from, "mix"),
