@@ -76,29 +76,37 @@ static int64_t count(const char *config, const char *const *options) {
 
 #define UNIFORM "criterion", "random", "repair", "none", "allocation", "uniform"
 
-/* The most parameters within a budget that some sparsity leaves. */
-static int64_t search_all(const char *config, const char *sites, const char *multiple,
-                          int64_t budget) {
-  int64_t best = 0;
-  for (int i = 0; i < 400; i++) {
+enum { SPARSITIES = 400 };
+
+/* The parameters that each of many sparsities leaves. */
+static void count_all(const char *config, const char *sites, const char *multiple, int64_t *all) {
+  for (int i = 0; i < SPARSITIES; i++) {
     char sparsity[16];
-    snprintf(sparsity, sizeof sparsity, "%.4f", i / 400.0);
-    const int64_t n = count(
-        config, OPTIONS(UNIFORM, "sparsity", sparsity, "multiple_of", multiple, "sites", sites));
-    if (n <= budget && n > best) best = n;
+    snprintf(sparsity, sizeof sparsity, "%.4f", (double)i / SPARSITIES);
+    all[i] = count(config,
+                   OPTIONS(UNIFORM, "sparsity", sparsity, "multiple_of", multiple, "sites", sites));
   }
+}
+
+/* The most parameters within a budget. */
+static int64_t find_best(const int64_t *all, int64_t budget) {
+  int64_t best = 0;
+  for (int i = 0; i < SPARSITIES; i++)
+    if (all[i] <= budget && all[i] > best) best = all[i];
   return best;
 }
 
 static void check_within_a_step(int model, const char *sites, const char *multiple) {
   const char *config = models[model].config;
   const int64_t dense = count(config, OPTIONS(UNIFORM, "sparsity", "0"));
+  int64_t all[SPARSITIES];
+  count_all(config, sites, multiple, all);
   for (int part = 70; part < 100; part += 12) {
     char budget[24];
     snprintf(budget, sizeof budget, "%lld", (long long)(dense * part / 100));
     const int64_t got = count(config, OPTIONS(UNIFORM, "max_parameters", budget, "multiple_of",
                                               multiple, "sites", sites));
-    const int64_t best = search_all(config, sites, multiple, dense * part / 100);
+    const int64_t best = find_best(all, dense * part / 100);
     if (got != best)
       fail_msg("%s: %s: %lld of at most %s, but %lld can be had", models[model].family, sites,
                (long long)got, budget, (long long)best);
