@@ -2,6 +2,7 @@
  * made it, from the same statistics. */
 #include "series_internal.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/file.h"
 
@@ -65,14 +66,24 @@ static bool is_same_request(const series *self, const esp_series_point *point, j
   return same;
 }
 
+/* Whether the model is there as it was written. */
+static bool opens(const series *self, const char *path) {
+  esp_model *model = NULL;
+  const bool is_good = esp_model_open(self->comm, path, &model) == ESP_OK;
+  if (!is_good) esp_log_warn("%s; pruned again", esp_failure_text());
+  esp_model_free(&model);
+  return is_good;
+}
+
 bool series_is_done(const series *self, const esp_series_point *point, bool *is_other) {
   char *model = series_name_file(self, "", point->name, ".h5");
   char *path = series_name_file(self, "", point->name, ".h5.report.json");
   json_t *report = is_there(self->comm, model) ? series_read_json(self, path) : NULL;
   const bool same = report && is_same_request(self, point, report);
+  const bool is_done = same && opens(self, model);
   *is_other = report && !same;
   json_decref(report);
   esp_free(&path);
   esp_free(&model);
-  return same;
+  return is_done;
 }

@@ -64,8 +64,9 @@ static void add_name(text_names *to, char *name) {
   to->name[to->count++] = name;
 }
 
+/* Hidden files are not the user's text. */
 static esp_status add_entry(const char *folder, const char *name, void *state) {
-  if (is_text_name(name)) add_name(state, esp_format("%s/%s", folder, name));
+  if (name[0] != '.' && is_text_name(name)) add_name(state, esp_format("%s/%s", folder, name));
   return ESP_OK;
 }
 
