@@ -26,9 +26,9 @@ static void print_curve(const command_input *input, const esp_train_report *repo
 
 static void print_policy(const command_input *input, const esp_train_report *report) {
   if (!report->policy.name) return;
-  print_result(input, "%s: %.2f %% of the prunable %s are gone by %s%s\n",
-               input->settings->run.output, 100.0 * report->policy.sparsity,
-               report->policy.by_units ? "units" : "weights", report->policy.name,
+  print_result(input, "%s: %.2f %% of the prunable %s %s by %s%s\n", input->settings->run.output,
+               100.0 * report->policy.sparsity, report->policy.by_units ? "units" : "weights",
+               report->policy.is_frozen ? "are frozen" : "are gone", report->policy.name,
                report->policy.is_final ? "" : ", which has not reached its end");
 }
 

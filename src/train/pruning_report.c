@@ -51,20 +51,24 @@ static void report_sites(const train_pruning *self, esp_train_report *report) {
   }
 }
 
-/* What was asked, and has not come about. */
-static void warn_short(const train_pruning *self, const esp_train_report *report) {
-  int n = 0;
-  for (int i = 0; i < report->policy.n; i++) n += report->policy.parts[i].is_least;
+/* Whether another part is gone than was asked: by more than rounding in every matrix or site, or,
+ * where zeros of other causes count too, by more than a hundredth. */
+static bool is_off(const esp_train_report *report, double n) {
+  const double more = report->policy.sparsity - report->policy.asked;
+  return more > 0.01 || -more * n > 0.5 * report->policy.n + 0.5;
+}
+
+/* What was asked, and has not come about; n: weights or units of all. */
+static void warn_off(const train_pruning *self, const esp_train_report *report, double n) {
   if (!report->policy.is_final)
     esp_log_warn("train: --policy %s was not done when the steps were: give more steps, or a "
                  "smaller --prune-to",
                  self->of->name);
-  else if (n > 0 && report->policy.sparsity < report->policy.asked)
+  else if (is_off(report, n))
     esp_log_warn(
-        "train: --final-sparsity %g was asked, but %.4f has come about: %d of %d %s keep no "
-        "more than their least (--min-keep, or one)",
-        report->policy.asked, report->policy.sparsity, n, report->policy.n,
-        self->by_units ? "sites" : "matrices");
+        "train: --final-sparsity %g was asked, but %.4f has come about: no more may go than "
+        "--min-keep (or one) leaves, and what a masked model has lost stays away",
+        report->policy.asked, report->policy.sparsity);
 }
 
 void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_final,
@@ -73,6 +77,7 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   report->policy.name = self->of->name;
   report->policy.by_units = self->by_units;
   report->policy.is_final = is_final;
+  report->policy.is_frozen = self->of->masked == POLICY_FROZEN;
   report->policy.asked = policy_reads(self->of, self->options, "final-sparsity")
                              ? self->options->final_sparsity
                              : (double)NAN;
@@ -91,6 +96,6 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   if (isnan(report->policy.asked) && live == n && self->of->remedy)
     esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
                  self->of->remedy);
-  warn_short(self, report);
+  warn_off(self, report, n);
   if (self->of->sets_sparsity) report->policy.asked = report->policy.sparsity;
 }

@@ -14,7 +14,8 @@ void scores_init(training *self, double value) {
 void scores_list_weights(const training *self, uint8_t *among) {
   for (int r = 0; r < self->parts.n_runs; r++) {
     const parts_run *run = &self->parts.runs[r];
-    const bool is_masked = self->parts.is_masked[run->weight];
+    const bool is_masked =
+        self->request->model->is_masked && self->pruning.matrix_of[run->weight] >= 0;
     for (int64_t i = run->own; i < run->own + run->n; i++)
       among[i] = !is_masked || self->pruning.latent[i] != 0.0f;
   }

@@ -34,6 +34,11 @@ must train masked.h5 "${images[@]}" --epochs 4 --policy rigl --final-sparsity 0.
 check "rigl again: another mask" eval '! same_mask masked.h5 moved.h5 >/dev/null'
 check "rigl again: what grows trains, none is lost" test "$(count moved.h5)" = $zeros
 
+must train masked.h5 "${images[@]}" --epochs 2 --policy movement --final-sparsity 0.8 --hold-out 0 -o learned.h5
+check "movement: what was masked is not among what may live" same_mask masked.h5 learned.h5
+must train masked.h5 "${images[@]}" --epochs 2 --policy gradual --final-sparsity 0.2 --hold-out 0 -o less.h5
+check "a sparsity below the mask's: it says so" grep -q "0.2 was asked, but 0.8" "$ERRORS"
+
 must export masked.h5 folder --quiet
 must eval masked.h5 folder -d "$data" --no-speed --json eval.json
 check "export: the same zeros" test "$(get eval.json results 0 nonzero_parameters)" = "$(get eval.json results 1 nonzero_parameters)"

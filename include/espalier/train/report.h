@@ -43,10 +43,11 @@ typedef struct esp_train_report {
   int n_points;
   esp_train_point *points; // owned
   struct {
-    const char *name;                    // NULL: no policy, and nothing here is set
-    bool by_units, is_final;             // whether the policy has done what was asked
-    double asked, sparsity;              // NAN: the policy finds it; of the weights that are left
-    int64_t irrelevance_step;            // 0: no policy has counted
+    const char *name;         // NULL: no policy, and nothing here is set
+    bool is_frozen;           // what does not live is there all the same: it does not train
+    bool by_units, is_final;  // whether the policy has done what was asked
+    double asked, sparsity;   // NAN: the policy finds it; of the weights that are left
+    int64_t irrelevance_step; // 0: no policy has counted
     int64_t irrelevance[ESP_TRAIN_BINS]; // weights, or units, that live by exp(-|g| / alpha)
     int n;
     esp_pruned_part *parts; // owned

@@ -33,7 +33,7 @@ static double find_threshold(void) {
 static double compute_gate(double score) {
   const double s = sigmoid(score);
   const double gate = stretch(s);
-  return gate > 0.0 ? gate : s;
+  return gate > 0.0 ? gate : fmax(s, 1e-6);
 }
 
 /* s of the step to come, of a weight or unit by its place among all. */
