@@ -138,7 +138,7 @@ def spread(values):
 
 
 def get_speed(row):
-    return next(row[key] for key in ('tokens_per_s', 'samples_per_s') if key in row)
+    return next(row[key] for key in ('tokens_per_s', 'images_per_s') if key in row)
 
 
 def describe(system, sparsity, rows, dense):
