@@ -173,6 +173,11 @@ esp_status esp_samples_open_text(const esp_comm *comm, const esp_samples *self,
                     "%s is text, and a new model has no tokenizer; give token files (espalier "
                     "tokenize)",
                     self->data);
+  if (model->max_length > 0 && self->context > model->max_length)
+    return esp_fail(ESP_USAGE,
+                    "--context %" PRId64 ": expected at most %" PRId64
+                    " tokens, which is what the model reads; give fewer",
+                    self->context, model->max_length);
   ESP_TRY(esp_find_tokenizer(comm, model, &path));
   const esp_status status = read_text(comm, self, model, path, data);
   if (status == ESP_OK) describe(self, *data);
