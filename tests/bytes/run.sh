@@ -29,7 +29,7 @@ golden=$tests/golden/transformers
 # What rounding depends on besides the program: libm, products, MPI under ScaLAPACK, and the layout of files.
 print_libraries() {
   local blas
-  blas=$(ldd "$ESPALIER" | awk '/libblas|libopenblas/ { print $3; exit }')
+  blas=$(ldd "$ESPALIER" | awk '/libblas|libopenblas/ && !found { print $3; found = 1 }')
   echo "libraries: $(LC_ALL=C grep -aom1 'OpenBLAS [0-9.]*[0-9]' "$blas" || echo 'another BLAS')," \
     "$(getconf GNU_LIBC_VERSION), $(h5dump --version | sed 's/.*Version/HDF5/')," \
     "$("$MPIEXEC" --version 2>/dev/null | sed -n '1s/.*(Open[^)]*) /Open MPI /p')"
