@@ -1,5 +1,6 @@
 #include "command_job.h"
 
+#include "policy.h"
 #include "trained_file.h"
 
 #include "espalier/core/json.h"
@@ -42,11 +43,15 @@ static json_t *describe(const command_job *job) {
 static esp_status check_differs(const command_job *job, const json_t *description) {
   const json_t *own = json_object_get(description, "model_fingerprint");
   const json_t *other = json_object_get(description, "teacher_fingerprint");
-  const bool can_learn = job->options.mix > 0.0 || job->policy.policy;
+  const policy *of;
+  ESP_TRY(policy_find(job->policy.policy, &of));
+  const bool begins_by_gradients = of && of->prunes_once && of->count_passes;
+  const bool can_learn = job->options.mix > 0.0 || (of && !begins_by_gradients);
   if (!own || can_learn || !json_equal(own, other)) return ESP_OK;
   return esp_fail(ESP_USAGE,
-                  "%s: expected another model as teacher, found this one; give one to learn of",
-                  job->teacher->path);
+                  "%s: expected another model as teacher, found this one%s; give one to learn of",
+                  job->teacher->path,
+                  begins_by_gradients ? ", whose gradient has nothing to tell to --policy" : "");
 }
 
 static esp_status open_journal(command_job *job) {

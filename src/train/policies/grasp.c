@@ -168,10 +168,8 @@ static esp_status begin(training *self) {
 }
 
 static int64_t count_passes(const training *self) {
-  return 6 * start_count_rounds(self) * policy_count_gradient_passes(self);
+  return 6 * start_count_passes(self);
 }
-
-static const char *const options[] = {"distribution", "min-keep", "rounds", "score-samples", NULL};
 
 const policy policy_grasp = {.name = "grasp",
                              .granularities = POLICY_WEIGHTS | POLICY_UNITS,
@@ -179,6 +177,6 @@ const policy policy_grasp = {.name = "grasp",
                              .prunes_once = true,
                              .distribution = "global",
                              .defaults = {.rounds = 1},
-                             .options = options,
+                             .options = start_gradient_options,
                              .count_passes = count_passes,
                              .begin = begin};

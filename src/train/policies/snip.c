@@ -22,18 +22,12 @@ static esp_status begin(training *self) {
   return start_prune(self, &start_snip);
 }
 
-static int64_t count_passes(const training *self) {
-  return start_count_rounds(self) * policy_count_gradient_passes(self);
-}
-
-static const char *const options[] = {"distribution", "min-keep", "rounds", "score-samples", NULL};
-
 const policy policy_snip = {.name = "snip",
                             .granularities = POLICY_WEIGHTS | POLICY_UNITS,
                             .masked = POLICY_ZERO,
                             .prunes_once = true,
                             .distribution = "global",
                             .defaults = {.rounds = 1},
-                            .options = options,
-                            .count_passes = count_passes,
+                            .options = start_gradient_options,
+                            .count_passes = start_count_passes,
                             .begin = begin};

@@ -13,6 +13,13 @@ int64_t start_count_rounds(const training *self) {
   return rounds > 1 ? rounds : 1;
 }
 
+const char *const start_gradient_options[] = {"distribution", "min-keep", "rounds", "score-samples",
+                                              NULL};
+
+int64_t start_count_passes(const training *self) {
+  return start_count_rounds(self) * policy_count_gradient_passes(self);
+}
+
 static double find_sparsity(const training *self, int64_t round) {
   const double final = self->pruning.options->final_sparsity;
   const int64_t rounds = start_count_rounds(self);

@@ -19,6 +19,10 @@ extern const start_scores start_snip, start_grasp, start_synflow, start_three_sp
 esp_status start_prune(training *self, const start_scores *how);
 /* Rounds that it makes. Local. */
 int64_t start_count_rounds(const training *self);
+/* Passes of those that measure one gradient a round. Local. */
+int64_t start_count_passes(const training *self);
+/* What those read whose scores come from gradients. */
+extern const char *const start_gradient_options[];
 
 /* Set scores (n_own) to |w|. Local. */
 void start_copy_magnitudes(const training *self, float *scores);
