@@ -1,6 +1,6 @@
-"""A forward pass in PyTorch, float32: forward.py MODEL TOKENS.h5 SEQUENCES REPEATS
+"""A forward pass in PyTorch, float32: forward.py MODEL TOKENS.h5 SEQUENCES REPEATS [prefill]
 
-Prints CPU seconds and wall seconds a pass, medians.
+Prints CPU seconds and wall seconds a pass, medians. A prefill has the logits of the last tokens alone.
 """
 import os
 import statistics
@@ -19,6 +19,8 @@ kind = AutoModel if is_encoder else AutoModelForCausalLM
 model = kind.from_pretrained(path, dtype=torch.float32, attn_implementation='sdpa').eval()
 ids = torch.tensor(h5py.File(tokens)['tokens'][:sequences].astype('int64'))
 options = {} if is_encoder else {'use_cache': False}
+if sys.argv[5:] == ['prefill']:
+    options['logits_to_keep'] = 1
 cpu, wall = [], []
 with torch.inference_mode():
     model(ids, **options)

@@ -86,10 +86,21 @@ static esp_status load_for_speed(const command_input *input, esp_model **models)
   return esp_agree(input->comm, status);
 }
 
+static esp_speed_options get_speed_options(const command_input *input) {
+  const esp_eval_options *eval = &input->settings->eval;
+  return (esp_speed_options){eval->speed_batch, eval->repeats, eval->prefill};
+}
+
+static esp_status check_speed(const command_input *input, esp_model **models) {
+  const esp_speed_options options = get_speed_options(input);
+  for (int i = 0; input->settings->eval.speed && i < input->n_arguments; i++)
+    ESP_TRY(esp_eval_check_speed(models[i], &options));
+  return ESP_OK;
+}
+
 static esp_status measure_speed(const command_input *input, esp_model **models,
                                 const esp_dataset *data, json_t *results) {
-  const esp_speed_options options = {input->settings->eval.speed_batch,
-                                     input->settings->eval.repeats};
+  const esp_speed_options options = get_speed_options(input);
   const int n = input->n_arguments;
   ESP_TRY(load_for_speed(input, models));
   double *rates = ESP_NEW(double, n);
@@ -99,6 +110,7 @@ static esp_status measure_speed(const command_input *input, esp_model **models,
     json_object_set_new(row, is_text(models[i]) ? "tokens_per_s" : "images_per_s",
                         esp_json_real(rates[i]));
     json_object_set_new(row, "speedup", esp_json_real(rates[i] / rates[0]));
+    json_object_set_new(row, "prefill", json_boolean(options.prefill));
   }
   esp_free(&rates);
   for (int i = 0; i < n; i++) esp_model_unload_all(models[i]);
@@ -186,6 +198,7 @@ static esp_status evaluate(const command_input *input, esp_model **models, esp_p
   samples.reader = choose_reader(input, models);
   ESP_TRY(check_tokenizers(input, models));
   ESP_TRY(gate_check(options, models, input->n_arguments));
+  ESP_TRY(check_speed(input, models));
   ESP_TRY(esp_samples_open_data(input->comm, &samples, NULL, &data));
   const eval_table about = {models[0]->task, models[0]->family->input, data->width};
   esp_quality *qualities = ESP_NEW(esp_quality, input->n_arguments);

@@ -173,6 +173,7 @@ static const struct {
     {"collect.fisher_tokens", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects_fisher},
     {"run.save_every", ESP_FOR_PRUNE | ESP_FOR_PLAN, saves},
     {"plan.doublings", ESP_FOR_PLAN, doubles},
+    {"eval.prefill", ESP_FOR_EVAL | ESP_FOR_SWEEP, times},
     {"eval.speed_batch", ESP_FOR_EVAL | ESP_FOR_SWEEP, times},
     {"eval.repeats", ESP_FOR_EVAL | ESP_FOR_SWEEP, times},
     {"eval.sequences", ESP_FOR_EVAL, writes_logits},

@@ -76,10 +76,12 @@ static void print_sparse(const command_input *input, const json_t *row) {
 }
 
 static void print_head(const command_input *input, const eval_table *self, const char *title) {
+  const bool is_prefill = input->settings->eval.prefill;
   const char *rate = self->kind == ESP_DATA_TOKENS ? "tokens/s" : "images/s";
   print_result(input, "%-16s %8s %-14s%12s %9s %10s %10s", "criterion", "sparsity", "repair", title,
                self->task == ESP_TASK_REGRESS ? "MSE" : "loss", "parameters", "nonzero");
-  if (input->settings->eval.speed) print_result(input, " %12s %8s", rate, "speed-up");
+  if (input->settings->eval.speed)
+    print_result(input, " %12s %8s", is_prefill ? "prefill/s" : rate, "speed-up");
   print_result(input, "  model\n");
 }
 

@@ -79,15 +79,38 @@ void esp_pass_clear(esp_pass *self) {
   esp_workspace_clear(&self->workspace);
 }
 
+static void run_stages(esp_call *call, esp_pass *pass) {
+  ESP_ASSERT(esp_call_count_rows(call) <= pass->rows);
+  esp_call_embed(call, pass->state);
+  for (call->stage = 0; call->stage < call->model->n_stages; call->stage++) {
+    esp_call_produce(call, pass->state, pass->x);
+    esp_call_consume(call, pass->x, pass->state);
+    esp_call_finish(call, pass->state);
+  }
+}
+
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self) {
   esp_call call = {
       .model = model, .stage = ESP_STAGE_EMBED, .batch = *batch, .workspace = &self->workspace};
-  ESP_ASSERT(esp_batch_count_rows(batch) <= self->rows);
-  esp_call_embed(&call, self->state);
-  for (call.stage = 0; call.stage < model->n_stages; call.stage++) {
-    esp_call_produce(&call, self->state, self->x);
-    esp_call_consume(&call, self->x, self->state);
-    esp_call_finish(&call, self->state);
+  run_stages(&call, self);
+  esp_call_head(&call, self->state, self->logits);
+}
+
+/* The state of the last token of a sequence goes to the front, where only earlier ones were. */
+static void keep_last_tokens(const esp_batch *batch, int64_t width, float *state) {
+  for (int64_t i = 0; i < batch->count; i++) {
+    const int64_t length = batch->lengths ? batch->lengths[i] : batch->width;
+    const int64_t last = i * batch->width + length - 1;
+    memmove(state + i * width, state + last * width, (size_t)width * sizeof *state);
   }
+}
+
+void esp_forward_prefill(const esp_model *model, const esp_batch *batch, esp_pass *self) {
+  esp_call call = {
+      .model = model, .stage = ESP_STAGE_EMBED, .batch = *batch, .workspace = &self->workspace};
+  ESP_ASSERT(model->task == ESP_TASK_LANGUAGE);
+  run_stages(&call, self);
+  keep_last_tokens(batch, model->stages[model->n_stages - 1].state_out, self->state);
+  call.batch = (esp_batch){.kind = ESP_DATA_TOKENS, .count = batch->count, .width = 1};
   esp_call_head(&call, self->state, self->logits);
 }

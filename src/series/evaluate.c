@@ -15,9 +15,10 @@ static json_t *describe(const series *self) {
   const esp_eval_options *options = &self->settings->eval;
   char fingerprint[24];
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, self->data->fingerprint);
-  return esp_json_pack("{s:s, s:s, s:b, s:I, s:I}", "data_fingerprint", fingerprint, "split",
-                       self->data->split, "speed", (int)options->speed, "speed_batch",
-                       (json_int_t)options->speed_batch, "repeats", (json_int_t)options->repeats);
+  return esp_json_pack("{s:s, s:s, s:b, s:b, s:I, s:I}", "data_fingerprint", fingerprint, "split",
+                       self->data->split, "speed", (int)options->speed, "prefill",
+                       (int)options->prefill, "speed_batch", (json_int_t)options->speed_batch,
+                       "repeats", (json_int_t)options->repeats);
 }
 
 static esp_status measure_quality(const series *self, esp_model *model, json_t *row) {
@@ -43,8 +44,8 @@ static esp_status load_both(const series *self, esp_model *const *models) {
 
 /* Each point beside the dense model, timed by turns. */
 static esp_status measure_speed(const series *self, esp_model *model, json_t *dense, json_t *row) {
-  const esp_speed_options options = {self->settings->eval.speed_batch,
-                                     self->settings->eval.repeats};
+  const esp_eval_options *eval = &self->settings->eval;
+  const esp_speed_options options = {eval->speed_batch, eval->repeats, eval->prefill};
   const char *key = self->data->kind == ESP_DATA_TOKENS ? "tokens_per_s" : "images_per_s";
   esp_model *const models[2] = {self->dense, model};
   double rates[2];
@@ -54,6 +55,8 @@ static esp_status measure_speed(const series *self, esp_model *model, json_t *de
   json_object_set_new(dense, "speedup", esp_json_real(1.0));
   json_object_set_new(row, key, esp_json_real(rates[1]));
   json_object_set_new(row, "speedup", esp_json_real(rates[1] / rates[0]));
+  json_object_set_new(dense, "prefill", json_boolean(options.prefill));
+  json_object_set_new(row, "prefill", json_boolean(options.prefill));
   for (int i = 0; i < 2; i++) esp_model_unload_all(models[i]);
   return ESP_OK;
 }

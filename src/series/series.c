@@ -93,6 +93,9 @@ static esp_status open_all(series *self) {
   self->report->task = self->dense->task;
   self->report->kind = self->data->kind;
   self->report->context = self->data->width;
+  const esp_eval_options *eval = &self->settings->eval;
+  const esp_speed_options speed = {.prefill = eval->speed && eval->prefill};
+  ESP_TRY(esp_eval_check_speed(self->dense, &speed));
   return esp_agree(self->comm, esp_model_check_data(self->dense, self->data));
 }
 

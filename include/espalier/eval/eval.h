@@ -29,6 +29,7 @@ typedef struct esp_quality {
 typedef struct esp_eval_options {
   int64_t state_bytes;          // of hidden states a rank, one micro-batch at least; 0: that many
   bool speed;                   // time the models too
+  bool prefill;                 // of a pass as generation begins with it
   int64_t speed_batch, repeats; // images or tokens a timed pass; timings a model
   char *logits;                 // file for the first model's outputs; NULL: none
   int64_t sequences;            // of them (or images); 0: all
@@ -67,11 +68,15 @@ int64_t esp_eval_batch(const esp_dataset *data);
 typedef struct esp_speed_options {
   int64_t batch;   // images, or tokens (rounded to whole sequences), a forward pass
   int64_t repeats; // timings a model; the median counts
+  bool prefill;    // logits of the last tokens alone
 } esp_speed_options;
 
+/* MISMATCH where a prefill is asked of a model that predicts no next token. Local. */
+esp_status esp_eval_check_speed(const esp_model *model, const esp_speed_options *options);
+
 /* Time forward passes of n models, all weights loaded on rank 0, on rank 0 alone, alternately,
- * while the others wait: images or tokens a second (n), on every rank. Collective on comm; equal
- * on all ranks: n, data, options. */
+ * while the others wait: images or tokens a second (n), on every rank. The options must have been
+ * checked with every model. Collective on comm; equal on all ranks: n, data, options. */
 void esp_eval_speed(const esp_comm *comm, esp_model *const *models, int n, const esp_dataset *data,
                     const esp_speed_options *options, double *rates);
 

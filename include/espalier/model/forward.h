@@ -79,6 +79,9 @@ void esp_pass_clear(esp_pass *self);
 
 /* Run a whole model, all weights loaded, into self->logits. */
 void esp_forward(const esp_model *model, const esp_batch *batch, esp_pass *self);
+/* Likewise of a language model, with the logits of the last token of every sequence alone (samples,
+ * n_outputs): the pass that generation begins with. */
+void esp_forward_prefill(const esp_model *model, const esp_batch *batch, esp_pass *self);
 
 ESP_C_END
 
