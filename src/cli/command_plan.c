@@ -58,6 +58,17 @@ static void print_phases(const command_input *input, const esp_plan_report *repo
       to_mib(memory->base), to_mib(memory->data), to_mib(memory->limit), memory->limit_from);
 }
 
+/* Only phases whose operations have been counted by hand. */
+static void print_needed(const command_input *input, const esp_plan_report *report) {
+  print_result(input, "\n%-20s %12s %14s %10s\n", "1e9 operations", "executed", "needed", "ratio");
+  for (int i = 0; i < report->n_phases; i++) {
+    const esp_plan_phase *phase = &report->phases[i];
+    if (phase->needed > 0.0 && !phase->is_apart)
+      print_result(input, "%-20s %12.2f %14.2f %10.2f\n", phase->name, phase->executed / 1e9,
+                   phase->needed / 1e9, phase->executed / phase->needed);
+  }
+}
+
 static void print_reduce(const command_input *input, const esp_plan_reduce *reduce) {
   print_result(input,
                "joint counts: allreduce %.2f MiB, %.2f s; exchange %.2f MiB, %.2f s; %s is cheaper "
@@ -108,6 +119,7 @@ static void print_report(const command_input *input, const esp_plan_report *repo
   if (report->n_sites > 0) print_sites(input, report);
   if (report->training.steps > 0) print_training(input, report);
   print_phases(input, report);
+  if (report->n_sites > 0) print_needed(input, report);
   print_traffic(input, report);
   print_files(input, report);
 }

@@ -81,13 +81,18 @@ static void multiply(const uint64_t *x, const uint64_t *y, int64_t steps, int32_
              counts + 16);
 }
 
+static void pack(const uint64_t *words, int64_t steps, int64_t step_words, uint64_t *packed) {
+  for (int64_t step = 0; step < steps; step++)
+    _mm512_store_si512(packed + step * step_words, _mm512_loadu_si512(words + step * VECTOR_WORDS));
+}
+
 static const esp_bit_multiply kernel = {.x_rows = X_ROWS,
                                         .y_rows = Y_ROWS,
                                         .vector_words = VECTOR_WORDS,
                                         .shifts = 1,
-                                        .mask = UINT64_MAX,
                                         .block_words = 512,
-                                        .y_block_rows = 192,
+                                        .x_block_rows = 192,
+                                        .pack = pack,
                                         .multiply = multiply};
 static void count(const esp_tile *tile, int32_t *counts) {
   esp_count_tile(&kernel, tile, counts);

@@ -7,15 +7,17 @@
 
 #include "espalier/information/joint.h"
 
-enum { ESP_PANEL_CELLS = 32 }; // the largest x_rows * y_rows
+enum { ESP_PANEL_CELLS = 32, ESP_VECTOR_WORDS = 64 }; // the largest x_rows * y_rows; vector_words
 
 typedef struct esp_bit_multiply {
   int x_rows, y_rows; // rows of a panel: the register tile
   int vector_words;   // words a step
-  int shifts;         // 1: words as they are; 2: also shifted by 4, the high nibbles of every byte
-  uint64_t mask;      // of the bits that are packed
+  int shifts;         // vectors packed for one: 2 where nibbles lie apart
   int block_words;    // words of a block, a multiple of vector_words
-  int y_block_rows;   // packed rows of y that stay in the L2 cache, a multiple of y_rows
+  int x_block_rows;   // packed rows of x that stay in the L2 cache, a multiple of x_rows
+  /* Pack a row's words (steps, vector_words) to packed (steps, shifts) vectors, each step_words
+   * behind the other. */
+  void (*pack)(const uint64_t *words, int64_t steps, int64_t step_words, uint64_t *packed);
   /* Write counts (x_rows, y_rows) of panels packed as (steps, shifts, rows, vector_words). */
   void (*multiply)(const uint64_t *x, const uint64_t *y, int64_t steps, int32_t *counts);
 } esp_bit_multiply;

@@ -2,6 +2,8 @@
  * plain C on vectors that the compiler maps to what the machine has. */
 #include "joint_kernel.h"
 
+#include <string.h>
+
 enum { LANES = 4, GROUP = 16, VECTOR_WORDS = GROUP * LANES };
 
 static bool is_supported(void) {
@@ -54,13 +56,18 @@ static void multiply(const uint64_t *x, const uint64_t *y, int64_t steps, int32_
                esp_popcount(sums[lane].ones);
 }
 
+static void pack(const uint64_t *words, int64_t steps, int64_t step_words, uint64_t *packed) {
+  for (int64_t step = 0; step < steps; step++)
+    memcpy(packed + step * step_words, words + step * VECTOR_WORDS, VECTOR_WORDS * sizeof *words);
+}
+
 static const esp_bit_multiply kernel = {.x_rows = 1,
                                         .y_rows = 1,
                                         .vector_words = VECTOR_WORDS,
                                         .shifts = 1,
-                                        .mask = UINT64_MAX,
                                         .block_words = 4 * VECTOR_WORDS,
-                                        .y_block_rows = 96,
+                                        .x_block_rows = 96,
+                                        .pack = pack,
                                         .multiply = multiply};
 static void count(const esp_tile *tile, int32_t *counts) {
   esp_count_tile(&kernel, tile, counts);

@@ -39,37 +39,28 @@ static int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-enum { UNROLL_WORDS = 4 };
-
-static void pack_words(const uint64_t *restrict words, int64_t count, int shift, uint64_t mask,
-                       uint64_t *restrict packed) {
-  int64_t w = 0;
-  for (; w + UNROLL_WORDS <= count; w += UNROLL_WORDS)
-    for (int i = 0; i < UNROLL_WORDS; i++) packed[w + i] = words[w + i] >> shift & mask;
-  for (; w < count; w++) packed[w] = words[w] >> shift & mask;
-}
-
-/* Pack one row's words into its place among the panel's rows, a step of vector_words at a time. */
+/* Pack one row's words into its place among the panel's rows; words that do not exist are 0. */
 static void pack_row(const esp_bit_multiply *kernel, const uint64_t *row, int64_t n_words,
-                     int64_t panel_rows, uint64_t *packed) {
-  for (int64_t begin = 0; begin < n_words; begin += kernel->vector_words) {
-    const range words = cut(begin, kernel->vector_words, n_words);
-    for (int shift = 0; shift < kernel->shifts; shift++) {
-      pack_words(row + begin, words.count, 4 * shift, kernel->mask, packed);
-      packed += panel_rows * kernel->vector_words;
-    }
-  }
+                     int64_t step_words, uint64_t *packed) {
+  const int64_t steps = n_words / kernel->vector_words, whole = steps * kernel->vector_words;
+  kernel->pack(row, steps, step_words, packed);
+  if (whole == n_words) return;
+  uint64_t last[ESP_VECTOR_WORDS] = {0};
+  memcpy(last, row + whole, (size_t)(n_words - whole) * sizeof *row);
+  kernel->pack(last, 1, step_words, packed + steps * kernel->shifts * step_words);
 }
 
-/* Pack rows into panels of panel_rows; rows and words that do not exist are 0. */
+/* Pack rows into panels of panel_rows; rows that do not exist are 0. */
 static void pack_rows(const esp_bit_multiply *kernel, const bit_rows *rows, range which,
                       range words, int64_t panel_rows, uint64_t *packed) {
-  const int64_t vector = kernel->vector_words;
+  const int64_t vector = kernel->vector_words, step_words = panel_rows * vector;
   const int64_t row_words = round_up(words.count, vector) * kernel->shifts;
-  memset(packed, 0, (size_t)(round_up(which.count, panel_rows) * row_words) * sizeof *packed);
+  if (which.count % panel_rows != 0)
+    memset(packed + which.count / panel_rows * panel_rows * row_words, 0,
+           (size_t)(panel_rows * row_words) * sizeof *packed);
   for (int64_t r = 0; r < which.count; r++)
     pack_row(kernel, rows->words + (which.begin + r) * rows->stride + words.begin, words.count,
-             panel_rows,
+             step_words,
              packed + r / panel_rows * panel_rows * row_words + r % panel_rows * vector);
 }
 
@@ -83,47 +74,56 @@ static places find_places(const bit_rows *rows, range which) {
   return (places){rows->offsets + which.begin, which.count};
 }
 
-static void add_panel(const int32_t *panel, int y_rows, places x, places y, int32_t *counts) {
-  for (int64_t i = 0; i < x.count; i++)
-    for (int64_t j = 0; j < y.count; j++)
-      counts[x.offsets[i] + y.offsets[j]] += panel[i * y_rows + j];
+static void add_row(const int32_t *restrict panel, const int64_t *restrict offsets, int64_t count,
+                    int32_t *restrict counts) {
+  for (int64_t j = 0; j < count; j++) counts[offsets[j]] += panel[j];
 }
 
-/* What a block of y, packed, needs to be multiplied by all of x. */
+static void add_panel(const int32_t *panel, int y_rows, places x, places y, int32_t *counts) {
+  for (int64_t i = 0; i < x.count; i++)
+    add_row(panel + i * y_rows, y.offsets, y.count, counts + x.offsets[i]);
+}
+
+/* A block of x, packed to stay in the L2 cache, and a panel of y for the L1 cache. */
 typedef struct packed_block {
-  range words, y_range;
+  range words, x_range;
+  int64_t row_words;
   uint64_t *x_packed, *y_packed;
 } packed_block;
 
+static void multiply_panel(const esp_bit_multiply *kernel, const packed_block *block,
+                           const bit_rows *x, places y, int32_t *counts) {
+  const int64_t steps = block->row_words / kernel->vector_words / kernel->shifts;
+  int32_t panel[ESP_PANEL_CELLS];
+  const uint64_t *x_packed = block->x_packed;
+  const int64_t x_end = block->x_range.begin + block->x_range.count;
+  for (int64_t i = block->x_range.begin; i < x_end; i += kernel->x_rows) {
+    kernel->multiply(x_packed, block->y_packed, steps, panel);
+    add_panel(panel, kernel->y_rows, find_places(x, cut(i, kernel->x_rows, x_end)), y, counts);
+    x_packed += kernel->x_rows * block->row_words;
+  }
+}
+
 static void multiply_block(const esp_bit_multiply *kernel, const bit_rows *x, const bit_rows *y,
                            const packed_block *block, int32_t *counts) {
-  const int64_t steps = round_up(block->words.count, kernel->vector_words) / kernel->vector_words;
-  const int64_t row_words = steps * kernel->vector_words * kernel->shifts;
-  int32_t panel[ESP_PANEL_CELLS];
-  const int64_t y_end = block->y_range.begin + block->y_range.count;
-  for (int64_t i = 0; i < x->count; i += kernel->x_rows) {
-    const range x_range = cut(i, kernel->x_rows, x->count);
-    pack_rows(kernel, x, x_range, block->words, kernel->x_rows, block->x_packed);
-    const uint64_t *y_packed = block->y_packed;
-    for (int64_t j = block->y_range.begin; j < y_end; j += kernel->y_rows) {
-      kernel->multiply(block->x_packed, y_packed, steps, panel);
-      add_panel(panel, kernel->y_rows, find_places(x, x_range),
-                find_places(y, cut(j, kernel->y_rows, y_end)), counts);
-      y_packed += kernel->y_rows * row_words;
-    }
+  for (int64_t j = 0; j < y->count; j += kernel->y_rows) {
+    const range y_range = cut(j, kernel->y_rows, y->count);
+    pack_rows(kernel, y, y_range, block->words, kernel->y_rows, block->y_packed);
+    multiply_panel(kernel, block, x, find_places(y, y_range), counts);
   }
 }
 
 static void multiply_rows(const esp_bit_multiply *kernel, const bit_rows *x, const bit_rows *y,
                           int32_t *counts) {
-  const int64_t row_words = (int64_t)kernel->block_words * kernel->shifts;
-  packed_block block = {.x_packed = ESP_NEW(uint64_t, kernel->x_rows * row_words),
-                        .y_packed = ESP_NEW(uint64_t, kernel->y_block_rows * row_words)};
+  const int64_t most_words = (int64_t)kernel->block_words * kernel->shifts;
+  packed_block block = {.x_packed = ESP_NEW(uint64_t, kernel->x_block_rows * most_words),
+                        .y_packed = ESP_NEW(uint64_t, kernel->y_rows * most_words)};
   for (int64_t w = 0; w < x->n_words; w += kernel->block_words) {
     block.words = cut(w, kernel->block_words, x->n_words);
-    for (int64_t j = 0; j < y->count; j += kernel->y_block_rows) {
-      block.y_range = cut(j, kernel->y_block_rows, y->count);
-      pack_rows(kernel, y, block.y_range, block.words, kernel->y_rows, block.y_packed);
+    block.row_words = round_up(block.words.count, kernel->vector_words) * kernel->shifts;
+    for (int64_t i = 0; i < x->count; i += kernel->x_block_rows) {
+      block.x_range = cut(i, kernel->x_block_rows, x->count);
+      pack_rows(kernel, x, block.x_range, block.words, kernel->x_rows, block.x_packed);
       multiply_block(kernel, x, y, &block, counts);
     }
   }

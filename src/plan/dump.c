@@ -49,10 +49,13 @@ static json_t *dump_work(const esp_plan_report *report) {
   for (int i = 0; i < report->n_phases; i++) {
     const esp_work *work = &report->phases[i].work;
     if (report->phases[i].is_apart) continue;
-    json_object_set_new(all, report->phases[i].name,
-                        esp_json_pack("{s:f, s:f, s:f}", "flops",
-                                      work->flops + work->solver + work->serial, "word_operations",
-                                      work->words, "elementwise", work->values + work->every));
+    json_t *phase =
+        esp_json_pack("{s:f, s:f, s:f, s:f}", "flops", work->flops + work->solver + work->serial,
+                      "word_operations", work->words, "elementwise", work->values + work->every,
+                      "executed", report->phases[i].executed);
+    if (report->phases[i].needed > 0.0)
+      json_object_set_new(phase, "needed", esp_json_real(report->phases[i].needed));
+    json_object_set_new(all, report->phases[i].name, phase);
   }
   return all;
 }

@@ -92,7 +92,7 @@ static double held_bytes(const plan_job *plan) {
 }
 
 static esp_cost *begin(plan_phase *phase, const char *name, double held) {
-  *phase = (plan_phase){.name = name};
+  *phase = (plan_phase){.name = name, .needed = -1.0};
   esp_cost_hold(&phase->cost, held);
   return &phase->cost;
 }
@@ -103,7 +103,16 @@ static int list_collection(const plan_job *plan, plan_phase *phases) {
   esp_cost *cost = begin(phases, "collect", 0.0);
   for (int64_t i = 0; i < plan->doublings; i++) add_collect(plan, &plan->earlier[i], cost);
   add_collect(plan, &plan->samples, cost);
+  phases->needed = plan_need_collect(plan, &plan->samples);
+  for (int64_t i = 0; i < plan->doublings; i++)
+    phases->needed += plan_need_collect(plan, &plan->earlier[i]);
   return 1;
+}
+
+static double need_counts(const plan_job *plan) {
+  double sum = plan_need_counts(plan, &plan->samples);
+  for (int64_t i = 0; i < plan->doublings; i++) sum += plan_need_counts(plan, &plan->earlier[i]);
+  return sum;
 }
 
 /* From every collection, the last one's with its stability. */
@@ -114,11 +123,16 @@ static int list_selection(const plan_job *plan, double held, plan_phase *phases)
   for (int64_t i = 0; i < plan->doublings; i++)
     esp_prune_add_selection_cost(plan->sketch, &plan->earlier[i].stats[ESP_WHOLE], &self);
   esp_prune_add_selection_cost(plan->sketch, &plan->samples.stats[ESP_WHOLE], &self);
-  if (plan->sketch->n_layers < 0)
+  if (plan->sketch->n_layers < 0) {
     esp_cost_add(begin(&phases[n++], "joint counts", held), &self.counts);
+    phases[n - 1].needed = need_counts(plan);
+  }
   esp_cost_add(begin(&phases[n++], "select", held), &self.select);
-  if (esp_prune_measures_stability(plan->sketch, plan->samples.shard.n_batches))
+  phases[n - 1].needed = (double)(plan->doublings + 1) * plan_need_select(plan, ESP_WHOLE);
+  if (esp_prune_measures_stability(plan->sketch, plan->samples.shard.n_batches)) {
     add_stability(plan, begin(&phases[n++], "stability", held));
+    phases[n - 1].needed = 2.0 * plan_need_select(plan, ESP_EVEN);
+  }
   return n;
 }
 
@@ -149,6 +163,7 @@ int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]) {
   if (plan->sketch->tries) add_trials(plan, begin(&phases[n++], "trial", held));
   esp_cost *cost = begin(&phases[n++], "repair", held);
   add_repair(plan, cost);
+  phases[n - 1].needed = plan_need_repair(plan);
   const double kept = fmax(cost->kept_bytes, plan->recovery.values_bytes);
   n += list_recovery(plan, phases + n);
   add_write(plan, begin(&phases[n++], "write", kept));

@@ -40,9 +40,27 @@ bool plan_holds_samples(const plan_job *plan);
 typedef struct plan_phase {
   const char *name;
   esp_cost cost;
+  double needed; // operations by hand count; below 0: not counted
   bool is_apart; // a job of its own
 } plan_phase;
 int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]);
+/* Operations that the results of a phase need, by hand count: single and double precision alike, of
+ * all ranks together; of joint counts words. S rows, a site of F features with P outputs, K of them
+ * kept, N parameters in matrices of stages, V outputs of the model, D hidden dimensions, R rows of
+ * the Fisher information, n outputs of a stage. Attention's scores and elementwise work are left
+ * out, as in what is executed.
+ * - collect: 2 S N, F (F + 1) S a site, 2 S D V for the logits; of the Fisher information 4 R D V,
+ *   2 R N above the lowest site, n (n + 1) R a site
+ * - joint counts: pairs of a site's features and those kept above, times (B - 1)^2 S / 64
+ * - select, stability: 3 F^2 (F + P) a site by set-mi; P^2 (P / 3 + F) more with a metric
+ * - repair: 2 K P F + K^3 / 3 + 2 K^2 P a consumer that is cut; sequential also 2 S N of both
+ *   models and, a consumer, K (K + 1) S + 2 S K P + 7 (K^3 / 3 + 4 K^2 P)
+ * Below 0: another criterion, repair or structure, which nobody has counted. Local. */
+double plan_need_collect(const plan_job *plan, const plan_samples *samples);
+double plan_need_counts(const plan_job *plan, const plan_samples *samples);
+double plan_need_select(const plan_job *plan, esp_half half);
+double plan_need_repair(const plan_job *plan);
+
 /* Open model and samples before any. Local. */
 void plan_add_opening_cost(const plan_job *plan, esp_cost *cost);
 

@@ -76,13 +76,23 @@ static double seconds(const plan_job *plan, const esp_plan_machine *machine, con
          (plan->ranks > 1 ? self->reduced / reduce : 0.0);
 }
 
+/* By all ranks; those that wait for the busiest one might as well compute. */
+static double count_executed(const plan_job *plan, const esp_work *work) {
+  return work->flops + work->solver + plan->ranks * (work->serial + work->words);
+}
+
 static void fill_phase(const plan_job *plan, const plan_phase *phase, int at,
                        esp_plan_report *report) {
   esp_plan_memory *memory = &report->memory;
   const double bytes = memory->base + phase->cost.peak_bytes;
   const double time_s = seconds(plan, &report->machine, &phase->cost.work);
-  report->phases[at] =
-      (esp_plan_phase){phase->name, phase->is_apart, bytes, phase->cost.work, time_s};
+  report->phases[at] = (esp_plan_phase){.name = phase->name,
+                                        .is_apart = phase->is_apart,
+                                        .bytes = bytes,
+                                        .work = phase->cost.work,
+                                        .executed = count_executed(plan, &phase->cost.work),
+                                        .needed = phase->needed,
+                                        .time_s = time_s};
   if (phase->is_apart) return;
   report->time_s += time_s;
   if (bytes <= memory->peak) return;

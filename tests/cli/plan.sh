@@ -56,6 +56,22 @@ if ((RANKS == 2)); then
   unset untouched
 fi
 
+# What is executed against what a hand count needs; the Fisher information's second forward pass is what lies above.
+needs() {
+  local name=$1 table=$2
+  shift 2
+  for phase in "$@"; do
+    near "$name: $phase" "$(get "$table" work "$phase" executed)" "$(get "$table" work "$phase" needed)" 0.1
+  done
+}
+if ((RANKS == 1)); then
+  default=("$llama" -d "$llama/calibration.h5" --ranks 4 --quiet)
+  run 1 plan "${default[@]}" --json plan.json >table
+  needs "default request" plan.json "joint counts" select stability repair
+  run 1 plan "${default[@]}" --fisher-tokens 0 --json without.json >table
+  needs "without Fisher information" without.json collect "joint counts" select stability repair
+fi
+
 images=(-d "$data" "${collection[@]}")
 must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5 --quiet
 compare mlp wide.h5 "${images[@]}"

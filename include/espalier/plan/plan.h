@@ -34,6 +34,8 @@ typedef struct esp_plan_phase {
   bool is_apart;    // a job of its own, in no sum
   double bytes;     // of a rank at most, programs and libraries included
   esp_work work;
+  double executed, needed; // operations of all ranks, waiting included; by hand count (docs/
+                           // performance.md), 0 or less: not counted
   double time_s;
 } esp_plan_phase;
 
