@@ -20,6 +20,7 @@ struct esp_h5 {
   int64_t bytes;      // of an opened file; 0: of one in the making
   int64_t used;       // bytes the library has laid out, at most
   int64_t reserved;   // bytes of disk set aside so far
+  int64_t unstarted;  // bytes written that the disk has not been told to begin with
   int64_t call_bytes; // most that a rank moves in one collective call
 };
 

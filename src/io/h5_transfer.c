@@ -1,6 +1,7 @@
 #include "h5_internal.h"
 
 #include "espalier/core/memory.h"
+#include "output.h"
 
 #include <string.h>
 
@@ -114,6 +115,14 @@ static bool move_piece(const esp_h5_move *move, const esp_box_cut *cut, int64_t 
   return code >= 0;
 }
 
+/* Pages of this node: rank 0 alone has the file open beside the library. */
+static void start_stripe_local(esp_h5 *file, const esp_h5_move *move) {
+  file->unstarted += esp_box_count(&move->box) * move->element_bytes;
+  if (file->fd < 0 || file->unstarted < ESP_OUTPUT_STRIPE) return;
+  esp_output_start(file->fd, 0, 0);
+  file->unstarted = 0;
+}
+
 esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *move) {
   const esp_box_cut cut = esp_box_cut_into(&move->box, move->element_bytes, file->call_bytes);
   const int64_t calls = esp_agree_max_i64(file->comm, cut.pieces);
@@ -127,6 +136,7 @@ esp_status esp_h5_move_box(esp_h5 *file, const char *name, const esp_h5_move *mo
                         move->writing ? "write" : "read", name, esp_h5_reason());
     status = esp_agree_or_end(file->comm, status);
   } while (status == ESP_OK && ++i < calls);
+  if (status == ESP_OK && move->writing) start_stripe_local(file, move);
   H5Pclose(transfer);
   return status;
 }

@@ -26,6 +26,12 @@ esp_status esp_output_check_limit(const char *path, int64_t bytes);
  * the file system cannot, compare with what is free. IO when there is too little. */
 esp_status esp_output_reserve(int fd, const char *path, int64_t begin, int64_t end);
 
+/* Let the disk begin with bytes [begin, begin + count) that were written to an open file (count 0:
+ * up to its end), and do not wait: the flush at the end then waits for the last of them alone. A
+ * failure is left to that flush. Stripes of so many bytes are worth it. */
+enum { ESP_OUTPUT_STRIPE = 16 << 20 };
+void esp_output_start(int fd, int64_t begin, int64_t count);
+
 /* Give back what was set aside beyond the end of a file. */
 void esp_output_trim(int fd);
 

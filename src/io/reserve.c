@@ -1,4 +1,5 @@
-#define _GNU_SOURCE // fallocate: unlike posix_fallocate it never falls back to writing every block
+#define _GNU_SOURCE // sync_file_range; fallocate, which unlike posix_fallocate never writes every
+                    // block
 #include "output.h"
 
 #include <errno.h>
@@ -49,6 +50,14 @@ esp_status esp_output_reserve(int fd, const char *path, int64_t begin, int64_t e
                     path, (long long)(end - begin), strerror(errno));
 #endif
   return check_free(fd, path, end);
+}
+
+void esp_output_start(int fd, int64_t begin, int64_t count) {
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (sync_file_range(fd, begin, count, SYNC_FILE_RANGE_WRITE) != 0) return; // the flush will tell
+#else
+  (void)fd, (void)begin, (void)count;
+#endif
 }
 
 void esp_output_trim(int fd) {

@@ -103,12 +103,19 @@ void esp_model_add_open_cost(const esp_model *model, int ranks, esp_cost *cost) 
   esp_cost_send(cost, ranks, ESP_BCAST, CONFIG_BYTES + TENSOR_BYTES * (double)model->n_weights);
 }
 
+/* What is cut or masked is copied on its way; the rest is written from the mapping (rows.c). */
+static bool is_copied(const esp_weight *weight) {
+  for (int axis = 0; axis < weight->rank; axis++)
+    if (weight->keep[axis]) return true;
+  return weight->mask || weight->is_final;
+}
+
 /* Every rank picks, or converts, and checks its rows of one weight. */
 void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost) {
   for (int i = 0; i < model->n_weights; i++) {
     const double count = (double)esp_weight_count(&model->weights[i]);
     const double bytes = count * (double)esp_dtype_bytes(model->weights[i].type);
-    esp_cost_touch(cost, bytes / ranks);
+    if (is_copied(&model->weights[i])) esp_cost_touch(cost, bytes / ranks);
     cost->work.values += count;
     cost->work.bytes += bytes / ranks;
   }

@@ -2,13 +2,16 @@
 #include "elimination.h"
 
 #include "block.h"
+#include "downdate.h"
 
 #include "espalier/core/memory.h"
 
 #include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { PANEL = 256 };
 
@@ -85,19 +88,45 @@ static esp_status invert(elimination *self) {
   return info == 0 ? ESP_OK : fail_singular(self);
 }
 
-/* Q = B B^T by panels of outputs; B = A G M^T = (I - A D) M^T. */
+static int64_t count_panel(const elimination *self, int64_t first) {
+  const int64_t left = self->evidence.outputs - first;
+  return left < PANEL ? left : PANEL;
+}
+
+static int64_t count_panels_at_once(int64_t outputs) {
+  const int64_t panels = (outputs + PANEL - 1) / PANEL, threads = omp_get_max_threads();
+  if (panels < 1) return 1;
+  return panels < threads ? panels : threads;
+}
+
+/* A panel of B = A G M^T = (I - A D) M^T. */
+static void compute_panel(const elimination *self, int64_t first, double *map, double *b) {
+  const int64_t features = self->schur.features, count = count_panel(self, first);
+  const int n = esp_int(features), ld = esp_int(self->schur.stride);
+  esp_gaussian_write_map(&self->gaussian, first, count, map);
+  memcpy(b, map, (size_t)(features * count) * sizeof *b);
+  cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, n, esp_int(count), -self->gaussian.ridge,
+              esp_schur_lower(&self->schur), ld, map, n, 1, b, n);
+}
+
+/* Q = B B^T, by as many panels of outputs at a time as threads have; added one by one. */
 static void compute_twin(elimination *self) {
   const int64_t features = self->schur.features, outputs = self->evidence.outputs;
-  const int n = esp_int(features), ld = esp_int(self->schur.stride);
-  double *map = ESP_NEW(double, features *PANEL), *b = ESP_NEW(double, features *PANEL);
-  for (int64_t first = 0; first < outputs; first += PANEL) {
-    const int64_t count = outputs - first < PANEL ? outputs - first : PANEL;
-    esp_gaussian_write_map(&self->gaussian, first, count, map);
-    cblas_dcopy(esp_int(features * count), map, 1, b, 1);
-    cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, n, esp_int(count), -self->gaussian.ridge,
-                esp_schur_lower(&self->schur), ld, map, n, 1, b, n);
-    cblas_dsyrk(CblasColMajor, CblasUpper, CblasNoTrans, n, esp_int(count), 1, b, n, 1,
-                esp_schur_upper(&self->schur), ld);
+  const int64_t step = PANEL * count_panels_at_once(outputs);
+  double *map = ESP_NEW(double, features *step), *b = ESP_NEW(double, features *step);
+  for (int64_t begin = 0; begin < outputs; begin += step) {
+    const int64_t end = outputs - begin < step ? outputs : begin + step;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t first = begin; first < end; first += PANEL)
+      compute_panel(self, first, map + features * (first - begin), b + features * (first - begin));
+    for (int64_t first = begin; first < end; first += PANEL) {
+      const thin panel = {.n = features,
+                          .k = count_panel(self, first),
+                          .ld = features,
+                          .factor = 1,
+                          .y = b + features * (first - begin)};
+      esp_add_square_upper(&panel, esp_schur_upper(&self->schur), self->schur.stride);
+    }
   }
   esp_free(&map);
   esp_free(&b);
@@ -236,7 +265,7 @@ static double part_bytes(const esp_criterion_shape *shape) {
 /* F^3 operations for A, 3 F^2 P for Q and 2 F^3 for all eliminations; or 2 F^2 P for H. */
 void elimination_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
   const double f = (double)(shape->units * shape->width), p = (double)shape->outputs;
-  const double panels = is_fixed(shape) ? 1.0 : 2.0;
+  const double panels = is_fixed(shape) ? 1.0 : 2.0 * (double)count_panels_at_once(shape->outputs);
   esp_cost_hold(cost, part_bytes(shape));
   esp_cost_touch(cost, sizeof(double) * f * panels * PANEL);
   cost->work.serial += is_fixed(shape) ? 2.0 * f * f * p : 3.0 * f * f * (f + p);

@@ -1,5 +1,7 @@
 #include "schur.h"
 
+#include "downdate.h"
+
 #include "espalier/core/memory.h"
 
 #include <cblas.h>
@@ -91,12 +93,11 @@ void esp_schur_fetch_twin(const esp_schur *self, int64_t unit, double *columns) 
 }
 
 static void flush(esp_schur *self) {
-  const int n = esp_int(self->features), k = esp_int(self->pending), ld = esp_int(self->stride);
-  cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, n, k, -1, self->y, ld, 1,
-              esp_schur_lower(self), ld);
+  const thin pending = {self->features, self->pending, self->stride, -1, self->y, self->v};
   if (self->v)
-    cblas_dsyr2k(CblasColMajor, CblasUpper, CblasNoTrans, n, k, -1, self->y, ld, self->v, ld, 1,
-                 esp_schur_upper(self), ld);
+    esp_add_twins(&pending, esp_schur_lower(self), esp_schur_upper(self), self->stride);
+  else
+    esp_add_square_lower(&pending, esp_schur_lower(self), self->stride);
   self->pending = 0;
 }
 

@@ -1,6 +1,6 @@
 /* Symmetric matrices over the features of a site that shrink unit by unit: A -= Y Y^T and, for a
  * twin, Q -= Y V^T + V Y^T. The downdates are lazy: a block of columns of Y and V is kept and
- * applied at once by dsyrk and dsyr2k; a column asked for in between is the stored column minus a
+ * applied at once (downdate.h); a column asked for in between is the stored column minus a
  * thin product. Units that are gone are squeezed out when they are an eighth of what is stored.
  *
  * A is a lower and Q an upper triangle of one array, column-major with F + 1 rows, so that both

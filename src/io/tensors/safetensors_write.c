@@ -151,13 +151,23 @@ static esp_status open_file_local(esp_safetensors_writer *self, int shard) {
   return status;
 }
 
+/* A stripe at a time, which the disk takes while the next one is copied and checked. */
+static bool write_stripes(int fd, const char *from, int64_t bytes, int64_t offset) {
+  for (int64_t begin = 0; begin < bytes; begin += ESP_OUTPUT_STRIPE) {
+    const int64_t left = bytes - begin, count = left < ESP_OUTPUT_STRIPE ? left : ESP_OUTPUT_STRIPE;
+    if (!write_at(fd, from + begin, count, offset + begin)) return false;
+    esp_output_start(fd, offset + begin, count);
+  }
+  return true;
+}
+
 static esp_status write_local(esp_safetensors_writer *self, int tensor, const void *rows) {
   const safetensors_place *place = &self->layout.places[tensor];
   const esp_safetensors_rows mine = esp_safetensors_get_rows_local(self, tensor);
   if (mine.count == 0 || place->bytes == 0) return ESP_OK;
   ESP_TRY(open_file_local(self, place->shard));
   const int64_t row_bytes = place->bytes / self->n_rows[tensor];
-  if (write_at(self->fd, rows, mine.count * row_bytes, place->offset + mine.begin * row_bytes))
+  if (write_stripes(self->fd, rows, mine.count * row_bytes, place->offset + mine.begin * row_bytes))
     return ESP_OK;
   char *path = path_of_local(self, place->shard);
   const esp_status status = fail_write(path, "writing");
