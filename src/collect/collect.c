@@ -2,10 +2,10 @@
 
 #include "espalier/core/memory.h"
 
-/* Takes the state on to the next stage. */
+/* Takes the state on to the next stage, if there is one to be run. */
 static esp_status advance_local(collect_pass *pass, int stage, int64_t i, int64_t *rows) {
   const esp_step step = esp_stream_step(&pass->stream, stage, i);
-  ESP_TRY(esp_step_advance(&step, pass->x));
+  ESP_TRY(stage < pass->last ? esp_step_advance(&step, pass->x) : esp_step_produce(&step, pass->x));
   *rows =
       esp_batch_compact(&step.call.batch, esp_stage_features(&pass->model->stages[stage]), pass->x);
   return ESP_OK;
@@ -159,12 +159,13 @@ static esp_status collect_logits(collect_pass *pass) {
 }
 
 static esp_status run_stages(collect_pass *pass) {
-  const int logits = pass->options->leaves_codes ? 0 : 1;
-  const int64_t sites = (pass->model->n_stages + logits) * (pass->has_width ? 2 : 1);
+  const int logits = pass->options->leaves_codes ? 0 : 1, n = pass->model->n_stages;
+  const int stages = pass->last < n ? pass->last + 1 : n;
+  const int64_t sites = (stages + logits) * (pass->has_width ? 2 : 1);
   if (collect_has_sites_local(pass)) return ESP_OK;
   ESP_TRY(esp_agree(pass->comm, esp_stream_embed(&pass->stream)));
   esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
-  for (int stage = 0; stage < pass->model->n_stages; stage++) {
+  for (int stage = 0; stage < stages; stage++) {
     collect_layer_begin_local(pass, stage);
     ESP_TRY(collect_stage(pass, stage));
     collect_layer_end_local(pass, stage);
@@ -192,6 +193,7 @@ static void init_pass(collect_pass *pass) {
   int64_t widest = model->max_features > logits ? model->max_features : logits;
   if (widest < model->width.units) widest = model->width.units;
   pass->batch_rows = esp_shard_count_rows(pass->shard);
+  pass->last = collect_find_last(model, pass->options);
   esp_stream_init(&pass->stream, &(esp_stream_options){.model = pass->model,
                                                        .shard = pass->shard,
                                                        .first = pass->shard->first,

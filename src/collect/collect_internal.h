@@ -21,6 +21,7 @@ typedef struct collect_pass {
   int n_pending;
   double saved_s;
   bool has_width;     // the residual stream is measured too
+  int last;           // stage behind which nothing is read; n_stages: the head is
   int64_t batch_rows; // rows of a full micro-batch
   esp_stream stream;
   float *x;       // (batch_rows, widest site) scratch
@@ -56,6 +57,9 @@ typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, i
 
 /* Whether a stage's site is measured. Local. */
 bool collect_has_site(const esp_collect_options *options, int stage);
+/* The last stage that is run, whose state isn't taken on; n_stages: all are, and the head or the
+ * stream is read behind them. Local. */
+int collect_find_last(const esp_model *model, const esp_collect_options *options);
 /* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
 /* Choose which: fills units. NUMERIC. Collective. */

@@ -20,6 +20,7 @@ typedef struct collection {
   const esp_shard_shape *samples;
   esp_stats_shape stats;
   bool has_width;
+  int last;
   int64_t pilot_batches;
   double pilot_rows, fisher_rows, logits;
 } collection;
@@ -47,6 +48,7 @@ static void init(collection *self, const esp_model *model, const esp_collect_opt
                    .options = options,
                    .samples = samples,
                    .has_width = options->width && model->width.units > 0,
+                   .last = collect_find_last(model, options),
                    .pilot_batches = batches,
                    .pilot_rows = (double)esp_shard_shape_count_spread(samples, batches),
                    .fisher_rows = (double)esp_collect_count_fisher_rows(model, options, samples),
@@ -139,8 +141,8 @@ static void add_stage(const collection *self, int stage, esp_cost *cost) {
     add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
              esp_stage_scratch_bytes(model, stage, batch_rows), cost);
   esp_cost_hold(cost, -loaded);
-  esp_stage_add_forward_work(model, stage, (double)self->samples->rows,
-                             (double)self->samples->tokens, &cost->work);
+  (stage < self->last ? esp_stage_add_forward_work : esp_stage_add_produce_work)(
+      model, stage, (double)self->samples->rows, (double)self->samples->tokens, &cost->work);
 }
 
 /* Probabilities of all logits are summed, and sorted with their indices. */
@@ -184,7 +186,7 @@ static void add_passes(const collection *self, esp_cost *cost) {
                                               (widest + (double)model->n_outputs);
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
-  for (int s = 0; s < model->n_stages; s++) add_stage(self, s, cost);
+  for (int s = 0; s < model->n_stages && s <= self->last; s++) add_stage(self, s, cost);
   if (!self->options->leaves_codes) add_logits(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
 }

@@ -5,6 +5,13 @@ bool collect_has_site(const esp_collect_options *options, int stage) {
   return !options->only || options->only[stage];
 }
 
+int collect_find_last(const esp_model *model, const esp_collect_options *options) {
+  int last = model->n_stages;
+  if (!options->leaves_codes || (options->width && model->width.units > 0)) return last;
+  while (last > 0 && !collect_has_site(options, last - 1)) last--;
+  return last - 1;
+}
+
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options) {
   const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
   return is_vocabulary && options->top_units < model->n_outputs ? options->top_units

@@ -1,6 +1,7 @@
 #include "espalier/core/memory.h"
 
 #include "espalier/core/status.h"
+#include "memory_pool.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -14,9 +15,15 @@
 
 enum { ALIGNMENT = 64, BIG_BYTES = 1 << 20, TRIM_BYTES = 64 << 20 };
 
-/* Big blocks are mapped one by one and go back when freed. Smaller ones come from plain malloc and
- * are aligned here: glibc's aligned_alloc can't put a block where one of the same size was, and the
- * heap grew by two activations of a micro-batch a layer. */
+/* What stands before a block. */
+typedef struct header {
+  void *given;  // by malloc, or the pool
+  size_t bytes; // of the pool's; 0: malloc's
+} header;
+
+/* Big blocks of libraries too are mapped one by one and go back when freed. Smaller ones come from
+ * plain malloc and are aligned here: glibc's aligned_alloc can't put a block where one of the same
+ * size was, and the heap grew by two activations of a micro-batch a layer. */
 static void keep_big_blocks_apart(void) {
 #ifdef __GLIBC__
   static atomic_flag is_done = ATOMIC_FLAG_INIT;
@@ -27,18 +34,28 @@ static void keep_big_blocks_apart(void) {
 }
 
 void esp_release_unused(void) {
+  esp_pool_flush();
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
 }
 
-/* What malloc gave stands before the block. */
-static void *malloc_aligned(size_t bytes) {
-  char *const given = malloc(bytes + ALIGNMENT);
-  if (!given) return NULL;
-  char *const memory = given + ALIGNMENT - (uintptr_t)given % ALIGNMENT;
+static void *align(header given) {
+  char *const begin = given.given;
+  char *const memory = begin + ALIGNMENT - (uintptr_t)begin % ALIGNMENT;
   memcpy(memory - sizeof given, &given, sizeof given);
   return memory;
+}
+
+static void *take(size_t bytes) {
+  header given = {NULL, bytes + ALIGNMENT};
+  if (bytes >= BIG_BYTES) {
+    keep_big_blocks_apart();
+    given.given = esp_pool_take(given.bytes);
+    if (given.given) return align(given);
+  }
+  given = (header){malloc(bytes + ALIGNMENT), 0};
+  return given.given ? memset(align(given), 0, bytes) : NULL;
 }
 
 void *esp_alloc(int64_t count, size_t size) {
@@ -48,23 +65,24 @@ void *esp_alloc(int64_t count, size_t size) {
     esp_panic(__FILE__, __LINE__, "allocation of %lld x %zu bytes overflows", (long long)count,
               size);
   bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
-  if (bytes >= BIG_BYTES) keep_big_blocks_apart();
-  void *memory = malloc_aligned(bytes);
+  void *memory = take(bytes);
   if (!memory)
     esp_panic(__FILE__, __LINE__,
               "out of memory: %zu bytes were asked for; use more nodes or fewer "
               "ranks a node",
               bytes);
-  memset(memory, 0, bytes);
   if (bytes >= BIG_BYTES) esp_peak_anonymous_bytes();
   return memory;
 }
 
 void esp_release(void *memory) {
-  void *given;
+  header given;
   if (!memory) return;
   memcpy(&given, (char *)memory - sizeof given, sizeof given);
-  free(given);
+  if (given.bytes > 0)
+    esp_pool_give(given.given, given.bytes);
+  else
+    free(given.given);
 }
 
 char *esp_strdup(const char *text) {

@@ -13,7 +13,7 @@ enum {
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
   TILE_ROWS = 256,
-  TILE_COLS = 256,
+  TILE_COLS = 512,
   MIRROR_SIDE = 32,
   DOUBLE_BIAS = 1023,
   DOUBLE_DIGITS = 52
@@ -132,8 +132,9 @@ static uint32_t add_tiles(const addition *in) {
     float *scratch = ESP_NEW(float, (TILE_ROWS * TILE_COLS));
 #pragma omp for schedule(dynamic)
     for (int64_t tile = 0; tile < down * across; tile++) {
-      const int64_t row = tile / across * TILE_ROWS, col = tile % across * TILE_COLS;
-      if (upper && col + TILE_COLS <= row) continue;
+      const int64_t row = tile / across * TILE_ROWS;
+      const int64_t col = tile % across * TILE_COLS + (upper ? row : 0);
+      if (col >= in->into->cols) continue;
       const uint32_t bits = add_tile(in, row, col, scratch);
       largest = bits > largest ? bits : largest;
     }

@@ -51,12 +51,13 @@ static int64_t min_i64(int64_t a, int64_t b) {
 
 static void compute_tile(const esp_gemm *p, const tile_grid *grid, int64_t tile) {
   const int64_t row = tile % grid->down * grid->rows, col = tile / grid->down * grid->cols;
+  const int64_t rows = min_i64(grid->rows, p->m - row), cols = min_i64(grid->cols, p->n - col);
   cblas_sgemm(CblasRowMajor, p->transpose_a ? CblasTrans : CblasNoTrans,
-              p->transpose_b ? CblasTrans : CblasNoTrans, esp_int(min_i64(grid->rows, p->m - row)),
-              esp_int(min_i64(grid->cols, p->n - col)), esp_int(p->k), p->alpha,
-              p->a + (p->transpose_a ? row : row * p->lda), clamp_stride(p->lda),
-              p->b + (p->transpose_b ? col * p->ldb : col), clamp_stride(p->ldb), p->beta,
-              p->c + row * p->ldc + col, clamp_stride(p->ldc));
+              p->transpose_b ? CblasTrans : CblasNoTrans, esp_int(rows), esp_int(cols),
+              esp_int(p->k), p->alpha, p->a + (p->transpose_a ? row : row * p->lda),
+              clamp_stride(p->lda), p->b + (p->transpose_b ? col * p->ldb : col),
+              clamp_stride(p->ldb), p->beta, p->c + row * p->ldc + col, clamp_stride(p->ldc));
+  if (p->finish) p->finish(p->context, &(esp_gemm_tile){row, col, rows, cols});
 }
 
 void esp_gemm_compute(const esp_gemm *product) {

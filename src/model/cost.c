@@ -70,9 +70,9 @@ void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, 
   work->values += rows * count_values(&model->stages[stage], tokens);
 }
 
-/* What attention or the activation is made of, once more, and the activation itself. */
-static void add_inside(const esp_model *model, int stage, double rows, double tokens,
-                       esp_work *work) {
+/* What attention or the activation is made of, and the activation itself. */
+void esp_stage_add_produce_work(const esp_model *model, int stage, double rows, double tokens,
+                                esp_work *work) {
   work->flops += rows * 2.0 * count_inside(model, stage);
   work->values += rows * count_values(&model->stages[stage], tokens);
 }
@@ -81,7 +81,7 @@ static void add_inside(const esp_model *model, int stage, double rows, double to
 void esp_stage_add_remake_work(const esp_model *model, int stage, double rows, double tokens,
                                esp_work *work) {
   if (model->stages[stage].is_residual && !model->family->finish_backward) return;
-  add_inside(model, stage, rows, tokens, work);
+  esp_stage_add_produce_work(model, stage, rows, tokens, work);
 }
 
 /* The inside of a sub-layer once more, gradients through all matrices, and where something follows
@@ -89,7 +89,8 @@ void esp_stage_add_remake_work(const esp_model *model, int stage, double rows, d
 void esp_stage_add_backward_work(const esp_model *model, int stage, double rows, double tokens,
                                  esp_work *work) {
   const double all = esp_stage_count_products(model, stage);
-  if (model->stages[stage].is_residual) add_inside(model, stage, rows, tokens, work);
+  if (model->stages[stage].is_residual)
+    esp_stage_add_produce_work(model, stage, rows, tokens, work);
   esp_stage_add_forward_work(model, stage, rows, tokens, work);
   if (model->family->finish_backward)
     work->flops += rows * 2.0 * (all - count_inside(model, stage));

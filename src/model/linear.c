@@ -1,11 +1,14 @@
 #include "espalier/model/forward.h"
 
+#include "ops.h"
+#include "transformer.h"
+
 #include "espalier/linalg/gemm.h"
 
-void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
-                        const float *x, float *y, bool add) {
+static void compute(const esp_model *model, const esp_linear *linear, int64_t rows, const float *x,
+                    const op_finishing *then, bool add) {
   const int64_t n = linear->outputs, k = linear->inputs;
-  const float *bias = linear->bias >= 0 ? model->weights[linear->bias].value : NULL;
+  const bool has_more = then->bias || then->activation || then->factor;
   esp_gemm_compute(&(esp_gemm){.transpose_b = !linear->input_major,
                                .m = rows,
                                .n = n,
@@ -16,11 +19,30 @@ void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_
                                .lda = k,
                                .b = model->weights[linear->weight].value,
                                .ldb = linear->input_major ? n : k,
-                               .c = y,
-                               .ldc = n});
-  if (!bias) return;
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t j = 0; j < n; j++) y[r * n + j] += bias[j];
+                               .c = then->y,
+                               .ldc = n,
+                               .finish = has_more ? op_finish : NULL,
+                               .context = then});
+}
+
+static const float *find_bias(const esp_model *model, const esp_linear *linear) {
+  return linear->bias >= 0 ? model->weights[linear->bias].value : NULL;
+}
+
+void esp_linear_forward(const esp_model *model, const esp_linear *linear, int64_t rows,
+                        const float *x, float *y, bool add) {
+  const op_finishing then = {.y = y, .n = linear->outputs, .bias = find_bias(model, linear)};
+  compute(model, linear, rows, x, &then, add);
+}
+
+void tf_linear_activate(const esp_model *model, const esp_linear *linear, const tf_rows *in,
+                        const esp_activation *activation, float *y) {
+  const op_finishing then = {.y = y,
+                             .n = linear->outputs,
+                             .bias = find_bias(model, linear),
+                             .activation = activation,
+                             .factor = in->factor};
+  compute(model, linear, in->n, in->x, &then, false);
 }
 
 static void add_weight_gradient(const esp_linear *linear, int64_t rows, const float *x,

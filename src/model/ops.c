@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include "espalier/core/clones.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +17,7 @@ void op_gather(const op_table *table, int64_t rows, const int32_t *indices, floa
 /* Four sums side by side: additions wait for each other. */
 enum { LANES = 4 };
 
-static double sum_squares(const float *x, int64_t n, double centre) {
+ESP_CLONES static double sum_squares(const float *x, int64_t n, double centre) {
   double sums[LANES] = {0.0};
   int64_t i = 0;
   for (; i + LANES <= n; i += LANES)
@@ -24,7 +26,7 @@ static double sum_squares(const float *x, int64_t n, double centre) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-static double compute_mean(const float *x, int64_t n) {
+ESP_CLONES static double compute_mean(const float *x, int64_t n) {
   double sums[LANES] = {0.0};
   int64_t i = 0;
   for (; i + LANES <= n; i += LANES)
@@ -58,14 +60,22 @@ void op_layer_norm(int64_t rows, int64_t n, const float *x, const float *const w
   }
 }
 
-void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor,
-                 float *y) {
-#pragma omp parallel for
-  for (int64_t r = 0; r < rows; r++) {
-    float *row = y + r * n;
-    activation->apply(n, row, row);
-    if (!factor) continue;
-    for (int64_t i = 0; i < n; i++) row[i] *= factor[r * n + i];
+ESP_CLONES static void add(const float *restrict bias, int64_t n, float *restrict y) {
+  for (int64_t j = 0; j < n; j++) y[j] += bias[j];
+}
+
+ESP_CLONES static void multiply(const float *restrict factor, int64_t n, float *restrict y) {
+  for (int64_t j = 0; j < n; j++) y[j] *= factor[j];
+}
+
+void op_finish(const void *finishing, const esp_gemm_tile *tile) {
+  const op_finishing *self = finishing;
+  for (int64_t r = tile->row; r < tile->row + tile->rows; r++) {
+    const int64_t begin = r * self->n + tile->col;
+    float *y = self->y + begin;
+    if (self->bias) add(self->bias + tile->col, tile->cols, y);
+    if (self->activation) self->activation->apply(tile->cols, y, y);
+    if (self->factor) multiply(self->factor + begin, tile->cols, y);
   }
 }
 

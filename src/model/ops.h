@@ -5,6 +5,7 @@
 
 #include "activation.h"
 
+#include "espalier/linalg/gemm.h"
 #include "espalier/model/family.h"
 
 /* y = rows `indices` (rows) of table (table_rows, n). An index outside the table is a panic: data
@@ -22,9 +23,16 @@ void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, d
 void op_layer_norm(int64_t rows, int64_t n, const float *x, const float *const weight_bias[2],
                    double epsilon, float *y);
 
-/* y = f(y), or y = f(y) * factor where factor is not NULL; (rows, n). */
-void op_activate(const esp_activation *activation, int64_t rows, int64_t n, const float *factor,
-                 float *y);
+/* What follows a product: y = f(y + bias) * factor, y (rows, n). */
+typedef struct op_finishing {
+  float *y;
+  int64_t n;
+  const float *bias;                // (n); NULL: 0
+  const esp_activation *activation; // NULL: y itself
+  const float *factor;              // (rows, n); NULL: 1
+} op_finishing;
+/* Of a tile of y: esp_gemm's finish, whose context is an op_finishing. */
+void op_finish(const void *finishing, const esp_gemm_tile *tile);
 
 /* Scaled dot-product attention. q, out (rows, heads * head_size); k, v (rows, kv_heads *
  * head_size); rows = count * length. Query head h reads KV head h / (heads / kv_heads). A

@@ -51,7 +51,7 @@ query_block query_block_find(const op_attention_job *job, int64_t index, int64_t
   return self;
 }
 
-static float find_largest(const float *x, int64_t n) {
+ESP_CLONES static float find_largest(const float *x, int64_t n) {
   float most[LANES], largest = x[0];
   int64_t i = 0;
   for (int j = 0; j < LANES; j++) most[j] = x[0];
@@ -62,7 +62,7 @@ static float find_largest(const float *x, int64_t n) {
   return largest;
 }
 
-static float sum(const float *x, int64_t n) {
+ESP_CLONES static float sum(const float *x, int64_t n) {
   float sums[LANES] = {0.0f}, total = 0.0f;
   int64_t i = 0;
   for (; i + LANES <= n; i += LANES)
@@ -78,11 +78,14 @@ ESP_CLONES static void exponentiate(float *x, int64_t n, float largest) {
   for (int64_t i = 0; i < n; i++) x[i] = esp_exp_fast(x[i] - largest);
 }
 
+ESP_CLONES static void scale(float *x, int64_t n, float factor) {
+  for (int64_t i = 0; i < n; i++) x[i] *= factor;
+}
+
 static void softmax(float *scores, int64_t n) {
   const float largest = find_largest(scores, n);
   exponentiate(scores, n, largest);
-  const float factor = 1.0f / sum(scores, n);
-  for (int64_t i = 0; i < n; i++) scores[i] *= factor;
+  scale(scores, n, 1.0f / sum(scores, n));
 }
 
 static const float *find_keys(const query_block *self, const float *keys_or_values) {

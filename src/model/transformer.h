@@ -61,6 +61,15 @@ int tf_add_norm(esp_model *model, int stage, int64_t n, const char *format, ...)
 void tf_apply_norm(const esp_model *model, int norm, double epsilon, int64_t rows, const float *x,
                    float *y);
 
+/* y (rows, outputs) = factor f(x W^T + b), element by element. */
+typedef struct tf_rows {
+  int64_t n;
+  const float *x;      // (n, inputs)
+  const float *factor; // (n, outputs); NULL: 1
+} tf_rows;
+void tf_linear_activate(const esp_model *model, const esp_linear *linear, const tf_rows *in,
+                        const esp_activation *activation, float *y);
+
 /* Backward: what some linears read, x (rows, inputs), and its gradient dx, to which each adds. */
 typedef struct tf_input {
   const esp_call *call;

@@ -19,7 +19,9 @@ void *esp_alloc(int64_t count, size_t size);
 #define esp_free(pointer_address) (esp_release(*(pointer_address)), *(pointer_address) = NULL)
 void esp_release(void *memory);
 
-/* Give freed memory back to the system: the heap keeps up to 64 MiB otherwise. Local. */
+/* Give freed memory back to the system: otherwise the heap keeps up to 64 MiB, and blocks of 1 MiB
+ * or more wait for the next, never more bytes than were in use at once since the last call. Local.
+ */
 void esp_release_unused(void);
 
 #define ESP_NEW(type, count) ((type *)esp_alloc((count), sizeof(type)))

@@ -10,6 +10,11 @@
 
 ESP_C_BEGIN
 
+/* Rows and columns of C. */
+typedef struct esp_gemm_tile {
+  int64_t row, col, rows, cols;
+} esp_gemm_tile;
+
 /* C (m, n) = alpha op(A) op(B) + beta C, row-major. Zero sizes are fine; with beta 0, C is not
  * read. */
 typedef struct esp_gemm {
@@ -22,6 +27,10 @@ typedef struct esp_gemm {
   int64_t ldb;
   float *c; // row stride ldc
   int64_t ldc;
+  /* What to do with each part of C once it is there, in its thread and while it is in the cache;
+   * NULL: nothing. */
+  void (*finish)(const void *context, const esp_gemm_tile *tile);
+  const void *context; // borrowed
 } esp_gemm;
 
 /* Local. */

@@ -25,10 +25,12 @@ double esp_stage_count_products(const esp_model *model, int stage);
 double esp_stage_scratch_bytes(const esp_model *model, int stage, double rows);
 double esp_stage_backward_scratch_bytes(const esp_model *model, int stage, double rows);
 
-/* Take rows through a stage, sequences of so many tokens (images: 1); make x again for the way back
- * (esp_step_return); go back from the gradient of what the stage leaves to that of what it read,
- * without the weights' gradients; and rows to logits, or back. Local. */
+/* Take rows through a stage, sequences of so many tokens (images: 1); only make x; make it again
+ * for the way back (esp_step_return); go back from the gradient of what the stage leaves to that of
+ * what it read, without the weights' gradients; and rows to logits, or back. Local. */
 void esp_stage_add_forward_work(const esp_model *model, int stage, double rows, double tokens,
+                                esp_work *work);
+void esp_stage_add_produce_work(const esp_model *model, int stage, double rows, double tokens,
                                 esp_work *work);
 void esp_stage_add_remake_work(const esp_model *model, int stage, double rows, double tokens,
                                esp_work *work);

@@ -192,8 +192,8 @@ static void produce(const esp_call *call, const float *state, float *x) {
     produce_attention(call, state, x);
     return;
   }
-  esp_linear_forward(call->model, up, rows, state, x, false);
-  get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
+  tf_linear_activate(call->model, up, &(tf_rows){.n = rows, .x = state},
+                     get_shape(call->model)->activation, x);
 }
 
 /* The stream is normalised where it is written. */

@@ -209,8 +209,8 @@ static void produce(const esp_call *call, const float *state, float *x) {
     produce_attention(call, normed, x);
     return;
   }
-  esp_linear_forward(call->model, up, rows, normed, x, false);
-  get_shape(call->model)->activation->apply(rows * up->outputs, x, x);
+  tf_linear_activate(call->model, up, &(tf_rows){.n = rows, .x = normed},
+                     get_shape(call->model)->activation, x);
 }
 
 static void attention_backward(const tf_input *input, const float *dx) {

@@ -90,9 +90,9 @@ static void produce_gated(const esp_call *call, const float *normed, float *x) {
   const llama_layer *layer = llama_get_layer(call);
   const int64_t rows = esp_call_count_rows(call);
   float *up = ESP_TAKE(call->workspace, float, rows * layer->up.outputs);
-  esp_linear_forward(call->model, &layer->gate, rows, normed, x, false);
   esp_linear_forward(call->model, &layer->up, rows, normed, up, false);
-  op_activate(get_shape(call->model)->activation, rows, layer->up.outputs, up, x);
+  tf_linear_activate(call->model, &layer->gate, &(tf_rows){rows, normed, up},
+                     get_shape(call->model)->activation, x);
 }
 
 int llama_get_norm(const esp_call *call) {

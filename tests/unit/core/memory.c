@@ -1,5 +1,7 @@
 #include "unit.h"
 
+#include "memory_pool.h"
+
 #include <string.h>
 
 static void esp_alloc_aligns_to_64_bytes(void **state) {
@@ -85,6 +87,51 @@ static void esp_alloc_samples_the_anonymous_peak(void **state) {
   assert_true(esp_peak_anonymous_bytes() >= bytes);
 }
 
+enum { MIB = 1 << 20 };
+
+static char *take_zeroed(int64_t bytes) {
+  char *memory = esp_alloc(bytes, 1);
+  for (int64_t i = 0; i < bytes; i++) assert_int_equal(memory[i], 0);
+  memset(memory, 0xff, (size_t)bytes);
+  return memory;
+}
+
+/* Cut, made longer, and as it is. */
+static void big_blocks_are_reused_and_zeroed(void **state) {
+  (void)state;
+  if (!esp_pool_exists()) skip();
+  esp_release_unused();
+  char *most = take_zeroed(12 * MIB);
+  esp_free(&most);
+  assert_true(esp_pool_count_waiting() >= 12 * MIB);
+  char *cut = take_zeroed(3 * MIB), *rest = take_zeroed(4 * MIB);
+  const size_t left = esp_pool_count_waiting();
+  assert_true(left >= 4 * MIB && left < 6 * MIB);
+  char *longer = take_zeroed(6 * MIB);
+  assert_int_equal(esp_pool_count_waiting(), 0);
+  esp_free(&cut);
+  esp_free(&rest);
+  esp_free(&longer);
+  esp_release_unused();
+  assert_int_equal(esp_pool_count_waiting(), 0);
+}
+
+/* 8 of 12 MiB wait, and 10 are too many beside them. */
+static void waiting_blocks_raise_no_peak(void **state) {
+  (void)state;
+  if (!esp_pool_exists()) skip();
+  esp_release_unused();
+  char *first = take_zeroed(8 * MIB), *second = take_zeroed(4 * MIB);
+  esp_free(&first);
+  char *small = take_zeroed(2 * MIB);
+  assert_true(esp_pool_count_waiting() <= 6 * MIB);
+  char *large = take_zeroed(10 * MIB);
+  assert_int_equal(esp_pool_count_waiting(), 0);
+  esp_free(&second);
+  esp_free(&small);
+  esp_free(&large);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(esp_alloc_aligns_to_64_bytes),
               cmocka_unit_test(esp_alloc_zeroes_reused_memory),
               cmocka_unit_test(esp_new_gives_count_writable_elements),
@@ -92,4 +139,6 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_alloc_aligns_to_64_bytes),
               cmocka_unit_test(esp_strdup_copies),
               cmocka_unit_test(esp_format_prints_texts_of_any_length),
               cmocka_unit_test(esp_peak_rss_bytes_covers_what_was_touched),
-              cmocka_unit_test(esp_alloc_samples_the_anonymous_peak))
+              cmocka_unit_test(esp_alloc_samples_the_anonymous_peak),
+              cmocka_unit_test(big_blocks_are_reused_and_zeroed),
+              cmocka_unit_test(waiting_blocks_raise_no_peak))

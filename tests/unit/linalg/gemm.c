@@ -25,7 +25,8 @@ static sample make_sample(bool transpose_a, bool transpose_b, int64_t m, int64_t
   s.a = make_random((transpose_a ? k : m) * lda, 0);
   s.b = make_random((transpose_b ? n : k) * ldb, 1);
   s.c = make_random(s.c_size, 2);
-  s.product = (esp_gemm){transpose_a, transpose_b, m, n, k, 1, 0, s.a, lda, s.b, ldb, s.c, n + 3};
+  s.product = (esp_gemm){transpose_a, transpose_b, m,   n,   k,     1,    0,   s.a,
+                         lda,         s.b,         ldb, s.c, n + 3, NULL, NULL};
   return s;
 }
 

@@ -16,12 +16,6 @@ static rope make_rope(int64_t head_size) {
   return self;
 }
 
-static const esp_activation *find_activation(const char *name) {
-  const esp_activation *found = NULL;
-  assert_int_equal(esp_activation_find(name, &found), ESP_OK);
-  return found;
-}
-
 /* Attention jobs with data of their own: q, then k and v side by side as in a fused projection. */
 typedef struct sample {
   op_attention_job job;
@@ -259,7 +253,6 @@ static float *run_all(int threads, int64_t *bytes) {
   op_rotate(3 * 97, 97, 4, 6, (const float *[2]){cosine, sine}, self.q);
   run(&self.job);
   op_rms_norm(3 * 97, 24, self.out, self.q, 1e-5, self.out);
-  op_activate(find_activation("silu"), 3 * 97, 24, self.q, self.out);
   esp_free(&self.q);
   esp_free(&self.kv);
   *bytes = 3 * 97 * 24 * (int64_t)sizeof(float);

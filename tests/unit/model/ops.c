@@ -79,16 +79,20 @@ static const esp_activation *find_activation(const char *name) {
   return found;
 }
 
-static void activate_multiplies_by_factor(void **state) {
+static void finish_adds_activates_and_multiplies(void **state) {
   (void)state;
-  const float factor[4] = {2.0f, 3.0f, 4.0f, 5.0f};
-  float y[4] = {1.0f, -1.0f, 0.0f, 0.5f};
-  op_activate(find_activation("relu"), 2, 2, factor, y);
-  assert_float_equal(y[0], 2.0f, 0.0f);
-  assert_float_equal(y[1], 0.0f, 0.0f);
-  assert_float_equal(y[3], 2.5f, 0.0f);
-  op_activate(find_activation("relu"), 2, 2, NULL, y);
-  assert_float_equal(y[3], 2.5f, 0.0f);
+  const float factor[4] = {2.0f, 3.0f, 4.0f, 5.0f}, bias[2] = {1.0f, -0.5f};
+  float y[4] = {1.0f, -1.0f, 0.0f, 1.0f};
+  op_finishing all = {y, 2, bias, find_activation("relu"), factor};
+  op_finish(&all, &(esp_gemm_tile){1, 1, 1, 1});
+  const float one[4] = {1.0f, -1.0f, 0.0f, 2.5f}, rest[4] = {4.0f, 0.0f, 4.0f, 2.5f};
+  for (int i = 0; i < 4; i++) assert_float_equal(y[i], one[i], 0.0f);
+  y[3] = 1.0f;
+  op_finish(&all, &(esp_gemm_tile){0, 0, 2, 2});
+  for (int i = 0; i < 4; i++) assert_float_equal(y[i], rest[i], 0.0f);
+  all = (op_finishing){.y = y, .n = 2};
+  op_finish(&all, &(esp_gemm_tile){0, 0, 2, 2});
+  for (int i = 0; i < 4; i++) assert_float_equal(y[i], rest[i], 0.0f);
 }
 
 static double exact_silu(double z) {
@@ -341,7 +345,7 @@ ESP_TEST_MAIN(cmocka_unit_test(gather_picks_rows),
               cmocka_unit_test(rms_norm_matches_naive_loops_in_place),
               cmocka_unit_test(layer_norm_gives_an_example_by_hand),
               cmocka_unit_test(layer_norm_matches_naive_loops_far_from_0),
-              cmocka_unit_test(activate_multiplies_by_factor),
+              cmocka_unit_test(finish_adds_activates_and_multiplies),
               cmocka_unit_test(silu_and_gelu_new_match_double_precision),
               cmocka_unit_test(silu_keeps_nan_and_survives_large_numbers),
               cmocka_unit_test(rotate_turns_by_a_right_angle),
