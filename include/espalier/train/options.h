@@ -19,6 +19,7 @@ typedef struct esp_train_options {
   char *schedule;          // of the rate after warm-up
   double rate;             // peak learning rate
   double warmup;           // fraction of all steps with linear warm-up
+  double final_rate;       // what cosine and linear end at, as a part of the peak
   double weight_decay;     // decoupled, on matrices only
   double momentum;         // sgd; adamw's first moment
   double beta2;            // adamw's second-moment decay
