@@ -23,6 +23,8 @@ void unread_warn(const unread_setting *self) {
   } rules[] = {
       {!self->has_teacher && (asked->mix > 0.0 || asked->temperature != 1.0),
        "--mix and --temperature are for a teacher"},
+      {(!self->is_masked || !self->has_teacher) && strcmp(asked->distil_at, "all") == 0,
+       "--distil-at is for masked models with a teacher"},
       {!self->is_masked && asked->mask_token >= 0, "--mask-token is for masked models"},
       {asked->final_rate > 0.0 && !has_end(asked->schedule),
        "--final-rate is for --schedule cosine and linear"},

@@ -27,6 +27,7 @@ typedef struct esp_train_options {
   char *gradients;         // "exact" or "float": how they are summed
   char *trainable;         // a set, or names of weights
   double temperature, mix; // of distillation
+  char *distil_at;         // masked models: "masked" tokens, or "all"
   double mask_rate;        // masked models: part of the tokens
   int64_t mask_token;      // below 0: as tokenizer.json says
   int64_t hold_out;        // every so many-th micro-batch; 0: none
