@@ -86,14 +86,31 @@ static void measure_sequence(distilled_rows rows, int64_t s, int64_t shift, esp_
   objective_clear_rows(rows.outputs, rows.begin + rows.n, batch->width - rows.n);
 }
 
-/* Of tokens that are masked. */
-static void measure_hidden(distilled_rows rows, esp_tally *tally) {
+/* A token that is not masked has a teacher alone, no label; it counts as right if it is found. */
+static void measure_seen(distilled_rows rows, esp_tally *tally) {
+  const esp_outputs *outputs = rows.outputs;
+  const int64_t n = outputs->model->n_outputs;
+  if (tally)
+    tally->correct += cross_entropy_count_correct(outputs->logits + rows.begin * n,
+                                                  outputs->batch->tokens + rows.begin, 1, n);
+  rows.labels = NULL;
+  measure_rows(&rows, tally);
+}
+
+static bool is_padding(const esp_batch *batch, int64_t row) {
+  return batch->lengths && row % batch->width >= batch->lengths[row / batch->width];
+}
+
+/* Of tokens that are masked, or of all. */
+static void measure_hidden(distilled_rows rows, bool is_everywhere, esp_tally *tally) {
   const esp_batch *batch = rows.outputs->batch;
   rows.n = 1;
   for (rows.begin = 0; rows.begin < batch->count * batch->width; rows.begin++) {
     rows.labels = batch->hidden + rows.begin;
     if (*rows.labels >= 0)
       measure_rows(&rows, tally);
+    else if (is_everywhere && !is_padding(batch, rows.begin))
+      measure_seen(rows, tally);
     else
       objective_clear_rows(rows.outputs, rows.begin, 1);
   }
@@ -111,7 +128,7 @@ static void measure(const esp_outputs *self, esp_tally *tally) {
     return;
   }
   if (self->batch->hidden) {
-    measure_hidden(rows, tally);
+    measure_hidden(rows, options && options->is_everywhere, tally);
     return;
   }
   const int64_t shift = self->model->task == ESP_TASK_LANGUAGE ? 1 : 0;

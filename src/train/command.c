@@ -39,26 +39,16 @@ static json_t *describe(const command_job *job) {
   return all;
 }
 
-/* A model learns nothing from itself, but for labels that are mixed in, or while it is pruned. */
-static esp_status check_differs(const command_job *job, const json_t *description) {
+static bool is_own_teacher(const json_t *description) {
   const json_t *own = json_object_get(description, "model_fingerprint");
-  const json_t *other = json_object_get(description, "teacher_fingerprint");
-  const policy *of;
-  ESP_TRY(policy_find(job->policy.policy, &of));
-  const bool begins_by_gradients = of && of->prunes_once && of->count_passes;
-  const bool can_learn = job->options.mix > 0.0 || (of && !begins_by_gradients);
-  if (!own || can_learn || !json_equal(own, other)) return ESP_OK;
-  return esp_fail(ESP_USAGE,
-                  "%s: expected another model as teacher, found this one%s; give one to learn of",
-                  job->teacher->path,
-                  begins_by_gradients ? ", whose gradient has nothing to tell to --policy" : "");
+  return own && json_equal(own, json_object_get(description, "teacher_fingerprint"));
 }
 
 static esp_status open_journal(command_job *job) {
   if (job->purpose != ESP_TRAIN_NEW)
     job->fingerprint = esp_model_fingerprint(job->comm, job->model);
   json_t *description = describe(job);
-  esp_status status = check_differs(job, description); // equal on all ranks
+  esp_status status = command_job_check_teacher_local(job, is_own_teacher(description));
   if (status == ESP_OK)
     status = esp_journal_open(job->comm, job->settings->run.output, description,
                               job->settings->run.restart, &job->journal);

@@ -53,8 +53,17 @@ static void add_file(const command_job *job, esp_train_cost *cost) {
   esp_cost_send(&cost->write, job->ranks, ESP_BCAST, fmax(beside - REST, 0.0));
 }
 
+/* By the names: a plan reads no weights. */
+static bool is_own_teacher(const command_job *job) {
+  struct stat own, other;
+  return job->purpose != ESP_TRAIN_NEW && job->teacher && stat(job->path, &own) == 0 &&
+         stat(job->teacher->path, &other) == 0 && own.st_dev == other.st_dev &&
+         own.st_ino == other.st_ino;
+}
+
 static esp_status compute_cost(command_job *job, esp_train_cost *cost) {
   const esp_train_request request = command_job_request(job, NULL, "planned");
+  ESP_TRY(esp_agree(job->comm, command_job_check_teacher_local(job, is_own_teacher(job))));
   set_final(job);
   ESP_TRY(esp_agree(job->comm, esp_train_compute_cost(&request, job->ranks, cost)));
   add_opening(job, cost);

@@ -179,6 +179,18 @@ esp_train_request command_job_request(const command_job *job, const char *checkp
                              .journal = job->journal};
 }
 
+esp_status command_job_check_teacher_local(const command_job *job, bool is_own) {
+  const policy *of;
+  ESP_TRY(policy_find(job->policy.policy, &of));
+  const bool begins_by_gradients = of && of->prunes_once && of->count_passes;
+  const bool can_learn = job->options.mix > 0.0 || (of && !begins_by_gradients);
+  if (!is_own || can_learn) return ESP_OK;
+  return esp_fail(ESP_USAGE,
+                  "%s: expected another model as teacher, found this one%s; give one to learn of",
+                  job->teacher->path,
+                  begins_by_gradients ? ", whose gradient has nothing to tell to --policy" : "");
+}
+
 void command_job_clear(command_job *job) {
   esp_mask_tokens_clear(&job->tokens);
   if (job->data) esp_free(&job->options.trainable); // resolve's copy

@@ -34,6 +34,9 @@ command_job command_job_make_local(const esp_comm *comm, const esp_train_setting
  * esp_train_command says. Collective on comm. */
 esp_status command_job_open(command_job *job);
 void command_job_clear(command_job *job);
+/* USAGE: the teacher is the model itself, from which nothing is learned, but for labels that are
+ * mixed in, or while it is pruned. Local. */
+esp_status command_job_check_teacher_local(const command_job *job, bool is_own);
 /* What is trained; checkpoint and early as esp_train_request has them. Local. */
 esp_train_request command_job_request(const command_job *job, const char *checkpoint,
                                       const char *early);

@@ -85,8 +85,7 @@ void gradients_open_local(train_gradients *self, int group) {
   if (n == 0 || sum->group == group) return;
   ESP_ASSERT(sum->group < 0 && n <= sum->n);
   sum->group = group;
-  if (sum->fixed) memset(sum->fixed, 0, (size_t)n * sizeof *sum->fixed);
-  if (sum->floating) memset(sum->floating, 0, (size_t)n * sizeof *sum->floating);
+  sum->is_empty = true;
   point(self, group, sum->micro);
 }
 
@@ -97,16 +96,23 @@ ESP_CLONES static bool are_below(const float *values, int64_t n, float limit) {
   return !beyond;
 }
 
-/* sum += trunc(2^40 value), |value| < 2^16, in two exact parts of 26 and 30 bits: conversions to
- * int32 are vectors everywhere, those to int64 are not. */
+/* trunc(2^40 value), |value| < 2^16, in two exact parts of 26 and 30 bits: conversions to int32 are
+ * vectors everywhere, those to int64 are not. */
+static inline int64_t fix(float value) {
+  const float scaled = value * 0x1p10f;
+  const int32_t high = (int32_t)scaled;
+  const int32_t low = (int32_t)((scaled - (float)high) * 0x1p30f);
+  return (int64_t)high * (1 << 30) + low;
+}
+
 ESP_CLONES static void add_fixed(int64_t *restrict sum, const float *restrict values, int64_t n) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) {
-    const float scaled = values[i] * 0x1p10f;
-    const int32_t high = (int32_t)scaled;
-    const int32_t low = (int32_t)((scaled - (float)high) * 0x1p30f);
-    sum[i] += (int64_t)high * (1 << 30) + low;
-  }
+  for (int64_t i = 0; i < n; i++) sum[i] += fix(values[i]);
+}
+
+ESP_CLONES static void set_fixed(int64_t *restrict sum, const float *restrict values, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) sum[i] = fix(values[i]);
 }
 
 ESP_CLONES static void add_floating(float *restrict sum, const float *restrict values, int64_t n) {
@@ -114,23 +120,38 @@ ESP_CLONES static void add_floating(float *restrict sum, const float *restrict v
   for (int64_t i = 0; i < n; i++) sum[i] += values[i];
 }
 
+/* What the first find is not read. */
+static void add_block(gradient_sum *self, int64_t i, int64_t n) {
+  const float *values = self->micro + i;
+  if (self->fixed) (self->is_empty ? set_fixed : add_fixed)(self->fixed + i, values, n);
+  if (self->floating && self->is_empty) memset(self->floating + i, 0, (size_t)n * sizeof *values);
+  if (self->floating) add_floating(self->floating + i, values, n);
+}
+
 /* A block at a time, so that its values are read from memory once, and are 0 for the next. */
 static bool add(gradient_sum *self, int64_t n, float limit) {
   for (int64_t i = 0; i < n; i += PARTS_BLOCK) {
     const int64_t count = n - i < PARTS_BLOCK ? n - i : PARTS_BLOCK;
     if (!are_below(self->micro + i, count, limit)) return false;
-    if (self->fixed) add_fixed(self->fixed + i, self->micro + i, count);
-    if (self->floating) add_floating(self->floating + i, self->micro + i, count);
+    add_block(self, i, count);
     memset(self->micro + i, 0, (size_t)count * sizeof *self->micro);
   }
+  self->is_empty = false;
   return true;
 }
 
 bool gradients_add_local(train_gradients *self) {
   bool fine = true;
   for (int i = 0; i < 2 && fine; i++)
-    fine = add(&self->sums[i], count_values(self, &self->sums[i]), self->limit);
+    if (self->sums[i].is_active)
+      fine = add(&self->sums[i], count_values(self, &self->sums[i]), self->limit);
   return fine;
+}
+
+/* A rank without micro-batches adds nothing. */
+static void set_empty(const gradient_sum *self, int64_t n) {
+  if (self->fixed) memset(self->fixed, 0, (size_t)n * sizeof *self->fixed);
+  if (self->floating) memset(self->floating, 0, (size_t)n * sizeof *self->floating);
 }
 
 /* This rank's part of a piece's sums; one rank has them all. */
@@ -187,6 +208,7 @@ void gradients_reduce(const esp_comm *comm, train_gradients *self, int group, do
   gradient_sum *sum = find_sum(self, group);
   if (of->n == 0) return;
   ESP_ASSERT(sum->group == group);
+  if (sum->is_empty) set_empty(sum, of->n);
   void (*reduce)(const esp_comm *, train_gradients *, const gradient_sum *, const parts_piece *,
                  double) = sum->floating ? reduce_floats : reduce_fixed;
   for (int p = of->first_piece; p < of->first_piece + of->n_pieces; p++)

@@ -9,6 +9,7 @@
 typedef struct gradient_sum {
   int group;       // -1: none
   bool is_active;  // the stage at hand adds to it
+  bool is_empty;   // nothing was added yet: what stands in the sums is not theirs
   int64_t n;       // values there is room for
   float *micro;    // (n) of one micro-batch
   int64_t *fixed;  // (n) in units of 2^-40; NULL: floats are summed

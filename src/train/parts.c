@@ -134,19 +134,34 @@ void parts_copy_own_local(const train_parts *self, float *own) {
   }
 }
 
+/* Where a piece lies in one weight, its values there; else NULL. */
+static float *find_whole(const train_parts *self, const parts_piece *piece) {
+  parts_segment segment;
+  for (int w = 0; w < self->model->n_weights; w++)
+    if (parts_find_segment(self, piece, w, 0, piece->n, &segment))
+      return segment.n == piece->n ? self->model->weights[w].value + segment.at : NULL;
+  return NULL;
+}
+
+/* Gathered where they belong, or in values, from which those of the other ranks are copied. */
+static void gather_piece(const esp_comm *comm, const train_parts *self, const parts_piece *piece,
+                         const float *own, float *values) {
+  const int64_t begin = parts_own_begin(self, piece), end = parts_own_end(self, piece);
+  float *whole = find_whole(self, piece), *place = whole ? whole : values;
+  if (own)
+    memcpy(place + begin, own + piece->own, (size_t)(end - begin) * sizeof *own);
+  else if (!whole)
+    copy_range(self, piece, begin, end, false, values + begin);
+  esp_allgather_f32(comm, piece->begins, place);
+  if (whole) return;
+  copy_range(self, piece, 0, own ? end : begin, true, values);
+  copy_range(self, piece, end, piece->n, true, values + end);
+}
+
 void parts_gather(const esp_comm *comm, const train_parts *self, const float *own) {
   if (comm->size == 1 && !own) return; // the values are what they were
   float *values = ESP_NEW(float, smaller(self->n_values, PARTS_PIECE));
-  for (int p = 0; p < self->n_pieces; p++) {
-    const parts_piece *piece = &self->pieces[p];
-    const int64_t begin = parts_own_begin(self, piece), n = parts_own_end(self, piece) - begin;
-    if (own)
-      memcpy(values + begin, own + piece->own, (size_t)n * sizeof *own);
-    else
-      copy_range(self, piece, begin, begin + n, false, values + begin);
-    esp_allgather_f32(comm, piece->begins, values);
-    copy_range(self, piece, 0, piece->n, true, values);
-  }
+  for (int p = 0; p < self->n_pieces; p++) gather_piece(comm, self, &self->pieces[p], own, values);
   esp_free(&values);
 }
 

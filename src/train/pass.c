@@ -98,7 +98,8 @@ static void cool_logits(training *self, const esp_batch *batch) {
 
 static esp_status turn_micro_batch(training *self, int64_t i, esp_tally *tally) {
   const esp_train_options *options = self->request->options;
-  const esp_objective_options how = {options->temperature, options->mix};
+  const bool is_everywhere = options->distil_at && options->distil_at[0] == 'a'; // all
+  const esp_objective_options how = {options->temperature, options->mix, is_everywhere};
   read_teacher(self, i);
   const esp_step step = esp_stream_step(&self->stream, self->stream.model->n_stages, i);
   esp_call_head(&step.call, step.state, self->logits);

@@ -25,10 +25,10 @@ static double follow_inverse_root(double part, double ratio) {
   return 1.0 / sqrt(fmax(ratio, 1.0));
 }
 
-static const schedule schedules[] = {{"cosine", follow_cosine},
-                                     {"linear", follow_linear},
-                                     {"constant", follow_constant},
-                                     {"inverse-sqrt", follow_inverse_root},
+static const schedule schedules[] = {{"cosine", follow_cosine, true},
+                                     {"linear", follow_linear, true},
+                                     {"constant", follow_constant, false},
+                                     {"inverse-sqrt", follow_inverse_root, false},
                                      {0}};
 
 esp_status schedule_find(const char *name, const schedule **found) {
@@ -42,5 +42,7 @@ double schedule_compute_rate(const schedule_shape *self, int64_t step) {
   const double warm = self->warmup * (double)self->n, at = (double)step + 0.5;
   if (at < warm) return self->rate * at / warm;
   const double part = (at - warm) / ((double)self->n - warm);
-  return self->rate * self->form->follow(part, at / fmax(warm, 1.0));
+  const double height = self->form->follow(part, at / fmax(warm, 1.0));
+  const double last = self->form->has_end ? self->last : 0.0;
+  return self->rate * (last + (1.0 - last) * height);
 }

@@ -33,6 +33,7 @@ static void init_schedule(training *self) {
   const esp_train_options *options = self->request->options;
   self->per_epoch = (self->n_samples + options->batch - 1) / options->batch;
   self->schedule.warmup = options->warmup;
+  self->schedule.last = options->final_rate;
   self->schedule.n = options->steps > 0 ? options->steps : options->epochs * self->per_epoch;
   const int64_t n = self->schedule.n,
                 every = self->held.objective ? (n + POINTS - 1) / POINTS : self->per_epoch;

@@ -1,10 +1,17 @@
 #include "unread.h"
 
 #include "policy.h"
+#include "schedule.h"
 
 #include "espalier/core/log.h"
 
 #include <string.h>
+
+/* An unknown name is refused elsewhere. */
+static bool has_end(const char *name) {
+  const schedule *found;
+  return schedule_find(name, &found) != ESP_OK || found->has_end;
+}
 
 void unread_warn(const unread_setting *self) {
   const esp_train_options *asked = &self->asked->train;
@@ -16,7 +23,11 @@ void unread_warn(const unread_setting *self) {
   } rules[] = {
       {!self->has_teacher && (asked->mix > 0.0 || asked->temperature != 1.0),
        "--mix and --temperature are for a teacher"},
+      {(!self->is_masked || !self->has_teacher) && strcmp(asked->distil_at, "all") == 0,
+       "--distil-at is for masked models with a teacher"},
       {!self->is_masked && asked->mask_token >= 0, "--mask-token is for masked models"},
+      {asked->final_rate > 0.0 && !has_end(asked->schedule),
+       "--final-rate is for --schedule cosine and linear"},
       {asked->steps > 0 && asked->epochs > 0, "--epochs beside --steps"},
       {asked->validation && asked->hold_out > 0, "--hold-out beside --validation"},
       {!holds_out && asked->patience > 0, "--patience where nothing is held out"},

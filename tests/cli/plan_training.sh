@@ -54,6 +54,7 @@ expect_failure "nothing trains" "--trainable none" -- plan "$llama" --job train 
 expect_failure "no pruned model" "PRUNED.h5" -- plan --job recover "${few[@]}"
 expect_failure "no model" "give MODEL" -- plan "${few[@]:0:2}"
 expect_failure "not a pruned model" "--teacher" -- plan "$llama" --job recover "${few[@]}"
+expect_failure "its own teacher" "found this one" -- plan "$llama" --job train "${few[@]}" --teacher "$llama/"
 expect_failure "an unknown job" "--job" -- plan "$llama" --job eval "${few[@]}"
 alone plan "$llama" --job train "${few[@]}" --sparsity 0.5 >table
 check "an option of another job" grep -q 'without effect.*--sparsity' "$ERRORS"

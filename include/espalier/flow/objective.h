@@ -30,6 +30,7 @@ void esp_tally_reduce(const esp_comm *comm, esp_tally *self);
 typedef struct esp_objective_options {
   double temperature; // of both softmaxes of a distillation
   double mix;         // part of cross-entropy in it, 0 to 1
+  bool is_everywhere; // of masked tokens: the others are distilled too
 } esp_objective_options;
 
 /* What a micro-batch has led to: rows of esp_batch_count_outputs. */

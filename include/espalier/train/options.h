@@ -19,6 +19,7 @@ typedef struct esp_train_options {
   char *schedule;          // of the rate after warm-up
   double rate;             // peak learning rate
   double warmup;           // fraction of all steps with linear warm-up
+  double final_rate;       // what cosine and linear end at, as a part of the peak
   double weight_decay;     // decoupled, on matrices only
   double momentum;         // sgd; adamw's first moment
   double beta2;            // adamw's second-moment decay
@@ -26,6 +27,7 @@ typedef struct esp_train_options {
   char *gradients;         // "exact" or "float": how they are summed
   char *trainable;         // a set, or names of weights
   double temperature, mix; // of distillation
+  char *distil_at;         // masked models: "masked" tokens, or "all"
   double mask_rate;        // masked models: part of the tokens
   int64_t mask_token;      // below 0: as tokenizer.json says
   int64_t hold_out;        // every so many-th micro-batch; 0: none

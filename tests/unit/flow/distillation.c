@@ -160,6 +160,22 @@ static void distillation_of_unmasked_tokens_takes_all_but_padding(void **state) 
   check_gradient(&self, dlogits);
 }
 
+/* Every token but padding counts; those that are not masked have the teacher's part alone. */
+static void distillation_everywhere_takes_the_teacher_where_nothing_is_masked(void **state) {
+  (void)state;
+  example self = new_example(ESP_TASK_MASKED, 2.0, 0.0);
+  float whole[VALUES], part[VALUES];
+  self.options.is_everywhere = true;
+  for (int r = 0; r < ROWS; r++)
+    if (r % WIDTH < lengths[r / WIDTH]) self.labels[r] = tokens[r];
+  assert_int_equal(measure(&self, self.logits, whole).targets, 8); // one is masked behind the end
+  check_gradient(&self, whole);
+  self.options.mix = 0.25;
+  measure(&self, self.logits, part);
+  for (int i = 0; i < VALUES; i++)
+    if (targets[i / OUTPUTS] < 0) assert_true(fabsf(part[i] - 0.75f * whole[i]) < 1e-6f);
+}
+
 static void distillation_gradient_may_take_the_place_of_the_logits(void **state) {
   (void)state;
   static const esp_task tasks[] = {ESP_TASK_LANGUAGE, ESP_TASK_CLASSIFY, ESP_TASK_MASKED};
@@ -235,6 +251,7 @@ ESP_TEST_MAIN(cmocka_unit_test(distillation_of_next_tokens_is_the_formula),
               cmocka_unit_test(distillation_of_classes_is_the_formula),
               cmocka_unit_test(distillation_of_masked_tokens_is_the_formula),
               cmocka_unit_test(distillation_of_unmasked_tokens_takes_all_but_padding),
+              cmocka_unit_test(distillation_everywhere_takes_the_teacher_where_nothing_is_masked),
               cmocka_unit_test(distillation_gradient_may_take_the_place_of_the_logits),
               cmocka_unit_test(distillation_tally_is_the_same_without_gradient),
               cmocka_unit_test(distillation_counts_what_the_model_gets_right),

@@ -46,6 +46,24 @@ static void schedule_falls_as_half_a_cosine(void **state) {
   check("cosine", 0.0, 7, 1.0 - cos(3.141592653589793 / 4.0));
 }
 
+static void check_to(const char *name, double last, int64_t step, double expected) {
+  schedule_shape shape = {.rate = 2.0, .warmup = 0.4, .last = last, .n = 10};
+  assert_int_equal(schedule_find(name, &shape.form), ESP_OK);
+  assert_true(fabs(schedule_compute_rate(&shape, step) - expected) < 1e-12);
+}
+
+/* A quarter of 2, and three quarters of what it is at 0; the warm-up and schedules without an end
+ * stay as they are. */
+static void schedule_ends_at_a_part_of_the_peak(void **state) {
+  (void)state;
+  check_to("linear", 0.25, 7, 0.5 + 1.5 * 5.0 / 12.0);
+  check_to("cosine", 0.25, 6, 0.5 + 0.75 * (1.0 + cos(3.141592653589793 * 5.0 / 12.0)));
+  check_to("linear", 1.0, 9, 2.0);
+  check_to("linear", 0.25, 0, 2.0 * 0.5 / 4.0);
+  check_to("constant", 0.25, 9, 2.0);
+  check_to("inverse-sqrt", 0.25, 9, 2.0 * sqrt(4.0 / 9.5));
+}
+
 static void schedule_stays(void **state) {
   (void)state;
   check("constant", 0.0, 0, 2.0);
@@ -94,7 +112,9 @@ static void schedule_find_names_the_known_ones(void **state) {
 
 ESP_TEST_MAIN(cmocka_unit_test(schedule_warms_up_linearly),
               cmocka_unit_test(schedule_falls_linearly),
-              cmocka_unit_test(schedule_falls_as_half_a_cosine), cmocka_unit_test(schedule_stays),
+              cmocka_unit_test(schedule_falls_as_half_a_cosine),
+              cmocka_unit_test(schedule_ends_at_a_part_of_the_peak),
+              cmocka_unit_test(schedule_stays),
               cmocka_unit_test(schedule_falls_by_the_root_of_the_step),
               cmocka_unit_test(schedule_has_no_surprises),
               cmocka_unit_test(schedule_find_names_the_known_ones))
