@@ -33,11 +33,13 @@ def open_network(folder):
 
 
 def set_sizes(model):
-    """What from_pretrained needs; false where layers differ, which it cannot express."""
-    sizes = {layer.mlp.gate_proj.weight.shape[0] for layer in model.model.layers}
-    if len(sizes) == 1:
-        model.config.intermediate_size = sizes.pop()
-    return len(sizes) == 0
+    """In the configuration; true if from_pretrained can express them, which takes one size for all layers."""
+    sizes = [layer.mlp.gate_proj.weight.shape[0] for layer in model.model.layers]
+    if len(set(sizes)) == 1:
+        model.config.intermediate_size = sizes[0]
+        return True
+    model.config.per_layer_config = {str(i): {'intermediate_size': size} for i, size in enumerate(sizes)}
+    return False
 
 
 def is_plain(folder):
@@ -59,10 +61,9 @@ def describe_opening(model, folder, dense):
     write_network(model, folder, dense)
     if is_plain(folder):
         return 'from_pretrained'
-    if set_sizes(model):
-        write_network(model, folder, dense)
-        return 'from_pretrained, once intermediate_size is set by hand'
-    return 'load_pruned.py'
+    fits = set_sizes(model)
+    write_network(model, folder, dense)
+    return 'from_pretrained, once intermediate_size is set by hand' if fits else 'load_pruned.py'
 
 
 def compute_loss(model, tokens):
