@@ -24,23 +24,14 @@ make_files() {
   done
   collect mlp.made.h5 mlp -d maximum-entropy --samples 512 --micro-batch 64
 }
-collect() { alone collect "${@:2}" -o "$1" --quiet >/dev/null; }
-
-# One process without mpirun, which takes longer. Several at once must share neither memory nor a folder.
-alone() {
-  local folder code=0
-  folder=$(mktemp -d)
-  TMPDIR=$folder OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_btl=self timeout -k 5 60 "$ESPALIER" "$@" || code=$?
-  rm -r "$folder"
-  return $code
-}
+collect() { run_alone collect "${@:2}" -o "$1" --quiet >/dev/null; }
 
 # run_row RANKS OPTION...: its exit code. Writes to $out, $ERRORS and $out.printed.
 run_row() {
   local code=0
   : >"$ERRORS"
   if (($1 == 1)); then
-    alone prune "${@:2}" -o "$out/p.h5" --quiet >"$out.printed" 2>"$ERRORS" || code=$?
+    run_alone prune "${@:2}" -o "$out/p.h5" --quiet >"$out.printed" 2>"$ERRORS" || code=$?
   else
     # shellcheck disable=SC2016
     timeout -k 5 60 "$MPIEXEC" -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' \
@@ -99,7 +90,7 @@ make_files
 judge_all
 for kind in criterion allocation repair; do
   [[ $kind == criterion ]] && plural=criteria || plural=${kind}s
-  for name in $(alone info | awk -v of="$plural:" '/^[a-z]+:$/ { on = $1 == of; next } on { print $1 }'); do
+  for name in $(run_alone info | awk -v of="$plural:" '/^[a-z]+:$/ { on = $1 == of; next } on { print $1 }'); do
     check "rows with $kind $name" grep -qE "^ok .* --$kind $name( |\$)" "$table"
   done
 done
