@@ -69,6 +69,7 @@ class Bench:
         self.until = time.monotonic() + 60 * args.minutes
         self.seeds, self.rates = args.seeds.split(','), args.rates.split(',')
         self.sparsities = sorted(map(float, args.sparsities.split(',')))
+        self.middle = self.sparsities[len(self.sparsities) // 2]
         settings = f'{args.steps} {args.batch} {args.hold_out} {args.mix} {args.score_rate} {pathlib.Path(self.data).name}'
         self.folder = args.folder / f'{args.network}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}'
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -175,11 +176,10 @@ class Bench:
     def find_rate(self, system):
         """The best of the rates; the soft threshold has that of the hard one."""
         system = ('movement', 'weights') if system[0] == SOFT else system
-        middle = self.sparsities[len(self.sparsities) // 2]
 
         def load(rate):
-            path = self.get_path('json', 'rate', *system, middle, rate)
-            return self.remember(path, lambda: self.try_rate(system, middle, rate))['loss']
+            path = self.get_path('json', 'rate', *system, self.middle, rate)
+            return self.remember(path, lambda: self.try_rate(system, self.middle, rate))['loss']
         return min(self.rates, key=load) if len(self.rates) > 1 else self.rates[0]
 
     def find_penalty(self, sparsity, rate):
@@ -210,7 +210,7 @@ class Bench:
 
     def fill(self):
         for seed in self.seeds:
-            for sparsity in self.sparsities:
+            for sparsity in sorted(self.sparsities, key=lambda s: abs(s - self.middle)):
                 for system in SYSTEMS:
                     self.get_rows(system, sparsity, [seed])
 
@@ -267,9 +267,12 @@ def main():
     if not args.cached and not args.speed:
         bench.fill()
     args.cached = True
-    if args.speed:
-        bench.time_models()
-    bench.print_table()
+    try:
+        if args.speed:
+            bench.time_models()
+        bench.print_table()
+    except Missing as missing:
+        sys.exit(f'{missing} is not there: make it without --cached and --speed')
 
 
 if __name__ == '__main__':
