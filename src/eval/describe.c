@@ -55,6 +55,8 @@ json_t *esp_eval_describe(const esp_model *model) {
                                        "selection_checksum", "structure"};
   for (unsigned i = 0; i < sizeof copied / sizeof *copied; i++)
     if (report) json_object_set(row, copied[i], json_object_get(report, copied[i]));
+  if (!report && model->is_masked) // a folder
+    json_object_set_new(row, "structure", json_string("unstructured"));
   describe_policy(report, row);
   const json_t *recovery = json_object_get(report, "recovery");
   if (recovery) json_object_set(row, "recovery_steps", json_object_get(recovery, "best_step"));

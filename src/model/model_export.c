@@ -56,7 +56,8 @@ esp_status esp_model_write_safetensors(const esp_comm *comm, esp_model *model, c
   int *order = order_by_stage(model);
   esp_safetensors_entry *entries = ESP_NEW(esp_safetensors_entry, model->n_weights);
   for (int i = 0; i < model->n_weights; i++) entries[i] = describe(&model->weights[order[i]]);
-  const esp_safetensors_plan plan = {folder, entries, model->n_weights, max_shard_bytes};
+  const esp_safetensors_plan plan = {folder, entries, model->n_weights, max_shard_bytes,
+                                     model->is_masked};
   const esp_status status = write_planned(comm, model, order, &plan, files);
   esp_free(&entries);
   esp_free(&order);

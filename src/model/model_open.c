@@ -138,7 +138,7 @@ static esp_status describe_local(esp_tensor_set *set, json_t *config, const char
   (*model)->source = set;
   (*model)->path = esp_strdup(set->path);
   (*model)->details = set->details ? esp_strdup(set->details) : NULL;
-  (*model)->is_masked = says_masked(set->details);
+  (*model)->is_masked = set->is_masked || says_masked(set->details);
   (*model)->is_untied = is_untied;
   return bind_weights(*model, ignored);
 }

@@ -69,6 +69,7 @@ esp_status pruning_lay_out_local(train_pruning *self, const train_parts *parts,
   if (!options || !options->policy) return ESP_OK;
   ESP_TRY(find_policy(self));
   ESP_TRY(check_distribution(self));
+  ESP_TRY(units_check_kinds_local(parts->model, options->kinds));
   list_matrices(self);
   if (self->by_units) units_lay_out(&self->units, parts, options->kinds);
   if (self->by_units ? self->units.n > 0 : self->n_prunable > 0) return ESP_OK;

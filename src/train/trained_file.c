@@ -50,17 +50,6 @@ typedef struct writing {
   int64_t *n_kept, **kept;
 } writing;
 
-/* Who the model was before it was pruned here. */
-static json_t *begin_report(const writing *self) {
-  char fingerprint[24];
-  json_t *report = esp_json_pack("{s:s}", "program", ESPALIER_VERSION);
-  if (self->of->purpose == ESP_TRAIN_NEW) return report;
-  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, self->of->fingerprint);
-  json_object_set_new(report, "model_path", esp_json_text(self->of->model->path));
-  json_object_set_new(report, "model_fingerprint", json_string(fingerprint));
-  return report;
-}
-
 /* Frozen weights are there all the same. */
 static bool is_pruned(const writing *self) {
   const policy *of = NULL;
@@ -68,17 +57,30 @@ static bool is_pruned(const writing *self) {
          of->masked != POLICY_FROZEN;
 }
 
-/* The report that the model's file had, with the training; a new one where a policy has pruned. */
+/* Who the model was before it was pruned here; nobody, where only a folder says that its zeros
+ * are masks. */
+static json_t *begin_report(const writing *self) {
+  char fingerprint[24];
+  json_t *report = esp_json_pack("{s:s}", "program", ESPALIER_VERSION);
+  if (self->of->purpose == ESP_TRAIN_NEW || !is_pruned(self)) return report;
+  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, self->of->fingerprint);
+  json_object_set_new(report, "model_path", esp_json_text(self->of->model->path));
+  json_object_set_new(report, "model_fingerprint", json_string(fingerprint));
+  return report;
+}
+
+/* The report that the model's file had, with the training; a new one where a policy has pruned, or
+ * a folder was masked. */
 static json_t *make_report(const writing *self) {
   const char *details = self->of->model->details;
   const bool prunes = is_pruned(self);
   json_t *before = details ? json_loads(details, 0, NULL) : NULL;
-  if (!before && !prunes) return NULL;
+  if (!before && !prunes && !self->of->model->is_masked) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (prunes && (!self->cut || self->cut->is_masked))
+  if (self->cut ? self->cut->is_masked : prunes || !before)
     json_object_set_new(report, "masked", json_true());
-  if (prunes && (!before || self->cut))
+  if (!before || self->cut)
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));
   if (before && self->cut) json_object_set_new(report, "before", before);

@@ -14,6 +14,52 @@ bool units_is_asked(const esp_stage *site, const char *kinds) {
   return !kinds || esp_name_matches(site->name, kinds) || esp_name_matches(site->kind, kinds);
 }
 
+static bool is_site(const esp_stage *stage) {
+  return stage->units > 0 && stage->n_consumers > 0;
+}
+
+static bool has_asked(const esp_model *model, const char *kinds) {
+  bool found = false;
+  for (int i = 0; i < model->n_stages && !found; i++)
+    found = is_site(&model->stages[i]) && units_is_asked(&model->stages[i], kinds);
+  return found;
+}
+
+/* Each once, with commas between them. */
+static char *list_kinds(const esp_model *model) {
+  char *kinds = esp_strdup("");
+  for (int i = 0; i < model->n_stages; i++) {
+    const esp_stage *stage = &model->stages[i];
+    if (!is_site(stage) || esp_name_matches(stage->kind, kinds)) continue;
+    char *more = esp_format("%s%s%s", kinds, *kinds ? ", " : "", stage->kind);
+    esp_free(&kinds);
+    kinds = more;
+  }
+  return kinds;
+}
+
+static esp_status fail_kinds(const esp_model *model, const char *word) {
+  char *kinds = list_kinds(model);
+  const esp_status status =
+      esp_fail(ESP_USAGE,
+               "--kinds: expected kinds of sites that the model has (%s), or single sites by name "
+               "or pattern (*.0), found '%s'",
+               kinds, word);
+  esp_free(&kinds);
+  return status;
+}
+
+esp_status units_check_kinds_local(const esp_model *model, const char *kinds) {
+  if (!kinds) return ESP_OK;
+  char *copy = esp_strdup(kinds), *rest = copy;
+  esp_status status = ESP_OK;
+  for (char *word = strtok_r(rest, ", ", &rest); word && status == ESP_OK;
+       word = strtok_r(NULL, ", ", &rest))
+    if (!has_asked(model, word)) status = fail_kinds(model, word);
+  esp_free(&copy);
+  return status;
+}
+
 static bool has_site(const train_parts *parts, int stage) {
   const esp_stage *site = &parts->model->stages[stage];
   for (int s = 0; s < site->n_consumers; s++)

@@ -25,6 +25,8 @@ typedef struct train_units {
 void units_merge_groups(esp_model *model);
 /* Whether a site is one of those named (patterns of names and kinds); NULL: all are. Local. */
 bool units_is_asked(const esp_stage *site, const char *kinds);
+/* That each of those words names a site. USAGE lists the kinds. Local, equal on all ranks. */
+esp_status units_check_kinds_local(const esp_model *model, const char *kinds);
 /* The units of all sites that are asked for and whose consumers train. Local, equal on all ranks.
  */
 void units_lay_out(train_units *self, const train_parts *parts, const char *kinds);

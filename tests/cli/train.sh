@@ -34,6 +34,8 @@ refuse 4 "a classifier without labels" "expected labels" -- train "$golden/bert-
 refuse 1 "no mask token" "give --mask-token ID" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" -o out/m.h5
 refuse 1 "a mask token beyond the vocabulary" "a token below 61" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" --mask-token 61 -o out/m.h5
 refuse 1 "an unknown set" "expected all, blocks, writers, norms" -- "${train[@]}" --trainable nroms
+refuse 1 "no such kind of sites" "the model has (attention, ffn), or single sites by name or pattern (*.0), found 'nosuch'" -- \
+  "${train[@]}" --policy movement --kinds ffn,nosuch
 refuse 1 "an unknown schedule" "known: cosine, linear, constant, inverse-sqrt" -- "${train[@]}" --schedule step
 refuse 4 "a teacher of other outputs" "with 61 outputs, found 2048" -- "${train[@]}" --teacher "$llama"
 refuse 4 "a teacher of another task" "task (language), found one of another (masked)" -- "${train[@]}" --teacher "$golden/bert-mlm-hub-f32"

@@ -95,7 +95,7 @@ stop() {
 
 small=(--micro-batch 2 --batch 6 --hold-out 4 --evaluate-every 7 --save-every 0)
 command=(train "$golden/transformers/llama-mha-f32" -d "$golden/training/tokens.h5" --rate 0.01 --steps 45 "${small[@]}")
-undisturbed train 14
+undisturbed train 11
 for signal in TERM USR1; do
   check "SIG$signal stops at a step" stop $signal
 done
@@ -112,6 +112,12 @@ mv out.h5.early.h5 whole.early.h5
 check "tickets, killed 3 times: never half a file under the final name" disturb 3
 go_on
 left=
+
+# Policies whose scores, draws or bounds go on from a checkpoint.
+for policy in "edge-popup --final-sparsity 0.5" "l0 --penalty 30" "irrelevance --bound 100"; do
+  command=(train "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --rate 0.005 --steps 16 "${small[@]}" --policy $policy)
+  undisturbed "${policy%% *}" 1
+done
 
 must prune "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --micro-batch 2 --pilot 64 --fisher-tokens 0 \
   --no-stability --criterion magnitude --repair none --sparsity 0.5 -o pruned.h5

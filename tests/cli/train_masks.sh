@@ -43,6 +43,13 @@ check "a sparsity below the mask's: it says so" grep -q "0.2 was asked, but 0.8"
 must export masked.h5 folder --quiet
 must eval masked.h5 folder -d "$data" --no-speed --json eval.json
 check "export: the same zeros" test "$(get eval.json results 0 nonzero_parameters)" = "$(get eval.json results 1 nonzero_parameters)"
+must train folder "${images[@]}" --rate 0.01 --weight-decay 0.1 --epochs 1 -o unfolded.h5
+check "export, train: other weights" eval '! h5diff -q masked.h5 unfolded.h5 /model /model'
+check "export, train: the same mask" same_mask masked.h5 unfolded.h5
+must export unfolded.h5 twice --quiet
+must prune twice -d "$data" --micro-batch 64 --pilot 256 --no-stability --criterion magnitude --sparsity 0.3 --repair none -o u.h5
+must recover u.h5 "${images[@]}" --epochs 1 -o u2.h5
+check "export, train, export, prune, recover: the same mask" same_mask u.h5 u2.h5
 
 cut=(prune masked.h5 -d "$data" --micro-batch 64 --pilot 256 --no-stability --criterion magnitude --sparsity 0.3)
 must "${cut[@]}" --repair none -o cut.h5

@@ -24,6 +24,7 @@ typedef struct esp_safetensors_plan {
   const esp_safetensors_entry *entries; // borrowed
   int count;
   int64_t max_shard_bytes; // of tensors a file; 0: no limit
+  bool is_masked;          // said in every file: what is zero in prunable matrices stays zero
 } esp_safetensors_plan;
 
 /* Lay the tensors out in the order given and make the files, with their headers and with room set

@@ -25,6 +25,7 @@ typedef struct esp_tensor_set {
   char *path;    // as given
   char *config;  // JSON text of the model's configuration
   char *details; // JSON text: what else the file says of itself (report of a pruned model), or NULL
+  bool is_masked; // a folder's: what is zero in its prunable matrices is masked (its __metadata__)
   int n_tensors, n_files;
   esp_tensor *tensors; // sorted by name
   char **files;        // paths

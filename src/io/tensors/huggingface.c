@@ -201,6 +201,7 @@ static esp_status open_set(const char *path, esp_tensor_set *set) {
   const esp_status status = read_tensors(set, &list);
   set->tensors = list.tensors;
   set->n_tensors = list.count;
+  set->is_masked = list.is_masked;
   return status;
 }
 

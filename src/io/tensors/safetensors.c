@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define METADATA "__metadata__"
-
 /* Integers are there to be ignored by name, so a type of the same size stands for each. Others are
  * bytes, as many as the offsets say. */
 static const struct {
@@ -163,7 +161,15 @@ static esp_status check_metadata(const esp_safetensors_file *file, json_t *metad
   bool good = json_is_object(metadata);
   json_object_foreach(metadata, key, value) good = good && json_is_string(value);
   if (good) return ESP_OK;
-  return esp_fail(ESP_FORMAT, "%s: " METADATA " of texts is expected", file->path);
+  return esp_fail(ESP_FORMAT, "%s: " ESP_SAFETENSORS_METADATA " of texts is expected", file->path);
+}
+
+static esp_status read_metadata(const esp_safetensors_file *file, json_t *metadata,
+                                esp_tensor_list *list) {
+  ESP_TRY(check_metadata(file, metadata));
+  const char *ours = json_string_value(json_object_get(metadata, ESP_SAFETENSORS_OURS));
+  if (ours && strcmp(ours, ESP_SAFETENSORS_MASKED) == 0) list->is_masked = true;
+  return ESP_OK;
 }
 
 static int64_t count_bytes(const esp_tensor *tensor) {
@@ -200,8 +206,8 @@ static esp_status read_header(const esp_safetensors_file *file, json_t *header,
   json_t *info;
   const int first = list->count;
   json_object_foreach(header, name, info) {
-    if (strcmp(name, METADATA) == 0)
-      ESP_TRY(check_metadata(file, info));
+    if (strcmp(name, ESP_SAFETENSORS_METADATA) == 0)
+      ESP_TRY(read_metadata(file, info, list));
     else
       ESP_TRY(read_tensor(file, name, info, list));
   }

@@ -9,6 +9,11 @@
 
 #include <jansson.h>
 
+/* "__metadata__" of a file whose zeros are masked: {"format": "pt", "espalier": "masked"}. */
+#define ESP_SAFETENSORS_METADATA "__metadata__"
+#define ESP_SAFETENSORS_OURS "espalier"
+#define ESP_SAFETENSORS_MASKED "masked"
+
 enum { ESP_SAFETENSORS_HEAD_BYTES = 8, ESP_SAFETENSORS_MOST_HEADER_BYTES = 100000000 };
 
 /* One file, as found on disk. */
@@ -22,6 +27,7 @@ typedef struct esp_safetensors_file {
 typedef struct esp_tensor_list {
   esp_tensor *tensors;
   int count, capacity;
+  bool is_masked; // said by one of the files at least
 } esp_tensor_list;
 void esp_tensor_list_clear(esp_tensor_list *list);
 

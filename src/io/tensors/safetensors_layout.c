@@ -1,4 +1,5 @@
 #include "safetensors_layout.h"
+#include "safetensors.h"
 
 #include "espalier/core/json.h"
 #include "espalier/core/memory.h"
@@ -56,11 +57,18 @@ static json_t *describe(const esp_safetensors_entry *entry, int64_t begin, int64
                        "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
+static json_t *begin_header(const esp_safetensors_plan *plan) {
+  json_t *metadata = esp_json_pack("{s:s}", "format", "pt");
+  if (plan->is_masked)
+    json_object_set_new(metadata, ESP_SAFETENSORS_OURS, esp_json_text(ESP_SAFETENSORS_MASKED));
+  return esp_json_pack("{s:o}", ESP_SAFETENSORS_METADATA, metadata);
+}
+
 /* Larger elements first, so that each tensor is aligned to its own. Offsets are those in the data.
  */
 static json_t *place_tensors(safetensors_layout *self, const esp_safetensors_plan *plan, int shard,
                              int64_t *data_bytes) {
-  json_t *header = esp_json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+  json_t *header = begin_header(plan);
   *data_bytes = 0;
   for (size_t size = MOST_ELEMENT_BYTES; size > 0; size /= 2)
     for (int i = 0; i < plan->count; i++) {

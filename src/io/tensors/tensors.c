@@ -142,6 +142,7 @@ static void bcast_table(const esp_comm *comm, esp_tensor_set *set) {
   esp_bcast(comm, set->map_bytes, set->n_files * (int64_t)sizeof *set->map_bytes, 0);
   esp_bcast_text(comm, &set->config, 0);
   esp_bcast_text(comm, &set->details, 0);
+  esp_bcast(comm, &set->is_masked, sizeof set->is_masked, 0);
   bcast_tensors(comm, set);
 }
 

@@ -18,7 +18,7 @@ static const esp_safetensors_entry entries[] = {
 enum { COUNT = ESP_COUNT(entries), MOST_BYTES = 80 };
 
 static esp_safetensors_plan plan_of(int64_t max_shard_bytes) {
-  return (esp_safetensors_plan){folder, entries, COUNT, max_shard_bytes};
+  return (esp_safetensors_plan){folder, entries, COUNT, max_shard_bytes, false};
 }
 
 static int64_t count_bytes(int tensor) {
@@ -40,15 +40,19 @@ static esp_status write_tensor(esp_safetensors_writer *writer, int tensor) {
   return esp_safetensors_write(writer, tensor, mine.count > 0 ? bytes : NULL);
 }
 
-static esp_status write_all(const esp_comm *comm, int64_t max_shard_bytes) {
-  const esp_safetensors_plan plan = plan_of(max_shard_bytes);
+static esp_status write_plan(const esp_comm *comm, const esp_safetensors_plan *plan) {
   esp_safetensors_writer *writer;
-  ESP_TRY(esp_safetensors_create(comm, &plan, &writer));
+  ESP_TRY(esp_safetensors_create(comm, plan, &writer));
   esp_status status = ESP_OK;
   for (int i = 0; i < COUNT && status == ESP_OK; i++) status = write_tensor(writer, i);
   if (status == ESP_OK) status = esp_safetensors_commit(&writer);
   esp_safetensors_close(&writer);
   return status;
+}
+
+static esp_status write_all(const esp_comm *comm, int64_t max_shard_bytes) {
+  const esp_safetensors_plan plan = plan_of(max_shard_bytes);
+  return write_plan(comm, &plan);
 }
 
 static esp_tensor_set *open_folder(void) {
@@ -90,7 +94,18 @@ static void esp_safetensors_write_gives_what_is_read_back(void **state) {
   ASSERT_ALL(write_all(&test_comm, 0) == ESP_OK);
   ASSERT_ALL(count_files() == 1);
   esp_tensor_set *set = open_folder();
-  ASSERT_ALL(set->n_files == 1 && holds_all(set));
+  ASSERT_ALL(set->n_files == 1 && holds_all(set) && !set->is_masked);
+  esp_tensor_set_close(&set);
+}
+
+static void esp_safetensors_write_says_that_zeros_are_masked(void **state) {
+  (void)state;
+  make_folder("masked");
+  esp_safetensors_plan plan = plan_of(60);
+  plan.is_masked = true;
+  ASSERT_ALL(write_plan(&test_comm, &plan) == ESP_OK);
+  esp_tensor_set *set = open_folder();
+  ASSERT_ALL(set->n_files == 3 && holds_all(set) && set->is_masked);
   esp_tensor_set_close(&set);
 }
 
@@ -209,13 +224,13 @@ static void esp_safetensors_create_refuses_names_twice_and_missing_folders(void 
   (void)state;
   esp_safetensors_entry twice[] = {entries[0], entries[1], entries[0]};
   make_folder("refused");
-  esp_safetensors_plan plan = {folder, twice, 3, 0};
+  esp_safetensors_plan plan = {folder, twice, 3, 0, false};
   check_not_created(&plan, ESP_MISMATCH, "tensor b is to be written twice");
   plan = plan_of(0);
   plan.folder = "/no/such/folder";
   check_not_created(&plan, ESP_IO, "No such file");
   const esp_safetensors_entry huge[] = {{"h", ESP_F32, 2, {1LL << 40, 1LL << 40}}};
-  plan = (esp_safetensors_plan){folder, huge, 1, 0};
+  plan = (esp_safetensors_plan){folder, huge, 1, 0, false};
   check_not_created(&plan, ESP_MISMATCH, "no file can hold");
   ASSERT_ALL(count_files() == 0);
 }
@@ -267,6 +282,7 @@ static void esp_safetensors_write_fails_everywhere_when_one_rank_cannot(void **s
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_safetensors_write_gives_what_is_read_back),
+              cmocka_unit_test(esp_safetensors_write_says_that_zeros_are_masked),
               cmocka_unit_test(esp_safetensors_write_aligns_every_tensor),
               cmocka_unit_test(esp_safetensors_write_makes_shards_and_an_index),
               cmocka_unit_test(esp_safetensors_write_gives_the_bytes_of_one_rank),
