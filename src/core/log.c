@@ -59,10 +59,10 @@ void esp_progress_update(esp_progress *self, int64_t done, const char *note) {
   if (current_level < ESP_LOG_INFO) return;
   const int terminal = isatty(STDERR_FILENO);
   const double now = esp_now_s(), elapsed = now - self->start_s;
-  if (now - self->last_s < (terminal ? 0.2 : 10.0) || done <= 0) return;
+  if (now - self->last_s < (terminal ? 0.2 : 10.0) || done <= self->begun) return;
   self->last_s = now;
   self->printed = true;
-  const double rate = (double)done / elapsed;
+  const double rate = (double)(done - self->begun) / elapsed;
   char left[32];
   format_time((double)(self->total - done) / rate, left, sizeof left);
   fprintf(stderr, "%sespalier: %s %3.0f %%, %.3g %s/s, %s left%s%s%s", terminal ? "\r" : "",

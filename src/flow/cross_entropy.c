@@ -6,22 +6,56 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t find_largest(const float *values, int64_t n) {
-  int64_t best = 0;
-  for (int64_t i = 1; i < n; i++)
-    if (values[i] > values[best]) best = i;
-  return best;
+/* Values side by side, in the same order for every instruction set; values at a time. */
+enum { LANES = 8, LARGEST_LANES = 16, BLOCK = 512 };
+
+/* Of values that are no numbers, only the first would be it. */
+ESP_CLONES static float find_top(const float *values, int64_t n) {
+  float tops[LARGEST_LANES];
+  int64_t i = 0;
+  for (int j = 0; j < LARGEST_LANES; j++) tops[j] = values[0];
+  for (; i + LARGEST_LANES <= n; i += LARGEST_LANES) {
+#pragma omp simd
+    for (int j = 0; j < LARGEST_LANES; j++)
+      tops[j] = values[i + j] > tops[j] ? values[i + j] : tops[j];
+  }
+  for (; i < n; i++) tops[0] = values[i] > tops[0] ? values[i] : tops[0];
+  for (int j = 1; j < LARGEST_LANES; j++) tops[0] = tops[j] > tops[0] ? tops[j] : tops[0];
+  return tops[0];
 }
 
-/* Sums side by side, in the same order for every instruction set. */
-enum { LANES = 8 };
+ESP_CLONES static bool has_value(const float *values, int64_t n, float value) {
+  int found = 0;
+#pragma omp simd reduction(| : found)
+  for (int64_t i = 0; i < n; i++) found |= values[i] == value;
+  return found;
+}
 
-ESP_CLONES static double sum_exponentials(const float *z, int64_t n, double top) {
-  double sums[LANES] = {0.0}, sum = 0.0;
-  int64_t c = 0;
-  for (; c + LANES <= n; c += LANES)
-    for (int j = 0; j < LANES; j++) sums[j] += esp_exp_double(z[c + j] - top);
-  for (; c < n; c++) sum += esp_exp_double(z[c] - top);
+/* The first of the largest. */
+static int64_t find_largest(const float *values, int64_t n) {
+  const float top = find_top(values, n);
+  int64_t i = 0;
+  while (i + BLOCK <= n && !has_value(values + i, BLOCK, top)) i += BLOCK;
+  for (; i < n; i++)
+    if (values[i] == top) return i;
+  return 0; // none is a number
+}
+
+ESP_CLONES static void exponentiate(const float *z, int64_t n, double top, double *e) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) e[i] = esp_exp_double(z[i] - top);
+}
+
+static double sum_exponentials(const float *z, int64_t n, double top) {
+  double sums[LANES] = {0.0}, sum = 0.0, e[BLOCK];
+  for (int64_t c = 0; c < n; c += BLOCK) {
+    const int64_t count = n - c < BLOCK ? n - c : BLOCK;
+    int64_t i = 0;
+    exponentiate(z + c, count, top, e);
+    for (; i + LANES <= count; i += LANES)
+      for (int j = 0; j < LANES; j++) sums[j] += e[i + j];
+    for (; i < count; i++) sum += e[i];
+  }
   for (int j = 0; j < LANES; j++) sum += sums[j];
   return sum;
 }

@@ -227,13 +227,17 @@ static esp_status save_if_due(const training *self, double *last_s) {
   return ESP_OK;
 }
 
+/* Tokens, or samples, of so many steps. */
+static int64_t count_units(const training *self, int64_t steps) {
+  const esp_train_options *options = self->request->options;
+  return steps * options->batch * esp_shard_count_rows(&self->shard) / options->micro_batch;
+}
+
 static void tell(const training *self, esp_progress *progress) {
   char note[64] = "";
   if (self->progress.tally.targets > 0)
     snprintf(note, sizeof note, "loss %.4f", esp_tally_compute_loss(&self->progress.tally));
-  const int64_t batch = self->request->options->batch * esp_shard_count_rows(&self->shard) /
-                        self->request->options->micro_batch;
-  esp_progress_update(progress, self->progress.step * batch, note);
+  esp_progress_update(progress, count_units(self, self->progress.step), note);
 }
 
 static esp_status run_steps(training *self, esp_progress *progress) {
@@ -269,7 +273,8 @@ esp_status steps_run(training *self) {
   if (found) set_weights(self, false);
   const int64_t rows = esp_shard_count_rows(&self->shard) / self->request->options->micro_batch;
   esp_progress_init(&progress, "train", rows > 1 ? "tokens" : "samples",
-                    self->schedule.n * self->request->options->batch * rows);
+                    count_units(self, self->schedule.n));
+  progress.begun = count_units(self, self->progress.step);
   const esp_status status = run_steps(self, &progress);
   esp_progress_clear(&progress);
   ESP_TRY(status);

@@ -26,6 +26,7 @@ typedef struct esp_progress {
   const char *what; // borrowed, e.g. "train"
   const char *unit; // borrowed, e.g. "images"
   int64_t total;    // units of work in all
+  int64_t begun;    // of those, done by an earlier run
   double start_s, last_s;
   bool printed;
 } esp_progress;
