@@ -4,8 +4,8 @@
 usage: python3 bench/peers [--program build/release/espalier] [--models tests/models/llama,...] [--sparsities 0.35,0.5]
            [--rows NAME;...] [--folder out/peers] [--untrained] [--cached]
 A model is a folder of a Llama with calibration.h5 and heldout.h5. Feed-forward neurons are cut, heads are not. The python
-needs torch, transformers, h5py, and of the peers those that shall be compared: torch-pruning, optipfair, nvidia-modelopt with
-torchprofile==0.0.4; rows of others are left out. All perplexities are PyTorch's; what `espalier eval` says differs by no more
+needs torch, transformers, h5py, and the peers that shall be compared: torch-pruning, optipfair, nvidia-modelopt (with requests,
+torchprofile==0.0.4); rows of others are left out. All perplexities are PyTorch's; what `espalier eval` says differs by no more
 than is printed below the table. Every stage is kept in the folder, so that an interrupted run goes on where it stopped.
 """
 import argparse

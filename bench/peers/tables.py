@@ -26,7 +26,7 @@ def say_sizes(neurons):
 
 
 def name_row(row):
-    return row.name if isinstance(row, Peer) else f'espalier, `{row.name}`'
+    return row.name if isinstance(row, Peer) else f'espalier, {row.name}'
 
 
 def print_quality(model, dense, results):
