@@ -2,14 +2,14 @@
 """All systems that prune while a network trains, at the same sparsity and the same number of steps, as Markdown tables.
 
 usage: python3 bench/systems [--program build/release/espalier] [--network lenet-300-100] [--sparsities 0.8,0.9,0.95,0.98]
-           [--seeds 1,2,3] [--systems NAME,...] [--train OPTIONS] [--rates X,...] [--folder out/systems] [--jobs 1]
-           [--form wide] [--settings] [--cached]
+           [--seeds 1,2,3] [--systems NAME,...] [--train OPTIONS] [--rates X,...] [--rates-at 0.9,...]
+           [--folder out/systems] [--jobs 1] [--form wide] [--settings] [--cached]
 A network is lenet-300-100 or demo (Fashion-MNIST, from random weights), or bert, llama, gpt2 (tests/models, trained on from
 what they are). Of several --rates the first seed takes, for each system and sparsity, the one with the best loss on held-out
-training data; the other seeds have the same. A penalty that a sparsity is found by is chosen in the same way: by bisection,
-at the rate of dense networks. Every training is kept in the folder under its options, so that an interrupted run goes on
-where it stopped. Figures are of the test data; "nonzero" is a part of the dense network's parameters, "speed" (--form long)
-the forward pass beside the dense network's.
+training data; the other seeds have the same. With --rates-at, other sparsities take what the next of these chose. A penalty
+that a sparsity is found by is chosen by bisection, at the rate of dense networks. Every training is kept in the folder under
+its options, so that an interrupted run goes on where it stopped. Figures are of the test data; "nonzero" is a part of the
+dense network's parameters, "speed" (--form long) the forward pass beside the dense network's.
 """
 import argparse
 import concurrent.futures
@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument('--systems', help='names, with commas; all')
     parser.add_argument('--train', default='', help='options that every training gets')
     parser.add_argument('--rates', default='', help='learning rates to choose from')
+    parser.add_argument('--rates-at', default='', help='sparsities at which they are tried; all')
     parser.add_argument('--folder', default=ROOT / 'out/systems')
     parser.add_argument('--jobs', type=int, default=1)
     parser.add_argument('--form', choices=('long', 'wide'), help='a row a cell, or a row a system; wide for several sparsities')
@@ -39,6 +40,7 @@ def arguments():
     parser.add_argument('--cached', action='store_true', help='make nothing: only what the folder holds')
     args = parser.parse_args()
     args.sparsities, args.seeds = [float(s) for s in args.sparsities.split(',')], args.seeds.split(',')
+    args.rates_at = [float(s) for s in args.rates_at.split(',')] if args.rates_at else args.sparsities
     args.rates, args.dense_rate = args.rates.split(','), args.rates.split(',')[0]
     pathlib.Path(args.folder).mkdir(parents=True, exist_ok=True)
     return args

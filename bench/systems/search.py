@@ -5,7 +5,7 @@ from runs import Failure, Run
 from systems import FOUND, is_dense
 
 TRIALS = 7  # penalties, at most
-NEAR = 0.05  # of the part that is left: no more trials
+NEAR, FAR = 0.1, 0.25  # of the part that is left: no more trials; no result
 
 
 def load_or_none(run):
@@ -25,7 +25,7 @@ class Search:
 
     def make_run(self, seed, **setting):
         if self.system[0] not in FOUND:
-            setting['sparsity'] = self.sparsity
+            setting = {'sparsity': self.sparsity} | setting
         return Run(self.args, self.network, self.system, seed=seed, **setting)
 
     def try_penalty(self, penalty):
@@ -40,12 +40,14 @@ class Search:
         tried = [self.try_penalty(FOUND[self.system[0]][self.system[1]])]
         while tried[-1] and abs(tried[-1][1]) > NEAR and len(tried) < TRIALS:
             tried.append(self.try_penalty(find_next(tried)))
-        known = [trial for trial in tried if trial]
+        known = [trial for trial in tried if trial and abs(trial[1]) < FAR]
         return min(known, key=lambda trial: abs(trial[1]))[0] if known else None
 
     def find_rate(self):
-        """Of the best held-out loss."""
-        rows = {rate: row for rate in self.args.rates if (row := load_or_none(self.make_run(self.args.seeds[0], rate=rate)))}
+        """Of the best held-out loss, at this sparsity or the next at which rates are tried."""
+        at = min(self.args.rates_at, key=lambda sparsity: abs(sparsity - self.sparsity)) if self.sparsity else 0.0
+        runs = {rate: self.make_run(self.args.seeds[0], rate=rate, sparsity=at) for rate in self.args.rates}
+        rows = {rate: row for rate, run in runs.items() if (row := load_or_none(run))}
         return min(rows, key=lambda rate: rows[rate]['held_out_loss_nats'] or 0.0) if rows else None
 
     def choose(self):

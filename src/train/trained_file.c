@@ -68,12 +68,12 @@ static bool is_pruned(const writing *self) {
          of->masked != POLICY_FROZEN;
 }
 
-/* The report that the model's file had, with the training; a new one where a policy has pruned. */
+/* The report that the model's file had, with the training; a new one where there was a policy. */
 static json_t *make_report(const writing *self) {
   const char *details = self->of->model->details;
   const bool prunes = is_pruned(self);
   json_t *before = details ? json_loads(details, 0, NULL) : NULL;
-  if (!before && !prunes) return NULL;
+  if (!before && !self->of->report->policy.name) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
   if (prunes && (!self->cut || self->cut->is_masked))
@@ -154,9 +154,8 @@ static void clear(writing *self) {
 static void store_as_seed(const writing *self) {
   const policy *of = NULL;
   esp_model *model = self->of->model;
-  if (policy_find(self->of->report->policy.name, &of) != ESP_OK || !of) return;
-  model->is_drawn =
-      self->of->purpose == ESP_TRAIN_NEW && (of->masked == POLICY_FROZEN || of->holds_weights);
+  if (policy_find(self->of->report->policy.name, &of) != ESP_OK) return;
+  model->is_drawn = self->of->purpose == ESP_TRAIN_NEW && policy_stores_seed(of);
   model->seed = (uint64_t)self->of->settings->run.seed;
 }
 
