@@ -15,6 +15,10 @@ class Network:
     held_out: str
     layers: tuple = ()  # sizes of a perceptron
 
+    def scale(self, density):
+        """Hidden sizes of a dense perceptron with that part of the weights."""
+        return scale_layers(self.layers, density)
+
 
 def scale_layers(layers, density):
     """Hidden sizes of a dense perceptron with that part of the weights."""

@@ -1,6 +1,7 @@
 #include "drawn.h"
 
 #include "espalier/core/memory.h"
+#include "espalier/model/cost.h"
 #include "espalier/model/family.h"
 
 #include <stdio.h>
@@ -17,6 +18,17 @@ void esp_family_init(esp_model *model, uint64_t seed) {
 
 static int64_t count_bytes(int64_t n) {
   return (n + PER_BYTE - 1) / PER_BYTE;
+}
+
+/* What HDF5 takes for the data set of other values (measured). */
+enum { OTHERS_BYTES = 1600 };
+
+double esp_weight_drawn_bytes(const esp_weight *weight, double others) {
+  const int64_t n = esp_weight_count(weight);
+  const double whole = (double)n * (double)esp_dtype_bytes(weight->type);
+  const double beside = others > 0.0 ? OTHERS_BYTES + sizeof(float) * others : 0.0;
+  const double parts = (double)count_bytes(n) + beside;
+  return weight->rank == 2 && weight->type == ESP_F32 && parts < whole ? parts : whole;
 }
 
 static int get_code(const uint8_t *codes, int64_t i) {

@@ -46,10 +46,10 @@ static void add_file(const command_job *job, esp_train_cost *cost) {
   enum { OWN = 7000, GAIN = 2000, REST = 12000 };
   struct stat about;
   const bool is_there = job->model->details && stat(job->path, &about) == 0;
-  const double model = esp_model_file_bytes(job->model);
-  const double mine = is_there ? fmax((double)about.st_size - model, 0.0) : 0.0;
+  const double read = esp_model_file_bytes(job->model);
+  const double mine = is_there ? fmax((double)about.st_size - read, 0.0) : 0.0;
   const double beside = esp_agree_max_f64(job->comm, mine);
-  cost->trained_bytes = model + fmax(OWN, GAIN + beside);
+  cost->trained_bytes = cost->model_bytes + fmax(OWN, GAIN + beside);
   esp_cost_send(&cost->write, job->ranks, ESP_BCAST, fmax(beside - REST, 0.0));
 }
 

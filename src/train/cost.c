@@ -328,7 +328,7 @@ static void add_write(const pricing *self, esp_cost *cost) {
   for (int s = ESP_STAGE_EMBED; s <= model->n_stages; s++)
     esp_cost_touch(cost, loaded_bytes(self, s) + largest / self->ranks);
   cost->work.every += sum_loaded(self);
-  cost->work.bytes += esp_model_file_bytes(model) / self->ranks;
+  cost->work.bytes += policy_file_bytes(self->of) / self->ranks;
   cost->work.datasets += (double)model->n_weights;
 }
 
@@ -354,6 +354,7 @@ static void fill(const training *of, esp_train_cost *cost) {
   const double arrays = 1.0 + of->method->n_slots + (of->held.objective ? 1.0 : 0.0);
   fill_sizes(&self, &cost->sizes);
   cost->values_bytes = sizeof(float) * values;
+  cost->model_bytes = policy_file_bytes(of);
   cost->checkpoint_bytes =
       arrays * (ESP_H5_OBJECT_BYTES + sizeof(float) * (double)of->parts.n_values) +
       policy_saved_bytes(of) * (double)of->parts.n_values;

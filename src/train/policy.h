@@ -28,6 +28,7 @@ typedef struct policy {
   bool keeps_units;   // by units, values of gates that are 0 are POLICY_KEPT
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
   bool prunes_once;   // before the first step, and never later
+  bool weighs_units;  // ranked together, they count by the elements of their matrices
   bool sets_sparsity; // by itself: --final-sparsity is not read
   int n_arrays, n_unit_arrays;
   bool arrays_of_weights;        // arrays are there by weights alone
@@ -56,6 +57,8 @@ typedef struct policy {
                                                             // are the best on held-out data
 } policy;
 
+/* Whether a new model's matrices are stored as their seed. Local. */
+bool policy_stores_seed(const policy *of);
 /* USAGE: none has the name, or not this granularity; NULL for a NULL name. Local. */
 esp_status policy_find(const char *name, const policy **found);
 /* Names of options that were given and that it does not read: a warning each. Local. */

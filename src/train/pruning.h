@@ -27,6 +27,7 @@ typedef struct train_pruning {
   uint8_t *alive;                        // (units.n), by units
   double *unit_arrays[MOST_UNIT_ARRAYS]; // (units.n) the policy's, equal on all ranks
   int64_t live;                          // weights, or units, of all ranks that live
+  bool has_said_floors;                  // which layers are left with the least
   bool skips_update;                     // of this step: its masks were changed instead
 } train_pruning;
 
@@ -85,9 +86,15 @@ void pruning_compute_unit_squares(const esp_comm *comm, const train_pruning *sel
 /* The least of n weights of a matrix, or units of a site, that stay. Local. */
 int64_t pruning_find_least(const train_pruning *self, int64_t n);
 
+/* What a unit of a site counts for: 1, or the elements of its matrices over those of the largest.
+ * Local. */
+double pruning_weigh_unit(const train_pruning *self, const units_site *site);
+
 /* The part of the weights, or units, that does not live. Local. */
 double pruning_get_sparsity(const train_pruning *self);
 
+/* Warn that a layer is left with the least that it keeps. Local. */
+void pruning_warn_floor(const train_pruning *self, const char *name, int64_t live, int64_t n);
 /* Say what is left of the weights as they are. Collective on comm. */
 void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_final,
                     esp_train_report *report);

@@ -15,6 +15,10 @@ static const char *get_distribution(const train_pruning *self) {
   return self->by_units && of->unit_distribution ? of->unit_distribution : of->distribution;
 }
 
+static bool is_global(const train_pruning *self) {
+  return strcmp(get_distribution(self), "global") == 0;
+}
+
 int64_t pruning_find_least(const train_pruning *self, int64_t n) {
   const int64_t least = self->options->min_keep > 1 ? self->options->min_keep : 1;
   return least < n ? least : n;
@@ -94,7 +98,7 @@ void pruning_keep_weights(const esp_comm *comm, train_pruning *self, const float
   const ranking of = {.parts = self->parts, .scores = scores, .among = among};
   if (among && among != self->mask)
     for (int64_t i = 0; i < self->parts->n_own; i++) self->mask[i] = among[i];
-  if (strcmp(get_distribution(self), "global") == 0)
+  if (is_global(self))
     keep_of_all(comm, self, &of, sparsity);
   else
     keep_by_matrix(comm, self, &of, sparsity);
@@ -138,9 +142,60 @@ static int64_t count_alive(const train_pruning *self) {
   return count;
 }
 
+double pruning_weigh_unit(const train_pruning *self, const units_site *site) {
+  double most = 0.0;
+  if (!self->of->weighs_units || !is_global(self)) return 1.0;
+  for (int s = 0; s < self->units.n_sites; s++)
+    most = fmax(most, units_count_products(&self->units, &self->units.sites[s]));
+  return units_count_products(&self->units, site) / most;
+}
+
+/* What all units take, and those that live already. */
+static void weigh_units(const train_pruning *self, double *sizes, double *all, double *live) {
+  *all = *live = 0.0;
+  for (int s = 0; s < self->units.n_sites; s++) {
+    const units_site *site = &self->units.sites[s];
+    const double size = units_count_products(&self->units, site);
+    for (int64_t u = site->first; u < site->first + site->n; u++) {
+      sizes[u] = size;
+      *all += size;
+      *live += self->alive[u] ? size : 0.0;
+    }
+  }
+}
+
+/* The highest scores that a part of what all units take holds, up to the first that it does not. */
+static void fill_budget(train_pruning *self, const double *scores, const uint8_t *may,
+                        double sparsity) {
+  double all, live;
+  double *sizes = ESP_NEW(double, self->units.n);
+  ranked_unit *list = ESP_NEW(ranked_unit, self->units.n);
+  weigh_units(self, sizes, &all, &live);
+  double rest = round((1.0 - sparsity) * all) - live;
+  const int64_t count = rank_units(scores, may, 0, self->units.n, list);
+  for (int64_t k = 0; k < count && sizes[list[k].unit] <= rest; k++) {
+    self->alive[list[k].unit] = 1;
+    rest -= sizes[list[k].unit];
+  }
+  esp_free(&list);
+  esp_free(&sizes);
+}
+
+/* Of all sites together, beside those that live already. */
+static void keep_of_all_units(train_pruning *self, const double *scores, uint8_t *may,
+                              double sparsity) {
+  const units_site all = {.first = 0, .n = self->units.n};
+  const int64_t keep = llround((1.0 - sparsity) * (double)all.n) - count_alive(self);
+  for (int64_t u = 0; u < self->units.n; u++) may[u] = may[u] && !self->alive[u];
+  if (self->of->weighs_units)
+    fill_budget(self, scores, may, sparsity);
+  else
+    let_live(self, scores, may, &all, keep);
+}
+
 void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double *scores,
                         const uint8_t *among, double sparsity) {
-  const bool is_global = strcmp(get_distribution(self), "global") == 0;
+  const bool together = is_global(self);
   uint8_t *may = ESP_NEW(uint8_t, self->units.n);
   for (int64_t u = 0; u < self->units.n; u++) may[u] = !among || among[u];
   memset(self->alive, 0, (size_t)self->units.n);
@@ -148,14 +203,9 @@ void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double 
     const units_site *site = &self->units.sites[s];
     const int64_t least = pruning_find_least(self, site->n);
     const int64_t share = llround((1.0 - sparsity) * (double)site->n);
-    let_live(self, scores, may, site, is_global || share < least ? least : share);
+    let_live(self, scores, may, site, together || share < least ? least : share);
   }
-  if (is_global) {
-    const units_site all = {.first = 0, .n = self->units.n};
-    const int64_t keep = llround((1.0 - sparsity) * (double)all.n) - count_alive(self);
-    for (int64_t u = 0; u < self->units.n; u++) may[u] = may[u] && !self->alive[u];
-    let_live(self, scores, may, &all, keep);
-  }
+  if (together) keep_of_all_units(self, scores, may, sparsity);
   esp_free(&may);
   pruning_apply(comm, self);
 }

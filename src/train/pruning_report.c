@@ -5,7 +5,13 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
+
+void pruning_warn_floor(const train_pruning *self, const char *name, int64_t live, int64_t n) {
+  esp_log_warn("policy %s: %s keeps %" PRId64 " of %" PRId64 " %s, the least (--min-keep)",
+               self->of->name, name, live, n, self->by_units ? "units" : "weights");
+}
 
 /* Of a matrix: those that are not zero, or those that trained. */
 static int64_t count_live(const train_pruning *self, int weight) {
@@ -53,22 +59,47 @@ static void report_sites(const train_pruning *self, esp_train_report *report) {
 
 /* Whether another part is gone than was asked: by more than rounding in every matrix or site, or,
  * where zeros of other causes count too, by more than a hundredth. */
-static bool is_off(const esp_train_report *report, double n) {
-  const double more = report->policy.sparsity - report->policy.asked;
+static bool is_off(const esp_train_report *report, double gone, double n) {
+  const double more = gone - report->policy.asked;
   return more > 0.01 || -more * n > 0.5 * report->policy.n + 0.5;
 }
 
-/* What was asked, and has not come about; n: weights or units of all. */
-static void warn_off(const train_pruning *self, const esp_train_report *report, double n) {
+/* The part that is gone as the target counts it, of *n. */
+static double count_gone(const train_pruning *self, const esp_train_report *report, double *n) {
+  double live = 0.0;
+  *n = 0.0;
+  for (int i = 0; i < report->policy.n; i++) {
+    const double one = self->by_units ? pruning_weigh_unit(self, &self->units.sites[i]) : 1.0;
+    *n += one * (double)report->policy.parts[i].n;
+    live += one * (double)report->policy.parts[i].live;
+  }
+  return *n > 0.0 ? 1.0 - live / *n : 0.0;
+}
+
+/* What was asked, and has not come about. */
+static void warn_off(const train_pruning *self, const esp_train_report *report) {
+  double n;
+  const double gone = count_gone(self, report, &n);
   if (!report->policy.is_final)
     esp_log_warn("train: --policy %s was not done when the steps were: give more steps, or a "
                  "smaller --prune-to",
                  self->of->name);
-  else if (is_off(report, n))
+  else if (is_off(report, gone, n))
     esp_log_warn(
         "train: --final-sparsity %g was asked, but %.4f has come about: no more may go than "
         "--min-keep (or one) leaves, and what a masked model has lost stays away",
-        report->policy.asked, report->policy.sparsity);
+        report->policy.asked, gone);
+}
+
+/* Layers of which no more can go, unless that is the even share of what was asked. */
+static void warn_floors(const train_pruning *self, const esp_train_report *report) {
+  for (int i = 0; i < report->policy.n; i++) {
+    const esp_pruned_part *part = &report->policy.parts[i];
+    if (!part->is_least) continue;
+    const double share = (1.0 - report->policy.asked) * (double)part->n;
+    if (!isfinite(share) || part->live != llround(share))
+      pruning_warn_floor(self, part->name, part->live, part->n);
+  }
 }
 
 void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_final,
@@ -96,6 +127,7 @@ void pruning_report(const esp_comm *comm, const train_pruning *self, bool is_fin
   if (isnan(report->policy.asked) && live == n && self->of->remedy)
     esp_log_warn("train: --policy %s has pruned nothing; raise %s", self->of->name,
                  self->of->remedy);
-  warn_off(self, report, n);
+  warn_off(self, report);
+  if (!self->has_said_floors) warn_floors(self, report);
   if (self->of->sets_sparsity) report->policy.asked = report->policy.sparsity;
 }

@@ -98,6 +98,15 @@ double scores_weigh_site(const training *self, const units_site *site) {
   return 1.0 / ((double)self->pruning.units.n_sites * (double)site->n);
 }
 
+/* A draw and what is made of it take as long as so many elementwise values (measured). */
+enum { DRAW_VALUES = 16 };
+
+void scores_add_cost(const training *self, double draws, esp_cost *cost) {
+  const double n =
+      self->pruning.by_units ? (double)self->pruning.units.n : (double)self->parts.n_values;
+  cost->work.values += (double)self->schedule.n * n * (1.0 + draws * DRAW_VALUES);
+}
+
 bool scores_are_due(const training *self) {
   const esp_policy_options *options = self->pruning.options;
   const int64_t n = self->schedule.n, step = self->progress.step;

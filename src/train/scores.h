@@ -29,6 +29,9 @@ void scores_step_units(training *self, const double *gradient);
 double scores_weigh_matrix(const training *self, int weight);
 double scores_weigh_site(const training *self, const units_site *site);
 
+/* Adam's steps, and draws of each score in each step. Local. */
+void scores_add_cost(const training *self, double draws, esp_cost *cost);
+
 /* Whether masks follow scores behind the step just made: every prune_every steps from prune_from to
  * the last, and where the schedule ends. Local. */
 bool scores_are_due(const training *self);

@@ -57,30 +57,30 @@ static bool is_pruned(const writing *self) {
          of->masked != POLICY_FROZEN;
 }
 
-/* Who the model was before it was pruned here; nobody, where only a folder says that its zeros
- * are masks. */
+/* Who the model was before a policy went to work on it; nobody, where only a folder says that its
+ * zeros are masks. */
 static json_t *begin_report(const writing *self) {
   char fingerprint[24];
   json_t *report = esp_json_pack("{s:s}", "program", ESPALIER_VERSION);
-  if (self->of->purpose == ESP_TRAIN_NEW || !is_pruned(self)) return report;
+  if (self->of->purpose == ESP_TRAIN_NEW || !self->of->report->policy.name) return report;
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, self->of->fingerprint);
   json_object_set_new(report, "model_path", esp_json_text(self->of->model->path));
   json_object_set_new(report, "model_fingerprint", json_string(fingerprint));
   return report;
 }
 
-/* The report that the model's file had, with the training; a new one where a policy has pruned, or
- * a folder was masked. */
+/* The report that the model's file had, with the training; a new one where there was a policy, or a
+ * folder was masked. */
 static json_t *make_report(const writing *self) {
   const char *details = self->of->model->details;
-  const bool prunes = is_pruned(self);
   json_t *before = details ? json_loads(details, 0, NULL) : NULL;
-  if (!before && !prunes && !self->of->model->is_masked) return NULL;
+  const bool was_masked = !before && self->of->model->is_masked;
+  const bool is_masked = self->cut ? self->cut->is_masked : is_pruned(self) || was_masked;
+  if (!before && !self->of->report->policy.name && !was_masked) return NULL;
   json_t *report = before && !self->cut ? before : begin_report(self);
   json_object_set(report, self->key, self->training);
-  if (self->cut ? self->cut->is_masked : prunes || !before)
-    json_object_set_new(report, "masked", json_true());
-  if (!before || self->cut)
+  if (is_masked) json_object_set_new(report, "masked", json_true());
+  if (self->cut || (!before && is_masked))
     json_object_set_new(report, "structure",
                         json_string(self->cut ? "structured" : "unstructured"));
   if (before && self->cut) json_object_set_new(report, "before", before);
@@ -156,9 +156,8 @@ static void clear(writing *self) {
 static void store_as_seed(const writing *self) {
   const policy *of = NULL;
   esp_model *model = self->of->model;
-  if (policy_find(self->of->report->policy.name, &of) != ESP_OK || !of) return;
-  model->is_drawn =
-      self->of->purpose == ESP_TRAIN_NEW && (of->masked == POLICY_FROZEN || of->holds_weights);
+  if (policy_find(self->of->report->policy.name, &of) != ESP_OK) return;
+  model->is_drawn = self->of->purpose == ESP_TRAIN_NEW && policy_stores_seed(of);
   model->seed = (uint64_t)self->of->settings->run.seed;
 }
 

@@ -77,6 +77,23 @@ void units_lay_out(train_units *self, const train_parts *parts, const char *kind
   }
 }
 
+static double count_products(const esp_model *model, const esp_slice *slices, int n) {
+  double sum = 0.0;
+  for (int s = 0; s < n; s++) {
+    const esp_weight *weight = &model->weights[slices[s].weight];
+    if (weight->rank != 2) continue;
+    sum += (double)slices[s].width * (double)weight->shape[1 - slices[s].axis];
+  }
+  return sum;
+}
+
+double units_count_products(const train_units *self, const units_site *site) {
+  const esp_model *model = self->parts->model;
+  const esp_stage *of = &model->stages[site->stage];
+  return count_products(model, of->producers, of->n_producers) +
+         count_products(model, of->consumers, of->n_consumers);
+}
+
 /* Index of a weight's element along an axis. */
 static int64_t find_index(const esp_weight *weight, int axis, int64_t element) {
   int64_t stride = 1;

@@ -30,6 +30,8 @@ esp_status units_check_kinds_local(const esp_model *model, const char *kinds);
 /* The units of all sites that are asked for and whose consumers train. Local, equal on all ranks.
  */
 void units_lay_out(train_units *self, const train_parts *parts, const char *kinds);
+/* Elements of the matrices that go with one unit of a site. Local. */
+double units_count_products(const train_units *self, const units_site *site);
 /* The maps of this rank's values. Local. */
 void units_init(train_units *self);
 void units_clear(train_units *self);

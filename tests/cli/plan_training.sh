@@ -34,6 +34,7 @@ compare "llama, norms, with a teacher" train cut.h5 "${few[@]}" --trainable norm
   --trainable blocks --validation text.h5
 ((RANKS != 2)) || compare "bert, masked" train "$bert" -d "$bert/calibration.h5" --batch 32 --steps 1 --hold-out 0
 compare "mlp, new" train -d "$data" --hidden 2048,1024 --micro-batch 16 --batch 64 --steps 4
+((RANKS != 2)) || compare "mlp, frozen" train -d "$data" --hidden 300,100 --batch 64 --steps 2 --policy freezenet --final-sparsity 0.9
 compare "recovery" recover cut.h5 "${few[@]}"
 
 if ((RANKS == 2)); then

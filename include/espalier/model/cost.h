@@ -43,6 +43,9 @@ void esp_model_add_open_cost(const esp_model *model, int ranks, esp_cost *cost);
 /* Write /config and /model; bytes of these in the file. Local. */
 void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost);
 double esp_model_file_bytes(const esp_model *model);
+/* Of a weight in the file of a model that is stored as a seed, with so many values that are neither
+ * drawn nor zero. Local. */
+double esp_weight_drawn_bytes(const esp_weight *weight, double others);
 
 ESP_C_END
 

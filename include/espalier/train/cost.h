@@ -23,6 +23,7 @@ typedef struct esp_train_cost {
   esp_cost steps, evaluations, write;
   double values_bytes;     // weights with values of their own, which stay
   double data_bytes;       // of a command: its data sets
+  double model_bytes;      // of the weights in the file
   double trained_bytes;    // of a command: of its file
   double checkpoint_bytes; // of a checkpoint
   esp_cost opening;        // of a command: model, teacher and data

@@ -22,6 +22,7 @@ typedef struct esp_policy_options {
   int64_t prune_every;   // steps between changes of the masks
   char *threshold;       // movement: "hard" or "soft"
   double penalty;        // weight of a regulariser
+  int64_t penalty_decay; // steps in which it falls to 0 behind a pruning; 0: it does not
   double alpha;          // scale of gradients of Bonetta's regulariser
   double score_rate;     // learning rate of scores
   char *gates_from;      // gates: "constant", "norms", "gradients" or a path

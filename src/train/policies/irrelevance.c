@@ -19,9 +19,37 @@ typedef struct penalty_form {
   bool is_l1, is_selective;
 } penalty_form;
 
+/* Against the model before the first step. */
+static bool is_within(const training *self, double held_out) {
+  return held_out <=
+         self->pruning.options->bound * esp_train_report_find(&self->report, 0)->held_out;
+}
+
+static bool may_prune(const training *self, int64_t step) {
+  const double last = ceil(self->pruning.options->prune_to * (double)self->schedule.n);
+  return step > 0 && step < self->schedule.n && (double)step <= last;
+}
+
+/* Behind which something went; 0: nothing did. */
+static int64_t find_last_pruning(const training *self) {
+  for (int i = self->report.n_points - 1; i >= 0; i--) {
+    const esp_train_point *point = &self->report.points[i];
+    if (may_prune(self, point->step) && is_within(self, point->held_out)) return point->step;
+  }
+  return 0;
+}
+
+/* gamma (1 - t / N), t steps behind the last pruning. */
+static double get_gamma(const training *self) {
+  const esp_policy_options *options = self->pruning.options;
+  const double gone = (double)(self->progress.step - find_last_pruning(self));
+  if (options->penalty_decay == 0) return options->penalty;
+  return options->penalty * fmax(1.0 - gone / (double)options->penalty_decay, 0.0);
+}
+
 static penalty_form get_form(const training *self) {
   const char *name = self->pruning.of->name;
-  return (penalty_form){.gamma = self->pruning.options->penalty,
+  return (penalty_form){.gamma = get_gamma(self),
                         .alpha = self->pruning.options->alpha,
                         .is_l1 = strcmp(name, "l1") == 0,
                         .is_selective = strcmp(name, "irrelevance") == 0};
@@ -137,11 +165,8 @@ static double find_sparsity(const training *self) {
   return 1.0 - fmax(left, 0.0) / all;
 }
 
-/* Against the model before the first step. */
 static bool is_result(const training *self, double held_out) {
-  const double before =
-      self->progress.step > 0 ? esp_train_report_find(&self->report, 0)->held_out : held_out;
-  return held_out <= self->pruning.options->bound * before || self->progress.step == 0;
+  return self->progress.step == 0 || is_within(self, held_out);
 }
 
 /* A bound that random weights set says nothing. */
@@ -154,7 +179,7 @@ static esp_status begin(training *self) {
 
 /* What goes behind the last step would not be measured. */
 static esp_status after_measure(training *self, double held_out) {
-  if (!is_result(self, held_out) || self->progress.step == self->schedule.n) return ESP_OK;
+  if (!is_result(self, held_out) || !may_prune(self, self->progress.step)) return ESP_OK;
   pruning_keep_by_magnitude(self->comm, &self->pruning, find_sparsity(self));
   return ESP_OK;
 }
@@ -166,7 +191,7 @@ static esp_status check_local(const training *self) {
                     "held-out data, found none; give --validation DATA or --hold-out N",
                     self->pruning.of->name);
   const double alpha = self->pruning.options->alpha;
-  if (!get_form(self).is_selective || alpha > 0.0) return ESP_OK;
+  if (strcmp(self->pruning.of->name, "irrelevance") != 0 || alpha > 0.0) return ESP_OK;
   return esp_fail(ESP_USAGE, "--alpha %g: expected a number above 0, found none; give --alpha 1",
                   alpha);
 }
@@ -176,16 +201,22 @@ static bool is_unread(const esp_policy_options *options, const char *name) {
   return strcmp(name, "final-sparsity") == 0;
 }
 
-static const char *const options[] = {
-    "penalty", "alpha", "prune-fraction", "bound", "distribution", "min-keep", NULL};
-static const char *const plain_options[] = {"penalty",      "prune-fraction", "bound",
-                                            "distribution", "min-keep",       NULL};
+static const char *const options[] = {"penalty",        "penalty-decay", "alpha",
+                                      "prune-fraction", "prune-to",      "bound",
+                                      "distribution",   "min-keep",      NULL};
+static const char *const plain_options[] = {
+    "penalty", "penalty-decay", "prune-fraction", "prune-to",
+    "bound",   "distribution",  "min-keep",       NULL};
 
 #define POLICY(its_name, its_options)                                                           \
   {                                                                                             \
     .name = its_name, .granularities = POLICY_WEIGHTS | POLICY_UNITS, .masked = POLICY_ZERO,    \
-    .distribution = "global",                                                                   \
-    .defaults = {.penalty = 1e-5, .alpha = 1.0, .prune_fraction = 0.1, .bound = 1.05},          \
+    .distribution = "global", .unit_distribution = "uniform", /* norms of sites differ */       \
+        .defaults = {.prune_to = 1.0,                                                           \
+                     .penalty = 1e-5,                                                           \
+                     .alpha = 1.0,                                                              \
+                     .prune_fraction = 0.1,                                                     \
+                     .bound = 1.05},                                                            \
     .options = its_options, .is_unread = is_unread, .check_local = check_local, .begin = begin, \
     .remedy = "--bound, or evaluate more often", .after_gradient = after_gradient,              \
     .after_measure = after_measure, .is_result = is_result                                      \

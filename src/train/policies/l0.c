@@ -188,6 +188,12 @@ static bool is_unread(const esp_policy_options *options, const char *name) {
   return strcmp(name, "final-sparsity") == 0;
 }
 
+/* Gates of a step are drawn for its weights, and for their gradient. */
+static void add_cost(const training *self, int ranks, double changes, esp_cost *cost) {
+  (void)ranks, (void)changes;
+  scores_add_cost(self, 2.0, cost);
+}
+
 static const char *const options[] = {"min-keep", "prune-from", "prune-to",
                                       "penalty",  "score-rate", NULL};
 
@@ -203,6 +209,7 @@ const policy policy_l0 = {
     .remedy = "--penalty, --score-rate or the number of steps",
     .options = options,
     .is_unread = is_unread,
+    .add_cost = add_cost,
     .begin = begin,
     .after_gradient = after_gradient,
     .set_weights = set_weights,

@@ -100,7 +100,7 @@ static double compute_gate(double z) {
   return 1.0 / (1.0 + exp(-z / temperature));
 }
 
-/* Those of the highest p that the budget holds. */
+/* Those of the highest p that the budget holds; of sites together it counts what a unit takes. */
 static void project(training *self) {
   train_pruning *pruning = &self->pruning;
   double *p = ESP_NEW(double, pruning->units.n);
@@ -146,6 +146,11 @@ static int64_t count_passes(const training *self) {
   return starts_from(self->pruning.options, "gradients") ? policy_count_gradient_passes(self) : 0;
 }
 
+static void add_cost(const training *self, int ranks, double changes, esp_cost *cost) {
+  (void)ranks, (void)changes;
+  scores_add_cost(self, 0.0, cost);
+}
+
 static const char *const options[] = {"distribution", "min-keep",   "prune-from",    "prune-to",
                                       "score-rate",   "gates-from", "score-samples", NULL};
 
@@ -153,6 +158,7 @@ const policy policy_gates = {.name = "gates",
                              .granularities = POLICY_UNITS,
                              .masked = POLICY_KEPT,
                              .holds_weights = true,
+                             .weighs_units = true,
                              .n_unit_arrays = SCORES_ARRAYS,
                              .distribution = "uniform",
                              .defaults = {.prune_from = 0.0, .prune_to = 0.0, .score_rate = 0.01},
@@ -160,6 +166,7 @@ const policy policy_gates = {.name = "gates",
                              .is_unread = is_unread,
                              .count_passes = count_passes,
                              .begin = begin,
+                             .add_cost = add_cost,
                              .after_gradient = after_gradient,
                              .after_step = after_step,
                              .is_final = is_final};

@@ -118,6 +118,11 @@ static bool is_final(const training *self) {
   return self->progress.step > 0 && policy_get_progress(self) >= 1.0;
 }
 
+static void add_cost(const training *self, int ranks, double changes, esp_cost *cost) {
+  (void)ranks, (void)changes;
+  scores_add_cost(self, 0.0, cost);
+}
+
 static const char *const options[] = {"distribution", "min-keep",    "prune-from",
                                       "prune-to",     "prune-every", "threshold",
                                       "score-rate",   "penalty",     NULL};
@@ -138,6 +143,7 @@ const policy policy_movement = {.name = "movement",
                                 .remedy = "--penalty, --score-rate or the number of steps",
                                 .options = options,
                                 .is_unread = is_unread,
+                                .add_cost = add_cost,
                                 .after_gradient = after_gradient,
                                 .after_step = after_step,
                                 .is_final = is_final};

@@ -2,10 +2,8 @@
 
 #include "ranking.h"
 
-#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 
-#include <inttypes.h>
 #include <math.h>
 
 int64_t start_count_rounds(const training *self) {
@@ -48,8 +46,7 @@ static esp_status prune_units(training *self, const start_scores *how, double sp
 static void say_floor(const training *self, const char *name, int64_t live, int64_t n) {
   const int64_t share = llround((1.0 - self->pruning.options->final_sparsity) * (double)n);
   if (live >= n || live > pruning_find_least(&self->pruning, n) || live == share) return;
-  esp_log_warn("policy %s: %s keeps %" PRId64 " of %" PRId64 " %s, the least (--min-keep)",
-               self->pruning.of->name, name, live, n, self->pruning.by_units ? "units" : "weights");
+  pruning_warn_floor(&self->pruning, name, live, n);
 }
 
 static void say_floors_of_matrices(const training *self) {
@@ -88,6 +85,7 @@ esp_status start_prune(training *self, const start_scores *how) {
     say_floors_of_sites(self);
   else
     say_floors_of_matrices(self);
+  self->pruning.has_said_floors = true;
   return ESP_OK;
 }
 

@@ -28,7 +28,7 @@ RATE, DECAY, BETA1, BETA2, EPSILON = 0.005, 0.01, 0.9, 0.999, 1e-8
 LOW, HIGH, BETA, GATES = -0.1, 1.1, 2 / 3, 1 << 30
 DEFAULTS = {"policy": "movement", "granularity": "weights", "distribution": "uniform", "threshold": "hard", "gates_from": "constant",
             "final_sparsity": 0.6, "prune_from": 0.25, "prune_to": 0.75, "prune_every": 1, "score_rate": 0.01, "penalty": 0.5,
-            "alpha": 1.0, "prune_fraction": 0.2, "bound": 100.0, "hold_out": 0, "optimizer": "adamw",
+            "penalty_decay": 0, "alpha": 1.0, "prune_fraction": 0.2, "bound": 100.0, "hold_out": 0, "optimizer": "adamw",
             "rate": RATE, "stop": STOP}
 UNITS = {"granularity": "units"}
 SOFT = {"threshold": "soft", "score_rate": 0.08}
@@ -42,6 +42,7 @@ CASES = [
     {**GATED, "gates_from": "norms"},
     {**GATED, "gates_from": "gradients"}, {**HELD, "policy": "irrelevance"}, {**HELD, "policy": "irrelevance", **UNITS},
     {**HELD, **ONE, "policy": "irrelevance"}, {**HELD, **ONE, "policy": "irrelevance", **UNITS}, {**HELD, "policy": "l2"}, {**HELD, "policy": "l1"}, {**HELD, "policy": "l2", **UNITS}, {**HELD, "policy": "l1", **UNITS},
+    {**HELD, "policy": "irrelevance", "penalty": 0.1, "penalty_decay": 8, "prune_to": 0.5}, {**GATED, "distribution": "global", "prune_from": 0.25, "prune_to": 0.75},
 ]
 
 
@@ -120,7 +121,7 @@ class Run:
         self.masks = [torch.ones(shape, dtype=torch.float64) for shape in shapes]
         self.optimizer = {"adamw": Adam, "sgd": Descent}[self.o["optimizer"]](self.weights, self.o["rate"], DECAY)
         self.learner = Adam(self.scores, self.o["score_rate"], 0.0)
-        self.step = 0
+        self.step = self.pruned_at = 0
 
     def choose_batch(self):
         per_epoch = (len(self.training) + BATCH - 1) // BATCH
@@ -158,6 +159,8 @@ class Run:
                 at += s.numel()
             rest = [i for i in torch.argsort(flat, descending=True, stable=True).tolist() if may[i] and not keep[i]]
             left = round_half((1 - sparsity) * flat.numel()) - int(keep.sum())
+            if self.o["policy"] == "gates":
+                left = self.count_fitting(rest, keep, sparsity)
             self.check_gap(flat, rest, left)
             keep[rest[:max(left, 0)]] = 1
             return [k.reshape(s.shape) for k, s in zip(keep.split([s.numel() for s in scores]), scores)]
@@ -170,6 +173,16 @@ class Run:
             keep[order[:n]] = 1
             masks.append(keep.reshape(s.shape))
         return masks
+
+    def count_fitting(self, rest, keep, sparsity):
+        """The first of the rest that the budget of elements of matrices holds."""
+        sizes = [SIZES[0] + SIZES[2]] * SIZES[1] + [SIZES[1] + SIZES[3]] * SIZES[2]
+        budget = round_half((1 - sparsity) * sum(sizes)) - sum(s for s, k in zip(sizes, keep.tolist()) if k)
+        for count, unit in enumerate(rest):
+            budget -= sizes[unit]
+            if budget < 0:
+                return count
+        return len(rest)
 
     def check_gap(self, flat, order, n):
         if 0 < n < len(order):
@@ -257,7 +270,8 @@ class Run:
 
     def regularise(self, weights, g):
         """R of the second pass; g is that of the first."""
-        gamma, alpha, kind = self.o["penalty"], self.o["alpha"], self.o["policy"]
+        gamma, alpha, kind, decay = (self.o[key] for key in ("penalty", "alpha", "policy", "penalty_decay"))
+        gamma *= max(1 - (self.step - self.pruned_at) / decay, 0) if decay else 1
         if self.by_units:
             live = torch.cat(self.masks) > 0
             squares, g = torch.cat(self.square_units(weights))[live], torch.cat(g)[live]
@@ -279,8 +293,9 @@ class Run:
         for w, m in zip(self.weights, self.expand()):
             w.mul_(m)
         self.step += 1
-        if self.step % EVALUATE == 0 and self.step < STEPS:
+        if self.step % EVALUATE == 0 and self.step < STEPS and self.step <= math.ceil(self.o["prune_to"] * STEPS):
             self.prune_smallest()
+            self.pruned_at = self.step
 
     def expand(self):
         return self.mask([torch.ones_like(w) for w in self.weights])

@@ -36,6 +36,7 @@ static esp_policy_options read_policy(const json_t *from) {
       .score_rate = get_real(from, "score_rate"),
       .score_samples = 10,
       .penalty = get_real(from, "penalty"),
+      .penalty_decay = json_integer_value(json_object_get(from, "penalty_decay")),
       .alpha = get_real(from, "alpha"),
       .prune_fraction = get_real(from, "prune_fraction"),
       .bound = get_real(from, "bound"),
