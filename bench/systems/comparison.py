@@ -198,11 +198,12 @@ class Bench:
         return min(known, key=lambda pair: abs(pair[0] - sparsity))[1]
 
     def get_rows(self, system, sparsity, seeds):
-        rate = self.find_rate(system)
-        penalty = self.find_penalty(sparsity, rate) if system[0] == SOFT else None
+        """One a seed, without what is missing."""
         rows = []
         for seed in seeds:
             try:
+                rate = self.find_rate(system)
+                penalty = self.find_penalty(sparsity, rate) if system[0] == SOFT else None
                 rows.append(self.get_cell(system, sparsity, seed, rate, penalty) | {'rate': rate, 'penalty': penalty})
             except Missing:
                 pass
@@ -233,8 +234,7 @@ class Bench:
 
     # The table.
 
-    def describe(self, system, sparsity, speeds):
-        rows = self.get_rows(system, sparsity, self.seeds)
+    def describe(self, system, sparsity, rows, speeds):
         quality = [100 * row['accuracy'] if 'accuracy' in row else row['perplexity'] for row in rows]
         spread = f' ± {statistics.stdev(quality):.2f}' if len(quality) > 1 else ''
         speed = speeds.get(pathlib.Path(rows[0]['model']).name)
@@ -255,10 +255,9 @@ class Bench:
         print(f"| 0 % | dense | - | - | {quality} | 0.0 % | - | {dense['exported'] / 1024:.0f} | 1.00 |")
         for sparsity in self.sparsities:
             for system in SYSTEMS:
-                try:
-                    print(self.describe(system, sparsity, speeds))
-                except (Missing, IndexError):
-                    print(f'{system} at {sparsity}: not made', file=sys.stderr)
+                rows = self.get_rows(system, sparsity, self.seeds)
+                print(self.describe(system, sparsity, rows, speeds) if rows else f'{system} at {sparsity}: not made',
+                      file=sys.stdout if rows else sys.stderr)
 
 
 def main():
