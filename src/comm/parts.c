@@ -15,7 +15,7 @@ static int *make_counts(const esp_comm *comm, const int64_t *begins) {
 
 /* Values that are sent at a time: what was received is still in a cache when more is added to it.
  * Fewer a rank are left to MPI, whose ways of few messages are faster then. */
-enum { SENT_AT_ONCE = 1 << 15, FEW = 4096 };
+enum { SENT_AT_ONCE = 1 << 16, FEW = 4096 };
 
 /* A sum under way: of every part's values from `at` on. */
 typedef struct scattering {
