@@ -234,7 +234,7 @@ static void add_reductions(const pricing *self, esp_cost *cost) {
   const bool is_exact = of->request->options->gradients[0] != 'f';
   const double n = (double)of->parts.n_values, steps = (double)of->schedule.n;
   const double bytes = is_exact ? sizeof(int64_t) : sizeof(float);
-  const double passes = steps * (double)of->n_passes;
+  const double passes = (steps + (double)policy_count_passes(of)) * (double)of->n_passes;
   esp_cost_touch(cost, sizeof(double) * (double)of->parts.n_blocks);
   esp_cost_send(cost, self->ranks, ESP_REDUCE_SCATTER, passes * bytes * n);
   esp_cost_send(cost, self->ranks, ESP_ALLREDUCE,
@@ -253,7 +253,7 @@ static void add_steps(const pricing *self, esp_cost *cost) {
   const double passes = steps * (double)self->of->n_passes;
   add_pass_memory(self, cost);
   add_reductions(self, cost);
-  if (self->ranks > 1) add_gather(self, steps, cost);
+  if (self->ranks > 1) add_gather(self, steps + (double)policy_count_gathers(self->of), cost);
   add_forward_work(self, get_request(self)->model, rows, &cost->work);
   add_teacher(self, rows, passes, &cost->work);
   add_loss_work(self, rows, 2.0, &cost->work);

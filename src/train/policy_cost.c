@@ -31,6 +31,12 @@ int64_t policy_count_passes(const training *self) {
   return of && of->count_passes ? of->count_passes(self) : 0;
 }
 
+int64_t policy_count_gathers(const training *self) {
+  const policy *of = self->pruning.of;
+  if (!of) return 0;
+  return 1 + (of->defaults.rounds > 0 ? self->pruning.options->rounds : 0);
+}
+
 bool policy_stores_seed(const policy *of) {
   return of && (of->masked == POLICY_FROZEN || of->holds_weights);
 }
@@ -70,7 +76,8 @@ void policy_add_cost(const training *self, int ranks, esp_cost *cost) {
   const train_pruning *pruning = &self->pruning;
   if (!pruning->of) return;
   const double changes = count_changes(self), own = (double)self->parts.n_own;
-  const double sets = pruning->by_units ? 0.0 : (double)pruning->n_matrices;
+  const double all = pruning_is_global(pruning) ? 1.0 : 0.0; // beside the least of each matrix
+  const double sets = pruning->by_units ? 0.0 : (double)pruning->n_matrices + all;
   esp_cost_touch(cost, own * (sizeof(float) + 2.0 * sizeof(uint8_t)));
   if (pruning->by_units)
     esp_cost_send(cost, ranks, ESP_ALLREDUCE,

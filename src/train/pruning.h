@@ -86,6 +86,8 @@ void pruning_compute_unit_squares(const esp_comm *comm, const train_pruning *sel
 /* The least of n weights of a matrix, or units of a site, that stay. Local. */
 int64_t pruning_find_least(const train_pruning *self, int64_t n);
 
+/* Whether matrices, or sites, are ranked together. Local. */
+bool pruning_is_global(const train_pruning *self);
 /* What a unit of a site counts for: 1, or the elements of its matrices over those of the largest.
  * Local. */
 double pruning_weigh_unit(const train_pruning *self, const units_site *site);

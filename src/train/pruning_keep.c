@@ -15,8 +15,9 @@ static const char *get_distribution(const train_pruning *self) {
   return self->by_units && of->unit_distribution ? of->unit_distribution : of->distribution;
 }
 
-static bool is_global(const train_pruning *self) {
-  return strcmp(get_distribution(self), "global") == 0;
+bool pruning_is_global(const train_pruning *self) {
+  const char *distribution = get_distribution(self);
+  return distribution && strcmp(distribution, "global") == 0;
 }
 
 int64_t pruning_find_least(const train_pruning *self, int64_t n) {
@@ -98,7 +99,7 @@ void pruning_keep_weights(const esp_comm *comm, train_pruning *self, const float
   const ranking of = {.parts = self->parts, .scores = scores, .among = among};
   if (among && among != self->mask)
     for (int64_t i = 0; i < self->parts->n_own; i++) self->mask[i] = among[i];
-  if (is_global(self))
+  if (pruning_is_global(self))
     keep_of_all(comm, self, &of, sparsity);
   else
     keep_by_matrix(comm, self, &of, sparsity);
@@ -144,7 +145,7 @@ static int64_t count_alive(const train_pruning *self) {
 
 double pruning_weigh_unit(const train_pruning *self, const units_site *site) {
   double most = 0.0;
-  if (!self->of->weighs_units || !is_global(self)) return 1.0;
+  if (!self->of->weighs_units || !pruning_is_global(self)) return 1.0;
   for (int s = 0; s < self->units.n_sites; s++)
     most = fmax(most, units_count_products(&self->units, &self->units.sites[s]));
   return units_count_products(&self->units, site) / most;
@@ -195,7 +196,7 @@ static void keep_of_all_units(train_pruning *self, const double *scores, uint8_t
 
 void pruning_keep_units(const esp_comm *comm, train_pruning *self, const double *scores,
                         const uint8_t *among, double sparsity) {
-  const bool together = is_global(self);
+  const bool together = pruning_is_global(self);
   uint8_t *may = ESP_NEW(uint8_t, self->units.n);
   for (int64_t u = 0; u < self->units.n; u++) may[u] = !among || among[u];
   memset(self->alive, 0, (size_t)self->units.n);

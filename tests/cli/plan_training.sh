@@ -34,7 +34,15 @@ compare "llama, norms, with a teacher" train cut.h5 "${few[@]}" --trainable norm
   --trainable blocks --validation text.h5
 ((RANKS != 2)) || compare "bert, masked" train "$bert" -d "$bert/calibration.h5" --batch 32 --steps 1 --hold-out 0
 compare "mlp, new" train -d "$data" --hidden 2048,1024 --micro-batch 16 --batch 64 --steps 4
-((RANKS != 2)) || compare "mlp, frozen" train -d "$data" --hidden 300,100 --batch 64 --steps 2 --policy freezenet --final-sparsity 0.9
+if ((RANKS == 2)); then
+  frozen=(-d "$data" --hidden 300,100 --micro-batch 16 --batch 64 --steps 2 --policy freezenet --final-sparsity 0.9)
+  must train "${frozen[@]}" -o trained.h5 --json run.json --quiet
+  run 1 plan --job train "${frozen[@]}" --ranks 2 --json plan.json --quiet
+  near "frozen: file" "$(get plan.json files trained_bytes)" "$(stat -c %s trained.h5)" 0.02
+  for kind in allreduce reduce_scatter allgather; do
+    near "frozen: $kind" "$(get plan.json traffic $kind bytes)" "$(get run.json run traffic $kind bytes)" 0.02
+  done
+fi
 compare "recovery" recover cut.h5 "${few[@]}"
 
 if ((RANKS == 2)); then
