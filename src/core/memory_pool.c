@@ -6,8 +6,9 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { STEP = 1 << 16, MOST_WAITING = 64, LEAST_REST = 1 << 20 };
+enum { MOST_WAITING = 64, LEAST_REST = 1 << 20 };
 
 typedef struct piece {
   char *memory;
@@ -19,9 +20,9 @@ static piece list[MOST_WAITING];
 static int n_waiting;
 static size_t live, waiting, most; // bytes; most: that were live at once
 
-/* To whole pages of any size. */
 static size_t round_up(size_t bytes) {
-  return (bytes + STEP - 1) / STEP * STEP;
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
 }
 
 static piece pick(int i) {
