@@ -29,19 +29,27 @@ run_alone() {
   return $code
 }
 
-# run RANKS ARGUMENT...: the program, under mpirun if there are more than one. The ranks' stderr goes to $ERRORS, mpirun's own
-# to mpirun.log.
-run() {
+# launch RANKS ARGUMENT...: the program under mpirun. The ranks' stderr goes to $ERRORS, mpirun's own to mpirun.log.
+launch() {
   : >"$ERRORS"
-  if (($1 == 1)); then
-    run_alone "${@:2}" 2>>"$ERRORS"
-    return
-  fi
   # shellcheck disable=SC2016
   timeout -k 5 120 "$MPIEXEC" -n "$1" sh -c 'exec "$0" "$@" 2>>"$ERRORS"' "$ESPALIER" "${@:2}" 2>mpirun.log
 }
 
-# The same under a limit on file sizes (EFBIG), LIMIT times 512 bytes, for the ranks alone: mpirun needs larger files. No shared
+# run RANKS ARGUMENT...: likewise, one rank without mpirun.
+run() {
+  if (($1 > 1)); then
+    launch "$@"
+  else
+    : >"$ERRORS"
+    run_alone "${@:2}" 2>>"$ERRORS"
+  fi
+}
+
+# One process, started as $RANKS ranks are: mpirun's libraries hold more memory.
+start_alike() { if ((RANKS > 1)); then launch 1 "$@"; else run 1 "$@"; fi; }
+
+# All ranks under a limit on file sizes (EFBIG), LIMIT times 512 bytes, for the ranks alone: mpirun needs larger files. No shared
 # memory, for the same reason.
 run_limited() {
   : >"$ERRORS"

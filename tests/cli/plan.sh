@@ -2,7 +2,7 @@
 # What plan tells of memory, traffic and files against what a run counts; what it refuses.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-# Without mpirun, which takes longer; its libraries hold less then, so plans to be compared go through run.
+# Without mpirun, which takes longer; its libraries hold less then, so plans to be compared are started alike.
 alone() { OMPI_MCA_ess_singleton_isolated=1 timeout -k 5 60 "$ESPALIER" "$@" 2>"$ERRORS"; }
 
 count_doublings() {
@@ -17,7 +17,7 @@ compare() {
   shift
   must prune "$@" -o p.h5 --quiet
   doublings=$(count_doublings)
-  run 1 plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
+  start_alike plan "$@" --ranks "$RANKS" --doublings $((doublings > 0 ? doublings : 1)) --json plan.json --quiet >table
   counted=$(get p.h5.report.json run peak_anonymous_bytes max)
   near "$name: peak memory" "$(get plan.json memory peak_bytes)" "$counted" 0.15 $((held_by_mpi + ${untouched:-0}))
   near "$name: pruned model" "$(get plan.json files pruned_bytes)" "$(stat -c %s p.h5)" 0.02

@@ -17,7 +17,7 @@ compare() {
   local name=$1 job=$2
   shift 2
   must "$job" "$@" -o trained.h5 --json run.json --quiet
-  run 1 plan --job "$job" "$@" --ranks "$RANKS" --json plan.json --quiet >table
+  start_alike plan --job "$job" "$@" --ranks "$RANKS" --json plan.json --quiet >table
   near_run "$name" run.json
   near "$name: file" "$(get plan.json files trained_bytes)" "$(stat -c %s trained.h5)" 0.02
   check "$name: steps" test "$(get plan.json training steps)" = "$(get run.json steps_planned)"
@@ -37,7 +37,7 @@ compare "mlp, new" train -d "$data" --hidden 2048,1024 --micro-batch 16 --batch 
 if ((RANKS == 2)); then
   frozen=(-d "$data" --hidden 300,100 --micro-batch 16 --batch 64 --steps 2 --policy freezenet --final-sparsity 0.9)
   must train "${frozen[@]}" -o trained.h5 --json run.json --quiet
-  run 1 plan --job train "${frozen[@]}" --ranks 2 --json plan.json --quiet
+  start_alike plan --job train "${frozen[@]}" --ranks 2 --json plan.json --quiet
   near "frozen: file" "$(get plan.json files trained_bytes)" "$(stat -c %s trained.h5)" 0.02
   for kind in allreduce reduce_scatter allgather; do
     near "frozen: $kind" "$(get plan.json traffic $kind bytes)" "$(get run.json run traffic $kind bytes)" 0.02
@@ -49,7 +49,7 @@ if ((RANKS == 2)); then
   pruning=("$llama" -d text.h5 --samples 8 --micro-batch 1 --pilot 64 --no-stability --criterion magnitude --repair none
     --sites ffn --recover-tokens 4096)
   must prune "${pruning[@]}" -o recovered.h5 --quiet
-  run 1 plan "${pruning[@]}" --ranks 2 --json plan.json --quiet >table
+  start_alike plan "${pruning[@]}" --ranks 2 --json plan.json --quiet >table
   near_run "prune, recover" recovered.h5.report.json
   check "prune, recover: a phase" grep -q '^recover  ' table
   check "prune, recover: steps" test "$(get plan.json training steps)" = "$(get recovered.h5.report.json recovery steps_planned)"
