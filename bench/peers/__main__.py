@@ -2,7 +2,7 @@
 """Espalier beside other packages that prune, at equal parameters and the same text, before and after the same training.
 
 usage: python3 bench/peers [--program build/release/espalier] [--models tests/models/llama,...] [--sparsities 0.35,0.5]
-           [--rows NAME;...] [--folder out/peers] [--untrained] [--cached]
+           [--rows NAME;...] [--folder out/peers] [--epochs 8] [--untrained] [--cached]
 A model is a folder of a Llama with calibration.h5 and heldout.h5. Feed-forward neurons are cut, heads are not. The python
 needs torch, transformers, h5py, and the peers that shall be compared: torch-pruning, optipfair, nvidia-modelopt (with requests,
 torchprofile==0.0.4); rows of others are left out. All perplexities are PyTorch's; what `espalier eval` says differs by no more
@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument('--sparsities', default='0.35,0.5')
     parser.add_argument('--rows', help='names, with semicolons; all')
     parser.add_argument('--folder', default=ROOT / 'out/peers')
+    parser.add_argument('--epochs', type=int, default=8, help='of the training; 8 is the default of recover')
     parser.add_argument('--untrained', action='store_true', help='no training')
     parser.add_argument('--cached', action='store_true', help='make nothing: only what the folder holds')
     return parser.parse_args()
@@ -91,13 +92,13 @@ class Cell:
 
     def train_by_pytorch(self):
         folder = self.folder / 'pytorch'
-        usage = self.work('recover', input=self.cut, data=self.calibration, output=folder)
+        usage = self.work('recover', input=self.cut, data=self.calibration, output=folder, epochs=self.args.epochs)
         return self.measure(folder) | {'usage': usage}
 
     def train_by_program(self):
         """What espalier pruned itself."""
         recovered, folder = self.folder / 'recovered.h5', self.folder / 'espalier'
-        usage = self.espalier('recover', self.pruned, '--data', self.calibration, '-o', recovered)
+        usage = self.espalier('recover', self.pruned, '--data', self.calibration, '--epochs', self.args.epochs, '-o', recovered)
         self.espalier('export', recovered, folder)
         return self.measure(folder) | {'usage': usage}
 

@@ -7,15 +7,15 @@ import torch
 
 from network import compute_loss
 
-EPOCHS, STEPS, POINTS, HOLD_OUT, PATIENCE = 8, 256, 16, 8, 4
+STEPS, POINTS, HOLD_OUT, PATIENCE = 256, 16, 8, 4
 LEAST_TOKENS, MOST_TOKENS, MICRO_TOKENS = 1024, 32768, 1024
 MOST_RATE, RATE_OF_WIDTH, WARMUP, DECAY, CLIP = 1e-3, 0.08, 0.05, 0.01, 1.0
 
 
-def split_data(tokens):
+def split_data(tokens, epochs):
     """Samples to train on, samples held out, and the samples of a step."""
     width = tokens.shape[1]
-    step_tokens = min(max(EPOCHS * tokens.numel() // STEPS, LEAST_TOKENS), MOST_TOKENS)
+    step_tokens = min(max(epochs * tokens.numel() // STEPS, LEAST_TOKENS), MOST_TOKENS)
     micro = max(1, min(step_tokens // 4, MICRO_TOKENS) // width)
     batch = max(micro, step_tokens // width // micro * micro)
     held = torch.arange(tokens.shape[0]) // micro % HOLD_OUT == HOLD_OUT - 1
@@ -70,17 +70,17 @@ class Best:
         self.model.load_state_dict(self.weights)
 
 
-def list_steps(count, batch, seed):
+def list_steps(count, batch, epochs, seed):
     """The samples of every step."""
     generator = torch.Generator().manual_seed(seed)
-    return [part for _ in range(EPOCHS) for part in torch.randperm(count, generator=generator).split(batch)]
+    return [part for _ in range(epochs) for part in torch.randperm(count, generator=generator).split(batch)]
 
 
-def recover(model, teacher, tokens, seed=1):
+def recover(model, teacher, tokens, epochs, seed=1):
     """Trains the model in place."""
-    train, held, batch = split_data(tokens)
+    train, held, batch = split_data(tokens, epochs)
     peak = min(MOST_RATE, RATE_OF_WIDTH / model.config.hidden_size)
-    parts = list_steps(len(train), batch, seed)
+    parts = list_steps(len(train), batch, epochs, seed)
     optimizer, best = make_optimizer(model), Best(model, held)
     for step, part in enumerate(parts):
         make_step(model, teacher, optimizer, train[part], compute_rate(step, len(parts), peak))

@@ -28,7 +28,7 @@ def train(request):
     model, teacher = open_network(request['input'])[0], open_plain(request['dense'])
     tokens = read_tokens(request['data'])
     start = time.process_time()
-    answer = recover(model, teacher, tokens)
+    answer = recover(model, teacher, tokens, int(request['epochs']))
     write_network(model, request['output'], request['dense'])
     return answer | {'start': start}
 

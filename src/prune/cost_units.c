@@ -30,12 +30,21 @@ static bool is_ranked(const ranking *self, int stage) {
                                         : sketch_cuts_stage(self->sketch, stage);
 }
 
-/* Stages that depend on nothing above them are ranked one a rank, from the top. */
+static int64_t count_features(const ranking *self, int stage) {
+  return esp_stage_features(&self->sketch->request->dense->stages[stage]);
+}
+
+static bool is_wider(const ranking *self, int stage, int than) {
+  const int64_t mine = count_features(self, stage), other = count_features(self, than);
+  return mine > other || (mine == other && stage > than);
+}
+
+/* Stages that depend on nothing above them are ranked one a rank, the widest first. */
 static int find_owner(const ranking *self, int stage) {
   int before = 0;
   if (depends(self, stage)) return 0;
-  for (int s = stage + 1; s < self->sketch->request->dense->n_stages; s++)
-    before += is_ranked(self, s) && !depends(self, s);
+  for (int s = 0; s < self->sketch->request->dense->n_stages; s++)
+    before += is_ranked(self, s) && !depends(self, s) && is_wider(self, s, stage);
   return before % self->sketch->ranks;
 }
 

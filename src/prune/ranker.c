@@ -1,7 +1,7 @@
 /* Ranking over ranks: sites whose evidence does not depend on the selection above are ranked as
- * many at a time as there are ranks, one by each; the others one at a time, by rank 0. A rank holds
- * the arrays of one site. A site that is ranked a second time, against another selection above, has
- * a record in the journal for each. */
+ * many at a time as there are ranks, one by each, the widest first; the others one at a time, by
+ * rank 0. A rank holds the arrays of one site. A site that is ranked a second time, against another
+ * selection above, has a record in the journal for each. */
 #include "ranker.h"
 
 #include "evidence.h"
@@ -120,7 +120,7 @@ static esp_status save_ranking(ranker *self, int stage) {
 
 typedef struct batch {
   int n;
-  int *stages; // (n): the one of rank i, from the top
+  int *stages; // (n): the one of rank i
 } batch;
 
 static bool is_ready(const ranker *self, int stage) {
@@ -128,11 +128,35 @@ static bool is_ready(const ranker *self, int stage) {
          !evidence_depends_on_selection(self->request, self->above, stage);
 }
 
-static batch choose_batch(const ranker *self, int first) {
-  batch chosen = {.n = 1, .stages = ESP_NEW(int, self->comm->size)};
-  chosen.stages[0] = first;
-  for (int i = first - 1; is_ready(self, first) && i >= 0 && chosen.n < self->comm->size; i--)
-    if (is_ready(self, i)) chosen.stages[chosen.n++] = i;
+static int64_t count_features(const ranker *self, int stage) {
+  return esp_stage_features(stage_of(self, stage));
+}
+
+static bool has_stage(const batch *self, int stage) {
+  for (int i = 0; i < self->n; i++)
+    if (self->stages[i] == stage) return true;
+  return false;
+}
+
+/* The widest that is left, of equal ones the topmost; -1: none. */
+static int find_widest(const ranker *self, const batch *chosen) {
+  int widest = -1;
+  for (int i = self->request->dense->n_stages - 1; i >= 0; i--) {
+    if (!is_ready(self, i) || has_stage(chosen, i)) continue;
+    if (widest < 0 || count_features(self, i) > count_features(self, widest)) widest = i;
+  }
+  return widest;
+}
+
+/* The widest first, so that ranks have sites of about one size; or one that waited for others. */
+static batch choose_batch(const ranker *self, int asked) {
+  batch chosen = {.stages = ESP_NEW(int, self->comm->size)};
+  if (!is_ready(self, asked)) chosen.stages[chosen.n++] = asked;
+  while (is_ready(self, asked) && chosen.n < self->comm->size) {
+    const int widest = find_widest(self, &chosen);
+    if (widest < 0) break;
+    chosen.stages[chosen.n++] = widest;
+  }
   return chosen;
 }
 
@@ -202,11 +226,12 @@ static esp_status rank_batch(ranker *self, const batch *chosen) {
 }
 
 esp_status ranker_rank(ranker *self, int stage) {
-  ESP_TRY(load_rankings(self));
-  if (self->order[stage]) return ESP_OK;
-  batch chosen = choose_batch(self, stage);
-  ranker_begin_phase(self, "select");
-  const esp_status status = rank_batch(self, &chosen);
-  esp_free(&chosen.stages);
+  esp_status status = load_rankings(self);
+  while (status == ESP_OK && !self->order[stage]) {
+    batch chosen = choose_batch(self, stage);
+    ranker_begin_phase(self, "select");
+    status = rank_batch(self, &chosen);
+    esp_free(&chosen.stages);
+  }
   return status;
 }

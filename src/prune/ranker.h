@@ -8,9 +8,9 @@ void ranker_init(ranker *self, const esp_comm *comm, const esp_prune_request *re
                  prune_journal *journal);
 void ranker_clear(ranker *self);
 
-/* Rank a stage, and as many of those below as there are ranks to do so if none depends on what is
- * kept above it: fills order and scores, the same at any rank count. NUMERIC, FORMAT, INTERRUPTED.
- * Collective. */
+/* Rank a stage. If it does not depend on what is kept above it, batches of as many asked stages of
+ * that kind as there are ranks are ranked, the widest first, until it is among them. Fills order and
+ * scores, the same at any rank count. NUMERIC, FORMAT, INTERRUPTED. Collective. */
 esp_status ranker_rank(ranker *self, int stage);
 /* Rank the hidden dimensions, by all readers of the stream together. Collective. */
 esp_status ranker_rank_width(ranker *self);
