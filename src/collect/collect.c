@@ -145,6 +145,7 @@ static esp_status collect_stage(collect_pass *pass, int stage) {
 static esp_status collect_logits(collect_pass *pass) {
   const int head = pass->model->n_stages;
   const site_source source = {.give = collect_produce_logits_local, .stage = head};
+  collect_fisher_keep_local(pass, head);
   ESP_TRY(esp_stream_load(pass->comm, &pass->stream, head));
   ESP_TRY(collect_choose_logits(pass));
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
@@ -167,6 +168,7 @@ static esp_status run_stages(collect_pass *pass) {
   esp_progress_init(&pass->progress, "collect", "micro-batches", sites * pass->shard->count);
   for (int stage = 0; stage < stages; stage++) {
     collect_layer_begin_local(pass, stage);
+    collect_fisher_keep_local(pass, stage);
     ESP_TRY(collect_stage(pass, stage));
     collect_layer_end_local(pass, stage);
   }
@@ -201,9 +203,11 @@ static void init_pass(collect_pass *pass) {
                                                        .is_checked = true});
   pass->x = ESP_NEW(float, pass->batch_rows *widest);
   pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
+  collect_fisher_begin_local(pass);
 }
 
 static void clear_pass(collect_pass *pass) {
+  collect_fisher_clear_local(pass);
   esp_stream_clear(&pass->stream);
   esp_free(&pass->x);
   esp_free(&pass->logits);

@@ -32,6 +32,11 @@ typedef struct collect_pass {
   int64_t *cosines;      // (layers): sums in 2^-31
   esp_progress progress; // micro-batches of this rank through a site
   int64_t done;
+  struct {
+    esp_stream stream; // of its micro-batches, with the state before every stage; empty: none
+    int before;        // the last stage, or the head, before which it has the state; or the
+                       // embedding
+  } fisher;
 } collect_pass;
 
 /* Open the statistics (meta is taken over) and their journal: those of an interrupted run, or new
@@ -60,6 +65,8 @@ bool collect_has_site(const esp_collect_options *options, int stage);
 /* The last stage that is run, whose state isn't taken on; n_stages: all are, and the head or the
  * stream is read behind them. Local. */
 int collect_find_last(const esp_model *model, const esp_collect_options *options);
+/* The first stage that is measured; n_stages: none. Local. */
+int collect_find_lowest(const esp_model *model, const esp_collect_options *options);
 /* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
 /* Choose which: fills units. NUMERIC. Collective. */
@@ -118,7 +125,12 @@ bool collect_has_likelihood(const esp_model *model);
 int64_t collect_count_fisher_batches(const esp_shard *shard, const esp_collect_options *options);
 int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard,
                                   const esp_collect_options *options);
-/* Compute and write it for all stages. NUMERIC, IO. Collective. */
+/* Begin before the sites are collected; keep the states before each stage, and before the head, as
+ * they are met; clear at last. Local. */
+void collect_fisher_begin_local(collect_pass *pass);
+void collect_fisher_keep_local(collect_pass *pass, int stage);
+void collect_fisher_clear_local(collect_pass *pass);
+/* Compute and write it for all stages, behind the sites. NUMERIC, IO. Collective. */
 esp_status collect_fisher(collect_pass *pass);
 
 /* The cosine of the residual stream around each layer: call begin before a stage, end behind it,

@@ -191,40 +191,54 @@ static void add_passes(const collection *self, esp_cost *cost) {
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
 }
 
-/* fisher.c: forward; x again for the gradients' scale and for them; backward; an exact sum of their
- * products. */
-static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) {
+/* The state before every stage and the head, and the gradient, of the Fisher information's
+ * micro-batches. */
+static double fisher_bytes(const collection *self) {
   const esp_model *model = self->model;
-  const int ranks = self->samples->ranks;
+  const double batches = (double)count_fisher_batches(model, self->options, self->samples);
+  const double states = ceil(batches / self->samples->ranks) * (model->n_stages + 2.0);
+  if (self->fisher_rows == 0.0) return 0.0;
+  return sizeof(float) * states * (double)(self->samples->batch_rows * model->max_state);
+}
+
+/* fisher.c: where the sites were not taken on, forward; where something follows the consumer, x
+ * again for the gradients' scale; backward. */
+static void add_fisher_work(const collection *self, int stage, esp_work *work) {
   const double rows = self->fisher_rows, tokens = (double)self->samples->tokens;
-  const double n = (double)model->stages[stage].state_out;
-  const double batch_rows = (double)self->samples->batch_rows;
-  const esp_exact_shape products = {ranks, n, n, rows, ceil(rows / batch_rows), true};
-  const double held = esp_model_loaded_bytes(model, stage) + esp_exact_bytes(n, n) +
-                      3.0 * esp_stage_scratch_bytes(model, stage, batch_rows);
+  if (stage >= self->last) esp_stage_add_forward_work(self->model, stage, rows, tokens, work);
+  if (stage < collect_find_lowest(self->model, self->options)) return;
+  esp_stage_add_remake_work(self->model, stage, rows, tokens, work);
+  esp_stage_add_backward_work(self->model, stage, rows, tokens, work);
+}
+
+/* An exact sum of a site's gradients' products. */
+static void add_fisher_sums(const collection *self, int stage, esp_cost *cost) {
+  const esp_shard_shape *samples = self->samples;
+  const double n = (double)self->model->stages[stage].state_out;
+  const double batches = ceil(self->fisher_rows / (double)samples->batch_rows);
+  const esp_exact_shape products = {samples->ranks, n, n, self->fisher_rows, batches, true};
+  const double held = esp_exact_bytes(n, n);
   esp_cost_hold(cost, held);
-  esp_stage_add_forward_work(model, stage, rows, tokens, &cost->work);
-  for (int pass = 0; pass < 2; pass++)
-    esp_stage_add_remake_work(model, stage, rows, tokens, &cost->work);
-  esp_stage_add_backward_work(model, stage, rows, tokens, &cost->work);
-  esp_cost_send(cost, ranks, ESP_ALLREDUCE, sizeof(double) * n);
+  esp_cost_send(cost, samples->ranks, ESP_ALLREDUCE, sizeof(double) * n);
   esp_exact_add_cost(&products, cost);
   cost->work.values += ESP_EXACT_READ * n * n;
   esp_cost_hold(cost, -held);
 }
 
-/* The state before every stage and the head, and the gradient. */
+static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) {
+  const double batch_rows = (double)self->samples->batch_rows;
+  const double held = esp_model_loaded_bytes(self->model, stage) +
+                      3.0 * esp_stage_scratch_bytes(self->model, stage, batch_rows);
+  esp_cost_hold(cost, held);
+  add_fisher_work(self, stage, &cost->work);
+  if (collect_has_site(self->options, stage)) add_fisher_sums(self, stage, cost);
+  esp_cost_hold(cost, -held);
+}
+
 static void add_fisher(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
-  const esp_shard_shape *samples = self->samples;
-  const double batches = (double)count_fisher_batches(model, self->options, samples);
-  const double states = ceil(batches / samples->ranks) * (model->n_stages + 2.0);
-  const double bytes = sizeof(float) * states * (double)(samples->batch_rows * model->max_state);
   if (self->fisher_rows == 0.0) return;
-  esp_cost_hold(cost, bytes);
-  for (int s = 0; s < model->n_stages; s++)
-    if (collect_has_site(self->options, s)) add_fisher_stage(self, s, cost);
-  esp_cost_hold(cost, -bytes);
+  for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
   for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
   cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
 }
@@ -234,6 +248,7 @@ void esp_collect_add_cost(const esp_model *model, const esp_collect_options *opt
   collection self;
   esp_cost all = {0};
   init(&self, model, options, samples);
+  esp_cost_hold(&all, fisher_bytes(&self));
   add_passes(&self, &all);
   add_fisher(&self, &all);
   all.kept_bytes = 0.0;

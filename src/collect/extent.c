@@ -12,6 +12,12 @@ int collect_find_last(const esp_model *model, const esp_collect_options *options
   return last - 1;
 }
 
+int collect_find_lowest(const esp_model *model, const esp_collect_options *options) {
+  int stage = 0;
+  while (stage < model->n_stages && !collect_has_site(options, stage)) stage++;
+  return stage;
+}
+
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options) {
   const bool is_vocabulary = model->task == ESP_TASK_LANGUAGE || model->task == ESP_TASK_MASKED;
   return is_vocabulary && options->top_units < model->n_outputs ? options->top_units

@@ -17,27 +17,48 @@
 
 enum { STREAM_LABELS = 0xf15 };
 
-typedef struct fisher_pass {
-  collect_pass *pass;
-  esp_stream stream; // of the micro-batches that are used
-} fisher_pass;
+/* Whether there is any to be computed. */
+static bool is_left(const collect_pass *pass) {
+  const int lowest = collect_find_lowest(pass->model, pass->options);
+  return collect_count_fisher_rows(pass->model, pass->shard, pass->options) > 0 &&
+         lowest < pass->model->n_stages &&
+         !collect_is_done_local(pass, collect_name_fisher(pass->model, lowest).text);
+}
 
-static void init(fisher_pass *self, collect_pass *pass) {
+void collect_fisher_begin_local(collect_pass *pass) {
   esp_shard *shard = pass->shard;
   const int64_t n = collect_count_fisher_batches(shard, pass->options);
-  int64_t *numbers = ESP_NEW(int64_t, shard->count), count = 0;
+  int64_t count = 0;
+  pass->fisher.before = ESP_STAGE_EMBED;
+  if (!is_left(pass)) return;
+  int64_t *numbers = ESP_NEW(int64_t, shard->count);
   for (int64_t i = 0; i < n; i++) {
     const int64_t batch = esp_shard_pick(shard, i, n);
     if (batch >= shard->first && batch < shard->first + shard->count) numbers[count++] = batch;
   }
-  *self = (fisher_pass){.pass = pass};
-  esp_stream_init(&self->stream, &(esp_stream_options){.model = pass->model,
-                                                       .shard = shard,
-                                                       .numbers = numbers,
-                                                       .count = count,
-                                                       .is_checked = true,
-                                                       .keeps_states = true});
+  esp_stream_init(&pass->fisher.stream, &(esp_stream_options){.model = pass->model,
+                                                              .shard = shard,
+                                                              .numbers = numbers,
+                                                              .count = count,
+                                                              .is_checked = true,
+                                                              .keeps_states = true});
   esp_free(&numbers);
+}
+
+void collect_fisher_keep_local(collect_pass *pass, int stage) {
+  esp_stream *stream = &pass->fisher.stream;
+  if (!stream->model) return;
+  for (int64_t i = 0; i < stream->count; i++) {
+    const int64_t from = stream->numbers[i] - pass->shard->first;
+    const size_t values = (size_t)(stream->rows * pass->model->max_state);
+    memcpy(esp_stream_find_state(stream, stage, i),
+           esp_stream_find_state(&pass->stream, stage, from), values * sizeof(float));
+  }
+  pass->fisher.before = stage;
+}
+
+void collect_fisher_clear_local(collect_pass *pass) {
+  esp_stream_clear(&pass->fisher.stream);
 }
 
 /* e^(z - their largest), into p. */
@@ -79,33 +100,32 @@ static void differentiate_softmax(const esp_objective *objective, esp_outputs ou
 }
 
 /* Logits become gradients of -log p(label): the sign does not matter to F. */
-static void differentiate(fisher_pass *self, int64_t i, const esp_batch *batch) {
-  const collect_pass *pass = self->pass;
+static void differentiate(collect_pass *pass, int64_t i, const esp_batch *batch) {
   const esp_objective *objective = esp_objective_of(pass->model->task);
   const esp_draw draw = {pass->options->seed, STREAM_LABELS,
-                         self->stream.numbers[i] * pass->batch_rows};
+                         pass->fisher.stream.numbers[i] * pass->batch_rows};
   const esp_outputs outputs = {.model = pass->model,
                                .batch = batch,
                                .logits = pass->logits,
                                .dlogits = pass->logits,
-                               .workspace = self->stream.workspace};
+                               .workspace = pass->fisher.stream.workspace};
   if (objective->differentiate_drawn)
     objective->differentiate_drawn(&outputs, &draw);
   else
     differentiate_softmax(objective, outputs, &draw);
 }
 
-static esp_status turn_local(fisher_pass *self) {
-  const int head = self->pass->model->n_stages;
-  float *logits = self->pass->logits;
-  ESP_TRY(esp_model_load_local(self->pass->model, head));
-  for (int64_t i = 0; i < self->stream.count; i++) {
-    const esp_step step = esp_stream_step(&self->stream, head, i);
+static esp_status turn_local(collect_pass *pass) {
+  const int head = pass->model->n_stages;
+  float *logits = pass->logits;
+  ESP_TRY(esp_model_load_local(pass->model, head));
+  for (int64_t i = 0; i < pass->fisher.stream.count; i++) {
+    const esp_step step = esp_stream_step(&pass->fisher.stream, head, i);
     ESP_TRY(esp_step_run_head(&step, logits));
-    differentiate(self, i, &step.call.batch);
+    differentiate(pass, i, &step.call.batch);
     esp_step_return_head(&step, logits, NULL);
   }
-  esp_stream_unload(&self->stream, head);
+  esp_stream_unload(&pass->fisher.stream, head);
   return ESP_OK;
 }
 
@@ -117,19 +137,19 @@ static void add_squares(const float *gradient, int64_t rows, int64_t n, double *
 
 /* The largest mean square of a micro-batch, by feature: a pilot that no dealing changes. Gradients
  * are taken back to what the stage's consumer gives. Collective. */
-static void measure(fisher_pass *self, int stage, double *rms) {
-  const int64_t n = self->pass->model->stages[stage].state_out;
+static void measure(collect_pass *pass, int stage, double *rms) {
+  const int64_t n = pass->model->stages[stage].state_out;
   double *squares = ESP_NEW(double, n);
-  for (int64_t i = 0; i < self->stream.count; i++) {
-    const esp_step step = esp_stream_step(&self->stream, stage, i);
-    const esp_backward backward = esp_step_return(&step, self->pass->x, NULL);
+  for (int64_t i = 0; i < pass->fisher.stream.count; i++) {
+    const esp_step step = esp_stream_step(&pass->fisher.stream, stage, i);
+    const esp_backward backward = esp_step_return(&step, pass->x, NULL);
     const int64_t rows = esp_call_count_rows(&step.call);
     esp_backward_finish(&backward, step.dstate);
     memset(squares, 0, (size_t)n * sizeof *squares);
     add_squares(step.dstate, rows, n, squares);
     for (int64_t j = 0; j < n; j++) rms[j] = fmax(rms[j], sqrt(squares[j] / (double)rows));
   }
-  esp_allreduce_max_f64(self->pass->comm, rms, n);
+  esp_allreduce_max_f64(pass->comm, rms, n);
   esp_free(&squares);
 }
 
@@ -146,19 +166,19 @@ static esp_status add_gradients(const esp_step *step, int64_t n, esp_exact *sums
   return status;
 }
 
-static esp_status add_local(fisher_pass *self, int stage, esp_exact *sums) {
-  for (int64_t i = 0; i < self->stream.count; i++) {
-    const esp_step step = esp_stream_step(&self->stream, stage, i);
-    const esp_backward backward = esp_step_return(&step, self->pass->x, NULL);
-    ESP_TRY(add_gradients(&step, self->pass->model->stages[stage].state_out, sums));
+/* No weight has a gradient, so that nothing on the way reads x. */
+static esp_status add_local(collect_pass *pass, int stage, esp_exact *sums) {
+  for (int64_t i = 0; i < pass->fisher.stream.count; i++) {
+    const esp_step step = esp_stream_step(&pass->fisher.stream, stage, i);
+    const esp_backward backward = {.call = step.call, .state = step.state};
+    ESP_TRY(add_gradients(&step, pass->model->stages[stage].state_out, sums));
     if (stage > 0) esp_backward_consume(&backward, step.dstate);
   }
   return ESP_OK;
 }
 
 /* Write this rank's rows of the mean. Collective. */
-static esp_status write_mean(const fisher_pass *self, int stage, const esp_exact *sums) {
-  const collect_pass *pass = self->pass;
+static esp_status write_mean(const collect_pass *pass, int stage, const esp_exact *sums) {
   const int64_t n = sums->rows,
                 rows = collect_count_fisher_rows(pass->model, pass->shard, pass->options);
   const int64_t begin = esp_block_begin(n, pass->comm->size, pass->comm->rank);
@@ -173,18 +193,17 @@ static esp_status write_mean(const fisher_pass *self, int stage, const esp_exact
   return status;
 }
 
-static esp_status sum_stage(fisher_pass *self, int stage) {
-  collect_pass *pass = self->pass;
+static esp_status sum_stage(collect_pass *pass, int stage) {
   const esp_site_name name = collect_name_fisher(pass->model, stage);
   const int64_t n = pass->model->stages[stage].state_out;
   double *rms = ESP_NEW(double, n);
   esp_exact sums;
-  measure(self, stage, rms);
+  measure(pass, stage, rms);
   esp_exact_init(&sums, n, n, rms, rms);
-  esp_status status = esp_agree(pass->comm, add_local(self, stage, &sums));
-  esp_stream_free_scratch(&self->stream);
+  esp_status status = esp_agree(pass->comm, add_local(pass, stage, &sums));
+  esp_stream_free_scratch(&pass->fisher.stream);
   if (status == ESP_OK) status = esp_exact_reduce(pass->comm, &sums);
-  if (status == ESP_OK) status = write_mean(self, stage, &sums);
+  if (status == ESP_OK) status = write_mean(pass, stage, &sums);
   if (status == ESP_OK) status = collect_mark_done(pass, name.text);
   esp_exact_clear(&sums);
   esp_free(&rms);
@@ -193,44 +212,41 @@ static esp_status sum_stage(fisher_pass *self, int stage) {
 
 /* All that a stage which is finished, or is not measured, leaves to do: gradients go on to the
  * state before it. */
-static esp_status gather_stage(fisher_pass *self, int stage) {
-  if (collect_has_site(self->pass->options, stage) &&
-      !collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
-    return sum_stage(self, stage);
-  esp_stream_return(&self->stream, stage, self->pass->x, NULL);
+static esp_status gather_stage(collect_pass *pass, int stage) {
+  if (collect_has_site(pass->options, stage) &&
+      !collect_is_done_local(pass, collect_name_fisher(pass->model, stage).text))
+    return sum_stage(pass, stage);
+  esp_stream_return(&pass->fisher.stream, stage, pass->x, NULL);
   return ESP_OK;
 }
 
-static int find_lowest(const collect_pass *pass) {
-  int stage = 0;
-  while (stage < pass->model->n_stages && !collect_has_site(pass->options, stage)) stage++;
-  return stage;
-}
-
-static esp_status run(fisher_pass *self) {
-  const esp_comm *comm = self->pass->comm;
-  ESP_TRY(esp_agree(comm, esp_stream_run(&self->stream, self->pass->x)));
-  ESP_TRY(esp_agree(comm, turn_local(self)));
-  const int lowest = find_lowest(self->pass);
-  for (int stage = self->pass->model->n_stages - 1; stage >= lowest; stage--) {
-    ESP_TRY(esp_stream_load(comm, &self->stream, stage));
-    const esp_status status = gather_stage(self, stage);
-    esp_stream_unload(&self->stream, stage);
+/* Forward from the last state that is kept. */
+static esp_status run_forward_local(collect_pass *pass) {
+  esp_stream *stream = &pass->fisher.stream;
+  if (pass->fisher.before < 0) return esp_stream_run(stream, pass->x);
+  for (int stage = pass->fisher.before; stage < pass->model->n_stages; stage++) {
+    ESP_TRY(esp_model_load_local(pass->model, stage));
+    const esp_status status = esp_stream_advance(stream, stage, pass->x);
+    esp_stream_unload(stream, stage);
     ESP_TRY(status);
   }
   return ESP_OK;
 }
 
 esp_status collect_fisher(collect_pass *pass) {
-  const int64_t rows = collect_count_fisher_rows(pass->model, pass->shard, pass->options);
-  fisher_pass self;
-  const int lowest = find_lowest(pass);
-  if (rows == 0 || lowest == pass->model->n_stages ||
-      collect_is_done_local(pass, collect_name_fisher(pass->model, lowest).text))
-    return ESP_OK;
-  esp_log_info("collect: Fisher information of %lld rows", (long long)rows);
-  init(&self, pass);
-  const esp_status status = run(&self);
-  esp_stream_clear(&self.stream);
-  return status;
+  const esp_comm *comm = pass->comm;
+  esp_stream *stream = &pass->fisher.stream;
+  if (!is_left(pass)) return ESP_OK;
+  esp_log_info("collect: Fisher information of %lld rows",
+               (long long)collect_count_fisher_rows(pass->model, pass->shard, pass->options));
+  ESP_TRY(esp_agree(comm, run_forward_local(pass)));
+  ESP_TRY(esp_agree(comm, turn_local(pass)));
+  for (int stage = pass->model->n_stages - 1;
+       stage >= collect_find_lowest(pass->model, pass->options); stage--) {
+    ESP_TRY(esp_stream_load(comm, stream, stage));
+    const esp_status status = gather_stage(pass, stage);
+    esp_stream_unload(stream, stage);
+    ESP_TRY(status);
+  }
+  return ESP_OK;
 }

@@ -206,7 +206,8 @@ static const esp_option rows[] = {
      .high = 1e12,
      .commands = ESP_FOR_TRAIN | ESP_FOR_RECOVER | ESP_FOR_PLAN,
      .value_name = "N",
-     .help = "steps between measurements; 0: 16 in all, or one an epoch where nothing is held out"},
+     .help = "steps between measurements; 0: 16 in all, fewer where they would read more samples "
+             "than are trained on between them; one an epoch where nothing is held out"},
     {.key = "train.patience",
      .kind = ESP_OPTION_INT,
      .offset = offsetof(esp_train_options, patience),

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-enum { POINTS = 16 };
+enum { POINTS = 16, LEAST_POINTS = 4 };
 
 /* What does not train is unloaded before the next stage. */
 static esp_status own_stage_local(training *self, int stage) {
@@ -29,15 +29,30 @@ static esp_status own_trainable_local(training *self) {
   return ESP_OK;
 }
 
+/* n / size, rounded up. */
+static int64_t count_parts(int64_t n, int64_t size) {
+  return (n + size - 1) / size;
+}
+
+/* Steps between measurements: as many as POINTS ask for; more where they would read more samples
+ * than are trained on between them, as long as LEAST_POINTS are left. An epoch where nothing is
+ * held out. */
+static int64_t choose_every(const training *self) {
+  const int64_t n = self->schedule.n, batch = self->request->options->batch;
+  if (!self->held.objective) return self->per_epoch;
+  const int64_t by_points = count_parts(n, POINTS), by_least = count_parts(n, LEAST_POINTS);
+  const int64_t by_samples = count_parts(self->held.shard.n_order, batch);
+  if (by_samples <= by_points) return by_points;
+  return by_samples < by_least ? by_samples : by_least;
+}
+
 static void init_schedule(training *self) {
   const esp_train_options *options = self->request->options;
-  self->per_epoch = (self->n_samples + options->batch - 1) / options->batch;
+  self->per_epoch = count_parts(self->n_samples, options->batch);
   self->schedule.warmup = options->warmup;
   self->schedule.last = options->final_rate;
   self->schedule.n = options->steps > 0 ? options->steps : options->epochs * self->per_epoch;
-  const int64_t n = self->schedule.n,
-                every = self->held.objective ? (n + POINTS - 1) / POINTS : self->per_epoch;
-  self->evaluate_every = options->evaluate_every > 0 ? options->evaluate_every : every;
+  self->evaluate_every = options->evaluate_every > 0 ? options->evaluate_every : choose_every(self);
 }
 
 static void init_arrays(training *self) {
