@@ -20,6 +20,7 @@ typedef struct optimizer_step {
 typedef struct optimizer {
   const char *name;
   int n_slots;
+  int second_moment; // the slot of the gradient's mean square; -1: it has none
   void (*apply)(const optimizer_step *step);
 } optimizer;
 

@@ -21,4 +21,5 @@ ESP_CLONES static void apply(const optimizer_step *step) {
   }
 }
 
-const optimizer optimizer_adamw = {.name = "adamw", .n_slots = 2, .apply = apply};
+const optimizer optimizer_adamw = {
+    .name = "adamw", .n_slots = 2, .second_moment = 1, .apply = apply};

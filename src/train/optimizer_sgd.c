@@ -11,4 +11,4 @@ static void apply(const optimizer_step *step) {
   }
 }
 
-const optimizer optimizer_sgd = {.name = "sgd", .n_slots = 1, .apply = apply};
+const optimizer optimizer_sgd = {.name = "sgd", .n_slots = 1, .second_moment = -1, .apply = apply};

@@ -161,11 +161,52 @@ void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, cons
   for (int64_t u = 0; u < self->units.n; u++) scores[u] = fabs(scores[u]);
 }
 
-/* What the optimiser knows of values that are new is nothing. */
-static void clear_slots(training *self, const uint8_t *is_new) {
-  for (int s = 0; s < self->method->n_slots; s++)
-    for (int64_t i = 0; i < self->parts.n_own; i++)
-      if (is_new[i]) self->slots[s][i] = 0.0f;
+/* Second moments of a block's values. */
+typedef struct moments {
+  const uint8_t *is_new, *lives; // (n)
+  int64_t n;
+  float *second; // (n)
+} moments;
+
+/* Of those that live and are not new; 0: none do. */
+static float compute_mean(const moments *self) {
+  double sum = 0.0;
+  int64_t count = 0;
+  for (int64_t i = 0; i < self->n; i++) {
+    if (self->is_new[i] || (self->lives ? !self->lives[i] : self->second[i] == 0.0f)) continue;
+    sum += (double)self->second[i];
+    count++;
+  }
+  return count > 0 ? (float)(sum / (double)count) : 0.0f;
+}
+
+static void set_new(const uint8_t *is_new, int64_t n, float value, float *slot) {
+  for (int64_t i = 0; i < n; i++)
+    if (is_new[i]) slot[i] = value;
+}
+
+static void begin_second_moments(const train_parts *parts, const moments *all) {
+  for (int p = 0; p < parts->n_pieces; p++) {
+    const parts_piece *piece = &parts->pieces[p];
+    const int64_t n = parts_own_end(parts, piece) - parts_own_begin(parts, piece);
+    for (int64_t i = 0; i < n; i += PARTS_BLOCK) {
+      const int64_t at = piece->own + i;
+      const moments block = {.is_new = all->is_new + at,
+                             .lives = all->lives ? all->lives + at : NULL,
+                             .n = n - i < PARTS_BLOCK ? n - i : PARTS_BLOCK,
+                             .second = all->second + at};
+      set_new(block.is_new, block.n, compute_mean(&block), block.second);
+    }
+  }
+}
+
+void dynamic_begin_slots(const optimizer *method, const train_parts *parts, const uint8_t *is_new,
+                         const uint8_t *lives, float *const *slots) {
+  for (int s = 0; s < method->n_slots; s++)
+    if (s == method->second_moment)
+      begin_second_moments(parts, &(moments){is_new, lives, parts->n_own, slots[s]});
+    else
+      set_new(is_new, parts->n_own, 0.0f, slots[s]);
 }
 
 static void change_weights(training *self, const dynamic_growth *by, double fraction,
@@ -205,7 +246,7 @@ esp_status dynamic_change_if_due(training *self, const dynamic_growth *by) {
     status = change_units(self, by, fraction, is_new);
   else
     change_weights(self, by, fraction, is_new);
-  clear_slots(self, is_new);
+  dynamic_begin_slots(self->method, &self->parts, is_new, self->pruning.mask, self->slots);
   esp_free(&is_new);
   self->pruning.skips_update = true;
   return status;

@@ -44,6 +44,13 @@ typedef struct dynamic_units {
 void dynamic_change_units(const esp_comm *comm, train_pruning *self, const dynamic_units *change,
                           uint8_t *is_new);
 
+/* What the optimiser knows of values that are new: nothing, but second moments begin as the mean of
+ * those of their block's values that live (n_own; NULL: that are not 0) and are not new. From 0
+ * they would take a thousand steps to fill, since Adam corrects all means by the step's age:
+ * updates would be up to six times too long. Local, the same at any rank count. */
+void dynamic_begin_slots(const optimizer *method, const train_parts *parts, const uint8_t *is_new,
+                         const uint8_t *lives, float *const *slots);
+
 /* |dL / dm| of the units' gates m, of a gradient (n_own). Collective on comm. */
 void dynamic_measure_gates(const esp_comm *comm, const train_pruning *self, const float *gradient,
                            double *scores);

@@ -238,6 +238,33 @@ static void dynamic_change_units_scores_drops_and_grows_as_numpy(void **state) {
   close_bench(&self);
 }
 
+/* New values: first moment 0, second moment that of the living of their block. */
+static void dynamic_begin_slots_of_new_values(void **state) {
+  bench self = open_bench("changes", "weights");
+  const int64_t n = self.parts.n_own;
+  float *slots[] = {ESP_NEW(float, n), ESP_NEW(float, n)};
+  uint8_t *lives = ESP_NEW(uint8_t, n);
+  const optimizer *method;
+  bool same = true;
+  (void)state;
+  for (int64_t i = 0; i < n; i++) {
+    self.is_new[i] = i % 5 == 0;
+    lives[i] = i % 5 == 0 || i % 2 == 0;
+    slots[0][i] = 3.0f;
+    slots[1][i] = !lives[i] ? 100.0f : i % 5 == 0 ? 50.0f : 2.0f;
+  }
+  assert_int_equal(optimizer_find("adamw", &method), ESP_OK);
+  dynamic_begin_slots(method, &self.parts, self.is_new, lives, slots);
+  for (int64_t i = 0; i < n; i++)
+    same = same && slots[0][i] == (self.is_new[i] ? 0.0f : 3.0f) &&
+           slots[1][i] == (lives[i] ? 2.0f : 100.0f);
+  for (int s = 0; s < 2; s++) esp_free(&slots[s]);
+  esp_free(&lives);
+  close_bench(&self);
+  ASSERT_ALL(same);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(density_share_erk_as_numpy),
+              cmocka_unit_test(dynamic_begin_slots_of_new_values),
               cmocka_unit_test(dynamic_change_weights_drops_and_grows_as_numpy),
               cmocka_unit_test(dynamic_change_units_scores_drops_and_grows_as_numpy))
