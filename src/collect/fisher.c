@@ -194,24 +194,18 @@ static esp_status sum_stage(fisher_pass *self, int stage) {
 /* All that a stage which is finished, or is not measured, leaves to do: gradients go on to the
  * state before it. */
 static esp_status gather_stage(fisher_pass *self, int stage) {
-  if (collect_has_site(self->pass->options, stage) &&
+  if (collect_is_full(self->pass->options, stage) &&
       !collect_is_done_local(self->pass, collect_name_fisher(self->pass->model, stage).text))
     return sum_stage(self, stage);
   esp_stream_return(&self->stream, stage, self->pass->x, NULL);
   return ESP_OK;
 }
 
-static int find_lowest(const collect_pass *pass) {
-  int stage = 0;
-  while (stage < pass->model->n_stages && !collect_has_site(pass->options, stage)) stage++;
-  return stage;
-}
-
 static esp_status run(fisher_pass *self) {
   const esp_comm *comm = self->pass->comm;
   ESP_TRY(esp_agree(comm, esp_stream_run(&self->stream, self->pass->x)));
   ESP_TRY(esp_agree(comm, turn_local(self)));
-  const int lowest = find_lowest(self->pass);
+  const int lowest = collect_find_lowest(self->pass->model, self->pass->options);
   for (int stage = self->pass->model->n_stages - 1; stage >= lowest; stage--) {
     ESP_TRY(esp_stream_load(comm, &self->stream, stage));
     const esp_status status = gather_stage(self, stage);
@@ -224,7 +218,7 @@ static esp_status run(fisher_pass *self) {
 esp_status collect_fisher(collect_pass *pass) {
   const int64_t rows = collect_count_fisher_rows(pass->model, pass->shard, pass->options);
   fisher_pass self;
-  const int lowest = find_lowest(pass);
+  const int lowest = collect_find_lowest(pass->model, pass->options);
   if (rows == 0 || lowest == pass->model->n_stages ||
       collect_is_done_local(pass, collect_name_fisher(pass->model, lowest).text))
     return ESP_OK;
