@@ -22,13 +22,13 @@ static bool has_fisher(const collect_pass *pass) {
   return collect_count_fisher_rows(pass->model, pass->shard, pass->options) > 0;
 }
 
-/* Enough room for all; fewer where sites are left out. */
 static int count_units(const collect_pass *pass) {
-  const int logits = collect_has_logits(pass->options);
-  int n = 0;
-  for (int s = 0; s < pass->model->n_stages; s++) n += collect_has_site(pass->options, s);
-  return n + logits + (pass->has_width ? pass->model->n_stages + 1 : 0) +
-         (has_fisher(pass) ? n : 0);
+  int n = collect_has_logits(pass->options) + (pass->has_width ? pass->model->n_stages + 1 : 0);
+  for (int s = 0; s < pass->model->n_stages; s++) {
+    n += collect_has_site(pass->options, s);
+    n += has_fisher(pass) && collect_is_full(pass->options, s);
+  }
+  return n;
 }
 
 static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t features,
