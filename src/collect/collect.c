@@ -220,7 +220,9 @@ static void init_pass(collect_pass *pass) {
                                                        .count = pass->shard->count,
                                                        .is_checked = true});
   pass->x = ESP_NEW(float, pass->batch_rows *widest);
-  pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
+  if (collect_has_logits(pass->options) ||
+      collect_count_fisher_rows(model, pass->shard, pass->options) > 0)
+    pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
 }
 
 static void clear_pass(collect_pass *pass) {

@@ -25,7 +25,7 @@ typedef struct collect_pass {
   int64_t batch_rows; // rows of a full micro-batch
   esp_stream stream;
   float *x;       // (batch_rows, widest site) scratch
-  float *logits;  // (batch_rows, n_outputs) scratch
+  float *logits;  // (batch_rows, n_outputs) scratch; NULL: the head is not run
   int64_t *units; // (n_units): logits that are measured
   int64_t n_units;
   float *before;         // (shard->count, batch_rows, D): the stream before a layer

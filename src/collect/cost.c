@@ -55,6 +55,7 @@ static void init(collection *self, const esp_model *model, const esp_collect_opt
                    .logits = (double)collect_count_logits(model, options)};
   esp_stats_shape_init(&self->stats, samples, (int)options->bins, options->halves);
   self->stats.lacks_codes = options->leaves_codes;
+  self->stats.plain_halves = options->plain_halves;
 }
 
 static double smaller(double a, double b) {
@@ -191,10 +192,13 @@ static void add_passes(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
   double widest = fmax((double)model->max_features, self->logits);
   widest = fmax(widest, (double)model->width.units);
-  const double held = layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows *
-                                              (widest + (double)model->n_outputs);
+  const bool runs_head = collect_has_logits(self->options) || self->fisher_rows > 0.0;
+  if (runs_head) widest += (double)model->n_outputs;
+  const double held =
+      layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows * widest;
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
+  esp_cost_touch(cost, esp_model_loaded_bytes(model, ESP_STAGE_EMBED));
   for (int s = 0; s < model->n_stages && s <= self->last; s++) add_stage(self, s, cost);
   add_head(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));

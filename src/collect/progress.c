@@ -34,10 +34,13 @@ static int count_units(const collect_pass *pass) {
 static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t features,
                                bool covariance) {
   esp_site_stats site;
+  float full = 0.0F; // only whether it is there matters
   esp_site_stats_init(&site, name, features, pass->stats->bins);
-  if (covariance) site.covariance = ESP_NEW(float, 1); // only whether it is there matters
+  if (covariance && !pass->options->plain_halves) site.covariance = &full;
   esp_status status = pass->options->halves ? esp_stats_write_half(pass->stats, &site) : ESP_OK;
+  if (covariance) site.covariance = &full;
   if (status == ESP_OK) status = esp_stats_write_site(pass->stats, &site);
+  site.covariance = NULL;
   esp_site_stats_clear(&site);
   return status;
 }

@@ -3,6 +3,7 @@
 #include "extent.h"
 
 #include "allocation_choice.h"
+#include "rules.h"
 #include "structure.h"
 
 #include "espalier/core/memory.h"
@@ -37,5 +38,6 @@ void extent_apply(const esp_prune_request *request, esp_collect_options *collect
   collect->leaves_logits = !extent->logits;
   collect->covariance = structures_read_covariance(request) || allocation_may_try(request);
   collect->plain_streams = !cuts_width;
+  collect->plain_halves = !reads_activation_covariance(request);
   collect->halves = collect->halves && structures_measure_stability(request);
 }

@@ -101,12 +101,11 @@ double esp_stats_head_bytes(const esp_stats_shape *shape) {
 }
 
 double esp_stats_site_bytes(const esp_stats_shape *shape, double features, bool has_covariance) {
-  const double planes = count_planes(shape, features);
-  const double moments =
-      moment_bytes(features) + (has_covariance ? sizeof(float) * features * features : 0.0);
+  const double planes = count_planes(shape, features), vectors = moment_bytes(features);
+  const double moments = vectors + (has_covariance ? sizeof(float) * features * features : 0.0);
   return SITE_BYTES + edge_bytes(shape, features) +
          sizeof(uint64_t) * planes * (double)(shape->n_batches * shape->words) + moments +
-         (shape->has_halves ? HALF_BYTES + moments : 0.0);
+         (shape->has_halves ? HALF_BYTES + (shape->plain_halves ? vectors : moments) : 0.0);
 }
 
 double esp_stats_fisher_bytes(double outputs) {

@@ -25,12 +25,13 @@ typedef struct esp_collect_options {
   bool leaves_codes;     // no codes, and so no logits: sums alone
   bool leaves_logits;    // no logits
   bool plain_streams;    // no second moments of the residual stream
+  bool plain_halves;     // no second moments of the halves
   uint64_t seed;         // of the labels sampled for it
   int64_t top_units;     // logits measured of a vocabulary: those with most probability mass
   double save_every_s;   // least time between savings of what is finished
   bool restart;          // begin again whatever an interrupted collection has left
 } esp_collect_options;
-/* The options of the command line: all but those from only to plain_streams, which a pruning
+/* The options of the command line: all but those from only to plain_halves, which a pruning
  * knows, and seed, save_every_s and restart, which are the run's. */
 extern const esp_option_group esp_collect_option_group;
 
