@@ -26,11 +26,19 @@ static const bool *list_unless_all(const bool *sites, int n) {
   return NULL;
 }
 
+/* What no option sets. */
+static void take_all(esp_collect_options *collect) {
+  collect->only = collect->full = NULL;
+  collect->leaves_codes = collect->leaves_logits = false;
+  collect->plain_streams = collect->plain_halves = false;
+}
+
 void extent_apply(const esp_prune_request *request, esp_collect_options *collect) {
   const esp_prune_options *options = &request->settings->prune;
   const esp_prune_extent *extent = &request->extent;
   const int n = request->dense->n_stages;
   const bool cuts_width = request->sparsity[n] >= 0.0;
+  take_all(collect);
   if (options->keep_stats || options->stats) return;
   collect->only = list_unless_all(extent->sites, n);
   collect->full = list_unless_all(extent->full, n);
