@@ -105,8 +105,8 @@ class Bench:
         path = self.folder / 'models' / f'{self.name(model, seed)}.no-data.h5'
         with self.lock(path):
             if not path.exists():
-                self.run('prune', self.dense(model, seed), '--criterion', 'max-entropy', '--repair', 'none', '--seed',
-                         seed, '-o', path)
+                self.run('prune', self.dense(model, seed), '--criterion', 'max-entropy', '--repair', 'none', '--keep-stats',
+                         '--seed', seed, '-o', path)
         return pathlib.Path(f'{path}.stats.h5')
 
     def evaluate(self, model, paths, scratch):

@@ -119,7 +119,7 @@ class Bench:
         """The model behind the cut, the same for all seeds."""
         path = self.get_path('h5', 'cut', name, sparsity)
         if not path.exists():
-            words = ['prune', self.model, '--data', self.network.data, '--no-keep-stats', '-o', path]
+            words = ['prune', self.model, '--data', self.network.data, '-o', path]
             if name.startswith('magnitude'):
                 self.run(*words, '--structure', 'unstructured', '--criterion', 'magnitude', '--repair', 'none',
                          '--sparsity', self.encoder.find_part_of_weights(sparsity))

@@ -91,7 +91,9 @@ static void print_traffic(const command_input *input, const esp_plan_report *rep
 static void print_files(const command_input *input, const esp_plan_report *report) {
   print_result(input, "\n%-20s %12s\n", "files", "MiB");
   if (report->statistics_bytes >= 0.0)
-    print_result(input, "%-20s %12.2f\n", "statistics", to_mib(report->statistics_bytes));
+    print_result(input, "%-20s %12.2f\n",
+                 input->settings->prune.keep_stats ? "statistics" : "statistics, removed",
+                 to_mib(report->statistics_bytes));
   print_result(input, "%-20s %12.2f\n", report->n_sites > 0 ? "pruned" : "trained",
                to_mib(report->pruned_bytes));
   if (report->checkpoint_bytes > 0.0)

@@ -82,21 +82,18 @@ static esp_status run(const command_input *input, json_t **result) {
   return ESP_OK;
 }
 
-/* Statistics are collected beside the model, and kept. */
+#define OWN_ENDS                                                                    \
+  ".partial", ".journal", ".report.json", ".report.json.partial", ".checkpoint.h5", \
+      ".checkpoint.h5.partial"
+
+/* Statistics are collected beside the model, to be kept or not. */
 static const char *const *list_beside(const esp_settings *settings) {
-  static const char *const ends[] = {".partial",          ".journal",
-                                     ".report.json",      ".report.json.partial",
-                                     ".checkpoint.h5",    ".checkpoint.h5.partial",
-                                     ".stats.h5",         ".stats.h5.partial",
+  static const char *const given[] = {OWN_ENDS, NULL};
+  static const char *const kept[] = {OWN_ENDS, ".stats.h5", ".stats.h5.partial",
                                      ".stats.h5.journal", NULL};
-  static const char *const ends_with_stats[] = {".partial",
-                                                ".journal",
-                                                ".report.json",
-                                                ".report.json.partial",
-                                                ".checkpoint.h5",
-                                                ".checkpoint.h5.partial",
-                                                NULL};
-  return settings->prune.stats ? ends_with_stats : ends;
+  static const char *const removed[] = {OWN_ENDS, ".stats.tmp", ".stats.tmp.partial",
+                                        ".stats.tmp.journal", NULL};
+  return settings->prune.stats ? given : settings->prune.keep_stats ? kept : removed;
 }
 
 const command command_prune = {.name = "prune",

@@ -31,11 +31,15 @@ static bool collects(const choices *of) {
   return !of->settings->prune.stats;
 }
 
+static bool names_width(const choices *of) {
+  const char *sites = of->settings->prune.sites;
+  return sites && strstr(sites, ESP_SITE_WIDTH);
+}
+
 /* What a pruning collects for itself alone has none where it reads moments. */
 static bool collects_codes(const choices *of) {
-  const unsigned codes = ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES;
-  return collects(of) && (of->settings->prune.keep_stats || needs(of, codes) ||
-                          !removes_units(of) || is_text(of->settings->prune.moments, "codes"));
+  return collects(of) && (of->settings->prune.keep_stats || names_width(of) ||
+                          esp_prune_reads_codes(&of->settings->prune, of->criterion));
 }
 
 static bool counts_jointly(const choices *of) {

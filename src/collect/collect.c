@@ -115,8 +115,9 @@ static esp_status read_stream_local(collect_pass *pass, int stage, int64_t i, in
 
 /* The residual stream as a stage, or the head, reads it; its weights are loaded. */
 static esp_status collect_stream(collect_pass *pass, int stage) {
-  const site_source source = {
-      .give = read_stream_local, .stage = stage, .has_covariance = pass->options->covariance};
+  const site_source source = {.give = read_stream_local,
+                              .stage = stage,
+                              .has_covariance = collect_has_full_streams(pass->options)};
   if (!pass->has_width) return ESP_OK;
   esp_site_stats site;
   const esp_site_name name = esp_stats_name_reader(pass->model, stage);
@@ -130,7 +131,8 @@ static esp_status collect_stage(collect_pass *pass, int stage) {
   const esp_stage *self = &pass->model->stages[stage];
   const site_source source = {.give = advance_local,
                               .stage = stage,
-                              .has_covariance = pass->options->covariance,
+                              .has_covariance = pass->options->covariance &&
+                                                collect_is_full(pass->options, stage),
                               .advances = true};
   esp_site_stats site;
   esp_site_stats_init(&site, self->name, esp_stage_features(self), pass->stats->bins);
@@ -142,25 +144,36 @@ static esp_status collect_stage(collect_pass *pass, int stage) {
   return status;
 }
 
-static esp_status collect_logits(collect_pass *pass) {
-  const int head = pass->model->n_stages;
-  const site_source source = {.give = collect_produce_logits_local, .stage = head};
-  collect_fisher_keep_local(pass, head);
-  ESP_TRY(esp_stream_load(pass->comm, &pass->stream, head));
+static esp_status choose_logits(collect_pass *pass) {
   ESP_TRY(collect_choose_logits(pass));
   const esp_h5_shape shape = {ESP_I64, 1, {pass->n_units}};
-  ESP_TRY(esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units));
+  return esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, pass->units);
+}
+
+static esp_status collect_logits(collect_pass *pass) {
+  const site_source source = {.give = collect_produce_logits_local, .stage = pass->model->n_stages};
   esp_site_stats site;
   esp_site_stats_init(&site, ESP_SITE_LOGITS, pass->n_units, pass->stats->bins);
-  esp_status status = collect_stream(pass, head);
-  if (status == ESP_OK) status = collect_site(pass, &source, &site);
-  esp_stream_unload(&pass->stream, head);
+  const esp_status status = collect_site(pass, &source, &site);
   esp_site_stats_clear(&site);
   return status;
 }
 
+static esp_status collect_head(collect_pass *pass) {
+  const bool has_logits = collect_has_logits(pass->options);
+  const int head = pass->model->n_stages;
+  if (pass->last == head) collect_fisher_keep_local(pass, head);
+  if (!has_logits && !pass->has_width) return ESP_OK;
+  ESP_TRY(esp_stream_load(pass->comm, &pass->stream, head));
+  esp_status status = has_logits ? choose_logits(pass) : ESP_OK;
+  if (status == ESP_OK) status = collect_stream(pass, head);
+  if (status == ESP_OK && has_logits) status = collect_logits(pass);
+  esp_stream_unload(&pass->stream, head);
+  return status;
+}
+
 static esp_status run_stages(collect_pass *pass) {
-  const int logits = pass->options->leaves_codes ? 0 : 1, n = pass->model->n_stages;
+  const int logits = collect_has_logits(pass->options), n = pass->model->n_stages;
   const int stages = pass->last < n ? pass->last + 1 : n;
   const int64_t sites = (stages + logits) * (pass->has_width ? 2 : 1);
   if (collect_has_sites_local(pass)) return ESP_OK;
@@ -173,20 +186,27 @@ static esp_status run_stages(collect_pass *pass) {
     collect_layer_end_local(pass, stage);
   }
   ESP_TRY(collect_write_layers(pass));
-  if (!pass->options->leaves_codes) ESP_TRY(collect_logits(pass));
+  ESP_TRY(collect_head(pass));
   esp_progress_clear(&pass->progress);
   return ESP_OK;
 }
 
-/* What was left out, so that nothing takes it for all. */
-static void tell_scope(const collect_pass *pass, json_t *meta) {
-  if (pass->options->leaves_codes) json_object_set_new(meta, ESP_META_CODES, json_false());
-  if (!pass->options->only) return;
+static json_t *list_sites(const collect_pass *pass,
+                          bool (*has)(const esp_collect_options *options, int stage)) {
   json_t *names = json_array();
   for (int s = 0; s < pass->model->n_stages; s++)
-    if (collect_has_site(pass->options, s))
+    if (has(pass->options, s))
       json_array_append_new(names, json_string(pass->model->stages[s].name));
-  json_object_set_new(meta, ESP_META_SITES, names);
+  return names;
+}
+
+/* What was left out, so that nothing takes it for all. */
+static void tell_scope(const collect_pass *pass, json_t *meta) {
+  const esp_collect_options *options = pass->options;
+  if (options->leaves_codes) json_object_set_new(meta, ESP_META_CODES, json_false());
+  if (options->only) json_object_set_new(meta, ESP_META_SITES, list_sites(pass, collect_has_site));
+  if (options->full)
+    json_object_set_new(meta, ESP_META_FULL_SITES, list_sites(pass, collect_is_full));
 }
 
 static void init_pass(collect_pass *pass) {
@@ -202,7 +222,9 @@ static void init_pass(collect_pass *pass) {
                                                        .count = pass->shard->count,
                                                        .is_checked = true});
   pass->x = ESP_NEW(float, pass->batch_rows *widest);
-  pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
+  if (collect_has_logits(pass->options) ||
+      collect_count_fisher_rows(model, pass->shard, pass->options) > 0)
+    pass->logits = ESP_NEW(float, pass->batch_rows * model->n_outputs);
   collect_fisher_begin_local(pass);
 }
 

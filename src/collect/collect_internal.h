@@ -25,7 +25,7 @@ typedef struct collect_pass {
   int64_t batch_rows; // rows of a full micro-batch
   esp_stream stream;
   float *x;       // (batch_rows, widest site) scratch
-  float *logits;  // (batch_rows, n_outputs) scratch
+  float *logits;  // (batch_rows, n_outputs) scratch; NULL: the head is not run
   int64_t *units; // (n_units): logits that are measured
   int64_t n_units;
   float *before;         // (shard->count, batch_rows, D): the stream before a layer
@@ -60,8 +60,15 @@ esp_site_name collect_name_fisher(const esp_model *model, int stage);
  * padding, once: it may take the state on. NUMERIC. Local. */
 typedef esp_status (*collect_source)(collect_pass *pass, int stage, int64_t i, int64_t *rows);
 
-/* Whether a stage's site is measured. Local. */
+/* Whether a stage's site is measured; with second moments and Fisher information, as far as these
+ * are; whether the logits are. Local. */
 bool collect_has_site(const esp_collect_options *options, int stage);
+bool collect_is_full(const esp_collect_options *options, int stage);
+bool collect_has_logits(const esp_collect_options *options);
+/* Whether second moments of the residual stream are, if it is measured at all. Local. */
+bool collect_has_full_streams(const esp_collect_options *options);
+/* The lowest stage with all of that; n_stages: none. Local. */
+int collect_find_lowest(const esp_model *model, const esp_collect_options *options);
 /* The last stage that is run, whose state isn't taken on; n_stages: all are, and the head or the
  * stream is read behind them. Local. */
 int collect_find_last(const esp_model *model, const esp_collect_options *options);

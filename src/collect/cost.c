@@ -55,6 +55,7 @@ static void init(collection *self, const esp_model *model, const esp_collect_opt
                    .logits = (double)collect_count_logits(model, options)};
   esp_stats_shape_init(&self->stats, samples, (int)options->bins, options->halves);
   self->stats.lacks_codes = options->leaves_codes;
+  self->stats.plain_halves = options->plain_halves;
 }
 
 static double smaller(double a, double b) {
@@ -79,8 +80,9 @@ static void add_pilot(const collection *self, double f, esp_cost *cost) {
   const double block = (rows + smaller(count_pilot_rows(self), rows)) * smaller(f, PILOT_FEATURES);
   esp_cost_touch(cost, sizeof(float) * block);
   esp_cost_send(cost, samples->ranks, ESP_GATHER, sizeof(float) * rows * f / samples->ranks);
+  const int edges = self->options->leaves_codes ? 0 : self->stats.bins - 1;
   esp_cost_send(cost, samples->ranks, ESP_ALLREDUCE,
-                f * ((double)sizeof(float) * self->stats.bins + 2.0 * sizeof(double)));
+                f * ((double)sizeof(float) * (edges + 1) + 2.0 * sizeof(double)));
   cost->work.values += SORT * rows * f;
 }
 
@@ -128,7 +130,8 @@ static void add_site(const collection *self, double f, bool covariance, double s
 
 static void add_stream(const collection *self, esp_cost *cost) {
   const double width = (double)self->model->width.units;
-  if (self->has_width) add_site(self, width, self->options->covariance, 0.0, cost);
+  const bool covariance = collect_has_full_streams(self->options);
+  if (self->has_width) add_site(self, width, covariance, 0.0, cost);
 }
 
 static void add_stage(const collection *self, int stage, esp_cost *cost) {
@@ -138,7 +141,8 @@ static void add_stage(const collection *self, int stage, esp_cost *cost) {
   esp_cost_hold(cost, loaded);
   add_stream(self, cost);
   if (collect_has_site(self->options, stage))
-    add_site(self, (double)esp_stage_features(&model->stages[stage]), self->options->covariance,
+    add_site(self, (double)esp_stage_features(&model->stages[stage]),
+             self->options->covariance && collect_is_full(self->options, stage),
              esp_stage_scratch_bytes(model, stage, batch_rows), cost);
   esp_cost_hold(cost, -loaded);
   (stage < self->last ? esp_stage_add_forward_work : esp_stage_add_produce_work)(
@@ -158,13 +162,19 @@ static void add_choice(const collection *self, esp_cost *cost) {
 static void add_logits(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
   const double rows = (double)self->samples->rows, outputs = (double)model->n_outputs;
-  const double loaded = esp_model_loaded_bytes(model, model->n_stages);
-  esp_cost_hold(cost, loaded);
-  add_choice(self, cost);
-  add_stream(self, cost);
   add_site(self, self->logits, false, sizeof(float) * (double)model->width.units, cost);
-  esp_cost_hold(cost, -loaded);
   esp_head_add_work(model, rows * self->logits / outputs, &cost->work);
+}
+
+static void add_head(const collection *self, esp_cost *cost) {
+  const bool has_logits = collect_has_logits(self->options);
+  const double loaded = esp_model_loaded_bytes(self->model, self->model->n_stages);
+  if (!has_logits && !self->has_width) return;
+  esp_cost_hold(cost, loaded);
+  if (has_logits) add_choice(self, cost);
+  add_stream(self, cost);
+  if (has_logits) add_logits(self, cost);
+  esp_cost_hold(cost, -loaded);
 }
 
 /* layers.c: the stream before a layer, while the layer runs; a cosine a layer. */
@@ -182,13 +192,21 @@ static void add_passes(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
   double widest = fmax((double)model->max_features, self->logits);
   widest = fmax(widest, (double)model->width.units);
-  const double held = layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows *
-                                              (widest + (double)model->n_outputs);
+  const bool runs_head = collect_has_logits(self->options) || self->fisher_rows > 0.0;
+  if (runs_head) widest += (double)model->n_outputs;
+  const double held =
+      layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows * widest;
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
+  esp_cost_touch(cost, esp_model_loaded_bytes(model, ESP_STAGE_EMBED));
   for (int s = 0; s < model->n_stages && s <= self->last; s++) add_stage(self, s, cost);
-  if (!self->options->leaves_codes) add_logits(self, cost);
+  add_head(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));
+}
+
+static bool has_fisher(const collection *self) {
+  return self->fisher_rows > 0.0 &&
+         collect_find_lowest(self->model, self->options) < self->model->n_stages;
 }
 
 /* The state before every stage and the head, and the gradient, of the Fisher information's
@@ -197,7 +215,7 @@ static double fisher_bytes(const collection *self) {
   const esp_model *model = self->model;
   const double batches = (double)count_fisher_batches(model, self->options, self->samples);
   const double states = ceil(batches / self->samples->ranks) * (model->n_stages + 2.0);
-  if (self->fisher_rows == 0.0) return 0.0;
+  if (!has_fisher(self)) return 0.0;
   return sizeof(float) * states * (double)(self->samples->batch_rows * model->max_state);
 }
 
@@ -217,12 +235,11 @@ static void add_fisher_sums(const collection *self, int stage, esp_cost *cost) {
   const double n = (double)self->model->stages[stage].state_out;
   const double batches = ceil(self->fisher_rows / (double)samples->batch_rows);
   const esp_exact_shape products = {samples->ranks, n, n, self->fisher_rows, batches, true};
-  const double held = esp_exact_bytes(n, n);
-  esp_cost_hold(cost, held);
+  esp_cost_hold(cost, esp_exact_bytes(n, n));
   esp_cost_send(cost, samples->ranks, ESP_ALLREDUCE, sizeof(double) * n);
   esp_exact_add_cost(&products, cost);
   cost->work.values += ESP_EXACT_READ * n * n;
-  esp_cost_hold(cost, -held);
+  esp_cost_hold(cost, -esp_exact_bytes(n, n));
 }
 
 static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) {
@@ -231,13 +248,13 @@ static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) 
                       3.0 * esp_stage_scratch_bytes(self->model, stage, batch_rows);
   esp_cost_hold(cost, held);
   add_fisher_work(self, stage, &cost->work);
-  if (collect_has_site(self->options, stage)) add_fisher_sums(self, stage, cost);
+  if (collect_is_full(self->options, stage)) add_fisher_sums(self, stage, cost);
   esp_cost_hold(cost, -held);
 }
 
 static void add_fisher(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
-  if (self->fisher_rows == 0.0) return;
+  if (!has_fisher(self)) return;
   for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
   for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
   cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
@@ -264,12 +281,14 @@ static double sum_file(const collection *self) {
   for (int s = 0; s < model->n_stages; s++) {
     const double f = (double)esp_stage_features(&model->stages[s]);
     if (!collect_has_site(self->options, s)) continue;
-    sum += esp_stats_site_bytes(&self->stats, f, covariance);
-    if (self->fisher_rows > 0.0) sum += esp_stats_fisher_bytes((double)model->stages[s].state_out);
+    const bool is_full = collect_is_full(self->options, s);
+    sum += esp_stats_site_bytes(&self->stats, f, covariance && is_full);
+    if (self->fisher_rows > 0.0 && is_full)
+      sum += esp_stats_fisher_bytes((double)model->stages[s].state_out);
   }
   for (int s = 0; s <= model->n_stages && self->has_width; s++)
-    sum += esp_stats_site_bytes(&self->stats, width, covariance);
-  if (self->options->leaves_codes) return sum;
+    sum += esp_stats_site_bytes(&self->stats, width, collect_has_full_streams(self->options));
+  if (!collect_has_logits(self->options)) return sum;
   return sum + esp_stats_site_bytes(&self->stats, self->logits, false) +
          sizeof(int64_t) * self->logits;
 }

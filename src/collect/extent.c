@@ -5,16 +5,28 @@ bool collect_has_site(const esp_collect_options *options, int stage) {
   return !options->only || options->only[stage];
 }
 
+bool collect_is_full(const esp_collect_options *options, int stage) {
+  return collect_has_site(options, stage) && (!options->full || options->full[stage]);
+}
+
+bool collect_has_full_streams(const esp_collect_options *options) {
+  return options->covariance && !options->plain_streams;
+}
+
+bool collect_has_logits(const esp_collect_options *options) {
+  return !options->leaves_codes && !options->leaves_logits;
+}
+
 int collect_find_last(const esp_model *model, const esp_collect_options *options) {
   int last = model->n_stages;
-  if (!options->leaves_codes || (options->width && model->width.units > 0)) return last;
+  if (collect_has_logits(options) || (options->width && model->width.units > 0)) return last;
   while (last > 0 && !collect_has_site(options, last - 1)) last--;
   return last - 1;
 }
 
 int collect_find_lowest(const esp_model *model, const esp_collect_options *options) {
   int stage = 0;
-  while (stage < model->n_stages && !collect_has_site(options, stage)) stage++;
+  while (stage < model->n_stages && !collect_is_full(options, stage)) stage++;
   return stage;
 }
 

@@ -213,7 +213,7 @@ static esp_status sum_stage(collect_pass *pass, int stage) {
 /* All that a stage which is finished, or is not measured, leaves to do: gradients go on to the
  * state before it. */
 static esp_status gather_stage(collect_pass *pass, int stage) {
-  if (collect_has_site(pass->options, stage) &&
+  if (collect_is_full(pass->options, stage) &&
       !collect_is_done_local(pass, collect_name_fisher(pass->model, stage).text))
     return sum_stage(pass, stage);
   esp_stream_return(&pass->fisher.stream, stage, pass->x, NULL);

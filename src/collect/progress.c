@@ -22,22 +22,25 @@ static bool has_fisher(const collect_pass *pass) {
   return collect_count_fisher_rows(pass->model, pass->shard, pass->options) > 0;
 }
 
-/* Enough room for all; fewer where sites are left out. */
 static int count_units(const collect_pass *pass) {
-  const int logits = pass->options->leaves_codes ? 0 : 1;
-  int n = 0;
-  for (int s = 0; s < pass->model->n_stages; s++) n += collect_has_site(pass->options, s);
-  return n + logits + (pass->has_width ? pass->model->n_stages + 1 : 0) +
-         (has_fisher(pass) ? n : 0);
+  int n = collect_has_logits(pass->options) + (pass->has_width ? pass->model->n_stages + 1 : 0);
+  for (int s = 0; s < pass->model->n_stages; s++) {
+    n += collect_has_site(pass->options, s);
+    n += has_fisher(pass) && collect_is_full(pass->options, s);
+  }
+  return n;
 }
 
 static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t features,
                                bool covariance) {
   esp_site_stats site;
+  float full = 0.0F; // only whether it is there matters
   esp_site_stats_init(&site, name, features, pass->stats->bins);
-  if (covariance) site.covariance = ESP_NEW(float, 1); // only whether it is there matters
+  if (covariance && !pass->options->plain_halves) site.covariance = &full;
   esp_status status = pass->options->halves ? esp_stats_write_half(pass->stats, &site) : ESP_OK;
+  if (covariance) site.covariance = &full;
   if (status == ESP_OK) status = esp_stats_write_site(pass->stats, &site);
+  site.covariance = NULL;
   esp_site_stats_clear(&site);
   return status;
 }
@@ -45,13 +48,13 @@ static esp_status lay_out_site(collect_pass *pass, const char *name, int64_t fea
 static esp_status lay_out_stream(collect_pass *pass, int stage) {
   const esp_site_name name = esp_stats_name_reader(pass->model, stage);
   if (!pass->has_width) return ESP_OK;
-  return lay_out_site(pass, name.text, pass->model->width.units, pass->options->covariance);
+  return lay_out_site(pass, name.text, pass->model->width.units,
+                      collect_has_full_streams(pass->options));
 }
 
 static esp_status lay_out_logits(collect_pass *pass) {
   const int64_t n = collect_count_logits(pass->model, pass->options);
   const esp_h5_shape shape = {ESP_I64, 1, {n}};
-  ESP_TRY(lay_out_stream(pass, pass->model->n_stages));
   ESP_TRY(lay_out_site(pass, ESP_SITE_LOGITS, n, false));
   return esp_h5_write_root(pass->stats->file, "/" ESP_SITE_LOGITS "/units", &shape, NULL);
 }
@@ -62,12 +65,13 @@ static esp_status lay_out_all(collect_pass *pass) {
     ESP_TRY(lay_out_stream(pass, i));
     if (!collect_has_site(pass->options, i)) continue;
     ESP_TRY(lay_out_site(pass, model->stages[i].name, esp_stage_features(&model->stages[i]),
-                         pass->options->covariance));
+                         pass->options->covariance && collect_is_full(pass->options, i)));
   }
   ESP_TRY(collect_lay_out_layers(pass));
-  if (!pass->options->leaves_codes) ESP_TRY(lay_out_logits(pass));
+  ESP_TRY(lay_out_stream(pass, model->n_stages));
+  if (collect_has_logits(pass->options)) ESP_TRY(lay_out_logits(pass));
   for (int i = model->n_stages - 1; i >= 0 && has_fisher(pass); i--)
-    if (collect_has_site(pass->options, i))
+    if (collect_is_full(pass->options, i))
       ESP_TRY(esp_stats_write_fisher(pass->stats, model->stages[i].name, model->stages[i].state_out,
                                      NULL));
   return esp_stats_fill(pass->stats);
@@ -151,7 +155,9 @@ bool collect_is_done_local(const collect_pass *pass, const char *unit) {
 }
 
 bool collect_has_sites_local(const collect_pass *pass) {
-  if (!pass->options->leaves_codes) return collect_is_done_local(pass, ESP_SITE_LOGITS);
+  const esp_site_name head = esp_stats_name_reader(pass->model, pass->model->n_stages);
+  if (collect_has_logits(pass->options)) return collect_is_done_local(pass, ESP_SITE_LOGITS);
+  if (pass->has_width) return collect_is_done_local(pass, head.text);
   for (int s = 0; s < pass->model->n_stages; s++)
     if (collect_has_site(pass->options, s) &&
         !collect_is_done_local(pass, pass->model->stages[s].name))

@@ -140,11 +140,6 @@ static void fill_covariance(const esp_comm *comm, const moments *self, esp_site_
   esp_free(&shift);
 }
 
-static void fill(const esp_comm *comm, const moments *self, esp_site_stats *site) {
-  fill_vectors(self, site);
-  if (self->sums->is_full) fill_covariance(comm, self, site);
-}
-
 esp_status site_sums_reduce(const esp_comm *comm, site_sums *self) {
   for (int p = 0; p < self->n_parts; p++) {
     ESP_TRY(esp_exact_reduce(comm, &self->parts[p].first));
@@ -157,7 +152,8 @@ esp_status site_sums_reduce(const esp_comm *comm, site_sums *self) {
 void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site) {
   const moments even = {self, &self->parts[0],
                         (double)esp_stats_count_rows_local(pass->stats, ESP_EVEN)};
-  fill(pass->comm, &even, site);
+  fill_vectors(&even, site);
+  if (self->is_full && !pass->options->plain_halves) fill_covariance(pass->comm, &even, site);
 }
 
 void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stats *site) {
@@ -167,5 +163,6 @@ void site_sums_give_all(site_sums *self, const collect_pass *pass, esp_site_stat
     esp_exact_merge(&self->parts[0].second, &self->parts[1].second);
     esp_exact_merge(&self->parts[0].sequences, &self->parts[1].sequences);
   }
-  fill(pass->comm, &all, site);
+  fill_vectors(&all, site);
+  if (self->is_full) fill_covariance(pass->comm, &all, site);
 }

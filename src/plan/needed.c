@@ -10,9 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_measured(const plan_job *plan, int stage) {
-  const bool *only = plan->sketch->collect.only;
-  return !only || only[stage];
+/* With second moments, and Fisher information. */
+static bool is_full(const plan_job *plan, int stage) {
+  const esp_collect_options *options = &plan->sketch->collect;
+  return (!options->only || options->only[stage]) && (!options->full || options->full[stage]);
 }
 
 /* Half of n x n, from so many rows. */
@@ -31,6 +32,24 @@ static double forward(const esp_model *model, double rows) {
   return 2.0 * rows * sum;
 }
 
+static bool reads_head(const esp_collect_options *options, const esp_model *model) {
+  const bool has_logits = !options->leaves_codes && !options->leaves_logits;
+  return has_logits || (options->width && model->width.units > 0);
+}
+
+/* The same as far as anything is measured: of the highest site's stage all but the consumer. */
+static double forward_measured(const plan_job *plan, double rows) {
+  const esp_model *model = plan->request->dense;
+  const esp_collect_options *options = &plan->sketch->collect;
+  int last = model->n_stages - 1;
+  double sum = 0.0;
+  if (reads_head(options, model)) return forward(model, rows);
+  while (last >= 0 && options->only && !options->only[last]) last--;
+  for (int s = 0; s <= last; s++) sum += esp_stage_count_products(model, s);
+  const esp_linear *above = last >= 0 ? &model->stages[last].consumer : NULL;
+  return 2.0 * rows * (sum - (above ? (double)(above->inputs * above->outputs) : 0.0));
+}
+
 /* Logits of the rows, or the gradient of what the head reads. */
 static double head(const esp_model *model, double rows) {
   const double width = model->width.units > 0 ? (double)model->width.units : 1.0;
@@ -45,8 +64,8 @@ static double fisher(const plan_job *plan, double rows) {
   bool is_above = false;
   for (int s = 0; s < model->n_stages; s++) {
     if (is_above) sum += 2.0 * rows * esp_stage_count_products(model, s);
-    is_above = is_above || is_measured(plan, s);
-    if (is_measured(plan, s)) sum += gram(rows, (double)model->stages[s].state_out);
+    is_above = is_above || is_full(plan, s);
+    if (is_full(plan, s)) sum += gram(rows, (double)model->stages[s].state_out);
   }
   return sum;
 }
@@ -56,11 +75,12 @@ double plan_need_collect(const plan_job *plan, const plan_samples *samples) {
   const esp_collect_options *options = &plan->sketch->collect;
   const double rows = (double)samples->shard.rows, width = (double)model->width.units;
   const double fisher_rows = (double)esp_collect_count_fisher_rows(model, options, &samples->shard);
-  double sum = forward(model, rows);
+  double sum = forward_measured(plan, rows);
   for (int s = 0; s < model->n_stages && options->covariance; s++)
-    if (is_measured(plan, s)) sum += gram(rows, features_of(plan, s));
-  if (options->width && options->covariance) sum += (model->n_stages + 1.0) * gram(rows, width);
-  if (!options->leaves_codes) sum += head(model, rows);
+    if (is_full(plan, s)) sum += gram(rows, features_of(plan, s));
+  if (options->width && options->covariance && !options->plain_streams)
+    sum += (model->n_stages + 1.0) * gram(rows, width);
+  if (!options->leaves_codes && !options->leaves_logits) sum += head(model, rows);
   return fisher_rows > 0.0 ? sum + fisher(plan, fisher_rows) : sum;
 }
 

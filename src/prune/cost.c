@@ -17,12 +17,7 @@ void esp_prune_add_selection_cost(const esp_prune_sketch *sketch, const esp_stat
 }
 
 bool esp_prune_measures_stability(const esp_prune_sketch *sketch, int64_t n_batches) {
-  const unsigned needs = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS;
-  if (!sketch->collect.halves || n_batches < 2 || !(sketch->request->criterion->needs & needs))
-    return false;
-  for (const esp_prune_structure *const *row = sketch->request->structures; *row; row++)
-    if ((*row)->measure_stability) return true;
-  return false;
+  return sketch->collect.halves && n_batches >= 2 && structures_measure_stability(sketch->request);
 }
 
 void esp_prune_add_structure_cost(const esp_prune_sketch *sketch, const esp_stats_shape *stats,

@@ -1,6 +1,7 @@
 #include "inputs.h"
 
 #include "allocation_choice.h"
+#include "extent.h"
 #include "structure.h"
 
 #include "espalier/core/log.h"
@@ -36,21 +37,12 @@ static esp_status check_covariance(const esp_prune_request *request, const esp_s
       stats->path, request->criterion->name, request->repair->name);
 }
 
-/* Units alone, chosen and refitted by moments: nothing reads codes, other sites or the logits. */
-static bool reads_moments_alone(const esp_prune_request *request) {
-  const unsigned needs = request->criterion->needs;
-  return request->structures[0] == &prune_structure_units && !request->structures[1] &&
-         !request->criterion->is_data_free && !structures_read_stream(request) &&
-         !(needs & (ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES)) &&
-         (!(needs & ESP_NEEDS_COVARIANCE) || reads_activation_covariance(request));
-}
-
 /* What a pruning has collected for itself alone may have been left by one that was killed. */
 static esp_status check_codes(const esp_prune_request *request, const esp_stats *stats) {
-  if (stats->about.has_codes || reads_moments_alone(request)) return ESP_OK;
+  if (stats->about.has_codes || !request->extent.codes) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
-                  "%s: expected codes, but a pruning with --no-keep-stats collected these "
-                  "statistics for itself; collect again",
+                  "%s: expected codes, but a pruning collected these statistics for itself alone, "
+                  "without; collect again",
                   stats->path);
 }
 
@@ -68,19 +60,12 @@ static esp_status check_statistics(prune_job *job) {
   return check_covariance(request, job->stats);
 }
 
-static void leave_out(const esp_prune_request *request, esp_collect_options *collect) {
-  if (request->settings->prune.keep_stats || !reads_moments_alone(request)) return;
-  collect->only = request->is_read;
-  collect->leaves_codes = true;
-  collect->covariance = structures_read_covariance(request);
-}
-
 esp_collect_settings esp_prune_collection_of(const esp_prune_request *request) {
   esp_collect_settings settings = esp_prune_settings_of_collection(request->settings);
   settings.collect.halves = request->settings->prune.stability;
   settings.streams = structures_read_stream(request) != NULL;
   if (!metric_is_wanted(request)) settings.collect.fisher_tokens = 0;
-  leave_out(request, &settings.collect);
+  extent_apply(request, &settings.collect);
   return settings;
 }
 
@@ -112,9 +97,17 @@ static esp_status collect_to(prune_job *job, const esp_collect_settings *setting
   return status;
 }
 
+/* Under a name of its own where nobody asked for them: others may have been kept under the other.
+ */
+static char *name_statistics(const esp_prune_settings *settings) {
+  return esp_format(settings->prune.keep_stats ? "%s.stats.h5" : "%s.stats.tmp",
+                    settings->run.output);
+}
+
 esp_status inputs_collect(prune_job *job, const char *data, int64_t samples) {
   esp_collect_settings settings = esp_prune_collection_of(job->request);
-  char *path = esp_format("%s.stats.h5", settings.run.output);
+  char *path = name_statistics(job->request->settings);
+  job->has_collected = true;
   settings.data.data = (char *)(uintptr_t)data; // borrowed
   settings.data.samples = samples;
   esp_phases_begin(&job->phases, "collect");
@@ -176,9 +169,9 @@ esp_status inputs_open_samples(prune_job *job) {
 
 void inputs_discard(prune_job *job) {
   const esp_prune_settings *settings = job->request->settings;
-  if (settings->prune.keep_stats || settings->prune.stats || !job->stats) return;
+  if (settings->prune.keep_stats || !job->has_collected) return;
   esp_stats_close(&job->stats);
-  char *path = esp_format("%s.stats.h5", settings->run.output);
+  char *path = name_statistics(settings);
   if (job->comm->rank == 0) unlink(path);
   esp_free(&path);
 }

@@ -4,14 +4,14 @@
 
 #include "job.h"
 
-/* Open the statistics if any are read: those named, or collected to OUT.stats.h5. FORMAT, MISMATCH,
- * USAGE. Collective. */
+/* Open the statistics if any are read: those named, or collected to OUT.stats.h5, or OUT.stats.tmp
+ * where they are not kept. FORMAT, MISMATCH, USAGE. Collective. */
 esp_status inputs_open_statistics(prune_job *job);
-/* Collect to OUT.stats.h5 from this data and so many samples, open it, and check it. Collective. */
+/* Collect from this data and so many samples, open it, and check it. Collective. */
 esp_status inputs_collect(prune_job *job, const char *data, int64_t samples);
 /* Open the samples if the repair, or trials, read any. Collective. */
 esp_status inputs_open_samples(prune_job *job);
-/* Remove what was collected for this pruning alone (--no-keep-stats). Collective. */
+/* Remove what was collected for this pruning alone, if anything was. Collective. */
 void inputs_discard(prune_job *job);
 void inputs_close(prune_job *job);
 

@@ -11,6 +11,7 @@ typedef struct prune_job {
   const esp_prune_request *request;
   prune_journal journal; // what is finished
   esp_stats *stats;      // NULL: nothing reads any
+  bool has_collected;    // the statistics, or has begun to
   esp_dataset *data;     // NULL: nothing reads samples
   esp_shard shard;
   bool has_shard;

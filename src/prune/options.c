@@ -95,7 +95,7 @@ static const esp_option rows[] = {
     {.key = "prune.keep_stats",
      .kind = ESP_OPTION_FLAG,
      .offset = offsetof(esp_prune_options, keep_stats),
-     .initial = "true",
+     .initial = "false",
      .commands = ESP_FOR_PRUNE | ESP_FOR_PLAN,
      .help = "without --stats: collect all that later prunings may read, and keep it in "
              "OUT.stats.h5; else only what this one reads, which is removed"},

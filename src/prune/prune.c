@@ -88,7 +88,6 @@ static esp_status run(prune_job *job) {
   pruned_file_complete_report(job);
   ESP_TRY(pruned_file_write(job));
   if (job->report.warning) esp_log_warn("%s", job->report.warning);
-  inputs_discard(job);
   return ESP_OK;
 }
 
@@ -118,7 +117,10 @@ esp_status esp_prune(const esp_comm *comm, const esp_prune_settings *settings, c
   esp_status status = open_request(&job, settings, path);
   if (status == ESP_OK) {
     status = run(&job);
-    if (!esp_journal_is_kept_local(job.journal.file, status)) recovery_finish(&job);
+    if (!esp_journal_is_kept_local(job.journal.file, status)) {
+      recovery_finish(&job);
+      inputs_discard(&job);
+    }
     esp_journal_close(&job.journal.file, status);
     *report = job.report;
     job.report.allocated = (esp_allocation_report){0};

@@ -217,6 +217,7 @@ static void add_selection(const esp_prune_report *self, json_t *report) {
   if (self->request->budget)
     json_object_set_new(report, "budget", esp_budget_dump(self->request->budget, false));
   if (self->unaligned > 0.0) json_object_set_new(report, "alignment", dump_alignment(self));
+  if (self->information_note) set_text(report, "information_note", self->information_note);
   if (self->stability.is_measured) set_stability(report, &self->stability.mean);
   if (self->stability.note) set_text(report, "stability_note", self->stability.note);
   if (self->masks.rows) add_masks(self, report);

@@ -1,5 +1,6 @@
 #include "allocation_choice.h"
 #include "budgets.h"
+#include "extent.h"
 #include "structure.h"
 
 #include "espalier/core/memory.h"
@@ -65,13 +66,11 @@ static esp_status choose_sites(esp_prune_request *request) {
   const char *sites = request->settings->prune.sites;
   request->sparsity = ESP_NEW(double, n + 1);
   request->is_fixed = ESP_NEW(bool, n + 1);
-  request->is_read = ESP_NEW(bool, n);
   request->layer_sparsity = -1.0;
   for (int i = 0; i <= n; i++) request->sparsity[i] = -1.0;
   ESP_TRY(sites ? take_items(request, sites) : take_defaults(request));
   for (int i = 0; i < n; i++)
     if (request->dense->stages[i].units == 0) request->sparsity[i] = -1.0;
-  for (int i = 0; i < n; i++) request->is_read[i] = request->sparsity[i] >= 0.0;
   return ESP_OK;
 }
 
@@ -115,6 +114,7 @@ static esp_status resolve(esp_prune_request *request) {
   ESP_TRY(metric_check_request(request));
   ESP_TRY(recovery_check(request));
   ESP_TRY(allocation_check(request));
+  extent_choose(request);
   return budget_open(request);
 }
 
@@ -160,7 +160,8 @@ void esp_prune_request_free(esp_prune_request **request) {
   esp_free(&self->sparsity);
   esp_free(&self->is_fixed);
   esp_budget_free(&self->budget);
-  esp_free(&self->is_read);
+  esp_free(&self->extent.sites);
+  esp_free(&self->extent.full);
   esp_model_free(&self->dense);
   esp_free(request);
 }

@@ -76,6 +76,18 @@ esp_status metric_check(const esp_prune_request *request, const esp_stats *stats
       stats->path);
 }
 
+bool reads_calibration(const esp_prune_request *request) {
+  return request->criterion->needs &
+         (ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS);
+}
+
+bool esp_prune_reads_codes(const esp_prune_options *options, const esp_criterion *criterion) {
+  const unsigned codes = ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES | ESP_NEEDS_LAYER_INFORMATION;
+  const bool counts_moments =
+      criterion->needs & ESP_NEEDS_COVARIANCE && strcmp(options->moments, "codes") == 0;
+  return criterion->needs & codes || criterion->tells_information || counts_moments;
+}
+
 bool reads_activation_covariance(const esp_prune_request *request) {
   const unsigned needs = request->criterion->needs;
   return needs & ESP_NEEDS_COVARIANCE && !(needs & ESP_NEEDS_CODES) &&

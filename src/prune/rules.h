@@ -22,6 +22,9 @@ bool metric_is_fisher(const esp_prune_request *request, const esp_stats *stats);
 esp_status metric_check_request(const esp_prune_request *request);
 /* MISMATCH: --metric fisher, but the information was not collected. */
 esp_status metric_check(const esp_prune_request *request, const esp_stats *stats);
+/* Whether the criterion reads calibration data, so that parts of these may give other selections.
+ */
+bool reads_calibration(const esp_prune_request *request);
 /* Whether the criterion reads the activations' covariance, not the codes'. */
 bool reads_activation_covariance(const esp_prune_request *request);
 /* Whether the units preserved above a stage are its own output after its consumer, as the next

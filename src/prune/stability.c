@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-enum { FROM_SAMPLES = ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS };
-
 /* Of a site that is gone there are no kept sets to compare. */
 static bool is_cut(const prune_job *job, int site) {
   const int64_t n_kept = job->selection.n_kept[site];
@@ -28,7 +26,7 @@ static bool cuts_anything(const prune_job *job) {
 
 /* Why there is no stability to measure; NULL: there is. */
 static const char *find_obstacle(const prune_job *job) {
-  if (!(job->request->criterion->needs & FROM_SAMPLES))
+  if (!reads_calibration(job->request))
     return "the criterion reads no calibration data, so any half of it gives the same selection";
   if (!cuts_anything(job)) return "every site keeps all its units, or none";
   if (!job->stats->about.has_halves)

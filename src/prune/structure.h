@@ -38,6 +38,8 @@ struct esp_prune_structure {
     bool (*statistics)(const esp_prune_request *request);
     bool (*covariance)(const esp_prune_request *request);
     const char *(*stream)(const esp_prune_request *request);
+    /* Mark sites, and the logits, that are read; codes are told already. NULL: none. */
+    void (*sites)(const esp_prune_request *request, esp_prune_extent *extent);
   } reads;
   /* Select what stays, once statistics are open: fills the job's selection, scores and report, and
    * chains the report's checksum. Collective. */
@@ -77,5 +79,7 @@ extern const esp_prune_structure *const prune_structures[];
 bool structures_read_covariance(const esp_prune_request *request);
 const char *structures_read_stream(const esp_prune_request *request);
 bool structures_share_sparsity(const esp_prune_request *request);
+/* Whether stability can be measured, be it asked for or not. Local. */
+bool structures_measure_stability(const esp_prune_request *request);
 
 #endif

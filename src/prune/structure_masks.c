@@ -67,6 +67,17 @@ static const char *reads_stream(const esp_prune_request *request) {
   return request->dense->width.units > 0 ? "a mask by wanda" : NULL;
 }
 
+/* The sites that masked matrices read; others read the residual stream. */
+static void mark_sites(const esp_prune_request *request, esp_prune_extent *extent) {
+  for (int w = 0; w < request->dense->n_weights; w++) {
+    const masked_matrix self = mask_describe(request, w);
+    if (self.sparsity < 0.0 || !mask_reads_norms(request, &self)) continue;
+    for (int i = 0; i < request->dense->n_stages; i++)
+      if (strcmp(request->dense->stages[i].name, self.input.text) == 0)
+        extent->sites[i] = extent->full[i] = true;
+  }
+}
+
 /* All units stay: what goes is chosen once the model is there to be masked. */
 static esp_status select_all(prune_job *job) {
   const int n = job->request->dense->n_stages;
@@ -184,7 +195,8 @@ const esp_prune_structure prune_structure_masks = {
     .check = check,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
-              .stream = reads_stream},
+              .stream = reads_stream,
+              .sites = mark_sites},
     .select = select_all,
     .cut_local = cut_local,
     .repair = mask_weights,

@@ -10,6 +10,7 @@
 #include "structure.h"
 #include "trial.h"
 
+#include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/model/opening.h"
 
@@ -91,6 +92,26 @@ static bool reads_covariance(const esp_prune_request *request) {
 
 static const char *reads_stream(const esp_prune_request *request) {
   return uses_own_output(request) ? "--upper output" : NULL;
+}
+
+/* Codes of the site that reads a stage next, for information: find_next (information.c) before
+ * anything is selected, with all that may be next once sub-layers have gone whole. */
+static void mark_above(const esp_prune_request *request, int stage, esp_prune_extent *extent) {
+  const bool may_empty = may_empty_stages(request, metric_is_wanted(request));
+  for (int above = stage + 1; above < request->dense->n_stages; above++) {
+    if (request->dense->stages[above].units == 0) continue;
+    extent->sites[above] = true;
+    if (!may_empty || request->sparsity[above] < 0.0) return;
+  }
+  extent->logits = true;
+}
+
+static void mark_sites(const esp_prune_request *request, esp_prune_extent *extent) {
+  for (int i = 0; i < request->dense->n_stages; i++) {
+    if (request->sparsity[i] < 0.0) continue;
+    extent->sites[i] = extent->full[i] = true;
+    if (extent->codes && !uses_own_output(request)) mark_above(request, i, extent);
+  }
 }
 
 /* Mean information of a unit with the units above. */
@@ -202,8 +223,19 @@ static void keep_whole(prune_job *job, int stage) {
   job->ranker.scores[stage] = ESP_NEW(double, site->units);
 }
 
+/* The criterion does well without codes, and nobody else has asked for them. */
+static void note_information(prune_job *job) {
+  char **note = &job->report.information_note;
+  if (job->stats->about.has_codes || *note) return;
+  *note = esp_format("criterion '%s' reads no codes, so none were collected; --keep-stats, or "
+                     "statistics from espalier collect, have them",
+                     job->request->criterion->name);
+  esp_log_info("information not measured: %s", *note);
+}
+
 static esp_status select_units(prune_job *job) {
   const int n = job->request->dense->n_stages;
+  note_information(job);
   for (int stage = 0; stage < n; stage++)
     job->ranker.is_asked[stage] = job->request->sparsity[stage] >= 0.0;
   if (job->allocation->needs_scores) ESP_TRY(price_sites(job));
@@ -243,7 +275,8 @@ const esp_prune_structure prune_structure_units = {
     .resize = resize,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
-              .stream = reads_stream},
+              .stream = reads_stream,
+              .sites = mark_sites},
     .select = select_units,
     .measure_stability = stability_measure,
     .cut_local = cut_local,

@@ -49,6 +49,12 @@ static const char *reads_stream(const esp_prune_request *request) {
   return "--sites width";
 }
 
+/* What its readers need is not told apart. */
+static void mark_all(const esp_prune_request *request, esp_prune_extent *extent) {
+  for (int i = 0; i < request->dense->n_stages; i++) extent->sites[i] = extent->full[i] = true;
+  extent->codes = extent->logits = true;
+}
+
 static esp_status select_dimensions(prune_job *job) {
   const int at = job->request->dense->n_stages;
   ESP_TRY(ranker_rank_width(&job->ranker));
@@ -87,7 +93,8 @@ const esp_prune_structure prune_structure_width = {
     .share = share,
     .reads = {.statistics = reads_statistics,
               .covariance = reads_covariance,
-              .stream = reads_stream},
+              .stream = reads_stream,
+              .sites = mark_all},
     .select = select_width,
     .write = write,
     .shares_sparsity = true,

@@ -1,3 +1,4 @@
+#include "rules.h"
 #include "structure.h"
 
 const esp_prune_structure *const prune_structures[] = {
@@ -23,6 +24,12 @@ const char *structures_read_stream(const esp_prune_request *request) {
     if (own) option = own;
   }
   return option;
+}
+
+bool structures_measure_stability(const esp_prune_request *request) {
+  for (int i = 0; request->structures[i]; i++)
+    if (request->structures[i]->measure_stability) return reads_calibration(request);
+  return false;
 }
 
 bool structures_share_sparsity(const esp_prune_request *request) {

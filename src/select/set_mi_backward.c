@@ -148,6 +148,7 @@ const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",
     .summary = "information of the kept set about all preserved units, by backward elimination",
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP | ESP_NEEDS_METRIC,
+    .tells_information = true,
     .is_greedy = true,
     .joint = &esp_joint_backward,
     .rank = esp_rank_backward,

@@ -128,6 +128,7 @@ const esp_criterion esp_criterion_set_mi_forward = {
     .name = "set-mi-forward",
     .summary = "information of the kept set about all preserved units, by forward selection",
     .needs = ESP_NEEDS_COVARIANCE | ESP_NEEDS_MAP,
+    .tells_information = true,
     .is_greedy = true,
     .joint = &rule,
     .rank = rank,

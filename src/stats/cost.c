@@ -48,6 +48,11 @@ void esp_stats_shape_clear(esp_stats_shape *self) {
   esp_free(&self->rank_words);
 }
 
+/* There even without codes. */
+static double edge_bytes(const esp_stats_shape *shape, double features) {
+  return sizeof(float) * features * (shape->bins - 1);
+}
+
 static double count_planes(const esp_stats_shape *shape, double units) {
   return shape->lacks_codes ? 0.0 : units * (shape->bins - 1);
 }
@@ -82,7 +87,7 @@ void esp_stats_add_load_cost(const esp_stats_shape *shape, double features, unsi
   esp_cost_touch(cost, reads * covariance);
   esp_cost_hold(cost, covariance);
   esp_cost_send(cost, shape->ranks, ESP_BCAST,
-                sizeof(float) * planes + reads * (moment_bytes(features) + covariance));
+                edge_bytes(shape, features) + reads * (moment_bytes(features) + covariance));
 }
 
 void esp_stats_add_matrix_cost(const esp_stats_shape *shape, double features, esp_cost *cost) {
@@ -96,12 +101,11 @@ double esp_stats_head_bytes(const esp_stats_shape *shape) {
 }
 
 double esp_stats_site_bytes(const esp_stats_shape *shape, double features, bool has_covariance) {
-  const double planes = count_planes(shape, features);
-  const double moments =
-      moment_bytes(features) + (has_covariance ? sizeof(float) * features * features : 0.0);
-  return SITE_BYTES + sizeof(float) * planes +
+  const double planes = count_planes(shape, features), vectors = moment_bytes(features);
+  const double moments = vectors + (has_covariance ? sizeof(float) * features * features : 0.0);
+  return SITE_BYTES + edge_bytes(shape, features) +
          sizeof(uint64_t) * planes * (double)(shape->n_batches * shape->words) + moments +
-         (shape->has_halves ? HALF_BYTES + moments : 0.0);
+         (shape->has_halves ? HALF_BYTES + (shape->plain_halves ? vectors : moments) : 0.0);
 }
 
 double esp_stats_fisher_bytes(double outputs) {

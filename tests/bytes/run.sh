@@ -90,7 +90,7 @@ measure() {
   local key="$1 np$2" ranks=$2 model=$3 calibration=() evaluation=(-d "$5")
   [[ $4 == - ]] || calibration=(-d "$4")
   rm -f p.h5*
-  run "$ranks" prune "$model" "${calibration[@]}" "${@:6}" -o p.h5 --quiet >printed || { echo "$key failed: $(<"$ERRORS")" && return; }
+  run "$ranks" prune "$model" "${calibration[@]}" --keep-stats "${@:6}" -o p.h5 --quiet >printed || { echo "$key failed: $(<"$ERRORS")" && return; }
   [[ ! -e p.h5.stats.h5 ]] || echo "$key statistics $(hash_of p.h5.stats.h5)"
   sed -n "s/^selection checksum:/$key selection/p" printed
   echo "$key printed $(hash_of printed)"

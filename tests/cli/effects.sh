@@ -24,6 +24,7 @@ warns "trials of a uniform allocation" "--trial-tokens, --max-sparsity" -- \
   "${prune[@]}" --allocation uniform --trial-tokens 100 --max-sparsity 0.9
 warns "options of a collection that is not made" "--micro-batch, --samples, --bins, --pilot, --top-units, --fisher-tokens" -- \
   "${prune[@]}" --samples 10 --micro-batch 2 --bins 5 --pilot 8 --top-units 3 --fisher-tokens 5
+warns "codes that nothing reads" "--bins" -- prune "$model" -d "$data" "${collection[@]}" --criterion flap --bins 5 -o p.h5
 warns "data that nothing reads" "--data" -- "${prune[@]}" --allocation uniform --data "$data"
 silent "what a recovery reads" -- "${prune[@]}" --allocation uniform --data "$data" --split train --micro-batch 16 --save-every 1 \
   --recover-tokens 100

@@ -12,7 +12,7 @@ run_without() {
     "${@:3}" >stdout 2>mpirun.log
 }
 cp -r "$tests/golden/transformers/llama-mha-f32" small
-pruning=(prune small -d small/reference.h5 --micro-batch 1 --no-stability --repair sequential -o)
+pruning=(prune small -d small/reference.h5 --micro-batch 1 --no-stability --repair sequential --keep-stats -o)
 must "${pruning[@]}" whole.h5 --quiet
 
 for errno in 37 38 95; do # ENOLCK ENOSYS EOPNOTSUPP

@@ -12,7 +12,7 @@ declare -A codes
 ended=0
 
 # Journals of an output: its own, and that of the statistics that it collects.
-size_of() { cat "$1".journal "$1".stats.h5.journal 2>/dev/null | wc -c; }
+size_of() { cat "$1".journal "$1".stats.tmp.journal 2>/dev/null | wc -c; }
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
@@ -147,7 +147,7 @@ command=(prune "$model" --criterion max-entropy --samples 128 --micro-batch 64 -
 undisturbed rounds 3
 repairs() { grep -qa "repaired by $RANKS ranks" out.h5.journal 2>/dev/null; }
 check "rounds: killed when the scores have come to rest" kill_when "SIGKILL in the repair" repairs
-go_on "$pruned out.h5.stats.h5"
+go_on "$pruned"
 cat kills.log
 echo "$ended ends between"
 finish

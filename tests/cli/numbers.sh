@@ -15,7 +15,7 @@ numbers 48 1 9 3 | awk '{ print $1 / 4 - 1 }' | floats scores.h5 48
 numbers 48 3 2 4 | floats present.h5 48,3
 numbers 48 1 3 6 | add_column classes.h5 labels 48
 
-brief=(--micro-batch 8 --fisher-tokens 160 --sites ffn,attention --sparsity 0.4 --no-stability --quiet)
+brief=(--micro-batch 8 --fisher-tokens 160 --sites ffn,attention --sparsity 0.4 --no-stability --keep-stats --quiet)
 # try NAME MODEL DATA
 try() {
   must prune "$2" -d "$3" "${brief[@]}" -o "$1.h5" --json "$1.json"

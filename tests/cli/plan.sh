@@ -35,11 +35,11 @@ compare() {
 # Formulas that hang on the number of ranks as others do are compared at one number.
 few=(--samples 4 --micro-batch 1 --pilot 256 --no-stability)
 ((RANKS != 2)) || compare gpt2 "$gpt2" -d "$gpt2/calibration.h5" "${few[@]}" --fisher-tokens 0 --repair least-squares \
-  --allocation uniform
+  --allocation uniform --keep-stats
 ((RANKS != 2)) || compare "llama, for itself alone" "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
-  --sites ffn.0,ffn.2 --allocation uniform --no-keep-stats --repair least-squares
+  --sites ffn.0,ffn.2 --allocation uniform --repair least-squares
 compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
-  --sites ffn.0,attention.1,width=0.25 --allocation uniform
+  --sites ffn.0,attention.1,width=0.25 --allocation uniform --keep-stats
 tolerance=0.4 # how many trials there are, and what they keep, is not known
 ((RANKS != 2)) || compare "llama, balanced" "$llama" --stats s.h5 --sites ffn.0,attention.1
 unset tolerance
@@ -72,9 +72,13 @@ if ((RANKS == 1)); then
   needs "default request" plan.json 0.1 "joint counts" select stability repair
   run 1 plan "${default[@]}" --fisher-tokens 0 --json without.json >table
   needs "without Fisher information" without.json 0.1 collect "joint counts" select stability repair
+  run 1 plan "${default[@]}" --criterion flap --repair least-squares --sites ffn.0,ffn.2 --json flap.json >table
+  needs "flap, for itself alone" flap.json 0.1 collect "joint counts" repair
+  run 1 plan "${default[@]}" --fisher-tokens 0 --sites attention --json heads.json >table
+  needs "heads, for themselves alone" heads.json 0.1 collect "joint counts" select stability repair
 fi
 
-images=(-d "$data" "${collection[@]}")
+images=(-d "$data" "${collection[@]}" --keep-stats)
 must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5 --quiet
 compare mlp wide.h5 "${images[@]}"
 reuse=(wide.h5 --stats s.h5 --repair none)

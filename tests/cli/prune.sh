@@ -19,17 +19,25 @@ for sparsity in 0 0.75 0.99 0.5; do
   must "${from_stats[@]}" --sparsity $sparsity -o "stats-$sparsity.h5"
 done
 once=$(checksum)
-must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 -o data-0.5.h5
+must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 --keep-stats -o data-0.5.h5
 check "one collection selects what a run of its own does" test "$once" = "$(checksum)"
 check "the same kept units" h5diff stats-0.5.h5 data-0.5.h5 /kept
 check "the same weights" h5diff stats-0.5.h5 data-0.5.h5 /model
-check "prune --data keeps what it collected" cmp "$stats" data-0.5.h5.stats.h5
+check "prune --keep-stats keeps what it collected" cmp "$stats" data-0.5.h5.stats.h5
 
-must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 --no-keep-stats -o alone.h5
+echo kept >alone.h5.stats.h5 # by an earlier run
+must prune "$model" -d "$data" "${collection[@]}" --sparsity 0.5 -o alone.h5
 check "what is not kept selects the same" test "$once" = "$(checksum)"
 check "the same weights from it" h5diff stats-0.5.h5 alone.h5 /model
-check "it is removed" test ! -e alone.h5.stats.h5
-check "no information is told" eval '! get alone.h5.report.json sites 0 information_kept'
+check "it is removed, and what was kept is not" test "$(echo alone.h5*)" = "alone.h5 alone.h5.report.json alone.h5.stats.h5"
+check "nor written" grep -qx kept alone.h5.stats.h5
+information() { get "$1.report.json" sites 0 information_kept; }
+check "set-mi's report tells the same information" test "$(information alone.h5)" = "$(information data-0.5.h5)"
+must prune "$model" -d "$data" "${collection[@]}" --criterion flap -o flap.h5
+check "flap's tells none" eval '! information flap.h5'
+check "and why" eval 'get flap.h5.report.json information_note | grep -q "reads no codes"'
+expect_failure "a failure behind the collection leaves nothing" "was not collected" -- \
+  prune "$model" -d "$data" "${collection[@]}" --metric fisher --fisher-tokens 0 -o "$out/p.h5"
 
 info() { must info "$1" --json info.json && get info.json "${@:2}"; }
 units() { echo "$(info "$1" sites 0 units) $(info "$1" sites 1 units)"; }

@@ -27,7 +27,7 @@ refuse "the configuration of the model" -- info m --json m/config.json
 refuse "the model itself" -- prune p.h5 --stats s.h5 -o p.h5
 refuse "the statistics" -- prune "$model" --stats s.h5 -o s.h5
 refuse "the second model of eval" -- eval "$model" p.h5 -d "$data" --no-speed --json p.h5
-refuse "the kept statistics as data" -- prune m -d x.h5.stats.h5 -o x.h5
+refuse "the kept statistics as data" -- prune m -d x.h5.stats.h5 --keep-stats -o x.h5
 refuse "the model's folder" -- export m m
 cp -r m e.partial
 refuse "a folder in the making" -- export e.partial e

@@ -120,7 +120,7 @@ for policy in "edge-popup --final-sparsity 0.5" "l0 --penalty 30" "irrelevance -
 done
 
 must prune "$golden/transformers/gpt2-f32" -d "$golden/training/tokens.h5" --micro-batch 2 --pilot 64 --fisher-tokens 0 \
-  --no-stability --criterion magnitude --repair none --sparsity 0.5 -o pruned.h5
+  --no-stability --criterion magnitude --repair none --sparsity 0.5 --keep-stats -o pruned.h5
 command=(recover pruned.h5 -d "$golden/training/tokens.h5" --rate 0.005 --steps 30 "${small[@]}")
 undisturbed recover 6
 

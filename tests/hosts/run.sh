@@ -40,7 +40,7 @@ for ((i = 1; i <= hosts; i++)); do
 done
 
 prune=(prune "$model" --data "$model/calibration.h5" --samples 16 --micro-batch 2 --sites ffn=0.5
-       --repair least-squares --json -)
+       --repair least-squares --keep-stats --json -)
 checksum() { sed -n 's/.*"selection_checksum": "\([0-9a-f]*\)".*/\1/p' "$1"; }
 
 "$MPIEXEC" -n 1 "$ESPALIER" "${prune[@]}" -o one.h5 -q >one.json

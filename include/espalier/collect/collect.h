@@ -19,16 +19,20 @@ typedef struct esp_collect_options {
   bool halves;           // also the moments of the even-numbered micro-batches alone
   int64_t fisher_tokens; // rows that the Fisher information is computed from, whole micro-batches;
                          // 0: none
-  const bool *only;      // (n_stages) stages whose sites, and Fisher information, are measured,
+  const bool *only;      // (n_stages) stages whose sites are measured, borrowed; NULL: all
+  const bool *full;      // (n_stages) those of them with second moments and Fisher information too,
                          // borrowed; NULL: all
   bool leaves_codes;     // no codes, and so no logits: sums alone
+  bool leaves_logits;    // no logits
+  bool plain_streams;    // no second moments of the residual stream
+  bool plain_halves;     // no second moments of the halves
   uint64_t seed;         // of the labels sampled for it
   int64_t top_units;     // logits measured of a vocabulary: those with most probability mass
   double save_every_s;   // least time between savings of what is finished
   bool restart;          // begin again whatever an interrupted collection has left
 } esp_collect_options;
-/* The options of the command line: all but only and leaves_codes, which a pruning knows, and
- * seed, save_every_s and restart, which are the run's. */
+/* The options of the command line: all but those from only to plain_halves, which a pruning
+ * knows, and seed, save_every_s and restart, which are the run's. */
 extern const esp_option_group esp_collect_option_group;
 
 /* Run the shards through the model and write STATS.h5 to path. meta (taken over) is stored with it.

@@ -78,6 +78,7 @@ typedef struct esp_prune_report {
     esp_stability mean; // over the sites that were cut
     char *note;         // why it was not measured; NULL: it was, or was not asked for; owned
   } stability;
+  char *information_note; // why units were cut and no information is told; NULL: it is; owned
   struct {
     int n;
     esp_round_report *rows; // owned

@@ -19,6 +19,13 @@ enum { ESP_MOST_STRUCTURES = 4 };
 #define ESP_ALLOCATION_AUTO "auto"
 enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
 
+/* What a pruning reads of statistics: all that it collects where they are not kept. */
+typedef struct esp_prune_extent {
+  bool *sites; // (n_stages) moments, or codes, of the units
+  bool *full;  // (n_stages) second moments and Fisher information too, as far as any are read
+  bool codes, logits; // codes at all; those of the logits
+} esp_prune_extent;
+
 typedef struct esp_prune_request {
   const esp_prune_settings *settings; // borrowed
   esp_model *dense;                   // owned; its weights are loaded and unloaded
@@ -27,7 +34,7 @@ typedef struct esp_prune_request {
   const esp_repair *repair;
   esp_reduce reduce;        // how joint counts are added over ranks
   double *sparsity;         // (n_stages + 1) of units, the width's last; below 0: not pruned
-  bool *is_read;            // (n_stages) units of the site are pruned
+  esp_prune_extent extent;  // owned
   bool *is_fixed;           // (n_stages + 1) the sparsity was given to the site or its kind itself
   bool leaves_heads;        // by default, so that transformers opens what comes out
   double layer_sparsity;    // of whole layers; below 0: none goes
@@ -65,6 +72,9 @@ void esp_prune_request_free(esp_prune_request **request);
 bool esp_prune_reads_statistics(const esp_prune_request *request);
 bool esp_prune_repairs_from_samples(const esp_prune_request *request);
 bool esp_prune_reads_other_data(const esp_prune_request *request);
+/* Whether the criterion, or the report of what it keeps, reads codes: a criterion of information
+ * does, and one whose covariance comes from codes. Local. */
+bool esp_prune_reads_codes(const esp_prune_options *options, const esp_criterion *criterion);
 /* Whether statistics are collected in rounds, twice the samples at a time: a criterion without data
  * that was given no statistics. Local. */
 bool esp_prune_has_rounds(const esp_prune_request *request);

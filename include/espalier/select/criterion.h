@@ -67,9 +67,10 @@ typedef struct esp_joint_rule esp_joint_rule; // private to select; see joint.h
 
 typedef struct esp_criterion {
   const char *name;
-  const char *summary; // one line for help and tables
-  unsigned needs;      // ESP_NEEDS_...
-  bool is_data_free;   // statistics of maximum-entropy input, no calibration data
+  const char *summary;    // one line for help and tables
+  unsigned needs;         // ESP_NEEDS_...
+  bool is_data_free;      // statistics of maximum-entropy input, no calibration data
+  bool tells_information; // a pruning by it reports information too, though ranking reads none
   bool is_greedy; // a score depends on which units are there, so scores of several readers don't
                   // add up
   esp_mask_rule mask;          // unstructured form; NULL: none

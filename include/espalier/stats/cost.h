@@ -15,6 +15,7 @@ typedef struct esp_stats_shape {
   int ranks, bins;
   bool lacks_codes;               // only sums are there
   bool has_halves;                // the even-numbered micro-batches' moments are there
+  bool plain_halves;              // without second ones
   esp_half half;                  // which micro-batches
   int64_t n_batches, words, rows; // M, W, S; of the half
   int64_t *rank_words;            // (ranks): of a plane; of the half; owned

@@ -40,6 +40,7 @@ ESP_C_BEGIN
 #define ESP_META_HALVES "halves"         // whether the even-numbered micro-batches' moments are
 #define ESP_META_CODES "codes"           // false where there are no codes, and so no logits
 #define ESP_META_SITES "sites"           // names of those that were measured; absent: all
+#define ESP_META_FULL_SITES "full_sites" // those with second moments; absent: all
 #define ESP_META_FISHER "fisher_rows"    // rows behind the Fisher information; 0: there is none
 
 /* Which micro-batches: all, those numbered 0, 2, ..., or 1, 3, ... */

@@ -3,6 +3,8 @@
 #include "pruning.h"
 #include "structure.h"
 
+#include "espalier/prune/sketch.h"
+
 #include <string.h>
 
 typedef struct bench {
@@ -148,6 +150,78 @@ static void structures_say_what_they_read(void **state) {
   clear(&layers);
 }
 
+/* Of each stage: f with second moments, c codes alone, - nothing. */
+static void check_extent(const char *const *options, const char *sites, const char *rest) {
+  bench self;
+  make(&self, options);
+  const esp_prune_extent *extent = &self.request->extent;
+  for (int i = 0; i < self.request->dense->n_stages; i++)
+    assert_int_equal(extent->full[i] ? 'f' : extent->sites[i] ? 'c' : '-', sites[i]);
+  assert_int_equal(extent->codes, strstr(rest, "codes") != NULL);
+  assert_int_equal(extent->logits, strstr(rest, "logits") != NULL);
+  clear(&self);
+}
+
+static void criteria_by_moments_read_their_sites_alone(void **state) {
+  (void)state;
+  check_extent(OPTIONS("criterion", "flap", "sites", "ffn.1"), "---f--", "");
+  check_extent(OPTIONS("criterion", "leverage"), "ffffff", "");
+  check_extent(OPTIONS("criterion", "leverage", "moments", "codes", "sites", "ffn.1"), "---fc-",
+               "codes");
+}
+
+static void criteria_of_information_read_codes_of_the_next_site_too(void **state) {
+  (void)state;
+  check_extent(OPTIONS("sites", "ffn.1"), "---fc-", "codes");
+  check_extent(OPTIONS("sites", "ffn.2"), "-----f", "codes logits");
+  check_extent(OPTIONS("sites", "attention", "criterion", "mi"), "fcfcfc", "codes");
+  check_extent(OPTIONS("sites", "ffn.2", "upper", "output"), "-----f", "codes");
+}
+
+static void what_may_go_whole_is_not_the_last_that_is_read_above(void **state) {
+  (void)state;
+  check_extent(OPTIONS("sites", "ffn.1,attention.2", "allocation", "global", "max_sparsity", "1"),
+               "---ffc", "codes");
+}
+
+static void other_structures_say_which_sites_they_read(void **state) {
+  (void)state;
+  check_extent(OPTIONS("sites", "width", "criterion", "flap"), "ffffff", "codes logits");
+  check_extent(OPTIONS("criterion", "block"), "------", "codes");
+  check_extent(OPTIONS("criterion", "block-cosine"), "------", "");
+  check_extent(OPTIONS("structure", "unstructured", "criterion", "wanda", "repair", "none", "sites",
+                       "ffn.1"),
+               "---f--", "");
+}
+
+static esp_collect_options collection_of(const char *const *options) {
+  bench self;
+  make(&self, options);
+  const esp_collect_options collect = esp_prune_collection_of(self.request).collect;
+  clear(&self);
+  return collect;
+}
+
+static void what_is_kept_has_all(void **state) {
+  (void)state;
+  const esp_collect_options kept =
+      collection_of(OPTIONS("criterion", "flap", "sites", "ffn.1", "keep_stats", "true"));
+  assert_true(!kept.only && !kept.full && kept.covariance && kept.halves);
+  assert_false(kept.leaves_codes || kept.leaves_logits || kept.plain_streams || kept.plain_halves);
+}
+
+static void what_is_not_kept_has_what_is_read(void **state) {
+  (void)state;
+  const esp_collect_options flap = collection_of(OPTIONS("criterion", "flap", "repair", "none"));
+  assert_true(!flap.only && flap.leaves_codes && flap.leaves_logits && flap.halves);
+  assert_false(flap.covariance);
+  const esp_collect_options tried =
+      collection_of(OPTIONS("criterion", "flap", "repair", "none", "allocation", "balanced"));
+  assert_true(tried.covariance && tried.plain_halves);
+  assert_false(collection_of(OPTIONS("criterion", "random")).halves);
+  assert_false(collection_of(OPTIONS("sites", "ffn.1")).plain_halves);
+}
+
 static void whole_groups_are_units_where_asked(void **state) {
   (void)state;
   bench self;
@@ -169,4 +243,10 @@ ESP_TEST_MAIN(cmocka_unit_test(request_takes_all_units_by_default),
               cmocka_unit_test(trials_are_refused_where_there_is_nothing_to_try),
               cmocka_unit_test(request_refuses_data_that_nothing_reads),
               cmocka_unit_test(structures_say_what_they_read),
+              cmocka_unit_test(criteria_by_moments_read_their_sites_alone),
+              cmocka_unit_test(criteria_of_information_read_codes_of_the_next_site_too),
+              cmocka_unit_test(what_may_go_whole_is_not_the_last_that_is_read_above),
+              cmocka_unit_test(other_structures_say_which_sites_they_read),
+              cmocka_unit_test(what_is_kept_has_all),
+              cmocka_unit_test(what_is_not_kept_has_what_is_read),
               cmocka_unit_test(whole_groups_are_units_where_asked))
