@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from network import describe_opening, measure, open_network, open_plain, read_tokens, write_network
+from network import describe_opening, measure, open_network, open_plain, read_tokens, set_sizes, write_network
 from recovery import recover
 from rows import Task, list_rows
 
@@ -29,6 +29,7 @@ def train(request):
     tokens = read_tokens(request['data'])
     start = time.process_time()
     answer = recover(model, teacher, tokens, int(request['epochs']))
+    set_sizes(model)
     write_network(model, request['output'], request['dense'])
     return answer | {'start': start}
 
