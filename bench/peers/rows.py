@@ -34,7 +34,6 @@ def list_rows():
     import peer_modelopt
     import peer_optipfair
     import peer_torch_pruning
-    return (Program('set-mi'), Program('set-mi, global', ('--allocation', 'global')),
-            Program('flap', ('--criterion', 'flap')), Program('random', ('--criterion', 'random')),
+    return (Program('set-mi'), Program('flap', ('--criterion', 'flap')), Program('random', ('--criterion', 'random')),
             Program('set-mi, no repair', ('--repair', 'none')),
             *peer_torch_pruning.ROWS, *peer_optipfair.ROWS, *peer_modelopt.ROWS)
