@@ -60,13 +60,13 @@ static void measure_budget(prune_job *job) {
   budget_speed_measure(job->comm, job->report.request, job->pruned);
 }
 
-/* A refitted matrix has no zeros. */
+/* A matrix that is refitted, from second moments, has no zeros. */
 static void warn_of_masks(const prune_job *job) {
   int n = 0;
   for (int w = 0; w < job->pruned->n_weights; w++)
     n += job->pruned->weights[w].is_final && job->pruned->weights[w].rank == 2 &&
          esp_model_is_prunable(job->pruned, w);
-  if (job->request->dense->is_masked && n > 0)
+  if (job->request->dense->is_masked && n > 0 && job->request->repair->needs_covariance)
     esp_log_warn("the model's weights are masked, but the repair fits %d matrices anew: their "
                  "zeros are filled; give --repair none or bias to keep them",
                  n);

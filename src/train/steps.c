@@ -59,12 +59,27 @@ static esp_status finish_step(training *self) {
   return early_write_if_due(self);
 }
 
+/* Far above what guessing costs: exp(-1000) is no probability that a model at work gives. */
+static const double most_nats = 1000.0;
+
+static esp_status check_loss(const training *self) {
+  const esp_tally *tally = &self->progress.tally;
+  const double loss = esp_tally_compute_loss(tally);
+  if (tally->unit != 0.0 || loss <= most_nats) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "training diverged in step %" PRId64
+                  ": the loss is %.0f nats a target, expected at most %.0f; lower --rate or raise "
+                  "--warmup",
+                  self->progress.step + 1, loss, most_nats);
+}
+
 static esp_status make_step(training *self) {
   const int64_t step = self->progress.step, batch = self->request->options->batch;
   const int64_t begin = step % self->per_epoch * batch, left = self->n_samples - begin;
   order_set_epoch(self, step / self->per_epoch);
   ESP_TRY(pass_run(self, (esp_sample_range){begin, left < batch ? left : batch},
                    &self->progress.tally));
+  ESP_TRY(check_loss(self));
   ESP_TRY(prepare_gradient(self));
   if (!self->pruning.skips_update) {
     pruning_before_update(&self->pruning);

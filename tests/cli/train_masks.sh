@@ -34,9 +34,11 @@ must train masked.h5 "${images[@]}" --epochs 4 --policy rigl --final-sparsity 0.
 check "rigl again: another mask" eval '! same_mask masked.h5 moved.h5 >/dev/null'
 check "rigl again: what grows trains, none is lost" test "$(count moved.h5)" = $zeros
 
-must train masked.h5 "${images[@]}" --epochs 2 --policy movement --final-sparsity 0.8 --hold-out 0 -o learned.h5
-check "movement: what was masked is not among what may live" \
-  eval "! paste <(mask_of masked.h5) <(mask_of learned.h5) | grep -q \$'^1\t0\$'"
+for policy in "movement --final-sparsity 0.8" l0; do
+  must train masked.h5 "${images[@]}" --epochs 2 --policy $policy --hold-out 0 -o learned.h5 --restart
+  check "$policy: what was masked is not among what may live" \
+    eval "! paste <(mask_of masked.h5) <(mask_of learned.h5) | grep -q \$'^1\t0\$'"
+done
 must train masked.h5 "${images[@]}" --epochs 2 --policy gradual --final-sparsity 0.2 --hold-out 0 -o less.h5
 check "a sparsity below the mask's: it says so" grep -q "0.2 was asked, but 0.8" "$ERRORS"
 
@@ -54,6 +56,8 @@ check "export, train, export, prune, recover: the same mask" same_mask u.h5 u2.h
 cut=(prune masked.h5 -d "$data" --micro-batch 64 --pilot 256 --no-stability --criterion magnitude --sparsity 0.3)
 must "${cut[@]}" --repair none -o cut.h5
 check "prune: smaller, and masked" test "$(count cut.h5)" -gt 1000
+must "${cut[@]}" --repair bias --restart -o bias.h5
+check "prune, bias: the same mask, and no word of filled zeros" eval 'same_mask cut.h5 bias.h5 && ! grep -q "zeros are filled" "$ERRORS"'
 must train cut.h5 "${images[@]}" --rate 0.01 --epochs 2 -o t2.h5
 check "prune, then train: the same mask" same_mask cut.h5 t2.h5
 must "${cut[@]}" --recover-tokens 1200 --repair none --restart -o r2.h5

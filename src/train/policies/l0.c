@@ -61,6 +61,11 @@ static double get_penalty(const training *self) {
   return (double)self->progress.step >= from ? self->pruning.options->penalty : 0.0;
 }
 
+/* A weight that a mask held at zero as it was read has no gate. */
+static bool is_open(const training *self, int64_t at) {
+  return !self->request->model->is_masked || self->pruning.latent[at] != 0.0f;
+}
+
 /* The weights behind the gates follow dL/dW' M. */
 static void learn_run(const training *self, const parts_run *run, float *gradient) {
   const double weight = get_penalty(self) * scores_weigh_matrix(self, run->weight);
@@ -71,7 +76,7 @@ static void learn_run(const training *self, const parts_run *run, float *gradien
     const double score = (double)scores[at], s = draw(self, score, run->place + i);
     const double of_loss = (double)gradient[at] * compute_slope(s);
     gradient[at] = (float)(of_loss + weight * compute_pull(score));
-    self->gradients.mean[at] *= (float)stretch(s);
+    self->gradients.mean[at] *= is_open(self, at) ? (float)stretch(s) : 0.0f;
   }
 }
 
