@@ -47,6 +47,7 @@ refuse 1 "an unknown policy" "unknown policy 'gradul'" -- "${train[@]}" --policy
 refuse 1 "units by erk" "give uniform or global" -- "${train[@]}" --policy gradual --granularity units --distribution erk
 refuse 1 "more ranks than micro-batches" "--allow-idle" -- "${train[@]}" --batch 2
 refuse 5 "a rate that diverges" "diverged in step" -- "${train[@]}" --optimizer sgd --rate 100 --clip 0 --warmup 0
+refuse 5 "a loss that nothing at work has" "diverged in step" -- "${train[@]}" --rate 100 --hold-out 0 --warmup 0
 refuse 1 "recovery of what was never pruned" "give --teacher MODEL" -- recover "$golden/llama-mha-f32" -d "$tokens" "${small[@]}" -o out/m.h5
 
 refuse 1 "a masked model that no mask token is known of, before the work" "espalier recover --mask-token ID" -- \
