@@ -59,13 +59,14 @@ static esp_status finish_step(training *self) {
   return early_write_if_due(self);
 }
 
-/* Far above what guessing costs: exp(-1000) is no probability that a model at work gives. */
+/* Far above what guessing costs: exp(-1000) is no probability that a model at work gives. With
+ * held-out data such weights are never written. */
 static const double most_nats = 1000.0;
 
 static esp_status check_loss(const training *self) {
   const esp_tally *tally = &self->progress.tally;
   const double loss = esp_tally_compute_loss(tally);
-  if (tally->unit != 0.0 || loss <= most_nats) return ESP_OK;
+  if (self->held.objective || tally->unit != 0.0 || loss <= most_nats) return ESP_OK;
   return esp_fail(ESP_NUMERIC,
                   "training diverged in step %" PRId64
                   ": the loss is %.0f nats a target, expected at most %.0f; lower --rate or raise "
