@@ -72,8 +72,6 @@ int collect_find_lowest(const esp_model *model, const esp_collect_options *optio
 /* The last stage that is run, whose state isn't taken on; n_stages: all are, and the head or the
  * stream is read behind them. Local. */
 int collect_find_last(const esp_model *model, const esp_collect_options *options);
-/* The first stage that is measured; n_stages: none. Local. */
-int collect_find_lowest(const esp_model *model, const esp_collect_options *options);
 /* How many logits are measured. Local. */
 int64_t collect_count_logits(const esp_model *model, const esp_collect_options *options);
 /* Choose which: fills units. NUMERIC. Collective. */
