@@ -1,9 +1,10 @@
-/* Single-precision products as forward passes and moments have them, by the BLAS that the program
- * is linked with and by others: bench_products [LIBRARY.so...] takes cblas_sgemm, dnnl_sgemm or
- * sgemm_ out of each. Gigaflops a second of CPU time, medians of runs by turns, on one thread; and
- * whether a product has the same bits whole and in tiles. */
+/* Single-precision products as forward passes and moments have them, by the program's own kernels,
+ * by the BLAS that it is linked with and by others: bench_products [LIBRARY.so...] takes
+ * cblas_sgemm, dnnl_sgemm or sgemm_ out of each. Gigaflops a second of CPU time, medians of runs by
+ * turns, on one thread; and whether a product has the same bits whole and in tiles. */
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/linalg/gemm.h"
 
 #include <cblas.h>
 #include <dlfcn.h>
@@ -32,6 +33,9 @@ static const shape shapes[] = {
     {"up, MiniLM", 512, 1536, 384, 'N', 'T'},
     {"down, MiniLM", 512, 384, 1536, 'N', 'T'},
     {"up, GPT-2", 512, 3072, 768, 'N', 'N'},
+    {"down, 1 billion", 512, 2048, 5632, 'N', 'T'},
+    {"attention, 1 billion", 512, 2048, 2048, 'N', 'T'},
+    {"attention, 7 billion", 512, 4096, 4096, 'N', 'T'},
     {"scores of attention", 64, 512, 64, 'N', 'T'},
     {"a tile of moments", 256, 256, 1024, 'T', 'N'},
 };
@@ -48,6 +52,7 @@ typedef void (*fortran_function)(const char *, const char *, const int *, const 
 
 typedef struct library {
   const char *name;
+  const char *own;      // a kernel of esp_gemm; or else
   cblas_function cblas; // or else
   dnnl_function dnnl;   // or else
   fortran_function fortran;
@@ -68,7 +73,20 @@ static void multiply(const library *by, const shape *of, const operands *on) {
   const int lda = of->transpose_a == 'T' ? of->m : of->k;
   const int ldb = of->transpose_b == 'T' ? of->k : of->n;
   const float one = 1.0f, zero = 0.0f;
-  if (by->cblas)
+  if (by->own)
+    esp_gemm_compute(&(esp_gemm){.transpose_a = of->transpose_a == 'T',
+                                 .transpose_b = of->transpose_b == 'T',
+                                 .m = of->m,
+                                 .n = of->n,
+                                 .k = of->k,
+                                 .alpha = 1.0f,
+                                 .a = on->a,
+                                 .lda = lda,
+                                 .b = on->b,
+                                 .ldb = ldb,
+                                 .c = on->c,
+                                 .ldc = of->n});
+  else if (by->cblas)
     by->cblas(CblasRowMajor, of->transpose_a == 'T' ? CblasTrans : CblasNoTrans,
               of->transpose_b == 'T' ? CblasTrans : CblasNoTrans, of->m, of->n, of->k, 1.0f, on->a,
               lda, on->b, ldb, 0.0f, on->c, of->n);
@@ -167,8 +185,9 @@ static bool open_library(library *self, const char *path) {
 }
 
 int main(int argc, char **argv) {
-  library list[MOST_LIBRARIES] = {{.name = "linked", .cblas = cblas_sgemm}};
-  int n = 1;
+  library list[MOST_LIBRARIES] = {{.name = "linked", .cblas = cblas_sgemm},
+                                  {.name = esp_gemm_kernel_name(), .own = esp_gemm_kernel_name()}};
+  int n = 2;
   for (int i = 1; i < argc && n < MOST_LIBRARIES; i++) n += open_library(&list[n], argv[i]);
   printf("%-22s %5s %6s %5s   ", "product", "m", "n", "k");
   for (int l = 0; l < n; l++) printf("  %11.11s", list[l].name);

@@ -2,8 +2,8 @@
 
 #include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
+#include "espalier/linalg/gemm.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
@@ -12,8 +12,7 @@ enum {
   LIMIT_EXPONENT = 62, // |sum| < 2^62 with every addition below it: int64 never overflows
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
-  TILE_ROWS = 256,
-  TILE_COLS = 512,
+  TILE_SIDE = 512,     // of products in single precision, which stay in the L2 cache
   MIRROR_SIDE = 32,
   DOUBLE_BIAS = 1023,
   DOUBLE_DIGITS = 52
@@ -27,7 +26,7 @@ static const double ROUNDING = 6755399441055744.0;
 typedef struct addition {
   esp_exact *into;
   int64_t n;
-  const float *a, *b;
+  const float *a, *b; // b NULL: ones
   int64_t lda, ldb;
   float *col_scale; // (cols) 2^-g_j
 } addition;
@@ -104,38 +103,77 @@ static void add_row(int64_t *sum, const float *row, int64_t count, uint32_t larg
     add_large(sum, row, count);
 }
 
-/* Form one tile of A^T B in scratch, add it, and return the bits of its largest |value|. */
-static uint32_t add_tile(const addition *in, int64_t row, int64_t col, float *scratch) {
+typedef struct tile {
+  int64_t row, col, rows, cols;
+  bool upper; // on the diagonal of a Gram matrix: columns left of a row's own are not wanted
+} tile;
+
+/* Sums over samples by the weights of b's only column, or alike. */
+ESP_CLONES static void sum_columns(const addition *in, const tile *at, float *restrict sums) {
+  for (int64_t j = 0; j < at->rows; j++) sums[j] = 0;
+  for (int64_t s = 0; s < in->n; s++) {
+    const float *restrict row = in->a + s * in->lda + at->row;
+    const float weight = in->b ? in->b[s * in->ldb] : 1.0f;
+#pragma omp simd
+    for (int64_t j = 0; j < at->rows; j++) sums[j] += weight * row[j];
+  }
+}
+
+/* A^T B of a tile. */
+static void multiply_tile(const addition *in, const tile *at, float *products) {
+  if (in->into->cols == 1) {
+    sum_columns(in, at, products);
+    return;
+  }
+  esp_gemm_compute(&(esp_gemm){.transpose_a = true,
+                               .upper = at->upper,
+                               .m = at->rows,
+                               .n = at->cols,
+                               .k = in->n,
+                               .alpha = 1,
+                               .a = in->a + at->row,
+                               .lda = in->lda,
+                               .b = in->b + at->col,
+                               .ldb = in->ldb,
+                               .c = products,
+                               .ldc = at->cols});
+}
+
+/* Form one tile in scratch, add it, and return the bits of its largest |value|. */
+static uint32_t add_tile(const addition *in, const tile *at, float *scratch) {
   esp_exact *into = in->into;
-  const int64_t rows = into->rows - row < TILE_ROWS ? into->rows - row : TILE_ROWS;
-  const int64_t cols = into->cols - col < TILE_COLS ? into->cols - col : TILE_COLS;
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)cols, esp_int(in->n), 1,
-              in->a + row, esp_int(in->lda), in->b + col, esp_int(in->ldb), 0, scratch, TILE_COLS);
   uint32_t largest = 0;
-  for (int64_t i = 0; i < rows; i++) {
-    float *products = scratch + i * TILE_COLS;
-    const float scale = ldexpf(1, FRACTION_BITS - into->row_exponent[row + i]);
-    const uint32_t bits = scale_row(products, cols, scale, in->col_scale + col);
-    add_row(into->sum + (row + i) * into->cols + col, products, cols, bits);
+  multiply_tile(in, at, scratch);
+  for (int64_t i = 0; i < at->rows; i++) {
+    const int64_t row = at->row + i, first = at->upper ? i : 0, count = at->cols - first;
+    float *products = scratch + i * at->cols + first;
+    const float scale = ldexpf(1, FRACTION_BITS - into->row_exponent[row]);
+    const uint32_t bits = scale_row(products, count, scale, in->col_scale + at->col + first);
+    add_row(into->sum + row * into->cols + at->col + first, products, count, bits);
     largest = bits > largest ? bits : largest;
   }
   return largest;
 }
 
+static int64_t min_i64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static uint32_t add_tiles(const addition *in) {
-  const int64_t down = (in->into->rows + TILE_ROWS - 1) / TILE_ROWS;
-  const int64_t across = (in->into->cols + TILE_COLS - 1) / TILE_COLS;
-  const bool upper = in->into->symmetric;
+  const esp_exact *into = in->into;
+  const int64_t down = (into->rows + TILE_SIDE - 1) / TILE_SIDE;
+  const int64_t across = (into->cols + TILE_SIDE - 1) / TILE_SIDE;
   uint32_t largest = 0;
 #pragma omp parallel reduction(max : largest) if (down * across > 1)
   {
-    float *scratch = ESP_NEW(float, (TILE_ROWS * TILE_COLS));
+    float *scratch = ESP_NEW(float, (TILE_SIDE * TILE_SIDE));
 #pragma omp for schedule(dynamic)
-    for (int64_t tile = 0; tile < down * across; tile++) {
-      const int64_t row = tile / across * TILE_ROWS;
-      const int64_t col = tile % across * TILE_COLS + (upper ? row : 0);
-      if (col >= in->into->cols) continue;
-      const uint32_t bits = add_tile(in, row, col, scratch);
+    for (int64_t t = 0; t < down * across; t++) {
+      const int64_t row = t / across * TILE_SIDE, col = t % across * TILE_SIDE;
+      if (into->symmetric && col < row) continue;
+      const tile at = {row, col, min_i64(TILE_SIDE, into->rows - row),
+                       min_i64(TILE_SIDE, into->cols - col), into->symmetric && col == row};
+      const uint32_t bits = add_tile(in, &at, scratch);
       largest = bits > largest ? bits : largest;
     }
     esp_free(&scratch);
@@ -168,7 +206,7 @@ static esp_status check_addition(const addition *in, uint32_t bits) {
   memcpy(&value, &bits, sizeof value);
   if (!isfinite(value)) {
     ESP_TRY(fail_on_value("row", in->a, in->n, in->into->rows, in->lda));
-    ESP_TRY(fail_on_value("column", in->b, in->n, in->into->cols, in->ldb));
+    if (in->b) ESP_TRY(fail_on_value("column", in->b, in->n, in->into->cols, in->ldb));
   }
   if (!(value < ldexpf(1, LIMIT_EXPONENT))) return fail_on_range();
   in->into->largest += (int64_t)ceilf(value);
@@ -179,12 +217,6 @@ static float *make_col_scale(const esp_exact *self) {
   float *scale = ESP_NEW(float, self->cols);
   for (int64_t j = 0; j < self->cols; j++) scale[j] = ldexpf(1, -self->col_exponent[j]);
   return scale;
-}
-
-static float *make_ones(int64_t n) {
-  float *ones = ESP_NEW(float, n);
-  for (int64_t s = 0; s < n; s++) ones[s] = 1;
-  return ones;
 }
 
 static bool is_gram(const esp_exact *self, const float *a, int64_t lda, const float *b,
@@ -202,11 +234,9 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
   ESP_ASSERT(self->added == 0 || self->symmetric == symmetric);
   self->symmetric = symmetric;
   self->added++;
-  float *ones = b ? NULL : make_ones(n);
-  const addition in = {self, n, a, b ? b : ones, lda, b ? ldb : 1, make_col_scale(self)};
+  const addition in = {self, n, a, b, lda, ldb, make_col_scale(self)};
   const esp_status status = check_addition(&in, add_tiles(&in));
   esp_release(in.col_scale);
-  esp_release(ones);
   return status;
 }
 

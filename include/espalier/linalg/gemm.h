@@ -1,5 +1,8 @@
-/* Dense single-precision products whose bits do not depend on the number of threads: C is cut into
- * tiles of fixed size, each one call of a single-threaded BLAS; OpenMP deals the tiles out. */
+/* Dense single-precision products, by kernels for AVX-512 and AVX2 and, on other machines, by
+ * CBLAS. With the kernels an element of C is its k products added one by one, by fused operations
+ * and in parts of at most 768: its bits depend on nothing but its row, its column, alpha, beta and
+ * what it was: not on the sizes of C, the number of threads, or which kernel. CBLAS gets tiles of C
+ * that depend on its sizes alone, so that its bits are the same at any number of threads too. */
 #ifndef ESPALIER_LINALG_GEMM_H
 #define ESPALIER_LINALG_GEMM_H
 
@@ -19,6 +22,7 @@ typedef struct esp_gemm_tile {
  * read. */
 typedef struct esp_gemm {
   bool transpose_a, transpose_b; // op(A) is (m, k), op(B) is (k, n)
+  bool upper; // elements left of the diagonal of C are not wanted: they may get any value
   int64_t m, n, k;
   float alpha, beta;
   const float *a; // borrowed, row stride lda
@@ -35,6 +39,11 @@ typedef struct esp_gemm {
 
 /* Local. */
 void esp_gemm_compute(const esp_gemm *product);
+
+/* Name what computes: of the table in gemm.c the first that the machine supports, or what the
+ * environment variable ESPALIER_GEMM names if it is supported. "blas" is the linked CBLAS. Local.
+ */
+const char *esp_gemm_kernel_name(void);
 
 /* Keep OpenBLAS to one thread a call (another BLAS: by its environment); main calls it once. Local.
  */

@@ -4,7 +4,10 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
+
+static const char *const kernels[] = {"avx512", "avx2", "blas"};
 
 /* A product of random matrices with padded strides; c_size floats of C, from which it starts. */
 typedef struct sample {
@@ -25,8 +28,8 @@ static sample make_sample(bool transpose_a, bool transpose_b, int64_t m, int64_t
   s.a = make_random((transpose_a ? k : m) * lda, 0);
   s.b = make_random((transpose_b ? n : k) * ldb, 1);
   s.c = make_random(s.c_size, 2);
-  s.product = (esp_gemm){transpose_a, transpose_b, m,   n,   k,     1,    0,   s.a,
-                         lda,         s.b,         ldb, s.c, n + 3, NULL, NULL};
+  s.product = (esp_gemm){transpose_a, transpose_b, false, m,   n,   k,     1,    0,
+                         s.a,         lda,         s.b,   ldb, s.c, n + 3, NULL, NULL};
   return s;
 }
 
@@ -64,14 +67,30 @@ static bool is_padding_kept(const esp_gemm *p, const float *before) {
   return kept;
 }
 
+/* False: this machine does not support it. */
+static bool use_kernel(const char *name) {
+  setenv("ESPALIER_GEMM", name, 1);
+  const bool used = strcmp(esp_gemm_kernel_name(), name) == 0;
+  if (!used) unsetenv("ESPALIER_GEMM");
+  return used;
+}
+
+/* By every kernel of this machine. */
 static void check(sample s, float alpha, float beta) {
   float *before = make_random(s.c_size, 2);
   s.product.alpha = alpha;
   s.product.beta = beta;
-  esp_gemm_compute(&s.product);
+  double error = 0;
+  bool kept = true;
+  for (size_t i = 0; i < ESP_COUNT(kernels); i++) {
+    if (!use_kernel(kernels[i])) continue;
+    memcpy(s.c, before, (size_t)s.c_size * sizeof *before);
+    esp_gemm_compute(&s.product);
+    error = fmax(error, find_error(&s.product, before));
+    kept = kept && is_padding_kept(&s.product, before);
+  }
+  unsetenv("ESPALIER_GEMM");
   const double tolerance = 1e-5 * sqrt((double)s.product.k + 1);
-  const double error = find_error(&s.product, before);
-  const bool kept = is_padding_kept(&s.product, before);
   esp_free(&before);
   free_sample(&s);
   assert_true(error < tolerance);
@@ -131,6 +150,80 @@ static void compute_of_no_rows_or_columns_touches_nothing(void **state) {
   assert_true(c[0] == 1 && c[1] == 2);
 }
 
+/* Whether rows [row, m) and columns [col, n) have the bits that they have in the whole product. */
+static bool is_same_alone(const sample *s, int64_t row, int64_t col, bool upper) {
+  const esp_gemm *whole = &s->product;
+  esp_gemm part = *whole;
+  float *c = make_random(s->c_size, 3);
+  esp_gemm_compute(whole);
+  part.a += part.transpose_a ? row : row * part.lda;
+  part.b += part.transpose_b ? col * part.ldb : col;
+  part.m -= row;
+  part.n -= col;
+  part.c = c;
+  part.upper = upper;
+  esp_gemm_compute(&part);
+  bool same = true;
+  for (int64_t i = 0; i < part.m; i++) {
+    const int64_t first = upper && i < part.n ? i : 0;
+    const float *expected = whole->c + (row + i) * whole->ldc + col + first;
+    same = same &&
+           memcmp(c + i * part.ldc + first, expected, (size_t)(part.n - first) * sizeof *c) == 0;
+  }
+  esp_free(&c);
+  return same;
+}
+
+static void a_part_of_c_has_the_bits_of_the_whole(void **state) {
+  (void)state;
+  for (int transposes = 0; transposes < 4; transposes++) {
+    sample s = make_sample(transposes & 1, transposes & 2, 59, 77, 801);
+    bool same = true;
+    for (int64_t first = 0; first < 40; first += 13)
+      same = same && is_same_alone(&s, first, 2 * first - first / 3, false);
+    free_sample(&s);
+    if (strcmp(esp_gemm_kernel_name(), "blas") != 0) assert_true(same);
+  }
+}
+
+static void what_is_wanted_of_an_upper_product_has_the_same_bits(void **state) {
+  (void)state;
+  sample s = make_sample(true, false, 300, 300, 70);
+  const bool same = is_same_alone(&s, 0, 0, true) && is_same_alone(&s, 40, 40, true);
+  free_sample(&s);
+  if (strcmp(esp_gemm_kernel_name(), "blas") != 0) assert_true(same);
+}
+
+static void kernels_have_the_same_bits(void **state) {
+  (void)state;
+  const int64_t depths[] = {1, 768, 769, 1600};
+  bool same = true;
+  for (size_t d = 0; d < ESP_COUNT(depths); d++) {
+    sample first = make_sample(false, true, 61, 83, depths[d]),
+           next = make_sample(false, true, 61, 83, depths[d]);
+    first.product.alpha = next.product.alpha = 0.3F;
+    first.product.beta = next.product.beta = 0.7F;
+    if (use_kernel(kernels[0])) esp_gemm_compute(&first.product);
+    if (use_kernel(kernels[0]) && use_kernel(kernels[1])) {
+      esp_gemm_compute(&next.product);
+      same = same && memcmp(first.c, next.c, (size_t)first.c_size * sizeof *first.c) == 0;
+    }
+    unsetenv("ESPALIER_GEMM");
+    free_sample(&first);
+    free_sample(&next);
+  }
+  assert_true(same);
+}
+
+static void an_unknown_kernel_leaves_the_best(void **state) {
+  (void)state;
+  const char *best = esp_gemm_kernel_name();
+  setenv("ESPALIER_GEMM", "abacus", 1);
+  const char *used = esp_gemm_kernel_name();
+  unsetenv("ESPALIER_GEMM");
+  assert_string_equal(used, best);
+}
+
 static bool is_same_at_threads(const sample *s, int threads) {
   float *alone = ESP_NEW(float, s->c_size);
   omp_set_num_threads(1);
@@ -165,4 +258,8 @@ ESP_TEST_MAIN(cmocka_unit_test(compute_equals_naive_loops_at_odd_sizes),
               cmocka_unit_test(compute_with_beta_zero_does_not_read_c),
               cmocka_unit_test(compute_of_no_inner_size_scales_c),
               cmocka_unit_test(compute_of_no_rows_or_columns_touches_nothing),
+              cmocka_unit_test(a_part_of_c_has_the_bits_of_the_whole),
+              cmocka_unit_test(what_is_wanted_of_an_upper_product_has_the_same_bits),
+              cmocka_unit_test(kernels_have_the_same_bits),
+              cmocka_unit_test(an_unknown_kernel_leaves_the_best),
               cmocka_unit_test(compute_has_the_same_bits_at_any_thread_count))
