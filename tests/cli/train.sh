@@ -33,10 +33,7 @@ refuse 4 "held-out data of another vocabulary" "expected token ids below 61" -- 
 refuse 4 "a classifier without labels" "expected labels" -- train "$golden/bert-classifier-f32" -d bare.h5 "${small[@]}" -o out/m.h5
 refuse 1 "no mask token" "give --mask-token ID" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" -o out/m.h5
 refuse 1 "a mask token beyond the vocabulary" "a token below 61" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" --mask-token 61 -o out/m.h5
-for option in epochs batch prune-every rounds score-samples; do
-  refuse 1 "no $option" "--$option: expected a whole number" -- "${train[@]}" --$option 0
-done
-refuse 1 "a rate below 0" "from 0 to 100, or -1, found '-0.5'" -- "${train[@]}" --rate -0.5
+refuse 1 "no epochs" "--epochs: expected a whole number (such as 4096, 1e6, 64k) from 1 to 1000000, or -1, found '0'" -- "${train[@]}" --epochs 0
 refuse 1 "an unknown set" "expected all, blocks, writers, norms" -- "${train[@]}" --trainable nroms
 refuse 1 "no such kind of sites" "the model has (attention, ffn), or single sites by name or pattern (*.0), found 'nosuch'" -- \
   "${train[@]}" --policy movement --kinds ffn,nosuch
@@ -179,13 +176,18 @@ must prune dense -d "$tokens" --criterion max-entropy --repair none --sparsity 0
 check "no data but for recovery" grep -q recover stdout
 
 # Labels are checked with a teacher too, and a mix of both needs some.
-must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5
-must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --seed 2 --quiet -o other.h5
+alone() { # as noting
+  last=0
+  run 1 "$@" || last=$?
+  return $last
+}
+alone train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5 >stdout
+alone train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --seed 2 --quiet -o other.h5 >stdout
 expect_failure "a teacher, labels beyond the classes" "expected labels from 0 to" -- \
   train small.h5 --teacher other.h5 -d "$SHARED/more-classes" --steps 1 -o r.h5
 
-# Warnings: one process. said TEXT...: each text is in one.
-warned() { run 1 "$@" --restart -o r.h5 >stdout; }
+# Warnings. said TEXT...: each text is in one.
+warned() { alone "$@" --restart -o r.h5 >stdout; }
 said() {
   local text
   for text; do check "said: $text" grep -qF -- "$text" "$ERRORS"; done
@@ -206,4 +208,9 @@ warned train -d gap --hidden 8 --epochs 1 --micro-batch 16 --quiet
 said "found none of"
 warned train small.h5 -d "$data" --steps 1 --policy tickets --rewind other.h5 --quiet
 said "that have nothing in common with it"
+
+# Tokens of the data that are others to the teacher.
+echo '{"model": {"vocab": {"a": 5, "b": 6}}}' >dense/tokenizer.json
+echo '{"model": {"vocab": [["x", 0], ["y", 0]]}, "added_tokens": [{"id": 5, "content": "c"}]}' >folder/tokenizer.json
+runner=alone refuse 4 "a teacher of another tokenizer" "in dense/tokenizer.json and" -- train dense -d "$tokens" "${small[@]}" --teacher folder -o out/m.h5
 finish
