@@ -139,6 +139,7 @@ static esp_status resolve(command_job *job) {
 static void warn_unread(const command_job *job) {
   unread_warn(&(unread_setting){.asked = job->settings,
                                 .resolved = &job->options,
+                                .purpose = job->purpose,
                                 .has_teacher = job->teacher,
                                 .is_masked = job->model->task == ESP_TASK_MASKED,
                                 .is_given = job->path});

@@ -130,7 +130,7 @@ void policy_warn_unread(const esp_policy_options *options, const esp_option_tabl
   if (policy_find(options->policy, &of) != ESP_OK) return; // refused elsewhere
   for (int i = 0; i < esp_policy_option_group.count; i++) {
     const esp_option *row = &esp_policy_option_group.rows[i];
-    if (!esp_options_is_given(given, row->key)) continue;
+    if (!esp_options_is_given(given, row->key, ESP_FOR_TRAIN)) continue;
     char *flag = esp_option_format_flag(row);
     if (!of)
       esp_log_warn("without effect: %s without --policy", flag);
@@ -139,6 +139,6 @@ void policy_warn_unread(const esp_policy_options *options, const esp_option_tabl
     esp_free(&flag);
   }
   const bool reads_least = of && policy_reads(of, options, "min-keep");
-  if (esp_options_is_given(given, "prune.min_keep") && !reads_least)
+  if (esp_options_is_given(given, "prune.min_keep", ESP_FOR_TRAIN) && !reads_least)
     esp_log_warn("without effect: --min-keep without a policy that reads it");
 }

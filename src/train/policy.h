@@ -63,7 +63,8 @@ typedef struct policy {
 bool policy_stores_seed(const policy *of);
 /* USAGE: none has the name, or not this granularity; NULL for a NULL name. Local. */
 esp_status policy_find(const char *name, const policy **found);
-/* Options of given's origins that the policy does not read: a warning each. Local. */
+/* Options of train that were given, by the origins of a table, and that the policy does not read: a
+ * warning each. Local. */
 void policy_warn_unread(const esp_policy_options *options, const esp_option_table *given);
 /* Whether the policy reads an option (name without dashes) as the others are. Local. */
 bool policy_reads(const policy *of, const esp_policy_options *options, const char *name);

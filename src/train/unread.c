@@ -21,7 +21,8 @@ static const policy *find_policy(const unread_setting *self) {
 }
 
 static void warn_if(const unread_setting *self, const char *key, bool is_unread, const char *why) {
-  if (!is_unread || !esp_options_is_given(self->asked->given, key)) return;
+  const unsigned command = self->purpose == ESP_TRAIN_RECOVER ? ESP_FOR_RECOVER : ESP_FOR_TRAIN;
+  if (!is_unread || !esp_options_is_given(self->asked->given, key, command)) return;
   char *flag = esp_option_format_flag(&(esp_option){.key = key});
   esp_log_warn("without effect: %s %s", flag, why);
   esp_free(&flag);
@@ -64,5 +65,6 @@ void unread_warn(const unread_setting *self) {
   warn_if(self, "train.patience", !holds_out && asked->patience != 0, "where nothing is held out");
   warn_if(self, "model.hidden", self->is_given, "is for a new perceptron");
   warn_if(self, "model.activation", self->is_given, "is for a new perceptron");
-  policy_warn_unread(&self->asked->policy, self->asked->given);
+  if (self->purpose != ESP_TRAIN_RECOVER)
+    policy_warn_unread(&self->asked->policy, self->asked->given);
 }

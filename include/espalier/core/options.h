@@ -124,9 +124,9 @@ typedef struct esp_arguments {
 esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
                                       esp_arguments *arguments);
 
-/* Whether an option of this key was given, in a file or on the line; false without origins. Local.
- */
-bool esp_options_is_given(const esp_option_table *table, const char *key);
+/* Whether an option of this key, which the command takes, was given, in a file or on the line;
+ * false without origins. Local. */
+bool esp_options_is_given(const esp_option_table *table, const char *key, unsigned command);
 
 /* How an option is written on the command line, "--micro-batch"; owned by the caller. Local. */
 char *esp_option_format_flag(const esp_option *row);
