@@ -22,7 +22,8 @@ const esp_option_table *esp_settings_table(void) {
 }
 
 esp_train_settings settings_of_train(const esp_settings *all) {
-  esp_train_settings train = {all->run, all->data, all->network, all->train, all->policy};
+  esp_train_settings train = {all->run,   all->data,   all->network,
+                              all->train, all->policy, all->given};
   train.policy.min_keep = all->allocation.min_keep;
   return train;
 }

@@ -29,6 +29,7 @@ typedef struct esp_settings {
   esp_plan_options plan;
   esp_export_options exporting;
   esp_series_options series;
+  const esp_option_table *given; // whose origins tell what was given, borrowed
 } esp_settings;
 
 /* The joined table. Local. */

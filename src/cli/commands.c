@@ -154,6 +154,7 @@ static esp_status run_command(const esp_comm *comm, const command *self, int arg
   esp_option_table table = *esp_settings_table();
   table.origins = ESP_NEW(esp_option_origin, table.count);
   esp_options_init(&table, &settings);
+  settings.given = &table;
   esp_status status = esp_agree(comm, read_settings(comm, self, &table, &line, &settings));
   if (status == ESP_OK) status = check_files(comm, self, &settings, &line, &folder);
   const command_input input = {comm, &settings, line.positional, line.n_positional};

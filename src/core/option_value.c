@@ -100,7 +100,7 @@ static bool has_range(const esp_option *row) {
 }
 
 static bool in_range(const esp_option *row, double value) {
-  if (!has_range(row)) return true;
+  if (!has_range(row) || (row->or_initial && value == strtod(row->initial, NULL))) return true;
   return value >= row->low && (row->below_high ? value < row->high : value <= row->high);
 }
 
@@ -116,16 +116,24 @@ static char *format_choices(const char *choices) {
   return text;
 }
 
-char *esp_option_format_limits(const esp_option *row) {
+/* "from 1 to 9" */
+static char *format_range(const esp_option *row) {
   const char *const upper = row->below_high ? "below" : "at most";
-  if (row->kind == ESP_OPTION_TEXT)
-    return row->choices ? format_choices(row->choices) : esp_strdup("");
-  if (row->kind == ESP_OPTION_FLAG || !has_range(row)) return esp_strdup("");
-  if (row->word) return esp_format("from %.15g to %.15g, or %s", row->low, row->high, row->word);
   if (isinf(row->high)) return esp_format("at least %.15g", row->low);
   if (isinf(row->low)) return esp_format("%s %.15g", upper, row->high);
   if (row->below_high) return esp_format("at least %.15g and below %.15g", row->low, row->high);
   return esp_format("from %.15g to %.15g", row->low, row->high);
+}
+
+char *esp_option_format_limits(const esp_option *row) {
+  if (row->kind == ESP_OPTION_TEXT)
+    return row->choices ? format_choices(row->choices) : esp_strdup("");
+  if (row->kind == ESP_OPTION_FLAG || !has_range(row)) return esp_strdup("");
+  const char *const beside = row->word ? row->word : row->or_initial ? row->initial : NULL;
+  char *range = format_range(row);
+  char *limits = esp_format("%s%s%s", range, beside ? ", or " : "", beside ? beside : "");
+  esp_free(&range);
+  return limits;
 }
 
 esp_status esp_option_fail_value(const esp_option *row, const char *label, const char *found) {

@@ -92,6 +92,13 @@ void esp_option_note(const esp_option_table *table, const esp_option *row,
   if (table->origins) table->origins[row - table->rows] = origin;
 }
 
+bool esp_options_is_given(const esp_option_table *table, const char *key, unsigned command) {
+  for (int i = 0; table && table->origins && i < table->count; i++)
+    if (strcmp(table->rows[i].key, key) == 0)
+      return table->origins[i] != ESP_NOT_GIVEN && table->rows[i].commands & command;
+  return false;
+}
+
 esp_status esp_options_set(const esp_option_table *table, void *settings, const char *name,
                            const char *value) {
   const esp_option *const row = esp_option_find(table, name);

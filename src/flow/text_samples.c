@@ -130,8 +130,20 @@ int64_t esp_choose_context(const esp_model *model) {
   return longest > 0 && longest < ESP_TEXT_CONTEXT ? longest : ESP_TEXT_CONTEXT;
 }
 
+/* A command may read a text several times: the same rows are described once. */
+static bool was_described(const esp_dataset *data) {
+  enum { REMEMBERED = 8 };
+  static uint64_t described[REMEMBERED];
+  static int count;
+  for (int i = 0; i < count && i < REMEMBERED; i++)
+    if (described[i] == data->fingerprint) return true;
+  described[count++ % REMEMBERED] = data->fingerprint;
+  return false;
+}
+
 static void describe(const esp_samples *self, const esp_dataset *data) {
   const esp_text_counts *of = &data->text;
+  if (was_described(data)) return;
   esp_log_info("text: %s: %" PRId64 " documents, %" PRId64 " words, %" PRId64 " bytes: %" PRId64
                " tokens in %" PRId64 " rows of %" PRId64 "%s%s",
                data->path, of->documents, of->words, of->bytes, of->tokens, data->count,

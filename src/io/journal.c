@@ -23,8 +23,23 @@ struct esp_journal {
   journal_file file;
 };
 
+/* The fewest digits that are read as the same number, as it was written. */
+static char *format_real(double value) {
+  char text[32];
+  for (int digits = 6; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    if (strtod(text, NULL) == value) break;
+  }
+  return esp_strdup(text);
+}
+
+/* -1 stands for what a command chooses where a number is not given (esp_option.or_initial), null
+ * for a text that is not. */
 static char *dump_value(const json_t *value) {
   if (!value) return esp_strdup("nothing");
+  if (json_is_null(value)) return esp_strdup("not given");
+  if (json_is_number(value) && json_number_value(value) == -1.0) return esp_strdup("the default");
+  if (json_is_real(value)) return format_real(json_real_value(value));
   return esp_json_dump(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
 }
 

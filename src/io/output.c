@@ -79,11 +79,17 @@ static esp_status check_folder(const char *path, const char *folder) {
   return ESP_OK;
 }
 
-static esp_status check_space(const char *path, const char *folder, int64_t bytes) {
+double esp_file_count_free_local(const char *path) {
   struct statvfs about;
-  if (bytes <= 0 || statvfs(folder, &about) != 0) return ESP_OK;
-  const double free_bytes = (double)about.f_bavail * (double)about.f_frsize;
-  if ((double)bytes <= free_bytes) return ESP_OK;
+  char *folder = esp_output_folder(path);
+  const bool is_told = statvfs(folder, &about) == 0;
+  esp_free(&folder);
+  return is_told ? (double)about.f_bavail * (double)about.f_frsize : -1.0;
+}
+
+static esp_status check_space(const char *path, const char *folder, int64_t bytes) {
+  const double free_bytes = esp_file_count_free_local(path);
+  if (bytes <= 0 || free_bytes < 0.0 || (double)bytes <= free_bytes) return ESP_OK;
   return esp_fail(
       ESP_IO,
       "cannot write %s: it needs %lld bytes, but %s has only %.0f free; free some space "

@@ -1,12 +1,13 @@
 /* Checkpoints: weights, optimiser state and best weights by part, and how far the training had got.
  * Going on from one gives the same bits as never having stopped, at any rank count. Which run it is
  * of the journal says; a hash of that in the file guards against a file from elsewhere. */
-#include "policy.h"
+#include "policy_cost.h"
 
 #include "espalier/core/hash.h"
 #include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/io/cost.h"
 #include "espalier/io/h5.h"
 #include "espalier/io/tensors.h"
 
@@ -143,6 +144,12 @@ static int list_arrays(const training *self, float *values, float *mask, train_a
     arrays[n++] = (train_array){slots[s], self->slots[s]};
   if (self->best) arrays[n++] = (train_array){"/best", self->best};
   return n + list_policy_arrays(&self->pruning, mask, arrays + n);
+}
+
+double checkpoint_count_bytes(const training *self) {
+  const double arrays = 1.0 + self->method->n_slots + (self->held.objective ? 1.0 : 0.0);
+  const double n = (double)self->parts.n_values;
+  return arrays * (ESP_H5_OBJECT_BYTES + sizeof(float) * n) + policy_saved_bytes(self) * n;
 }
 
 static esp_h5_shape get_shape(const training *self) {

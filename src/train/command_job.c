@@ -1,9 +1,11 @@
 #include "command_job.h"
 
+#include "doubtful.h"
 #include "origin.h"
 #include "perceptron.h"
 #include "policy.h"
 #include "unread.h"
+#include "vocabulary.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/flow/samples.h"
@@ -137,6 +139,7 @@ static esp_status resolve(command_job *job) {
 static void warn_unread(const command_job *job) {
   unread_warn(&(unread_setting){.asked = job->settings,
                                 .resolved = &job->options,
+                                .purpose = job->purpose,
                                 .has_teacher = job->teacher,
                                 .is_masked = job->model->task == ESP_TASK_MASKED,
                                 .is_given = job->path});
@@ -156,9 +159,12 @@ esp_status command_job_open(command_job *job) {
   ESP_TRY(open_data(job));
   if (job->purpose == ESP_TRAIN_NEW) ESP_TRY(open_model(job));
   ESP_TRY(open_teacher(job));
+  if (job->teacher)
+    ESP_TRY(vocabulary_check_teacher(job->comm, job->model, job->teacher, job->data));
   ESP_TRY(resolve(job));
   ESP_TRY(open_rewind(job));
   warn_unread(job);
+  doubtful_warn(job);
   return prepare_masking(job);
 }
 

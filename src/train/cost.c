@@ -351,13 +351,10 @@ static void fill(const training *of, esp_train_cost *cost) {
   pricing self;
   init(&self, of);
   const double values = count_values(of->request->model, of->parts.trains);
-  const double arrays = 1.0 + of->method->n_slots + (of->held.objective ? 1.0 : 0.0);
   fill_sizes(&self, &cost->sizes);
   cost->values_bytes = sizeof(float) * values;
   cost->model_bytes = policy_file_bytes(of);
-  cost->checkpoint_bytes =
-      arrays * (ESP_H5_OBJECT_BYTES + sizeof(float) * (double)of->parts.n_values) +
-      policy_saved_bytes(of) * (double)of->parts.n_values;
+  cost->checkpoint_bytes = checkpoint_count_bytes(of);
   add_values(&self, values, &cost->steps);
   esp_cost_hold(&cost->steps, held_bytes(&self));
   cost->evaluations = cost->steps;

@@ -2,19 +2,14 @@
  * stage by stage, and come back likewise; a stage's gradients are reduced over the ranks as soon as
  * its last micro-batch is back. Where their states would take too much memory, they do so in
  * several passes, whose sums are added: integers, so that the bits are those of one pass. */
-#include "train_internal.h"
+#include "diverged.h"
 
 #include "espalier/core/memory.h"
-
-#include <inttypes.h>
 
 enum { STATE_BYTES = 2000000000 }; // of a rank, but for one micro-batch
 
 static esp_status fail_diverged(const training *self, const char *what) {
-  return esp_fail(ESP_NUMERIC,
-                  "training diverged in step %" PRId64 ": %s; lower --rate or raise "
-                  "--warmup",
-                  self->progress.step + 1, what);
+  return diverged_fail(self, self->progress.step + 1, what);
 }
 
 static int64_t count_micro_batches(const esp_train_options *options) {
@@ -130,7 +125,8 @@ static esp_status turn_local(training *self, esp_tally *tally) {
 static esp_status reach_head_local(training *self, esp_tally *tally) {
   const int head = self->stream.model->n_stages;
   if (self->request->teacher) ESP_TRY(go_forward_local(&self->taught));
-  ESP_TRY(go_forward_local(&self->stream));
+  ESP_TRY(diverged_explain(self, go_forward_local(&self->stream), self->progress.step,
+                           "an activation is not finite"));
   gradients_open_local(&self->gradients, head + 1);
   if (self->stream.model->is_head_tied) gradients_open_local(&self->gradients, 0);
   const esp_status status = turn_local(self, tally);

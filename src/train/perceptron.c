@@ -2,7 +2,10 @@
 #include "perceptron.h"
 
 #include "espalier/core/json.h"
+#include "espalier/core/log.h"
+#include "espalier/core/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -30,6 +33,24 @@ static void measure_input(const esp_dataset *data, double *mean, double *std) {
   *std = sqrt(fmax(1e-12, (double)squares / (double)n / 65025.0 - *mean * *mean));
 }
 
+/* A label that is a mistake makes outputs that nothing is learned of. */
+static void warn_of_gaps(const esp_dataset *data) {
+  int64_t *counts = ESP_NEW(int64_t, data->classes), last = 0;
+  int missing = 0, first = -1;
+  for (int64_t i = 0; i < data->count; i++) {
+    if (data->labels[i] > data->labels[last]) last = i;
+    counts[data->labels[i]]++;
+  }
+  for (int c = 0; c < data->classes; c++)
+    if (counts[c] == 0 && missing++ == 0) first = c;
+  esp_free(&counts);
+  if (missing == 0) return;
+  esp_log_warn("%s: expected samples of each of the %d classes up to the largest label, %d (sample "
+               "%" PRId64 "), found none of %d of them, class %d the first; the model gets outputs "
+               "for all: correct the labels if these are no classes",
+               data->path, data->classes, data->labels[last], last, missing, first);
+}
+
 esp_status perceptron_configure(const esp_network_options *options, const esp_dataset *data,
                                 json_t **config) {
   double mean, std;
@@ -44,6 +65,7 @@ esp_status perceptron_configure(const esp_network_options *options, const esp_da
   const esp_status status = add_hidden_sizes(options->hidden, sizes);
   json_array_append_new(sizes, json_integer(data->classes));
   measure_input(data, &mean, &std);
+  if (status == ESP_OK) warn_of_gaps(data);
   *config = esp_json_pack("{s:s, s:o, s:s, s:f, s:f}", "model_type", "mlp", "layer_sizes", sizes,
                           "activation", options->activation, "input_mean", mean, "input_std", std);
   return status;

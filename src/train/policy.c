@@ -114,17 +114,6 @@ esp_status esp_policy_options_resolve(esp_policy_options *self) {
   return ESP_OK;
 }
 
-/* Whether an option is as it would be if it had not been given. */
-static bool is_initial(const esp_option *row, const esp_policy_options *options,
-                       const esp_policy_options *initial) {
-  const char *mine = (const char *)options + row->offset;
-  const char *other = (const char *)initial + row->offset;
-  if (row->kind != ESP_OPTION_TEXT) return memcmp(mine, other, sizeof(int64_t)) == 0;
-  const char *text = *(char *const *)(const void *)mine;
-  const char *usual = *(char *const *)(const void *)other;
-  return text == usual || (text && usual && strcmp(text, usual) == 0);
-}
-
 bool policy_reads(const policy *of, const esp_policy_options *options, const char *name) {
   static const char *const common[] = {"policy", "granularity", "kinds", NULL};
   if (of && of->is_unread && of->is_unread(options, name)) return false;
@@ -136,14 +125,12 @@ bool policy_reads(const policy *of, const esp_policy_options *options, const cha
   return false;
 }
 
-void policy_warn_unread(const esp_policy_options *options) {
+void policy_warn_unread(const esp_policy_options *options, const esp_option_table *given) {
   const policy *of = NULL;
-  esp_policy_options initial;
   if (policy_find(options->policy, &of) != ESP_OK) return; // refused elsewhere
-  esp_policy_options_init(&initial);
   for (int i = 0; i < esp_policy_option_group.count; i++) {
     const esp_option *row = &esp_policy_option_group.rows[i];
-    if (is_initial(row, options, &initial)) continue;
+    if (!esp_options_is_given(given, row->key, ESP_FOR_TRAIN)) continue;
     char *flag = esp_option_format_flag(row);
     if (!of)
       esp_log_warn("without effect: %s without --policy", flag);
@@ -151,7 +138,7 @@ void policy_warn_unread(const esp_policy_options *options) {
       esp_log_warn("without effect: %s with --policy %s", flag, of->name);
     esp_free(&flag);
   }
-  esp_policy_options_clear(&initial);
-  if (options->min_keep > 0 && !(of && policy_reads(of, options, "min-keep")))
+  const bool reads_least = of && policy_reads(of, options, "min-keep");
+  if (esp_options_is_given(given, "prune.min_keep", ESP_FOR_TRAIN) && !reads_least)
     esp_log_warn("without effect: --min-keep without a policy that reads it");
 }

@@ -27,6 +27,8 @@ typedef struct policy {
   policy_values masked;
   bool keeps_units;   // by units, values of gates that are 0 are POLICY_KEPT
   bool holds_weights; // prunable matrices do not follow their gradients: scores do
+  bool holds_all;     // no weight trains: what is for the optimiser is not read
+  bool learns_scores; // by Adam (scores.h), of --momentum and --beta2
   bool prunes_once;   // before the first step, and never later
   bool weighs_units;  // ranked together, they count by the elements of their matrices
   bool sets_sparsity; // by itself: --final-sparsity is not read
@@ -61,8 +63,9 @@ typedef struct policy {
 bool policy_stores_seed(const policy *of);
 /* USAGE: none has the name, or not this granularity; NULL for a NULL name. Local. */
 esp_status policy_find(const char *name, const policy **found);
-/* Names of options that were given and that it does not read: a warning each. Local. */
-void policy_warn_unread(const esp_policy_options *options);
+/* Options of train that were given, by the origins of a table, and that the policy does not read: a
+ * warning each. Local. */
+void policy_warn_unread(const esp_policy_options *options, const esp_option_table *given);
 /* Whether the policy reads an option (name without dashes) as the others are. Local. */
 bool policy_reads(const policy *of, const esp_policy_options *options, const char *name);
 

@@ -1,4 +1,5 @@
 /* The loop of steps: pass, update, points of the curve, best weights, checkpoints. */
+#include "diverged.h"
 #include "early_file.h"
 #include "policy.h"
 
@@ -66,12 +67,11 @@ static const double most_nats = 1000.0;
 static esp_status check_loss(const training *self) {
   const esp_tally *tally = &self->progress.tally;
   const double loss = esp_tally_compute_loss(tally);
+  char found[96];
   if (self->held.objective || tally->unit != 0.0 || loss <= most_nats) return ESP_OK;
-  return esp_fail(ESP_NUMERIC,
-                  "training diverged in step %" PRId64
-                  ": the loss is %.0f nats a target, expected at most %.0f; lower --rate or raise "
-                  "--warmup",
-                  self->progress.step + 1, loss, most_nats);
+  snprintf(found, sizeof found, "the loss is %.0f nats a target, expected at most %.0f", loss,
+           most_nats);
+  return diverged_fail(self, self->progress.step + 1, found);
 }
 
 static esp_status make_step(training *self) {
@@ -198,12 +198,18 @@ static esp_status end_point(training *self, double held_out) {
   return ESP_OK;
 }
 
+static esp_status measure_held_out(training *self, double *loss) {
+  const esp_status status = held_out_measure(self->comm, &self->held, &self->parts, loss);
+  return diverged_explain(self, status, self->progress.step,
+                          "its outputs on held-out data are not finite");
+}
+
 /* A point of the curve; the tally begins anew. */
 static esp_status evaluate(training *self) {
   double loss = (double)NAN;
   set_weights(self, true);
   if (self->held.objective) {
-    ESP_TRY(held_out_measure(self->comm, &self->held, &self->parts, &loss));
+    ESP_TRY(measure_held_out(self, &loss));
     judge(self, loss);
   }
   if (self->held.objective || self->progress.step > 0) {

@@ -1,6 +1,7 @@
 /* What a training is made of, laid out, run and reported. */
 #include "early_file.h"
 #include "policy.h"
+#include "room.h"
 #include "trainable.h"
 
 #include "espalier/core/log.h"
@@ -164,6 +165,7 @@ esp_status esp_train(const esp_comm *comm, const esp_train_request *request,
   *report = (esp_train_report){0};
   ESP_TRY(train_open(&self, comm, request));
   init_report(&self);
+  room_warn_local(&self);
   const esp_status status = steps_run(&self);
   if (status == ESP_OK) finish_report(&self, report);
   train_close(&self);

@@ -66,6 +66,8 @@ void pass_clear(training *self);
  */
 esp_status checkpoint_save(const training *self);
 esp_status checkpoint_load(training *self, bool *found);
+/* Of one. Local. */
+double checkpoint_count_bytes(const training *self);
 
 /* What follows from the request alone: parts, what is held out, and the schedule; ranks are those
  * of comm, which may be pretended. What esp_train says. Local, equal on all ranks. */

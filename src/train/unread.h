@@ -8,6 +8,7 @@
 typedef struct unread_setting {
   const esp_train_settings *asked;
   const esp_train_options *resolved;
+  esp_train_purpose purpose;   // a file may have options of other commands
   bool has_teacher, is_masked; // a masked model
   bool is_given;               // the model, or its configuration
 } unread_setting;

@@ -98,7 +98,7 @@ if "$MPIEXEC" --version 2>/dev/null | grep -q HYDRA; then held_by_mpi=2097152; f
 find_fault() {
   local code=$1 text=$2 error lines
   # A warning comes before the work; a count of lines (scripts/coverage) that another user cannot write, after it.
-  error=$(grep -avE '^espalier: warning: without effect|^profiling:' "$ERRORS" || true)
+  error=$(grep -avE '^espalier: warning: (without effect|.*: checkpoints of )|^profiling:' "$ERRORS" || true)
   lines=$(grep -c '' <<<"$error" || true)
   if ((code == 0)); then echo "it succeeded"
   elif ((code == 124 || code == 137)); then echo "it did not end in time"

@@ -24,7 +24,8 @@ must prune "$llama" --stats text.stats.h5 --data t1.h5 --criterion wanda --repai
 must prune "$llama" --stats text.stats.h5 --criterion wanda --repair sequential --sparsity 0.3 -o text.h5 --quiet
 check "prune: text, read again, as its tokens" test "$(get text.h5.report.json selection_checksum)" = "$(get tokens.h5.report.json selection_checksum)"
 must eval text.h5 --data n.txt --context 64 --no-speed
-must prune text.h5 --data p.txt --context 64 --criterion magnitude --repair none --sparsity 0.1 -o twice.h5 --quiet
+must prune text.h5 --data p.txt --context 64 --samples 16 --micro-batch 4 --criterion wanda --repair sequential --sparsity 0.1 -o twice.h5
+check "prune: text that is read twice is described once" test "$(grep -c 'text: p.txt: ' "$ERRORS")" = 1
 mkdir apart && mv twice.h5 apart
 must eval apart/twice.h5 --data n.txt --context 64 --no-speed
 check "a pruned model reads text by the tokenizer of the dense one" grep -q "perplexity a word" stdout

@@ -33,6 +33,7 @@ refuse 4 "held-out data of another vocabulary" "expected token ids below 61" -- 
 refuse 4 "a classifier without labels" "expected labels" -- train "$golden/bert-classifier-f32" -d bare.h5 "${small[@]}" -o out/m.h5
 refuse 1 "no mask token" "give --mask-token ID" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" -o out/m.h5
 refuse 1 "a mask token beyond the vocabulary" "a token below 61" -- train "$golden/bert-mlm-hub-f32" -d "$typed" "${small[@]}" --mask-token 61 -o out/m.h5
+refuse 1 "no epochs" "--epochs: expected a whole number (such as 4096, 1e6, 64k) from 1 to 1000000, or -1, found '0'" -- "${train[@]}" --epochs 0
 refuse 1 "an unknown set" "expected all, blocks, writers, norms" -- "${train[@]}" --trainable nroms
 refuse 1 "no such kind of sites" "the model has (attention, ffn), or single sites by name or pattern (*.0), found 'nosuch'" -- \
   "${train[@]}" --policy movement --kinds ffn,nosuch
@@ -48,6 +49,8 @@ refuse 1 "units by erk" "give uniform or global" -- "${train[@]}" --policy gradu
 refuse 1 "more ranks than micro-batches" "--allow-idle" -- "${train[@]}" --batch 2
 refuse 5 "a rate that diverges" "diverged in step" -- "${train[@]}" --optimizer sgd --rate 100 --clip 0 --warmup 0
 refuse 5 "a loss that nothing at work has" "diverged in step" -- "${train[@]}" --rate 100 --hold-out 0 --warmup 0
+refuse 5 "a penalty that diverges" "lower --rate (0.001) or --penalty (1e+30), or raise --warmup" -- \
+  "${train[@]}" --optimizer sgd --policy l2 --penalty 1e30 --clip 0
 refuse 1 "recovery of what was never pruned" "give --teacher MODEL" -- recover "$golden/llama-mha-f32" -d "$tokens" "${small[@]}" -o out/m.h5
 
 refuse 1 "a masked model that no mask token is known of, before the work" "espalier recover --mask-token ID" -- \
@@ -97,7 +100,8 @@ refused() { # NAME TEXT ARGUMENT...: with exit code 4, and nothing is touched
   check "interrupted: $1" grep -qF -- "$2" "$ERRORS"
   check "interrupted: $1: exit code 4, nothing touched" test "$code" = 4 -a -z "$(diff -rq out kept)"
 }
-refused "another rate" "rate was -1.0 then and is 0.1" --rate 0.1
+refused "another rate" "rate was the default then and is 0.1 now" --rate 0.1
+refused "a number" "warmup was 0.05 then and is 0.7 now" --warmup 0.7
 refused "another set" "trainable was" --trainable norms
 refused "another seed" "seed was 1 then and is 2 now" --seed 2
 refused "a teacher" "teacher_fingerprint" --teacher p.h5
@@ -172,12 +176,41 @@ must prune dense -d "$tokens" --criterion max-entropy --repair none --sparsity 0
 check "no data but for recovery" grep -q recover stdout
 
 # Labels are checked with a teacher too, and a mix of both needs some.
-must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5
-must train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --seed 2 --quiet -o other.h5
+alone() { # as noting
+  last=0
+  run 1 "$@" || last=$?
+  return $last
+}
+alone train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --quiet -o small.h5 >stdout
+alone train -d "$data" --hidden 16 --epochs 1 --micro-batch 16 --seed 2 --quiet -o other.h5 >stdout
 expect_failure "a teacher, labels beyond the classes" "expected labels from 0 to" -- \
   train small.h5 --teacher other.h5 -d "$SHARED/more-classes" --steps 1 -o r.h5
-check "a batch larger than the data is all of it" \
-  "$ESPALIER" train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --quiet -o r.h5
-must train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0.5 --restart -o r.h5
-check "a mix without a teacher: said" grep -q "without effect: --mix and --temperature" "$ERRORS"
+
+# Warnings. said TEXT...: each text is in one.
+warned() { alone "$@" --restart -o r.h5 >stdout; }
+said() {
+  local text
+  for text; do check "said: $text" grep -qF -- "$text" "$ERRORS"; done
+}
+warned train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --score-rate 0 --policy movement --quiet
+said "--batch 1000000: expected at most the" "--score-rate 0: --policy movement learns no scores"
+warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --quiet
+said "expected other samples than those of --data, found the same" "--rate 0: no weight follows"
+warned train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0 --temperature 1 --rounds -1 --epochs 3 --min-keep 0 --beta2 0.999 \
+  --optimizer sgd --quiet
+said "without effect: --"{"mix is","temperature is","rounds without","epochs beside","min-keep without","beta2 is"}
+warned train dense -d "$tokens" "${small[@]}" --steps 1 --policy gates --granularity units --rate 0.1 --optimizer sgd --beta2 0.9
+said "without effect: --"{rate,optimizer}" with a --policy under which no weight trains"
+check "scores are learned by Adam" eval '! grep -q -- "--beta2" "$ERRORS"'
+cp -r "$SHARED/more-classes" gap
+patch gap/train-labels-idx1-ubyte 8 '\0310'
+warned train -d gap --hidden 8 --epochs 1 --micro-batch 16 --quiet
+said "found none of"
+warned train small.h5 -d "$data" --steps 1 --policy tickets --rewind other.h5 --quiet
+said "that have nothing in common with it"
+
+# Tokens of the data that are others to the teacher.
+echo '{"model": {"vocab": {"a": 5, "b": 6}}}' >dense/tokenizer.json
+echo '{"model": {"vocab": [["x", 0], ["y", 0]]}, "added_tokens": [{"id": 5, "content": "c"}]}' >folder/tokenizer.json
+runner=alone refuse 4 "a teacher of another tokenizer" "in dense/tokenizer.json and" -- train dense -d "$tokens" "${small[@]}" --teacher folder -o out/m.h5
 finish

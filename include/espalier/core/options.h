@@ -49,6 +49,8 @@ typedef struct esp_option {
   double low, high;       // inclusive range of INT and REAL, INFINITY for an open end;
                           // low >= high: any, so a row that names none has none
   bool below_high;        // REAL: high itself is not allowed
+  bool or_initial;        // INT, REAL: the default stands beside the range, for a choice of the
+                          // command's own
   const char *choices;    // TEXT: "a|b|c", NULL for any; stored as spelled here
   unsigned commands;      // bit set of the commands that take it
   char short_name;        // 'o' for -o, 0 for none
@@ -121,6 +123,10 @@ typedef struct esp_arguments {
  */
 esp_status esp_options_read_arguments(const esp_option_table *table, void *settings,
                                       esp_arguments *arguments);
+
+/* Whether an option of this key, which the command takes, was given, in a file or on the line;
+ * false without origins. Local. */
+bool esp_options_is_given(const esp_option_table *table, const char *key, unsigned command);
 
 /* How an option is written on the command line, "--micro-batch"; owned by the caller. Local. */
 char *esp_option_format_flag(const esp_option *row);

@@ -32,6 +32,9 @@ esp_status esp_file_write_bytes(const esp_comm *comm, const char *path, const ch
  * comm; equal on all ranks: path, bytes. */
 esp_status esp_file_check_writable(const esp_comm *comm, const char *path, int64_t bytes);
 
+/* Bytes that are free where PATH is or will be; -1: its folder does not say. Local. */
+double esp_file_count_free_local(const char *path);
+
 /* Rename PATH.partial to PATH after flushing it to disk; on IO the partial file is removed.
  * Collective on comm; equal on all ranks: path. */
 esp_status esp_file_commit(const esp_comm *comm, const char *path);

@@ -16,6 +16,8 @@ typedef struct esp_train_settings {
   esp_network_options network;
   esp_train_options train;
   esp_policy_options policy;
+  const esp_option_table *given; // whose origins tell what was given, borrowed; what nothing reads
+                                 // of that is warned of; NULL: nothing is
 } esp_train_settings;
 
 /* What the command has done. */

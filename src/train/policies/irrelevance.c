@@ -179,7 +179,8 @@ static esp_status begin(training *self) {
 
 /* What goes behind the last step would not be measured. */
 static esp_status after_measure(training *self, double held_out) {
-  if (!is_result(self, held_out) || !may_prune(self, self->progress.step)) return ESP_OK;
+  const bool prunes = self->pruning.options->prune_fraction > 0.0;
+  if (!prunes || !is_result(self, held_out) || !may_prune(self, self->progress.step)) return ESP_OK;
   pruning_keep_by_magnitude(self->comm, &self->pruning, find_sparsity(self));
   return ESP_OK;
 }

@@ -206,6 +206,7 @@ const policy policy_l0 = {
     .name = "l0",
     .granularities = POLICY_WEIGHTS | POLICY_UNITS,
     .masked = POLICY_KEPT,
+    .learns_scores = true,
     .n_arrays = SCORES_ARRAYS,
     .n_unit_arrays = SCORES_ARRAYS,
     .arrays_of_weights = true,

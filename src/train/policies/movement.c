@@ -130,6 +130,7 @@ static const char *const options[] = {"distribution", "min-keep",    "prune-from
 const policy policy_movement = {.name = "movement",
                                 .granularities = POLICY_WEIGHTS | POLICY_UNITS,
                                 .masked = POLICY_KEPT,
+                                .learns_scores = true,
                                 .n_arrays = SCORES_ARRAYS,
                                 .n_unit_arrays = SCORES_ARRAYS,
                                 .arrays_of_weights = true,

@@ -7,7 +7,7 @@
 
 typedef struct settings {
   bool force;
-  int64_t limit, bins, seed;
+  int64_t limit, bins, seed, epochs;
   double ridge, sparsity;
   char *output, *criterion;
 } settings;
@@ -19,6 +19,8 @@ static const esp_option rows[] = {
     {"a.limit", ESP_OPTION_INT, AT(limit)},
     {"a.bins", ESP_OPTION_INT, AT(bins), .initial = "4", .low = 2, .high = 16},
     {"a.seed", ESP_OPTION_INT, AT(seed), .low = 0, .high = INFINITY},
+    {"a.epochs", ESP_OPTION_INT, AT(epochs), .initial = "-1", .low = 1, .high = 9,
+     .or_initial = true},
     {"a.ridge", ESP_OPTION_REAL, AT(ridge)},
     {"a.sparsity", ESP_OPTION_REAL, AT(sparsity), .low = 0, .high = 1, .below_high = true},
     {"a.output", ESP_OPTION_TEXT, AT(output)},
@@ -126,6 +128,16 @@ static void esp_options_set_keeps_ranges(void **state) {
   assert_int_equal(s->bins, 16);
 }
 
+static void esp_options_set_takes_the_default_beside_the_range(void **state) {
+  settings *s = *state;
+  assert_int_equal(s->epochs, -1);
+  assert_int_equal(esp_options_set(&table, s, "epochs", "9"), ESP_OK);
+  assert_failure(esp_options_set(&table, s, "epochs", "0"), ESP_USAGE, "from 1 to 9, or -1, found");
+  assert_int_equal(s->epochs, 9);
+  assert_int_equal(esp_options_set(&table, s, "epochs", "-1"), ESP_OK);
+  assert_int_equal(s->epochs, -1);
+}
+
 static void esp_options_set_keeps_below_high(void **state) {
   settings *s = *state;
   assert_int_equal(esp_options_set(&table, s, "sparsity", "0.999"), ESP_OK);
@@ -172,7 +184,9 @@ ESP_TEST_MAIN(CASE(esp_options_set_reads_whole_numbers_exactly),
               CASE(esp_options_set_refuses_what_is_no_whole_number),
               CASE(esp_options_set_reads_reals),
               CASE(esp_options_set_refuses_what_is_no_finite_number),
-              CASE(esp_options_set_keeps_ranges), CASE(esp_options_set_keeps_below_high),
+              CASE(esp_options_set_keeps_ranges),
+              CASE(esp_options_set_takes_the_default_beside_the_range),
+              CASE(esp_options_set_keeps_below_high),
               CASE(esp_options_set_stores_choices_as_spelled_in_the_table),
               CASE(esp_options_set_names_the_choices), CASE(esp_options_set_reads_flags),
               CASE(esp_options_set_refuses_empty_texts))

@@ -293,6 +293,9 @@ static void reading_notes_where_options_were_given(void **state) {
                                        : strcmp(rows[i].key, "run.limit") == 0 ? ESP_GIVEN_IN_FILE
                                                                                : ESP_NOT_GIVEN;
     assert_int_equal(origins[i], expected);
+    assert_int_equal(esp_options_is_given(&noting, rows[i].key, ~0u), expected != ESP_NOT_GIVEN);
+    assert_false(esp_options_is_given(&noting, rows[i].key, 0));
+    assert_false(esp_options_is_given(&table, rows[i].key, ~0u));
   }
 }
 

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "espalier/train/options.h"
+#include "espalier/train/policy_options.h"
 
 #include <string.h>
 
@@ -126,10 +127,38 @@ static void other_data_to_hold_out_takes_the_place_of_a_part(void **state) {
   esp_free(&options.trainable);
 }
 
+static void refuse_between(const esp_option_group *group, void *settings) {
+  const esp_option_table table = {group->rows, group->count, NULL};
+  for (int i = 0; i < group->count; i++) {
+    const esp_option *row = &group->rows[i];
+    if (!row->or_initial) continue;
+    assert_failure(esp_options_set(&table, settings, row->key, "-2"), ESP_USAGE, "or -1, found");
+    if (row->kind == ESP_OPTION_REAL)
+      assert_failure(esp_options_set(&table, settings, row->key, "-0.5"), ESP_USAGE, "or -1");
+    if (row->low > 0.0)
+      assert_failure(esp_options_set(&table, settings, row->key, "0"), ESP_USAGE, "from 1 to");
+    assert_int_equal(esp_options_set(&table, settings, row->key, "-1"), ESP_OK);
+  }
+}
+
+/* Nothing but -1 stands for a choice of the command's own. */
+static void numbers_beside_their_range_are_refused(void **state) {
+  (void)state;
+  esp_train_options options;
+  esp_policy_options policy;
+  esp_train_options_init(&options);
+  esp_policy_options_init(&policy);
+  refuse_between(&esp_train_option_group, &options);
+  refuse_between(&esp_policy_option_group, &policy);
+  esp_train_options_clear(&options);
+  esp_policy_options_clear(&policy);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(a_new_perceptron_is_trained_as_before),
               cmocka_unit_test(tokens_are_taken_in_micro_batches_that_ranks_share),
               cmocka_unit_test(the_rate_falls_with_the_hidden_size),
               cmocka_unit_test(a_step_has_a_micro_batch_at_least),
               cmocka_unit_test(every_purpose_has_its_own_choice),
               cmocka_unit_test(what_was_asked_for_stays),
-              cmocka_unit_test(other_data_to_hold_out_takes_the_place_of_a_part))
+              cmocka_unit_test(other_data_to_hold_out_takes_the_place_of_a_part),
+              cmocka_unit_test(numbers_beside_their_range_are_refused))

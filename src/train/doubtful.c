@@ -1,0 +1,39 @@
+#include "doubtful.h"
+
+#include "policy.h"
+
+#include "espalier/core/log.h"
+
+#include <inttypes.h>
+
+static void warn_of_rates(const command_job *job, const policy *of) {
+  if (job->settings->train.rate == 0.0 && !(of && of->holds_all))
+    esp_log_warn("--rate 0: no weight follows its gradient; give a rate above 0 to train");
+  if (of && job->settings->policy.score_rate == 0.0 && policy_reads(of, &job->policy, "score-rate"))
+    esp_log_warn("--score-rate 0: --policy %s learns no scores, they stay as they begin; give a "
+                 "rate above 0",
+                 of->name);
+}
+
+static void warn_of_batch(const command_job *job) {
+  const int64_t asked = job->settings->train.batch;
+  if (asked > job->data->count)
+    esp_log_warn("--batch %" PRId64 ": expected at most the %" PRId64
+                 " samples of %s; a step takes all that train",
+                 asked, job->data->count, job->data->path);
+}
+
+static void warn_of_held_out(const command_job *job) {
+  if (job->held_out && job->held_out->fingerprint == job->data->fingerprint)
+    esp_log_warn("--validation %s: expected other samples than those of --data, found the same: "
+                 "what is measured is trained on; give other data, or --hold-out",
+                 job->held_out->path);
+}
+
+void doubtful_warn(const command_job *job) {
+  const policy *of = NULL;
+  if (policy_find(job->policy.policy, &of) != ESP_OK) return; // refused elsewhere
+  warn_of_rates(job, of);
+  warn_of_batch(job);
+  warn_of_held_out(job);
+}
