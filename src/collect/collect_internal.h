@@ -36,6 +36,7 @@ typedef struct collect_pass {
     esp_stream stream; // of its micro-batches, with the state before every stage; empty: none
     int before;        // the last stage, or the head, before which it has the state; or the
                        // embedding
+    int64_t turned;    // its first micro-batches that have the gradient before the head
   } fisher;
 } collect_pass;
 
@@ -135,6 +136,13 @@ int64_t collect_count_fisher_rows(const esp_model *model, const esp_shard *shard
 void collect_fisher_begin_local(collect_pass *pass);
 void collect_fisher_keep_local(collect_pass *pass, int stage);
 void collect_fisher_clear_local(collect_pass *pass);
+/* Take this rank's i-th micro-batch, whose logits are in pass->logits, to the gradient before the
+ * head if it is one of them and its state is kept: the logits are used up then. In ascending order.
+ * Local. */
+void collect_fisher_turn_local(collect_pass *pass, int64_t i);
+/* Find the largest; write e^(z - top), and return their sum. Local. */
+float collect_find_largest(const float *z, int64_t n);
+double collect_exponentiate(const float *z, int64_t n, float top, float *e);
 /* Compute and write it for all stages, behind the sites. NUMERIC, IO. Collective. */
 esp_status collect_fisher(collect_pass *pass);
 

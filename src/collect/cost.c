@@ -252,11 +252,14 @@ static void add_fisher_stage(const collection *self, int stage, esp_cost *cost) 
   esp_cost_hold(cost, -held);
 }
 
+/* The head runs for them where it did not to choose the logits. */
 static void add_fisher(const collection *self, esp_cost *cost) {
   const esp_model *model = self->model;
+  const bool has_run = collect_has_logits(self->options) && self->logits < (double)model->n_outputs;
   if (!has_fisher(self)) return;
   for (int s = 0; s < model->n_stages; s++) add_fisher_stage(self, s, cost);
-  for (int pass = 0; pass < 2; pass++) esp_head_add_work(model, self->fisher_rows, &cost->work);
+  for (int pass = has_run; pass < 2; pass++)
+    esp_head_add_work(model, self->fisher_rows, &cost->work);
   cost->work.values += LABEL * self->fisher_rows * (double)model->n_outputs;
 }
 

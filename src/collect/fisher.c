@@ -5,8 +5,6 @@
  * number among all, and sums are exact: the same at any rank count. */
 #include "collect_internal.h"
 
-#include "espalier/core/clones.h"
-#include "espalier/core/elementary.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
@@ -15,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STREAM_LABELS = 0xf15 };
+enum { STREAM_LABELS = 0xf15, BLOCK = 512 }; // classes whose probabilities are summed at once
 
 /* Whether there is any to be computed. */
 static bool is_left(const collect_pass *pass) {
@@ -61,25 +59,30 @@ void collect_fisher_clear_local(collect_pass *pass) {
   esp_stream_clear(&pass->fisher.stream);
 }
 
-/* e^(z - their largest), into p. */
-ESP_CLONES static void exponentiate(const float *z, int64_t n, double *p) {
-  float top = z[0];
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < n; i++) top = z[i] > top ? z[i] : top;
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) p[i] = esp_exp_double((double)(z[i] - top));
+/* The first class at which the sum of e, from a block's first on, is beyond what is left. */
+static int64_t find_class(const float *e, int64_t n, double left) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    sum += (double)e[i];
+    if (sum > left) return i;
+  }
+  return n - 1;
 }
 
-/* By inversion of the distribution function; p (n) is scratch. */
-static int32_t sample_label(const float *logits, int64_t n, double uniform, double *p) {
-  double total = 0.0, sum = 0.0;
-  exponentiate(logits, n, p);
-  for (int64_t i = 0; i < n; i++) total += p[i];
-  for (int64_t i = 0; i < n; i++) {
-    sum += p[i];
-    if (sum > uniform * total) return (int32_t)i;
+/* By inversion of the distribution function; e (n) and sums (n / BLOCK, rounded up) are scratch. */
+static int32_t sample_label(const float *logits, int64_t n, double uniform, float *e,
+                            double *sums) {
+  const float top = collect_find_largest(logits, n);
+  double total = 0.0;
+  for (int64_t i = 0; i < n; i += BLOCK) {
+    sums[i / BLOCK] = collect_exponentiate(logits + i, n - i < BLOCK ? n - i : BLOCK, top, e + i);
+    total += sums[i / BLOCK];
   }
-  return (int32_t)n - 1;
+  double left = uniform * total;
+  int64_t begin = 0;
+  for (; begin + BLOCK < n && sums[begin / BLOCK] <= left; begin += BLOCK)
+    left -= sums[begin / BLOCK];
+  return (int32_t)(begin + find_class(e + begin, n - begin < BLOCK ? n - begin : BLOCK, left));
 }
 
 /* Of labels drawn from the softmax. */
@@ -89,11 +92,12 @@ static void differentiate_softmax(const esp_objective *objective, esp_outputs ou
   const int64_t n = outputs.model->n_outputs;
   const esp_workspace_mark mark = esp_workspace_set_mark(outputs.workspace);
   int32_t *labels = ESP_TAKE(outputs.workspace, int32_t, rows);
-  double *p = ESP_TAKE(outputs.workspace, double, n);
+  float *e = ESP_TAKE(outputs.workspace, float, n);
+  double *sums = ESP_TAKE(outputs.workspace, double, (n + BLOCK - 1) / BLOCK);
   for (int64_t r = 0; r < rows; r++)
-    labels[r] =
-        sample_label(outputs.logits + r * n, n,
-                     esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first + r)), p);
+    labels[r] = sample_label(outputs.logits + r * n, n,
+                             esp_rng_uniform(draw->seed, draw->stream, (uint64_t)(draw->first + r)),
+                             e, sums);
   outputs.labels = labels;
   objective->measure(&outputs, NULL);
   esp_workspace_release(outputs.workspace, mark);
@@ -115,17 +119,32 @@ static void differentiate(collect_pass *pass, int64_t i, const esp_batch *batch)
     differentiate_softmax(objective, outputs, &draw);
 }
 
+void collect_fisher_turn_local(collect_pass *pass, int64_t i) {
+  const int head = pass->model->n_stages;
+  esp_stream *stream = &pass->fisher.stream;
+  const int64_t own = pass->fisher.turned;
+  if (!stream->model || pass->fisher.before != head || own == stream->count ||
+      stream->numbers[own] != pass->shard->first + i)
+    return;
+  const esp_step step = esp_stream_step(stream, head, own);
+  differentiate(pass, own, &step.call.batch);
+  esp_step_return_head(&step, pass->logits, NULL);
+  pass->fisher.turned++;
+}
+
+/* Those whose logits nothing else wanted. */
 static esp_status turn_local(collect_pass *pass) {
   const int head = pass->model->n_stages;
-  float *logits = pass->logits;
+  esp_stream *stream = &pass->fisher.stream;
+  if (pass->fisher.turned == stream->count) return ESP_OK;
   ESP_TRY(esp_model_load_local(pass->model, head));
-  for (int64_t i = 0; i < pass->fisher.stream.count; i++) {
-    const esp_step step = esp_stream_step(&pass->fisher.stream, head, i);
-    ESP_TRY(esp_step_run_head(&step, logits));
+  for (int64_t i = pass->fisher.turned; i < stream->count; i++) {
+    const esp_step step = esp_stream_step(stream, head, i);
+    ESP_TRY(esp_step_run_head(&step, pass->logits));
     differentiate(pass, i, &step.call.batch);
-    esp_step_return_head(&step, logits, NULL);
+    esp_step_return_head(&step, pass->logits, NULL);
   }
-  esp_stream_unload(&pass->fisher.stream, head);
+  esp_stream_unload(stream, head);
   return ESP_OK;
 }
 

@@ -16,22 +16,21 @@ static const double to_fixed = 0x1p31; // fewer than 2^31 rows: no sum overflows
 /* Lanes side by side, in the same order for every instruction set. */
 enum { LANES = 16 };
 
-ESP_CLONES static float find_largest(const float *z, int64_t n) {
+ESP_CLONES float collect_find_largest(const float *z, int64_t n) {
   float top = z[0];
 #pragma omp simd reduction(max : top)
   for (int64_t i = 0; i < n; i++) top = z[i] > top ? z[i] : top;
   return top;
 }
 
-/* e^(z - top) in place; returns their sum. */
-ESP_CLONES static double exponentiate(float *z, int64_t n, float top) {
+ESP_CLONES double collect_exponentiate(const float *z, int64_t n, float top, float *e) {
   double sums[LANES] = {0.0}, sum = 0.0;
   int64_t i = 0;
 #pragma omp simd
-  for (int64_t k = 0; k < n; k++) z[k] = esp_exp_fast(z[k] - top);
+  for (int64_t k = 0; k < n; k++) e[k] = esp_exp_fast(z[k] - top);
   for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) sums[j] += (double)z[i + j];
-  for (; i < n; i++) sum += (double)z[i];
+    for (int j = 0; j < LANES; j++) sums[j] += (double)e[i + j];
+  for (; i < n; i++) sum += (double)e[i];
   for (int j = 0; j < LANES; j++) sum += sums[j];
   return sum;
 }
@@ -49,12 +48,18 @@ ESP_CLONES static void add_fixed(const float *z, int64_t n, double factor, int64
   }
 }
 
-/* The logits are used up. */
-static void add_probabilities(float *logits, int64_t rows, int64_t n, int64_t *sums) {
-  for (int64_t r = 0; r < rows; r++) {
-    float *z = logits + r * n;
-    const double total = exponentiate(z, n, find_largest(z, n));
-    add_fixed(z, n, to_fixed / total, sums);
+/* Of a micro-batch, without padding; e (n) is scratch. */
+static void add_probabilities(const collect_pass *pass, const esp_batch *batch, float *e,
+                              int64_t *sums) {
+  const bool is_by_sample = esp_model_is_by_sample(pass->model);
+  const int64_t n = pass->model->n_outputs, width = is_by_sample ? 1 : batch->width;
+  for (int64_t s = 0; s < batch->count; s++) {
+    const int64_t length = batch->lengths && !is_by_sample ? batch->lengths[s] : width;
+    for (int64_t t = 0; t < length; t++) {
+      const float *z = pass->logits + (s * width + t) * n;
+      const double total = collect_exponentiate(z, n, collect_find_largest(z, n), e);
+      add_fixed(e, n, to_fixed / total, sums);
+    }
   }
 }
 
@@ -82,15 +87,21 @@ static void pick_largest(const int64_t *sums, int64_t n, int64_t n_picked, int64
   esp_free(&all);
 }
 
-static esp_status sum_probabilities_local(collect_pass *pass, int64_t *sums) {
-  const int64_t n = pass->model->n_outputs;
+static esp_status sum_batches_local(collect_pass *pass, float *e, int64_t *sums) {
   for (int64_t i = 0; i < pass->shard->count; i++) {
     const esp_step step = esp_stream_step(&pass->stream, pass->model->n_stages, i);
     ESP_TRY(esp_step_run_head(&step, pass->logits));
-    const int64_t rows = esp_batch_compact(&step.call.batch, n, pass->logits);
-    add_probabilities(pass->logits, rows, n, sums);
+    add_probabilities(pass, &step.call.batch, e, sums);
+    collect_fisher_turn_local(pass, i);
   }
   return ESP_OK;
+}
+
+static esp_status sum_probabilities_local(collect_pass *pass, int64_t *sums) {
+  float *e = ESP_NEW(float, pass->model->n_outputs);
+  const esp_status status = sum_batches_local(pass, e, sums);
+  esp_free(&e);
+  return status;
 }
 
 esp_status collect_choose_logits(collect_pass *pass) {

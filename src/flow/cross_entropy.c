@@ -61,9 +61,9 @@ static double sum_exponentials(const float *z, int64_t n, double top) {
 }
 
 /* May work in place. */
-ESP_CLONES static void write_softmax(const float *z, int64_t n, double top, double sum, float *p) {
+ESP_CLONES static void write_softmax(const float *z, int64_t n, float top, float factor, float *p) {
 #pragma omp simd
-  for (int64_t c = 0; c < n; c++) p[c] = (float)(esp_exp_double(z[c] - top) / sum);
+  for (int64_t c = 0; c < n; c++) p[c] = esp_exp_fast(z[c] - top) * factor;
 }
 
 double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t rows,
@@ -71,11 +71,11 @@ double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t
   double loss = 0.0;
   for (int64_t r = 0; r < rows; r++) {
     const float *z = logits + r * classes;
-    const double top = z[find_largest(z, classes)];
-    const double sum = sum_exponentials(z, classes, top);
-    loss += log(sum) + top - z[labels[r]];
+    const float top = z[find_largest(z, classes)];
+    const double sum = sum_exponentials(z, classes, (double)top);
+    loss += log(sum) + (double)top - (double)z[labels[r]];
     if (!dlogits) continue;
-    write_softmax(z, classes, top, sum, dlogits + r * classes);
+    write_softmax(z, classes, top, (float)(1.0 / sum), dlogits + r * classes);
     dlogits[r * classes + labels[r]] -= 1.0f;
   }
   return loss;

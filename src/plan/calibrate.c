@@ -189,9 +189,11 @@ void plan_calibrate(const esp_comm *comm, esp_plan_machine *machine) {
   const double n = SIDE;
   *machine = (esp_plan_machine){
       .flops_per_s = time_gemm(), .words_per_s = time_counts(), .values_per_s = time_values()};
+  const double held = plan_measure_base(comm);
   machine->solve_s = time_solver(comm, 1);
   const double rest_s = fmax(time_solver(comm, SIDE) - machine->solve_s, machine->solve_s);
   machine->solver_flops_per_s = n * n * n * (1.0 / 3.0 + 2.0) / rest_s / comm->size;
+  machine->solver_bytes = fmax(plan_measure_base(comm) - held, 0.0);
   machine->copy_bytes_per_s = time_copies();
   machine->reduce_bytes_per_s = time_reductions(comm);
 }

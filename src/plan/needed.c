@@ -56,11 +56,11 @@ static double head(const esp_model *model, double rows) {
   return 2.0 * rows * (double)model->n_outputs * width;
 }
 
-/* Logits once, and back from them to what the lowest site's consumer leaves; products of all these
- * gradients. The states are there since the samples passed. */
-static double fisher(const plan_job *plan, double rows) {
+/* Back from the logits to what the lowest site's consumer leaves; products of all these gradients.
+ * The states, and logits that are chosen from, are there since the samples passed. */
+static double fisher(const plan_job *plan, double rows, bool has_logits) {
   const esp_model *model = plan->request->dense;
-  double sum = 2.0 * head(model, rows);
+  double sum = (has_logits ? 1.0 : 2.0) * head(model, rows);
   bool is_above = false;
   for (int s = 0; s < model->n_stages; s++) {
     if (is_above) sum += 2.0 * rows * esp_stage_count_products(model, s);
@@ -80,8 +80,9 @@ double plan_need_collect(const plan_job *plan, const plan_samples *samples) {
     if (is_full(plan, s)) sum += gram(rows, features_of(plan, s));
   if (options->width && options->covariance && !options->plain_streams)
     sum += (model->n_stages + 1.0) * gram(rows, width);
-  if (!options->leaves_codes && !options->leaves_logits) sum += head(model, rows);
-  return fisher_rows > 0.0 ? sum + fisher(plan, fisher_rows) : sum;
+  const bool has_logits = !options->leaves_codes && !options->leaves_logits;
+  if (has_logits) sum += head(model, rows);
+  return fisher_rows > 0.0 ? sum + fisher(plan, fisher_rows, has_logits) : sum;
 }
 
 static bool cuts_units_alone(const plan_job *plan) {

@@ -100,9 +100,18 @@ static void fill_phase(const plan_job *plan, const plan_phase *phase, int at,
   memory->peak_phase = phase->name;
 }
 
+/* Whether something solves, or ranks by double precision. */
+static bool has_solver(const plan_job *plan, const plan_phases *phases) {
+  if (plan->sketch && esp_prune_packed_bytes(plan->sketch) > 0.0) return true;
+  for (int i = 0; i < phases->n; i++)
+    if (phases->rows[i].cost.work.solves > 0.0) return true;
+  return false;
+}
+
 void plan_fill_phases(const plan_job *plan, const plan_phases *phases, esp_plan_report *report) {
   esp_cost all = phases->opening;
   report->n_phases = phases->n;
+  if (!has_solver(plan, phases)) report->memory.base -= report->machine.solver_bytes;
   for (int i = 0; i < phases->n; i++) {
     fill_phase(plan, &phases->rows[i], i, report);
     esp_cost_add(&all, &phases->rows[i].cost);

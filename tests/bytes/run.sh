@@ -19,7 +19,8 @@ padding=$((path_length - ${#base} - 1))
 ((padding > 0)) || { echo "SCRATCH: expected a path below $path_length characters, found $base" && exit 1; }
 SCRATCH=$base/$(printf 'x%.0s' $(seq $padding)) SHARED=$base RANKS=1
 
-# Products, libm and joint counts have the same bits on every processor with AVX2 and FMA, since these kernels exist there.
+# Products in double precision, libm and joint counts have the same bits on every processor with AVX2 and FMA, since these
+# kernels exist there; those in single precision have them by both kernels of the program.
 export OPENBLAS_CORETYPE=Haswell ESPALIER_KERNEL=avx2 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none

@@ -46,8 +46,8 @@ unset tolerance
 reuse=("$llama" --stats s.h5 --repair none) # with the residual stream
 untouched=2097152 # buffers of products, and small blocks between the samples of a run's peak
 compare "readers by information" "${reuse[@]}" --criterion mi --sites width=0.25
-unset untouched
 compare "masks" "${reuse[@]}" --structure unstructured --criterion wanda
+unset untouched
 compare "whole layers, refitted" "$llama" --stats s.h5 --criterion block --sparsity 0.75
 if ((RANKS == 2)); then
   compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
@@ -90,8 +90,10 @@ if ((RANKS > 1)); then # one rank sends no counts
   unset untouched
 fi
 tolerance=0.15 # sites share otherwise under one threshold
+untouched=1048576 # as above
 compare "mlp, mi-jmi, global" "${reuse[@]}" --criterion mi-jmi --targets 2 --allocation global --sparsity 0.4 \
   --no-stability
+unset untouched
 tolerance=0.1 # the samples of a bin fill their few words unevenly
 compare "mlp, mi-mrmr" "${reuse[@]}" --criterion mi-mrmr --sparsity 0.25
 unset tolerance

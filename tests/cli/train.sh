@@ -114,7 +114,7 @@ rm out/*
 
 # A checkpoint that was half written when the job was killed.
 check "stopped again" interrupt
-long=("${train[@]}" --steps 5000 --patience 1 --rate 10) # in place of what is there
+long=("${train[@]}" --steps 5000 --patience 1 --rate 1) # in place of what is there
 echo half >out/m.h5.checkpoint.h5.partial
 must "${long[@]}" --restart
 check "half a checkpoint does not stay" test "$(ls out)" = m.h5

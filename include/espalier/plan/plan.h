@@ -58,6 +58,7 @@ typedef struct esp_plan_machine {
   double flops_per_s, words_per_s, copy_bytes_per_s;
   double values_per_s;       // of an elementwise pass with an exponential
   double solver_flops_per_s; // double precision, in a distributed solve
+  double solver_bytes;       // that a rank's libraries hold once there has been one
   double solve_s;            // a solve of next to nothing
   double reduce_bytes_per_s; // of an allreduced buffer; 0: measured on one rank, copies instead
 } esp_plan_machine;
