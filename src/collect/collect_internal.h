@@ -140,9 +140,6 @@ void collect_fisher_clear_local(collect_pass *pass);
  * head if it is one of them and its state is kept: the logits are used up then. In ascending order.
  * Local. */
 void collect_fisher_turn_local(collect_pass *pass, int64_t i);
-/* Find the largest; write e^(z - top), and return their sum. Local. */
-float collect_find_largest(const float *z, int64_t n);
-double collect_exponentiate(const float *z, int64_t n, float top, float *e);
 /* Compute and write it for all stages, behind the sites. NUMERIC, IO. Collective. */
 esp_status collect_fisher(collect_pass *pass);
 

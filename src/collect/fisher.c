@@ -8,6 +8,7 @@
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
+#include "espalier/core/softmax.h"
 #include "espalier/flow/objective.h"
 
 #include <math.h>
@@ -72,10 +73,11 @@ static int64_t find_class(const float *e, int64_t n, double left) {
 /* By inversion of the distribution function; e (n) and sums (n / BLOCK, rounded up) are scratch. */
 static int32_t sample_label(const float *logits, int64_t n, double uniform, float *e,
                             double *sums) {
-  const float top = collect_find_largest(logits, n);
+  const float top = esp_softmax_find_top(logits, n);
   double total = 0.0;
   for (int64_t i = 0; i < n; i += BLOCK) {
-    sums[i / BLOCK] = collect_exponentiate(logits + i, n - i < BLOCK ? n - i : BLOCK, top, e + i);
+    sums[i / BLOCK] =
+        esp_softmax_exponentiate(logits + i, n - i < BLOCK ? n - i : BLOCK, top, 1.0f, e + i);
     total += sums[i / BLOCK];
   }
   double left = uniform * total;

@@ -4,36 +4,14 @@
 #include "collect_internal.h"
 
 #include "espalier/core/clones.h"
-#include "espalier/core/elementary.h"
 #include "espalier/core/memory.h"
+#include "espalier/core/softmax.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double to_fixed = 0x1p31; // fewer than 2^31 rows: no sum overflows
-
-/* Lanes side by side, in the same order for every instruction set. */
-enum { LANES = 16 };
-
-ESP_CLONES float collect_find_largest(const float *z, int64_t n) {
-  float top = z[0];
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < n; i++) top = z[i] > top ? z[i] : top;
-  return top;
-}
-
-ESP_CLONES double collect_exponentiate(const float *z, int64_t n, float top, float *e) {
-  double sums[LANES] = {0.0}, sum = 0.0;
-  int64_t i = 0;
-#pragma omp simd
-  for (int64_t k = 0; k < n; k++) e[k] = esp_exp_fast(z[k] - top);
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) sums[j] += (double)e[i + j];
-  for (; i < n; i++) sum += (double)e[i];
-  for (int j = 0; j < LANES; j++) sum += sums[j];
-  return sum;
-}
 
 /* In units of 2^-31: below 2^51, where adding 1.5 x 2^52 rounds to an integer in the low bits. */
 ESP_CLONES static void add_fixed(const float *z, int64_t n, double factor, int64_t *sums) {
@@ -57,7 +35,7 @@ static void add_probabilities(const collect_pass *pass, const esp_batch *batch, 
     const int64_t length = batch->lengths && !is_by_sample ? batch->lengths[s] : width;
     for (int64_t t = 0; t < length; t++) {
       const float *z = pass->logits + (s * width + t) * n;
-      const double total = collect_exponentiate(z, n, collect_find_largest(z, n), e);
+      const double total = esp_softmax_exponentiate(z, n, esp_softmax_find_top(z, n), 1.0f, e);
       add_fixed(e, n, to_fixed / total, sums);
     }
   }

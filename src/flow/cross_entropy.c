@@ -1,28 +1,12 @@
 #include "flow_internal.h"
 
 #include "espalier/core/clones.h"
-#include "espalier/core/elementary.h"
+#include "espalier/core/softmax.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Values side by side, in the same order for every instruction set; values at a time. */
-enum { LANES = 8, LARGEST_LANES = 16, BLOCK = 512 };
-
-/* Of values that are no numbers, only the first would be it. */
-ESP_CLONES static float find_top(const float *values, int64_t n) {
-  float tops[LARGEST_LANES];
-  int64_t i = 0;
-  for (int j = 0; j < LARGEST_LANES; j++) tops[j] = values[0];
-  for (; i + LARGEST_LANES <= n; i += LARGEST_LANES) {
-#pragma omp simd
-    for (int j = 0; j < LARGEST_LANES; j++)
-      tops[j] = values[i + j] > tops[j] ? values[i + j] : tops[j];
-  }
-  for (; i < n; i++) tops[0] = values[i] > tops[0] ? values[i] : tops[0];
-  for (int j = 1; j < LARGEST_LANES; j++) tops[0] = tops[j] > tops[0] ? tops[j] : tops[0];
-  return tops[0];
-}
+enum { BLOCK = 512 }; // values at a time
 
 ESP_CLONES static bool has_value(const float *values, int64_t n, float value) {
   int found = 0;
@@ -33,7 +17,7 @@ ESP_CLONES static bool has_value(const float *values, int64_t n, float value) {
 
 /* The first of the largest. */
 static int64_t find_largest(const float *values, int64_t n) {
-  const float top = find_top(values, n);
+  const float top = esp_softmax_find_top(values, n);
   int64_t i = 0;
   while (i + BLOCK <= n && !has_value(values + i, BLOCK, top)) i += BLOCK;
   for (; i < n; i++)
@@ -41,29 +25,24 @@ static int64_t find_largest(const float *values, int64_t n) {
   return 0; // none is a number
 }
 
-ESP_CLONES static void exponentiate(const float *z, int64_t n, double top, double *e) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) e[i] = esp_exp_double(z[i] - top);
-}
-
-static double sum_exponentials(const float *z, int64_t n, double top) {
-  double sums[LANES] = {0.0}, sum = 0.0, e[BLOCK];
-  for (int64_t c = 0; c < n; c += BLOCK) {
-    const int64_t count = n - c < BLOCK ? n - c : BLOCK;
-    int64_t i = 0;
-    exponentiate(z + c, count, top, e);
-    for (; i + LANES <= count; i += LANES)
-      for (int j = 0; j < LANES; j++) sums[j] += e[i + j];
-    for (; i < count; i++) sum += e[i];
-  }
-  for (int j = 0; j < LANES; j++) sum += sums[j];
+static double sum_exponentials(const float *z, int64_t n, float top) {
+  float e[BLOCK];
+  double sum = 0.0;
+  for (int64_t c = 0; c < n; c += BLOCK)
+    sum += esp_softmax_exponentiate(z + c, n - c < BLOCK ? n - c : BLOCK, top, 1.0f, e);
   return sum;
 }
 
-/* May work in place. */
-ESP_CLONES static void write_softmax(const float *z, int64_t n, float top, float factor, float *p) {
+ESP_CLONES static void scale(float *p, int64_t n, float factor) {
 #pragma omp simd
-  for (int64_t c = 0; c < n; c++) p[c] = esp_exp_fast(z[c] - top) * factor;
+  for (int64_t c = 0; c < n; c++) p[c] *= factor;
+}
+
+/* May work in place; returns the sum of the exponentials. */
+static double write_softmax(const float *z, int64_t n, float top, float *p) {
+  const double sum = esp_softmax_exponentiate(z, n, top, 1.0f, p);
+  scale(p, n, (float)(1.0 / sum));
+  return sum;
 }
 
 double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t rows,
@@ -71,12 +50,11 @@ double cross_entropy_compute(const float *logits, const int32_t *labels, int64_t
   double loss = 0.0;
   for (int64_t r = 0; r < rows; r++) {
     const float *z = logits + r * classes;
-    const float top = z[find_largest(z, classes)];
-    const double sum = sum_exponentials(z, classes, (double)top);
-    loss += log(sum) + (double)top - (double)z[labels[r]];
-    if (!dlogits) continue;
-    write_softmax(z, classes, top, (float)(1.0 / sum), dlogits + r * classes);
-    dlogits[r * classes + labels[r]] -= 1.0f;
+    const float top = z[find_largest(z, classes)], label = z[labels[r]];
+    float *p = dlogits ? dlogits + r * classes : NULL;
+    const double sum = p ? write_softmax(z, classes, top, p) : sum_exponentials(z, classes, top);
+    loss += log(sum) + (double)top - (double)label;
+    if (p) p[labels[r]] -= 1.0f;
   }
   return loss;
 }

@@ -7,6 +7,9 @@
  * The tally counts what the model gets right where there are labels. */
 #include "flow_internal.h"
 
+#include "espalier/core/clones.h"
+#include "espalier/core/softmax.h"
+
 #include <math.h>
 
 /* Rows [begin, begin + n) under labels, (n), NULL: there are none. */
@@ -17,30 +20,51 @@ typedef struct distilled_rows {
   double temperature, mix;
 } distilled_rows;
 
-static float find_top(const float *values, int64_t n) {
-  float top = values[0];
-  for (int64_t i = 1; i < n; i++) top = values[i] > top ? values[i] : top;
-  return top;
+/* Values side by side, in the same order for every instruction set. */
+enum { LANES = 8 };
+
+/* The sum of p (a - b). */
+ESP_CLONES static double sum_differences(const float *p, const float *a, const float *b,
+                                         int64_t n) {
+  double sums[LANES] = {0.0}, sum = 0.0;
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++)
+      sums[j] += (double)p[i + j] * ((double)a[i + j] - (double)b[i + j]);
+  for (; i < n; i++) sum += (double)p[i] * ((double)a[i] - (double)b[i]);
+  for (int j = 0; j < LANES; j++) sum += sums[j];
+  return sum;
 }
 
-/* p (n) = exp((values - top) / T); returns its sum. In double where T or n would cost digits. */
-static double exponentiate(const float *values, int64_t n, double temperature, float *p) {
-  const float top = find_top(values, n), scale = (float)(1.0 / temperature);
-  double sum = 0.0;
-  for (int64_t i = 0; i < n; i++) p[i] = expf((values[i] - top) * scale);
-  for (int64_t i = 0; i < n; i++) sum += (double)p[i];
-  return sum;
+/* d = keep d + s p - t q of factors (keep, t, s) and both (q, p); with keep 0, d is not read. */
+ESP_CLONES static void mix(float *restrict d, int64_t n, const float factors[3],
+                           float *const both[2]) {
+  const float keep = factors[0], t = factors[1], s = factors[2];
+  const float *restrict q = both[0], *restrict p = both[1];
+  if (keep > 0.0f) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) d[i] = keep * d[i] + s * p[i] - t * q[i];
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) d[i] = s * p[i] - t * q[i];
 }
 
 /* KL of two rows of logits, given their exponentials and sums. */
 static double compute_divergence(const float *const logits[2], float *const p[2],
                                  const double sums[2], const distilled_rows *self) {
   const int64_t n = self->outputs->model->n_outputs;
-  const double tops[2] = {find_top(logits[0], n), find_top(logits[1], n)};
-  double sum = 0.0;
-  for (int64_t i = 0; i < n; i++)
-    sum += (double)p[0][i] * ((double)logits[0][i] - (double)logits[1][i]);
+  const double tops[2] = {(double)esp_softmax_find_top(logits[0], n),
+                          (double)esp_softmax_find_top(logits[1], n)};
+  const double sum = sum_differences(p[0], logits[0], logits[1], n);
   return (sum / sums[0] - tops[0] + tops[1]) / self->temperature + log(sums[1] / sums[0]);
+}
+
+/* p (n) = exp((values - top) / T); returns its sum. */
+static double exponentiate(const distilled_rows *self, const float *values, float *p) {
+  const int64_t n = self->outputs->model->n_outputs;
+  return esp_softmax_exponentiate(values, n, esp_softmax_find_top(values, n),
+                                  (float)(1.0 / self->temperature), p);
 }
 
 /* One row; scratch (2, n) gets the exponentials of teacher and model. */
@@ -50,15 +74,14 @@ static double measure_row(const distilled_rows *self, int64_t r, float *scratch)
   const double T = self->temperature, part = 1.0 - self->mix;
   const float *const logits[2] = {outputs->teacher + at, outputs->logits + at};
   float *const p[2] = {scratch, scratch + n};
-  const double sums[2] = {exponentiate(logits[0], n, T, p[0]), exponentiate(logits[1], n, T, p[1])};
+  const double sums[2] = {exponentiate(self, logits[0], p[0]), exponentiate(self, logits[1], p[1])};
   double loss = part * T * T * compute_divergence(logits, p, sums, self);
   float *d = outputs->dlogits ? outputs->dlogits + at : NULL;
   if (self->mix > 0.0 && self->labels)
     loss += self->mix * cross_entropy_compute(logits[1], self->labels + r, 1, n, d);
-  const float t = (float)(part * T / sums[0]), s = (float)(part * T / sums[1]);
   const float keep = self->mix > 0.0 && self->labels ? (float)self->mix : 0.0f;
-  for (int64_t i = 0; i < n && d; i++)
-    d[i] = (keep > 0.0f ? keep * d[i] : 0.0f) + s * p[1][i] - t * p[0][i];
+  const float factors[3] = {keep, (float)(part * T / sums[0]), (float)(part * T / sums[1])};
+  if (d) mix(d, n, factors, p);
   return loss;
 }
 

@@ -48,7 +48,7 @@ static void cross_entropy_compute_sums_the_rows(void **state) {
   fill(logits, labels);
   for (int i = 0; i < ROWS * CLASSES; i++) exact[i] = (double)logits[i];
   assert_true(fabs(cross_entropy_compute(logits, labels, ROWS, CLASSES, NULL) -
-                   naive_loss(exact, labels)) < 1e-12);
+                   naive_loss(exact, labels)) < 1e-6); // its exponentials are in float
   assert_true(cross_entropy_compute(logits, labels, 0, CLASSES, NULL) == 0.0);
 }
 
