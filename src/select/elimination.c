@@ -155,13 +155,22 @@ static double compute_trace(int64_t width, const double *t, const double *q) {
   return trace;
 }
 
-static esp_status price(elimination *self, int64_t unit) {
+/* tr(T Q T^T) with T the inverse factor of the unit's block of A; NAN where it is singular. A
+ * neuron's is a number, and comes once for every pair of neurons: the same bits without calls. */
+static double compute_cost(elimination *self, int64_t unit) {
   const int64_t w = self->width;
+  const double *a = self->a + unit * w * w, *q = self->q + unit * w * w;
+  if (w > 1)
+    return esp_block_whiten(w, a, self->floor, self->t) > 0 ? NAN : compute_trace(w, self->t, q);
+  if (!(*a > *self->floor)) return NAN;
+  const double t = 1 / sqrt(*a);
+  return t * *q * t;
+}
+
+static esp_status price(elimination *self, int64_t unit) {
   self->cost[unit] = -1;
   if (esp_gaussian_is_dead(&self->gaussian, unit)) return ESP_OK;
-  if (esp_block_whiten(w, self->a + unit * w * w, self->floor, self->t) > 0)
-    return fail_singular(self);
-  const double cost = compute_trace(w, self->t, self->q + unit * w * w);
+  const double cost = compute_cost(self, unit);
   if (!isfinite(cost)) return fail_singular(self);
   self->cost[unit] = fmax(cost, 0);
   return ESP_OK;
@@ -231,19 +240,30 @@ bool elimination_is_dead(const elimination *self, int64_t unit) {
   return esp_gaussian_is_dead(&self->gaussian, unit);
 }
 
+/* Y Y^T and Y V^T + V Y^T of a unit's rows, from its blocks of A and Q. */
+static void subtract_pair(elimination *self, int64_t unit, const double *y, const double *v) {
+  const int64_t w = self->width, stride = self->schur.stride;
+  double *a = self->a + unit * w * w, *q = self->q + unit * w * w;
+  if (w == 1) { // the same bits: a doubled product is exact
+    *a -= *y * *y;
+    *q -= 2 * (*y * *v);
+    return;
+  }
+  esp_block_subtract(w, 0.5, y, y, stride, a);
+  esp_block_subtract(w, 1, y, v, stride, q);
+}
+
 esp_status elimination_remove(elimination *self, int64_t g) {
   for (int64_t u = 0; u < self->units && self->fixed; u++)
     self->cost[u] += 2 * self->fixed[u * self->units + g];
   if (self->fixed) return ESP_OK;
   esp_schur *schur = &self->schur;
   const int64_t w = self->width;
+  const double *next_y = esp_schur_next_y(schur), *next_v = esp_schur_next_v(schur);
   compute_columns(self, g);
   for (int64_t u = 0; u < self->units; u++) {
     if (schur->gone[u] || u == g) continue;
-    const double *y = esp_schur_next_y(schur) + schur->slot[u] * w;
-    const double *v = esp_schur_next_v(schur) + schur->slot[u] * w;
-    esp_block_subtract(w, 0.5, y, y, schur->stride, self->a + u * w * w);
-    esp_block_subtract(w, 1, y, v, schur->stride, self->q + u * w * w);
+    subtract_pair(self, u, next_y + schur->slot[u] * w, next_v + schur->slot[u] * w);
     ESP_TRY(price(self, u));
   }
   esp_schur_remove(schur, g);
