@@ -37,8 +37,8 @@ static const gemm_pack_rows packs[ROWS] = {pack_1,  pack_2,  pack_3,  pack_4, pa
                                            pack_6,  pack_7,  pack_8,  pack_9, pack_10,
                                            pack_11, pack_12, pack_13, pack_14};
 
-const gemm_kernel esp_gemm_avx512 = {"avx512",           is_supported, ROWS,  COLS,
-                                     (int64_t)192 << 10, pack_b,       packs, multiplies};
+const gemm_kernel esp_gemm_avx512 = {"avx512", is_supported, ROWS,      COLS, ESP_GEMM_MOST_PANEL,
+                                     pack_b,   packs,        multiplies};
 #else
 #include "gemm_kernel.h"
 

@@ -57,14 +57,14 @@ static int64_t min_i64(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/* The buffers of the largest product. */
-static buffers *take_buffers(const gemm_kernel *kernel) {
+/* The buffers of the largest product of any kernel. */
+static buffers *take_buffers(void) {
   call_once(&made_key, make_key);
   buffers *self = tss_get(key);
   if (self) return self;
   self = ESP_NEW(buffers, 1);
-  self->a = ESP_NEW(float, (int64_t)BLOCK_STEPS *ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
-  self->b = ESP_NEW(float, kernel->panel_floats);
+  self->a = ESP_NEW(float, (int64_t)ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
+  self->b = ESP_NEW(float, ESP_GEMM_MOST_PANEL);
   ESP_ASSERT(tss_set(key, self) == thrd_success);
   return self;
 }
@@ -173,7 +173,7 @@ static void run_unit(const block_plan *plan, int64_t unit) {
   const int64_t row = unit % plan->down * plan->rows, col = unit / plan->down * plan->cols;
   pass in = {.tile = {row, col, min_i64(plan->rows, product->m - row),
                       min_i64(plan->cols, product->n - col)}};
-  buffers *mine = take_buffers(plan->kernel);
+  buffers *mine = take_buffers();
   in.b = mine->b;
   do {
     in.depth = min_i64(plan->depth, product->k - in.begin);

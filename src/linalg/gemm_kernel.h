@@ -12,6 +12,7 @@ enum {
   ESP_GEMM_DEPTH = 768, // of the products that are added before C is
   ESP_GEMM_MOST_ROWS = 14,
   ESP_GEMM_MOST_COLS = 32,
+  ESP_GEMM_MOST_PANEL = 192 << 10, // floats
 };
 
 /* Some rows of C, all columns of a strip: C = alpha A B + beta C; with beta 0, C is not read. */
@@ -41,7 +42,7 @@ typedef struct gemm_kernel {
   const char *name;
   bool (*is_supported)(void);
   int rows, cols;       // of C in registers; a strip of B has so many columns
-  int64_t panel_floats; // of packed B, in the L2 cache
+  int64_t panel_floats; // of packed B, in the L2 cache; at most ESP_GEMM_MOST_PANEL
   /* Pack n columns of B to strips (k, cols); columns beyond n are zeros. */
   void (*pack_b)(const gemm_operand *b, int64_t k, int64_t n, float *strips);
   const gemm_pack_rows *pack_a; // by the number of rows less one, as multiply
