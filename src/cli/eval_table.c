@@ -69,7 +69,9 @@ static void print_row(const command_input *input, const json_t *row, const figur
 }
 
 static void print_sparse(const command_input *input, const json_t *row) {
-  if (strcmp(get_text(row, "structure"), "unstructured") != 0) return;
+  if (strcmp(get_text(row, "structure"), "unstructured") != 0 ||
+      get_real(row, "nonzero_parameters") >= get_real(row, "parameters"))
+    return;
   char *model = esp_json_bytes(json_object_get(row, "model"));
   print_result(input, "%s is sparse, not smaller: its zeros are stored and multiplied\n", model);
   esp_free(&model);

@@ -30,7 +30,7 @@ const esp_joint_kernel *esp_joint_kernel_best(void) {
   static atomic_flag warned = ATOMIC_FLAG_INIT;
   const char *wanted = getenv("ESPALIER_KERNEL");
   const esp_joint_kernel *best = find_supported(NULL),
-                         *named = wanted ? find_supported(wanted) : best;
+                         *named = wanted && *wanted ? find_supported(wanted) : best;
   if (!named && !atomic_flag_test_and_set(&warned))
     esp_log_warn("ESPALIER_KERNEL names '%s', which this machine does not support; '%s' is used",
                  wanted, best->name);

@@ -27,7 +27,8 @@ static const gemm_kernel *find_kernel(const char *name) {
 static const gemm_kernel *choose_kernel(void) {
   static atomic_flag warned = ATOMIC_FLAG_INIT;
   const char *wanted = getenv("ESPALIER_GEMM");
-  const gemm_kernel *best = find_kernel(NULL), *named = wanted ? find_kernel(wanted) : best;
+  const gemm_kernel *best = find_kernel(NULL),
+                    *named = wanted && *wanted ? find_kernel(wanted) : best;
   if (!named && !atomic_flag_test_and_set(&warned))
     esp_log_warn("ESPALIER_GEMM names '%s', which this machine does not support; '%s' is used",
                  wanted, best->name);

@@ -35,7 +35,7 @@ static void find_source_local(export_job *job) {
   const char *origin = is_folder(job->model->path) ? job->model->path : pruned_from;
   if (is_folder(origin))
     job->source = esp_strdup(origin);
-  else
+  else if (job->model->vocabulary > 0) // of images none has a tokenizer
     esp_log_warn("export: %s is not known to come from a folder that is still there (%s): no "
                  "tokenizer is copied; name it with --source",
                  job->model->path, origin ? origin : "none named");

@@ -30,10 +30,21 @@ static void warn_of_held_out(const command_job *job) {
                  job->held_out->path);
 }
 
+static void warn_of_last_cut(const command_job *job, const policy *of) {
+  if (of && of->defaults.prune_to < 1.0 && job->settings->policy.prune_to >= 1.0 &&
+      policy_reads(of, &job->policy, "prune-to"))
+    esp_log_warn(
+        "--prune-to %g: the last cut comes behind the last step, so that nothing trains what "
+        "it leaves, and the figures of the training are from before it; give less, such as "
+        "0.75",
+        job->settings->policy.prune_to);
+}
+
 void doubtful_warn(const command_job *job) {
   const policy *of = NULL;
   if (policy_find(job->policy.policy, &of) != ESP_OK) return; // refused elsewhere
   warn_of_rates(job, of);
+  warn_of_last_cut(job, of);
   warn_of_batch(job);
   warn_of_held_out(job);
 }

@@ -54,6 +54,11 @@ check "into an empty folder" must export pruned.h5 empty/
 check "into an empty folder: complete" test -e empty/model.safetensors
 
 must export "$model" unknown
+check "images: no tokenizer is missed" eval '! grep -q -- --source "$ERRORS"'
+cp -r "$llama" gone
+must prune gone -d "$llama/calibration.h5" --samples 24 --criterion random --repair none --sparsity 0.25 -o homeless.h5
+rm -r gone
+must export homeless.h5 homeless
 check "no original: a warning" grep -q -- --source "$ERRORS"
 check "nothing is left beside" eval '! ls -d -- *.partial'
 

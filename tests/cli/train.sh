@@ -114,7 +114,7 @@ rm out/*
 
 # A checkpoint that was half written when the job was killed.
 check "stopped again" interrupt
-long=("${train[@]}" --steps 5000 --patience 1 --rate 1) # in place of what is there
+long=("${train[@]}" --steps 5000 --patience 1 --rate 1e-9) # in place of what is there
 echo half >out/m.h5.checkpoint.h5.partial
 must "${long[@]}" --restart
 check "half a checkpoint does not stay" test "$(ls out)" = m.h5
@@ -192,8 +192,11 @@ said() {
   local text
   for text; do check "said: $text" grep -qF -- "$text" "$ERRORS"; done
 }
-warned train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --score-rate 0 --policy movement --quiet
-said "--batch 1000000: expected at most the" "--score-rate 0: --policy movement learns no scores"
+warned train small.h5 -d "$data" --steps 1 --batch 1000000 --hold-out 0 --score-rate 0 --prune-to 1 --policy movement --quiet
+said "--batch 1000000: expected at most the" "--score-rate 0: --policy movement learns no scores" "--prune-to 1: the last cut"
+# Near-constant features (saturated tanh): their variance may not come out below 0.
+must train -d "$data" --hidden 12,6 --activation tanh --batch 16 --micro-batch 8 --rate 0.05 --steps 30 --policy rigl --granularity units \
+  --drop-rule set-mi --restart -o tanh.h5 --quiet
 warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --quiet
 said "expected other samples than those of --data, found the same" "--rate 0: no weight follows"
 warned train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0 --temperature 1 --rounds -1 --epochs 3 --min-keep 0 --beta2 0.999 \

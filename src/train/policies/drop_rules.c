@@ -116,6 +116,29 @@ static esp_status read_activations_local(site_view *self) {
   return status;
 }
 
+static esp_status add_columns_local(const site_view *self, esp_exact *sums) {
+  for (int64_t i = 0; i < self->of->stream.count; i++)
+    ESP_TRY(esp_exact_add_local(sums, self->rows[i], find_rows(self, i), self->features, NULL, 1));
+  return ESP_OK;
+}
+
+/* Take the mean, in single precision, from the activations: products of values far from 0 would
+ * lose their spread. Collective. */
+static esp_status centre(const site_view *self, double rows) {
+  const int64_t n = self->features;
+  esp_exact sums;
+  esp_exact_init(&sums, n, 1, self->largest, NULL);
+  esp_status status = esp_agree(self->of->comm, add_columns_local(self, &sums));
+  if (status == ESP_OK) status = esp_exact_reduce(self->of->comm, &sums);
+  for (int64_t i = 0; i < self->of->stream.count && status == ESP_OK; i++) {
+    float *x = find_rows(self, i);
+    for (int64_t r = 0; r < self->rows[i]; r++)
+      for (int64_t f = 0; f < n; f++) x[r * n + f] -= (float)(esp_exact_get(&sums, f, 0) / rows);
+  }
+  esp_exact_clear(&sums);
+  return status;
+}
+
 static esp_status sum_local(const site_view *self, esp_exact *products, esp_exact *sums) {
   const int64_t n = self->features;
   for (int64_t i = 0; i < self->of->stream.count; i++) {
@@ -138,6 +161,7 @@ static esp_status compute_covariance(const site_view *self, double *covariance) 
   const int64_t n = self->features;
   const double rows = (double)count_rows(self);
   esp_exact products, sums;
+  ESP_TRY(centre(self, rows));
   esp_exact_init(&products, n, n, self->largest, self->largest);
   esp_exact_init(&sums, n, 1, self->largest, NULL);
   esp_status status = esp_agree(comm, sum_local(self, &products, &sums));
@@ -183,7 +207,13 @@ static esp_status eliminate_local(const site_view *self, const double *covarianc
                            .ridge = ridge};
   esp_status status = esp_compute_output_scale(&evidence, scale);
   evidence.output_scale = scale;
-  if (status == ESP_OK) status = criterion->rank(&evidence, order, score);
+  if (status == ESP_OK && criterion->rank(&evidence, order, score) != ESP_OK)
+    status =
+        esp_fail(ESP_NUMERIC,
+                 "--drop-rule set-mi: site '%s': the %lld features that live, in the samples of "
+                 "one step, have a singular covariance; raise --batch, or take --drop-rule "
+                 "magnitude",
+                 self->stage->name, (long long)self->features);
   for (int64_t k = 0; k < self->n && status == ESP_OK; k++)
     standing[self->site->first + self->units[order[k]]] = (double)(self->n - k);
   esp_free(&order);
