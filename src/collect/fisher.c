@@ -1,7 +1,7 @@
 /* The softmax layer's Fisher information at every stage: F = E[g g^T], g the gradient of log
  * p(label) with respect to the result of the stage's consumer, of labels sampled from the model's
- * own softmax. Micro-batches spread evenly over all go forward once more, keeping the state before
- * each stage, and back; one stage's weights are held. A label depends on the seed and the row's
+ * own softmax. Micro-batches spread evenly over all keep the state before each stage as they pass,
+ * and go back from there; one stage's weights are held. A label depends on the seed and the row's
  * number among all, and sums are exact: the same at any rank count. */
 #include "collect_internal.h"
 

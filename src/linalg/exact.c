@@ -3,6 +3,7 @@
 #include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 #include "espalier/linalg/gemm.h"
+#include "sizes.h"
 
 #include <math.h>
 #include <string.h>
@@ -155,14 +156,9 @@ static uint32_t add_tile(const addition *in, const tile *at, float *scratch) {
   return largest;
 }
 
-static int64_t min_i64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 static uint32_t add_tiles(const addition *in) {
   const esp_exact *into = in->into;
-  const int64_t down = (into->rows + TILE_SIDE - 1) / TILE_SIDE;
-  const int64_t across = (into->cols + TILE_SIDE - 1) / TILE_SIDE;
+  const int64_t down = divide_up(into->rows, TILE_SIDE), across = divide_up(into->cols, TILE_SIDE);
   uint32_t largest = 0;
 #pragma omp parallel reduction(max : largest) if (down * across > 1)
   {

@@ -13,7 +13,7 @@ static const gemm_kernel *const kernels[] = {&esp_gemm_avx512, &esp_gemm_avx2, &
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 static bool is_supported(const gemm_kernel *kernel) {
-  return !kernel->is_supported || kernel->is_supported();
+  return kernel == &blas || (kernel->is_supported && kernel->is_supported());
 }
 
 /* The first that this machine supports, of this name (NULL: of any), or NULL. */

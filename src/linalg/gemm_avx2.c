@@ -31,9 +31,5 @@ const gemm_kernel esp_gemm_avx2 = {"avx2", is_supported, ROWS,      COLS, (int64
 #else
 #include "gemm_kernel.h"
 
-static bool is_supported(void) {
-  return false;
-}
-
-const gemm_kernel esp_gemm_avx2 = {.name = "avx2", .is_supported = is_supported};
+const gemm_kernel esp_gemm_avx2 = {.name = "avx2"};
 #endif

@@ -42,9 +42,5 @@ const gemm_kernel esp_gemm_avx512 = {"avx512", is_supported, ROWS,      COLS, ES
 #else
 #include "gemm_kernel.h"
 
-static bool is_supported(void) {
-  return false;
-}
-
-const gemm_kernel esp_gemm_avx512 = {.name = "avx512", .is_supported = is_supported};
+const gemm_kernel esp_gemm_avx512 = {.name = "avx512"};
 #endif

@@ -1,6 +1,7 @@
 #include "gemm_kernel.h"
 
 #include "espalier/core/memory.h"
+#include "sizes.h"
 
 #include <cblas.h>
 
@@ -20,10 +21,6 @@ typedef struct tile_grid {
   int64_t rows, cols; // of a tile
   int64_t down, right;
 } tile_grid;
-
-static int64_t divide_up(int64_t n, int64_t by) {
-  return (n + by - 1) / by;
-}
 
 /* About equal parts, in whole steps. */
 static tile_grid cut(int64_t m, int64_t n, int64_t down, int64_t right) {
@@ -59,10 +56,6 @@ static tile_grid lay_grid(int64_t m, int64_t n) {
 
 static int clamp_stride(int64_t stride) {
   return esp_int(stride > 1 ? stride : 1);
-}
-
-static int64_t min_i64(int64_t a, int64_t b) {
-  return a < b ? a : b;
 }
 
 static void compute_tile(const esp_gemm *p, const tile_grid *grid, int64_t tile) {

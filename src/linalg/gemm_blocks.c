@@ -2,6 +2,7 @@
 
 #include "espalier/core/memory.h"
 #include "espalier/core/status.h"
+#include "sizes.h"
 
 #include <omp.h>
 #include <string.h>
@@ -47,14 +48,6 @@ static void free_buffers(void *kept) {
 
 static void make_key(void) {
   ESP_ASSERT(tss_create(&key, free_buffers) == thrd_success);
-}
-
-static int64_t divide_up(int64_t n, int64_t by) {
-  return (n + by - 1) / by;
-}
-
-static int64_t min_i64(int64_t a, int64_t b) {
-  return a < b ? a : b;
 }
 
 /* The buffers of the largest product of any kernel. */

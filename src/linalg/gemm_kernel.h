@@ -40,9 +40,9 @@ typedef void (*gemm_pack_rows)(const float *a, int64_t stride, int64_t k, float 
 
 typedef struct gemm_kernel {
   const char *name;
-  bool (*is_supported)(void);
-  int rows, cols;       // of C in registers; a strip of B has so many columns
-  int64_t panel_floats; // of packed B, in the L2 cache; at most ESP_GEMM_MOST_PANEL
+  bool (*is_supported)(void); // NULL: it was not compiled
+  int rows, cols;             // of C in registers; a strip of B has so many columns
+  int64_t panel_floats;       // of packed B, in the L2 cache; at most ESP_GEMM_MOST_PANEL
   /* Pack n columns of B to strips (k, cols); columns beyond n are zeros. */
   void (*pack_b)(const gemm_operand *b, int64_t k, int64_t n, float *strips);
   const gemm_pack_rows *pack_a; // by the number of rows less one, as multiply
