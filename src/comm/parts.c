@@ -109,10 +109,19 @@ void esp_reduce_scatter_f32(const esp_comm *comm, const float *values, const int
   reduce_scatter(comm, values, begins, MPI_FLOAT, part);
 }
 
-void esp_allgather_f32(const esp_comm *comm, const int64_t *begins, float *values) {
+static void allgather(const esp_comm *comm, const int64_t *begins, MPI_Datatype type, int size,
+                      void *values) {
   int *counts = make_counts(comm, begins);
   const int64_t mine = begins[comm->rank + 1] - begins[comm->rank];
-  MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, counts + comm->size, MPI_FLOAT,
-                 comm_count_local(comm, ESP_ALLGATHER, mine * (int64_t)sizeof *values));
+  MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, counts, counts + comm->size, type,
+                 comm_count_local(comm, ESP_ALLGATHER, mine * size));
   esp_free(&counts);
+}
+
+void esp_allgather_f32(const esp_comm *comm, const int64_t *begins, float *values) {
+  allgather(comm, begins, MPI_FLOAT, sizeof *values, values);
+}
+
+void esp_allgather_f64(const esp_comm *comm, const int64_t *begins, double *values) {
+  allgather(comm, begins, MPI_DOUBLE, sizeof *values, values);
 }

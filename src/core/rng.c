@@ -1,10 +1,13 @@
 #include "espalier/core/rng.h"
 
+#include "espalier/core/clones.h"
+
 #include <math.h>
 
 /* Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
  * 2011. */
-static void philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]) {
+static inline __attribute__((always_inline)) void philox(uint64_t seed, uint64_t stream,
+                                                         uint64_t counter, uint32_t out[4]) {
   uint32_t c[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream,
                    (uint32_t)(stream >> 32)};
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -37,6 +40,18 @@ double esp_rng_normal(uint64_t seed, uint64_t stream, uint64_t counter) {
 uint64_t esp_rng_below(uint64_t seed, uint64_t stream, uint64_t counter, uint64_t bound) {
   __extension__ typedef unsigned __int128 wide;
   return (uint64_t)((wide)esp_rng_u64(seed, stream, counter) * bound >> 64);
+}
+
+/* The upper 64 bits of u b are those of (u's upper half) b + (the upper bits of its lower half's
+ * product), where b fits 32 bits. */
+ESP_CLONES void esp_rng_below_each(uint64_t seed, uint64_t stream, uint64_t counter, int bound,
+                                   int count, uint8_t *values) {
+  for (int i = 0; i < count; i++) {
+    uint32_t bits[4];
+    philox(seed, stream, counter + (uint64_t)i, bits);
+    const uint64_t low = (uint64_t)bits[0] * (uint32_t)bound >> 32;
+    values[i] = (uint8_t)(((uint64_t)bits[1] * (uint32_t)bound + low) >> 32);
+  }
 }
 
 void esp_rng_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *order) {

@@ -21,7 +21,8 @@ int64_t esp_entropy_table_count(int64_t samples) {
 void esp_entropy_table_init(esp_entropy_table *self, int64_t samples) {
   ESP_ASSERT(samples >= 0);
   const int64_t count = esp_entropy_table_count(samples);
-  *self = (esp_entropy_table){.n_log_n = ESP_NEW(double, count), .samples = samples};
+  *self = (esp_entropy_table){
+      .n_log_n = ESP_NEW(double, count), .log_samples = log((double)samples), .samples = samples};
   for (int64_t n = 0; n < count; n++) self->n_log_n[n] = compute_n_log_n(n);
 }
 
@@ -30,48 +31,66 @@ void esp_entropy_table_clear(esp_entropy_table *self) {
   *self = (esp_entropy_table){0};
 }
 
-/* |{x >= a and y >= b}| with codes: the planes, their marginals for a = 0 or b = 0, and nothing at
- * B. */
-static int64_t count_above(const esp_pair_counts *pair, int64_t samples, int a, int b) {
-  if (a == pair->x_bins || b == pair->y_bins) return 0;
-  if (a == 0) return b == 0 ? samples : pair->y[b - 1];
-  if (b == 0) return pair->x[a - 1];
-  return pair->joint[(a - 1) * (pair->y_bins - 1) + b - 1];
+/* |{x >= a and y >= b}| for a = 0..Bx and b = 0..By: the planes' joint counts, with their marginals
+ * where a or b is 0, and nothing at Bx and By. */
+typedef struct cumulative {
+  int64_t counts[(ESP_MAX_BINS + 1) * (ESP_MAX_BINS + 1)]; // (Bx + 1, By + 1)
+} cumulative;
+
+static inline void accumulate(const esp_pair_counts *pair, int64_t samples, int x_bins, int y_bins,
+                              cumulative *above) {
+  int64_t *row = above->counts;
+  row[0] = samples;
+  for (int b = 1; b < y_bins; b++) row[b] = pair->y[b - 1];
+  row[y_bins] = 0;
+  for (int a = 1; a < x_bins; a++) {
+    row += y_bins + 1;
+    row[0] = pair->x[a - 1];
+    for (int b = 1; b < y_bins; b++) row[b] = pair->joint[(a - 1) * (y_bins - 1) + b - 1];
+    row[y_bins] = 0;
+  }
+  row += y_bins + 1;
+  for (int b = 0; b <= y_bins; b++) row[b] = 0;
+}
+
+static inline int64_t get_cell(const cumulative *above, int y_bins, int a, int b) {
+  const int64_t *row = above->counts + a * (y_bins + 1) + b, *next = row + y_bins + 1;
+  return row[0] - next[0] - row[1] + next[1];
 }
 
 void esp_compute_histogram(const esp_pair_counts *pair, int64_t samples, int64_t *histogram) {
+  cumulative above;
+  accumulate(pair, samples, pair->x_bins, pair->y_bins, &above);
   for (int a = 0; a < pair->x_bins; a++)
-    for (int b = 0; b < pair->y_bins; b++)
-      *histogram++ = count_above(pair, samples, a, b) - count_above(pair, samples, a + 1, b) -
-                     count_above(pair, samples, a, b + 1) +
-                     count_above(pair, samples, a + 1, b + 1);
+    for (int b = 0; b < pair->y_bins; b++) *histogram++ = get_cell(&above, pair->y_bins, a, b);
 }
 
-/* sum n log n over a histogram, and its occupied cells: S log S - sum is S times the entropy. */
-typedef struct cell_sum {
-  double n_log_n;
-  int occupied;
-} cell_sum;
-
-static void add_cell(cell_sum *sum, const esp_entropy_table *table, int64_t n) {
+static inline void add_cell(esp_cell_sum *sum, const esp_entropy_table *table, int64_t n) {
   sum->n_log_n += n <= TABLE_SAMPLES ? table->n_log_n[n] : compute_n_log_n(n);
   sum->occupied += n > 0;
 }
 
-static cell_sum sum_joint(const esp_entropy_table *table, const esp_pair_counts *pair) {
-  int64_t histogram[ESP_MAX_BINS * ESP_MAX_BINS];
-  esp_compute_histogram(pair, table->samples, histogram);
-  cell_sum sum = {0};
-  for (int cell = 0; cell < pair->x_bins * pair->y_bins; cell++)
-    add_cell(&sum, table, histogram[cell]);
+static inline __attribute__((always_inline)) esp_cell_sum
+sum_cells(const esp_entropy_table *table, const esp_pair_counts *pair, int x_bins, int y_bins) {
+  cumulative above;
+  esp_cell_sum sum = {0};
+  accumulate(pair, table->samples, x_bins, y_bins, &above);
+  for (int a = 0; a < x_bins; a++)
+    for (int b = 0; b < y_bins; b++) add_cell(&sum, table, get_cell(&above, y_bins, a, b));
   return sum;
 }
 
-static cell_sum sum_marginal(const esp_entropy_table *table, const int64_t *above, int bins) {
-  cell_sum sum = {0};
+/* The default numbers of bins are constants, so that the loops are unrolled. */
+static esp_cell_sum sum_joint(const esp_entropy_table *table, const esp_pair_counts *pair) {
+  if (pair->x_bins == 4 && pair->y_bins == 4) return sum_cells(table, pair, 4, 4);
+  return sum_cells(table, pair, pair->x_bins, pair->y_bins);
+}
+
+esp_cell_sum esp_sum_codes(const esp_entropy_table *table, const int64_t *marginals, int bins) {
+  esp_cell_sum sum = {0};
   for (int a = 0; a < bins; a++)
     add_cell(&sum, table,
-             (a == 0 ? table->samples : above[a - 1]) - (a == bins - 1 ? 0 : above[a]));
+             (a == 0 ? table->samples : marginals[a - 1]) - (a == bins - 1 ? 0 : marginals[a]));
   return sum;
 }
 
@@ -80,12 +99,13 @@ static double compute_unclipped(const esp_entropy_table *table, const esp_pair_c
                                 double *plug_in) {
   if (table->samples == 0) return 0;
   const double samples = (double)table->samples;
-  const cell_sum xy = sum_joint(table, pair), x = sum_marginal(table, pair->x, pair->x_bins),
-                 y = sum_marginal(table, pair->y, pair->y_bins);
+  const esp_cell_sum x = pair->x_sum ? *pair->x_sum : esp_sum_codes(table, pair->x, pair->x_bins),
+                     y = pair->y_sum ? *pair->y_sum : esp_sum_codes(table, pair->y, pair->y_bins);
   if (x.occupied == 1 || y.occupied == 1) return 0; // exactly, for dead units
-  const double raw = log(samples) + (xy.n_log_n - (x.n_log_n + y.n_log_n)) / samples;
+  const esp_cell_sum xy = sum_joint(table, pair);
+  const double raw = table->log_samples + (xy.n_log_n - (x.n_log_n + y.n_log_n)) / samples;
   const double bias = (double)(xy.occupied - x.occupied - y.occupied + 1) / (2 * samples);
-  *plug_in = fmax(raw, 0);
+  *plug_in = raw > 0 ? raw : 0;
   return raw - bias;
 }
 
@@ -94,7 +114,7 @@ double esp_compute_information(const esp_entropy_table *table, const esp_pair_co
   double plain = 0;
   const double corrected = compute_unclipped(table, pair, &plain);
   if (plug_in) *plug_in = plain;
-  return fmax(corrected, 0);
+  return corrected > 0 ? corrected : 0;
 }
 
 double esp_compute_information_unclipped(const esp_entropy_table *table,

@@ -8,11 +8,11 @@ void esp_fill_noise(uint64_t seed, uint64_t stream, int64_t first_word, const ui
   const int n_planes = planes->bins - 1;
   for (int64_t w = 0; w < planes->n_words; w++) {
     uint64_t bits[ESP_MAX_BINS] = {0};
-    for (uint64_t s = 0; s < n_valid[w]; s++) {
-      const uint64_t counter = ESP_WORD_BITS * (uint64_t)(first_word + w) + s;
-      const uint64_t code = esp_rng_below(seed, stream, counter, (uint64_t)planes->bins);
-      for (uint64_t a = 1; a <= code; a++) bits[a - 1] |= UINT64_C(1) << s;
-    }
+    uint8_t codes[ESP_WORD_BITS];
+    esp_rng_below_each(seed, stream, ESP_WORD_BITS * (uint64_t)(first_word + w), planes->bins,
+                       n_valid[w], codes);
+    for (int s = 0; s < n_valid[w]; s++)
+      for (int a = 0; a < n_planes; a++) bits[a] |= (uint64_t)(codes[s] > a) << s;
     for (int a = 0; a < n_planes; a++)
       planes->words[(unit * n_planes + a) * planes->stride + w] = bits[a];
   }

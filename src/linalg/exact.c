@@ -252,15 +252,41 @@ static void mirror(esp_exact *self) {
   }
 }
 
+/* Where row i of the upper half begins, once its rows stand one behind the other. */
+static int64_t find_packed(const esp_exact *self, int64_t i) {
+  return i * self->cols - i * (i - 1) / 2;
+}
+
+static void pack_upper(esp_exact *self) {
+  for (int64_t i = 1; i < self->rows; i++)
+    memmove(self->sum + find_packed(self, i), self->sum + i * self->cols + i,
+            (size_t)(self->cols - i) * sizeof *self->sum);
+}
+
+static void unpack_upper(esp_exact *self) {
+  for (int64_t i = self->rows - 1; i > 0; i--)
+    memmove(self->sum + i * self->cols + i, self->sum + find_packed(self, i),
+            (size_t)(self->cols - i) * sizeof *self->sum);
+}
+
+/* Of a Gram matrix the upper half is added over the ranks, in place. Collective. */
+static void reduce_sums(const esp_comm *comm, esp_exact *self) {
+  const bool is_packed = self->symmetric && comm->size > 1;
+  if (is_packed) pack_upper(self);
+  esp_allreduce_sum_i64(comm, self->sum,
+                        is_packed ? find_packed(self, self->rows) : self->rows * self->cols);
+  if (is_packed) unpack_upper(self);
+  if (self->symmetric) mirror(self);
+}
+
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
   const int half = LIMIT_EXPONENT / 2; // the bounds are summed in two halves, which cannot overflow
   const int64_t low_half = ((int64_t)1 << half) - 1;
   int64_t told[] = {self->largest >> half, self->largest & low_half, self->symmetric};
   esp_allreduce_sum_i64(comm, told, 3);
   if (told[0] + (told[1] >> half) > low_half) return fail_on_range();
-  esp_allreduce_sum_i64(comm, self->sum, self->rows * self->cols);
   self->symmetric = told[2] > 0;
-  if (self->symmetric) mirror(self);
+  reduce_sums(comm, self);
   return ESP_OK;
 }
 

@@ -2,12 +2,20 @@
 
 #include "espalier/comm/handle.h"
 #include "espalier/core/memory.h"
+#include "espalier/linalg/cost.h"
 #include "scalapack.h"
 
+#include <lapacke.h>
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
-enum { BLOCK = 64 };
+enum {
+  BLOCK = 64,
+  WHOLE = 2048,   // unknowns of a system that every rank factors, at most
+  RHS_BLOCK = 32, // right-hand sides that are solved at a time then
+  GIVE = 2 // an element that is asked for takes as long as so many elementwise values (measured)
+};
 
 /* A process grid over all ranks of a communicator, row-major. */
 typedef struct grid {
@@ -57,7 +65,10 @@ static void init_matrix(matrix *self, const grid *on, int rows, int cols) {
   self->rows = numroc_(&rows, &on->block, &on->row, &first, &on->rows);
   self->cols = numroc_(&cols, &on->block, &on->col, &first, &on->cols);
   self->values = ESP_NEW(double, (int64_t)self->rows * self->cols);
-  const int stride = self->rows > 1 ? self->rows : 1;
+}
+
+static void describe(matrix *self, const grid *on, int rows, int cols) {
+  const int first = 0, stride = self->rows > 1 ? self->rows : 1;
   int info;
   descinit_(self->descriptor, &rows, &cols, &on->block, &on->block, &first, &first, &on->context,
             &stride, &info);
@@ -112,12 +123,6 @@ static esp_status fill_rhs_local(const esp_spd_problem *problem, const grid *on,
   return ESP_OK;
 }
 
-static esp_status fill_local(const esp_spd_problem *problem, const grid *on, matrix *gram,
-                             matrix *rhs) {
-  ESP_TRY(fill_gram_local(problem, on, gram));
-  return fill_rhs_local(problem, on, rhs);
-}
-
 static esp_status check_minor_local(const esp_spd_problem *problem, int info) {
   if (info == 0) return ESP_OK;
   return esp_fail(
@@ -135,41 +140,135 @@ static esp_status check_solution_local(const grid *on, const matrix *rhs) {
   return ESP_OK;
 }
 
-/* Cholesky, then both triangles, in place of the right-hand sides. */
-static esp_status factor_and_solve(const esp_comm *comm, const esp_spd_problem *problem,
-                                   const grid *on, matrix *gram, matrix *rhs) {
+/* A system under way: Cholesky, then both triangles, in place of the right-hand sides. */
+typedef struct spd_system {
+  grid gram_grid, rhs_grid;
+  matrix gram, rhs;
+} spd_system;
+
+static esp_status fill_local(const esp_spd_problem *problem, spd_system *self) {
+  ESP_TRY(fill_gram_local(problem, &self->gram_grid, &self->gram));
+  return fill_rhs_local(problem, &self->rhs_grid, &self->rhs);
+}
+
+static esp_status solve_on_grid(const esp_comm *comm, const esp_spd_problem *problem,
+                                spd_system *self) {
   const int one = 1, n = (int)problem->n, n_rhs = (int)problem->n_rhs;
+  matrix *gram = &self->gram, *rhs = &self->rhs;
   int info;
+  describe(gram, &self->gram_grid, n, n);
+  describe(rhs, &self->rhs_grid, n, n_rhs);
   pdpotrf_("L", &n, gram->values, &one, &one, gram->descriptor, &info, 1);
   ESP_ASSERT(info >= 0);
   ESP_TRY(esp_agree(comm, check_minor_local(problem, info)));
   pdpotrs_("L", &n, &n_rhs, gram->values, &one, &one, gram->descriptor, rhs->values, &one, &one,
            rhs->descriptor, &info, 1);
   ESP_ASSERT(info == 0);
-  return esp_agree(comm, check_solution_local(on, rhs));
+  return ESP_OK;
+}
+
+/* Every rank factors the matrix, and solves for blocks of right-hand sides that are dealt in turn:
+ * the same calls at any rank count, so the same bits. */
+static esp_status solve_whole(const esp_comm *comm, const esp_spd_problem *problem,
+                              spd_system *self) {
+  const int n = (int)problem->n;
+  int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', n, self->gram.values, n);
+  ESP_ASSERT(info >= 0);
+  ESP_TRY(esp_agree(comm, check_minor_local(problem, info)));
+  for (int c = 0; c < self->rhs.cols; c += RHS_BLOCK) {
+    const int left = self->rhs.cols - c, columns = left < RHS_BLOCK ? left : RHS_BLOCK;
+    info = LAPACKE_dpotrs_work(LAPACK_COL_MAJOR, 'L', n, columns, self->gram.values, n,
+                               self->rhs.values + (int64_t)c * n, n);
+    ESP_ASSERT(info == 0);
+  }
+  return ESP_OK;
+}
+
+/* A block column of every process column: what is gathered at a time. */
+typedef struct panel {
+  const grid *on;
+  int64_t n, n_rhs, number;
+  int64_t *begins; // (size + 1), of every rank's values
+  double *values;  // rank by rank, column-major
+} panel;
+
+static int64_t find_panel_column(const panel *self, int rank) {
+  const grid *on = self->on;
+  return (self->number * on->cols + rank % on->cols) * on->block;
+}
+
+static int64_t count_panel_columns(const panel *self, int rank) {
+  const int64_t left = self->n_rhs - find_panel_column(self, rank), block = self->on->block;
+  return left < 0 ? 0 : left < block ? left : block;
+}
+
+static int64_t count_panel_rows(const panel *self, int rank) {
+  const int n = (int)self->n, row = rank / self->on->cols, first = 0;
+  return numroc_(&n, &self->on->block, &row, &first, &self->on->rows);
+}
+
+static void set_panel(panel *self, int64_t number) {
+  self->number = number;
+  for (int r = 0; r < self->on->rows * self->on->cols; r++)
+    self->begins[r + 1] =
+        self->begins[r] + count_panel_columns(self, r) * count_panel_rows(self, r);
+}
+
+static void unpack(const panel *self, int rank, double *x) {
+  const int row = rank / self->on->cols;
+  const int64_t rows = count_panel_rows(self, rank), columns = count_panel_columns(self, rank);
+  const double *values = self->values + self->begins[rank];
+  for (int r = 0; r < rows; r++) {
+    double *to = x + find_global(self->on, r, row, self->on->rows) * self->n_rhs +
+                 find_panel_column(self, rank);
+    for (int64_t c = 0; c < columns; c++) to[c] = values[c * rows + r];
+  }
+}
+
+static void gather_panel(const esp_comm *comm, panel *self, const matrix *rhs, double *x) {
+  const int64_t mine = self->begins[comm->rank + 1] - self->begins[comm->rank];
+  if (mine > 0)
+    memcpy(self->values + self->begins[comm->rank],
+           rhs->values + self->number * self->on->block * rhs->rows,
+           (size_t)mine * sizeof *rhs->values);
+  esp_allgather_f64(comm, self->begins, self->values);
+  for (int r = 0; r < comm->size; r++) unpack(self, r, x);
 }
 
 static void gather_solution(const esp_comm *comm, const esp_spd_problem *problem, const grid *on,
                             const matrix *rhs, double *x) {
-  const int64_t count = problem->n * problem->n_rhs;
-  for (int64_t i = 0; i < count; i++) x[i] = 0;
-  for (int c = 0; c < rhs->cols; c++)
-    for (int r = 0; r < rhs->rows; r++)
-      x[find_row(on, r) * problem->n_rhs + find_col(on, c)] =
-          rhs->values[(int64_t)c * rhs->rows + r];
-  esp_allreduce_gather_f64(comm, x, count);
+  const int64_t width = (int64_t)on->block * on->cols;
+  panel part = {.on = on,
+                .n = problem->n,
+                .n_rhs = problem->n_rhs,
+                .begins = ESP_NEW(int64_t, comm->size + 1),
+                .values =
+                    ESP_NEW(double, problem->n *(width < problem->n_rhs ? width : problem->n_rhs))};
+  for (int64_t number = 0; number * width < problem->n_rhs; number++) {
+    set_panel(&part, number);
+    gather_panel(comm, &part, rhs, x);
+  }
+  esp_release(part.begins);
+  esp_release(part.values);
 }
 
-static esp_status solve_on_grid(const esp_comm *comm, const esp_spd_problem *problem,
-                                const grid *on, double *x) {
-  matrix gram, rhs;
-  init_matrix(&gram, on, (int)problem->n, (int)problem->n);
-  init_matrix(&rhs, on, (int)problem->n, (int)problem->n_rhs);
-  esp_status status = esp_agree(comm, fill_local(problem, on, &gram, &rhs));
-  if (status == ESP_OK) status = factor_and_solve(comm, problem, on, &gram, &rhs);
-  if (status == ESP_OK) gather_solution(comm, problem, on, &rhs, x);
-  esp_free(&rhs.values);
-  esp_free(&gram.values);
+static bool is_whole(const esp_spd_problem *problem) {
+  return problem->n <= (problem->whole == 0 ? WHOLE : problem->whole);
+}
+
+static esp_status solve(const esp_comm *comm, const esp_spd_problem *problem, spd_system *self,
+                        double *x) {
+  const int n = (int)problem->n;
+  init_matrix(&self->gram, &self->gram_grid, n, n);
+  init_matrix(&self->rhs, &self->rhs_grid, n, (int)problem->n_rhs);
+  esp_status status = esp_agree(comm, fill_local(problem, self));
+  if (status == ESP_OK)
+    status =
+        is_whole(problem) ? solve_whole(comm, problem, self) : solve_on_grid(comm, problem, self);
+  esp_free(&self->gram.values);
+  if (status == ESP_OK) status = esp_agree(comm, check_solution_local(&self->rhs_grid, &self->rhs));
+  if (status == ESP_OK) gather_solution(comm, problem, &self->rhs_grid, &self->rhs, x);
+  esp_free(&self->rhs.values);
   return status;
 }
 
@@ -188,9 +287,31 @@ static esp_status check_size_local(const esp_comm *comm, const esp_spd_problem *
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x) {
   if (problem->n == 0 || problem->n_rhs == 0) return ESP_OK;
   ESP_TRY(check_size_local(comm, problem));
-  grid on;
-  open_grid(&on, comm, problem->n);
-  const esp_status status = solve_on_grid(comm, problem, &on, x);
-  close_grid(&on);
+  spd_system self = {
+      .gram_grid = {.rows = 1, .cols = 1, .block = (int)problem->n},
+      .rhs_grid = {.rows = 1, .cols = comm->size, .col = comm->rank, .block = RHS_BLOCK}};
+  if (is_whole(problem)) return solve(comm, problem, &self, x);
+  open_grid(&self.gram_grid, comm, problem->n);
+  self.rhs_grid = self.gram_grid;
+  const esp_status status = solve(comm, problem, &self, x);
+  close_grid(&self.gram_grid);
   return status;
+}
+
+/* Cholesky's n^3 / 3 and two triangles; this rank's parts of the matrix, or all of it, and of the
+ * right-hand sides in place of which the solution comes, which is then gathered by panels: half of
+ * what an allreduce moves. */
+void esp_solve_add_cost(int ranks, double n, double n_rhs, esp_cost *cost) {
+  const bool whole = n <= WHOLE;
+  const double solution = n * n_rhs, factor = n * n * n / 3.0;
+  const double mine = n * n / (whole ? 1 : ranks) + solution / ranks;
+  const double width =
+      whole ? (double)RHS_BLOCK * ranks : (double)BLOCK * (ranks / choose_grid_rows(ranks));
+  esp_cost_touch(cost, sizeof(double) * (mine + n * fmin(n_rhs, width)));
+  esp_cost_send(cost, ranks, ESP_ALLGATHER, sizeof(double) * solution / ranks);
+  cost->work.solver += 2.0 * n * solution + (whole ? 0.0 : factor);
+  cost->work.serial += whole ? factor : 0.0;
+  cost->work.solves += 1.0;
+  cost->work.every += GIVE * (n * n + solution);
+  cost->work.reduced += sizeof(double) * solution / 2.0;
 }

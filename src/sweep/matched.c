@@ -21,8 +21,11 @@ void esp_sweep_matched(const esp_comm *comm, const esp_planes *x, const esp_plan
   esp_sweep_marginals(comm, y, y_marginals);
   esp_entropy_table_init(&table, samples);
   for (int64_t u = 0; u < n; u++) {
-    const esp_pair_counts pair = {counts + u * bx * by, x_marginals + u * bx, y_marginals + u * by,
-                                  x->bins, y->bins};
+    const esp_pair_counts pair = {.joint = counts + u * bx * by,
+                                  .x = x_marginals + u * bx,
+                                  .y = y_marginals + u * by,
+                                  .x_bins = x->bins,
+                                  .y_bins = y->bins};
     information[u] = esp_compute_information(&table, &pair, NULL);
   }
   esp_entropy_table_clear(&table);

@@ -92,6 +92,7 @@ void esp_reduce_scatter_i64(const esp_comm *comm, const int64_t *values, const i
 void esp_reduce_scatter_f32(const esp_comm *comm, const float *values, const int64_t *begins,
                             float *part);
 void esp_allgather_f32(const esp_comm *comm, const int64_t *begins, float *values);
+void esp_allgather_f64(const esp_comm *comm, const int64_t *begins, double *values);
 
 /* Gather a number of each rank on all: values (size). Collective on comm; equal on all ranks: kind,
  * as which it is counted. */

@@ -17,6 +17,9 @@ double esp_rng_uniform(uint64_t seed, uint64_t stream, uint64_t counter);
 double esp_rng_normal(uint64_t seed, uint64_t stream, uint64_t counter);
 /* Uniform in [0, bound), bound > 0, without modulo bias to speak of (128-bit product). */
 uint64_t esp_rng_below(uint64_t seed, uint64_t stream, uint64_t counter, uint64_t bound);
+/* The same of `count` counters from `counter` on, bound <= 256: values (count). */
+void esp_rng_below_each(uint64_t seed, uint64_t stream, uint64_t counter, int bound, int count,
+                        uint8_t *values);
 /* Write a random permutation of 0..n-1 to order (n), Fisher-Yates. */
 void esp_rng_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *order);
 

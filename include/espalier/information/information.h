@@ -11,6 +11,7 @@ ESP_C_BEGIN
 /* n log n for n = 0..S by table up to 2^22 samples, computed beyond. */
 typedef struct esp_entropy_table {
   double *n_log_n; // (min(S, 2^22) + 1), owned
+  double log_samples;
   int64_t samples; // S
 } esp_entropy_table;
 
@@ -19,11 +20,21 @@ void esp_entropy_table_clear(esp_entropy_table *self);
 /* Numbers in the table of so many samples. */
 int64_t esp_entropy_table_count(int64_t samples);
 
+/* sum n log n over a histogram, and its occupied cells: S log S - sum is S times the entropy. */
+typedef struct esp_cell_sum {
+  double n_log_n;
+  int occupied;
+} esp_cell_sum;
+
+/* The sum over a unit's codes, of its planes' marginals (bins - 1). */
+esp_cell_sum esp_sum_codes(const esp_entropy_table *table, const int64_t *marginals, int bins);
+
 /* A pair: C (Bx-1, By-1) with the planes' marginals (Bx-1) and (By-1), bins Bx and By. */
 typedef struct esp_pair_counts {
   const int32_t *joint;
   const int64_t *x, *y;
   int x_bins, y_bins;
+  const esp_cell_sum *x_sum, *y_sum; // of esp_sum_codes, if they are known, else NULL
 } esp_pair_counts;
 
 /* Difference C into the (Bx, By) histogram; cells sum to S. */

@@ -1,5 +1,6 @@
-/* Distributed solution of symmetric positive definite systems (ScaLAPACK pdpotrf, pdpotrs) on a 2-D
- * block-cyclic matrix over all ranks. */
+/* Solution of symmetric positive definite systems by all ranks: ScaLAPACK (pdpotrf, pdpotrs) on a
+ * 2-D block-cyclic matrix, or, where the system is small, LAPACK (dpotrf, dpotrs) on every rank for
+ * its share of the right-hand sides: there messages would take longer than the factorisation. */
 #ifndef ESPALIER_LINALG_SOLVE_H
 #define ESPALIER_LINALG_SOLVE_H
 
@@ -16,12 +17,14 @@ typedef struct esp_spd_problem {
   double (*gram)(const void *context, int64_t i, int64_t j);
   double (*rhs)(const void *context, int64_t i, int64_t j);
   const void *context; // borrowed
+  int64_t whole;       // unknowns of a system that every rank factors, at most; 0: 2048, -1: none
 } esp_spd_problem;
 
 /* Solve; x (n, n_rhs) row-major is written on every rank, equal on all of them. n or n_rhs 0 is
  * fine, as are more ranks than blocks. NUMERIC: not positive definite (the leading minor is named)
- * or not finite; USAGE: 2^31 elements a rank or more. Rounding may differ between rank counts in
- * the last bits of double. Collective on comm; equal on all ranks: problem. */
+ * or not finite; USAGE: 2^31 elements a rank or more. A system that every rank factors gives the
+ * same bits at any rank count; of another the last bits of double may differ. Collective on comm;
+ * equal on all ranks: problem. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
 
 ESP_C_END

@@ -107,6 +107,21 @@ static bool puts_together(const dealing *how) {
   return good;
 }
 
+static bool puts_doubles_together(const dealing *how) {
+  int64_t begins[MOST_RANKS + 1];
+  const int64_t n = deal(how, begins);
+  double *values = ESP_NEW(double, n + 1);
+  bool good = true;
+  for (int64_t i = begins[test_comm.rank]; i < begins[test_comm.rank + 1]; i++)
+    values[i] = 1.0 / (double)(i + 1);
+  values[n] = -3.0; // behind all
+  esp_allgather_f64(&test_comm, begins, values);
+  for (int64_t i = 0; i < n; i++) good = good && values[i] == 1.0 / (double)(i + 1);
+  good = good && values[n] == -3.0;
+  esp_free(&values);
+  return good;
+}
+
 static void check(bool (*does)(const dealing *how)) {
   for (size_t d = 0; d < ESP_COUNT(dealings); d++) {
     const bool good = test_all(does(&dealings[d]));
@@ -128,6 +143,11 @@ static void reduce_scatter_f32_gives_every_rank_its_part_of_the_sum(void **state
 static void allgather_f32_puts_the_parts_together(void **state) {
   (void)state;
   check(puts_together);
+}
+
+static void allgather_f64_puts_the_parts_together(void **state) {
+  (void)state;
+  check(puts_doubles_together);
 }
 
 /* What one action adds to this rank's traffic is one call of one kind, with these bytes; nothing on
@@ -173,5 +193,6 @@ static void a_local_communicator_deals_to_itself(void **state) {
 ESP_TEST_MAIN(cmocka_unit_test(reduce_scatter_i64_gives_every_rank_its_part_of_the_sum),
               cmocka_unit_test(reduce_scatter_f32_gives_every_rank_its_part_of_the_sum),
               cmocka_unit_test(allgather_f32_puts_the_parts_together),
+              cmocka_unit_test(allgather_f64_puts_the_parts_together),
               cmocka_unit_test(dealt_arrays_are_counted_by_their_kind),
               cmocka_unit_test(a_local_communicator_deals_to_itself))

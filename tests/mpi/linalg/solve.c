@@ -14,6 +14,20 @@ typedef struct sample {
   bool bad_rhs;
 } sample;
 
+static int64_t whole; // of all problems
+
+static int use_grid(void **state) {
+  (void)state;
+  whole = -1;
+  return 0;
+}
+
+static int use_every_rank(void **state) {
+  (void)state;
+  whole = 0;
+  return 0;
+}
+
 static double get_gram(const void *context, int64_t i, int64_t j) {
   const sample *s = context;
   if (!s->bad_rhs && i == s->bad_row && j == s->bad_row) return s->bad_value;
@@ -48,7 +62,13 @@ static void free_sample(sample *s) {
 }
 
 static esp_spd_problem make_problem(const sample *s, double ridge) {
-  return (esp_spd_problem){s->n, s->n_rhs, ridge, get_gram, get_rhs, s};
+  return (esp_spd_problem){.n = s->n,
+                           .n_rhs = s->n_rhs,
+                           .ridge = ridge,
+                           .gram = get_gram,
+                           .rhs = get_rhs,
+                           .context = s,
+                           .whole = whole};
 }
 
 /* Textbook Cholesky: row by row, then forward and back substitution. */
@@ -150,8 +170,8 @@ static void solve_spd_of_one_unknown_divides(void **state) {
 static void solve_spd_of_nothing_writes_nothing(void **state) {
   (void)state;
   double x = 17;
-  const esp_spd_problem no_rhs = {3, 0, 0, get_gram, get_rhs, NULL};
-  const esp_spd_problem no_rows = {0, 3, 0, get_gram, get_rhs, NULL};
+  const esp_spd_problem no_rhs = {.n = 3, .gram = get_gram, .rhs = get_rhs};
+  const esp_spd_problem no_rows = {.n_rhs = 3, .gram = get_gram, .rhs = get_rhs};
   ASSERT_ALL(esp_solve_spd(&test_comm, &no_rhs, &x) == ESP_OK);
   ASSERT_ALL(esp_solve_spd(&test_comm, &no_rows, &x) == ESP_OK);
   ASSERT_ALL(x == 17);
@@ -248,7 +268,7 @@ static void solve_spd_that_overflows_is_numeric(void **state) {
 
 static void solve_spd_beyond_int_is_usage(void **state) {
   (void)state;
-  const esp_spd_problem problem = {400000, 1, 0, get_gram, get_rhs, NULL};
+  const esp_spd_problem problem = {.n = 400000, .n_rhs = 1, .gram = get_gram, .rhs = get_rhs};
   double x;
   ASSERT_ALL(esp_solve_spd(&test_comm, &problem, &x) == ESP_USAGE);
   ASSERT_ALL(strstr(esp_failure_text(), "use more ranks") != NULL);
@@ -261,16 +281,35 @@ static void solve_spd_again_after_a_failure_works(void **state) {
   ASSERT_ALL(status == ESP_NUMERIC);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(solve_spd_equals_a_naive_cholesky),
-              cmocka_unit_test(solve_spd_takes_many_blocks_and_right_hand_sides),
-              cmocka_unit_test(solve_spd_takes_fewer_rows_than_ranks),
-              cmocka_unit_test(solve_spd_of_one_unknown_divides),
-              cmocka_unit_test(solve_spd_of_nothing_writes_nothing),
-              cmocka_unit_test(solve_spd_agrees_with_one_rank),
-              cmocka_unit_test(solve_spd_is_equal_on_all_ranks),
-              cmocka_unit_test(solve_spd_names_the_minor_that_is_not_positive),
-              cmocka_unit_test(solve_spd_of_nan_on_one_rank_is_numeric_on_all),
-              cmocka_unit_test(solve_spd_names_a_right_hand_side_that_is_not_finite),
-              cmocka_unit_test(solve_spd_that_overflows_is_numeric),
-              cmocka_unit_test(solve_spd_beyond_int_is_usage),
-              cmocka_unit_test(solve_spd_again_after_a_failure_works))
+static void a_system_that_every_rank_factors_has_the_bits_of_one_rank(void **state) {
+  (void)state;
+  sample s = make_sample(90, 77);
+  esp_comm alone;
+  esp_comm_init_local(&alone);
+  const esp_spd_problem problem = make_problem(&s, 0.01);
+  double *x = ESP_NEW(double, 90 * 77), *serial = ESP_NEW(double, 90 * 77);
+  const esp_status status = esp_solve_spd(&test_comm, &problem, x);
+  const esp_status serial_status = esp_solve_spd(&alone, &problem, serial);
+  const bool same = memcmp(x, serial, 90 * 77 * sizeof *x) == 0;
+  esp_comm_clear(&alone);
+  esp_free(&x);
+  esp_free(&serial);
+  free_sample(&s);
+  ASSERT_ALL(status == ESP_OK && serial_status == ESP_OK && same);
+}
+
+#define BOTH(test) \
+  cmocka_unit_test_setup(test, use_grid), cmocka_unit_test_setup(test, use_every_rank)
+
+ESP_TEST_MAIN(BOTH(solve_spd_equals_a_naive_cholesky),
+              BOTH(solve_spd_takes_many_blocks_and_right_hand_sides),
+              BOTH(solve_spd_takes_fewer_rows_than_ranks), BOTH(solve_spd_of_one_unknown_divides),
+              BOTH(solve_spd_of_nothing_writes_nothing), BOTH(solve_spd_agrees_with_one_rank),
+              BOTH(solve_spd_is_equal_on_all_ranks),
+              BOTH(solve_spd_names_the_minor_that_is_not_positive),
+              BOTH(solve_spd_of_nan_on_one_rank_is_numeric_on_all),
+              BOTH(solve_spd_names_a_right_hand_side_that_is_not_finite),
+              BOTH(solve_spd_that_overflows_is_numeric), BOTH(solve_spd_beyond_int_is_usage),
+              BOTH(solve_spd_again_after_a_failure_works),
+              cmocka_unit_test_setup(a_system_that_every_rank_factors_has_the_bits_of_one_rank,
+                                     use_every_rank))

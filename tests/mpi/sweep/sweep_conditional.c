@@ -105,7 +105,8 @@ static float naive_part(int64_t i, int64_t j, int64_t target, int c) {
   esp_entropy_table table;
   esp_entropy_table_init(&table, n);
   const double value = esp_compute_information_unclipped(
-      &table, &(esp_pair_counts){joint, above_x, above_y, BINS, BINS});
+      &table, &(esp_pair_counts){
+                  .joint = joint, .x = above_x, .y = above_y, .x_bins = BINS, .y_bins = BINS});
   esp_entropy_table_clear(&table);
   return (float)((double)n / ((double)SAMPLES * TARGETS) * value);
 }

@@ -67,6 +67,18 @@ static void esp_rng_below_is_even_and_below(void **state) {
   for (int i = 0; i < 10; i++) assert_in_range(counts[i], 2000 - 212, 2000 + 212);
 }
 
+static void esp_rng_below_each_equals_single_values(void **state) {
+  (void)state;
+  uint8_t values[77];
+  const uint64_t first = UINT64_MAX - 30; // and over the end
+  for (int bound = 1; bound <= 256; bound += 51) {
+    esp_rng_below_each(7, 1 + UINT64_C(0x500000000), first, bound, 77, values);
+    for (int i = 0; i < 77; i++)
+      assert_int_equal(values[i], esp_rng_below(7, 1 + UINT64_C(0x500000000), first + (uint64_t)i,
+                                                (uint64_t)bound));
+  }
+}
+
 static void esp_rng_below_1_is_0(void **state) {
   (void)state;
   for (uint64_t i = 0; i < 100; i++) assert_true(esp_rng_below(7, 4, i, 1) == 0);
@@ -115,6 +127,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_rng_u64_gives_the_known_answers),
               cmocka_unit_test(esp_rng_uniform_fills_the_unit_interval),
               cmocka_unit_test(esp_rng_normal_has_mean_0_and_variance_1),
               cmocka_unit_test(esp_rng_below_is_even_and_below),
+              cmocka_unit_test(esp_rng_below_each_equals_single_values),
               cmocka_unit_test(esp_rng_below_1_is_0),
               cmocka_unit_test(esp_rng_permutation_holds_each_index_once),
               cmocka_unit_test(esp_rng_permutation_is_even),

@@ -25,7 +25,8 @@ static const esp_pair_counts *count_codes(counted *self, const uint8_t *x, const
       self->x[a] += x[s] > a;
       self->y[a] += y[s] > a;
     }
-  self->pair = (esp_pair_counts){self->joint, self->x, self->y, bins, bins};
+  self->pair = (esp_pair_counts){
+      .joint = self->joint, .x = self->x, .y = self->y, .x_bins = bins, .y_bins = bins};
   return &self->pair;
 }
 
@@ -40,6 +41,21 @@ static double compute_information(const uint8_t *x, const uint8_t *y, int64_t n,
   return information;
 }
 
+/* The same with the sums over each unit's codes given. */
+static double compute_with_sums(const uint8_t *x, const uint8_t *y, int64_t n, int bins) {
+  counted counts;
+  esp_entropy_table table;
+  esp_entropy_table_init(&table, n);
+  esp_pair_counts pair = *count_codes(&counts, x, y, n, bins);
+  const esp_cell_sum x_sum = esp_sum_codes(&table, pair.x, bins),
+                     y_sum = esp_sum_codes(&table, pair.y, bins);
+  pair.x_sum = &x_sum;
+  pair.y_sum = &y_sum;
+  const double information = esp_compute_information(&table, &pair, NULL);
+  esp_entropy_table_clear(&table);
+  return information;
+}
+
 static void draw_codes(uint64_t stream, int64_t n, uint64_t bins, uint8_t *codes) {
   for (int64_t s = 0; s < n; s++) codes[s] = (uint8_t)esp_rng_below(21, stream, (uint64_t)s, bins);
 }
@@ -47,6 +63,18 @@ static void draw_codes(uint64_t stream, int64_t n, uint64_t bins, uint8_t *codes
 static void assert_near(double found, double expected, double tolerance) {
   if (!(fabs(found - expected) <= tolerance))
     fail_msg("%.17g is not %.17g within %g", found, expected, tolerance);
+}
+
+static void compute_information_is_the_same_by_known_sums(void **state) {
+  (void)state;
+  uint8_t x[500], y[500];
+  for (int bins = 2; bins <= ESP_MAX_BINS; bins++) {
+    draw_codes(1, 500, (uint64_t)bins, x);
+    draw_codes(2, 500, (uint64_t)bins, y);
+    for (int s = 0; s < 500; s += 2) y[s] = x[s];
+    const double value = compute_information(x, y, 500, bins, NULL);
+    assert_true(value > 0.1 && compute_with_sums(x, y, 500, bins) == value);
+  }
 }
 
 static void compute_histogram_of_worked_example(void **state) {
@@ -64,7 +92,8 @@ static void compute_histogram_takes_different_bins(void **state) {
   const int32_t joint[] = {2, 1, 1}; // x in 2 bins, y in 4
   const int64_t x[] = {3}, y[] = {4, 2, 1}, expected[] = {1, 1, 1, 0, 1, 1, 0, 1};
   int64_t histogram[8];
-  esp_compute_histogram(&(esp_pair_counts){joint, x, y, 2, 4}, 6, histogram);
+  esp_compute_histogram(
+      &(esp_pair_counts){.joint = joint, .x = x, .y = y, .x_bins = 2, .y_bins = 4}, 6, histogram);
   assert_memory_equal(histogram, expected, sizeof expected);
 }
 
@@ -183,7 +212,9 @@ static void compute_information_goes_on_beyond_the_table(void **state) {
   esp_entropy_table table;
   esp_entropy_table_init(&table, samples);
   double plug_in;
-  esp_compute_information(&table, &(esp_pair_counts){joint, half, half, 2, 2}, &plug_in);
+  esp_compute_information(
+      &table, &(esp_pair_counts){.joint = joint, .x = half, .y = half, .x_bins = 2, .y_bins = 2},
+      &plug_in);
   assert_near(plug_in, log(2), 1e-12);
   esp_entropy_table_clear(&table);
 }
@@ -217,7 +248,8 @@ static void compute_code_covariance_without_samples_is_zero(void **state) {
   assert_true(esp_compute_code_covariance(count_codes(&counts, NULL, NULL, 0, 4), 0) == 0);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(compute_histogram_of_worked_example),
+ESP_TEST_MAIN(cmocka_unit_test(compute_information_is_the_same_by_known_sums),
+              cmocka_unit_test(compute_histogram_of_worked_example),
               cmocka_unit_test(compute_histogram_takes_different_bins),
               cmocka_unit_test(compute_information_of_independent_codes_is_zero),
               cmocka_unit_test(compute_information_of_identical_codes_is_log_bins),

@@ -19,30 +19,37 @@ static void esp_exact_add_cost_of_a_small_sum(void **state) {
 
 static void esp_exact_add_cost_forms_half_a_gram_matrix(void **state) {
   (void)state;
-  const esp_exact_shape gram = {1, 3.0, 3.0, 10.0, 4.0, true};
-  esp_cost cost = {0};
+  esp_exact_shape gram = {1, 3.0, 3.0, 10.0, 4.0, true};
+  esp_cost cost = {0}, of_two = {0};
   esp_exact_add_cost(&gram, &cost);
   assert_true(cost.work.flops == 10.0 * 9.0);
   assert_true(cost.peak_bytes == 0.0 && cost.traffic[ESP_ALLREDUCE] == 0.0); // alone
+  gram.ranks = 2;
+  esp_exact_add_cost(&gram, &of_two);
+  assert_true(of_two.traffic[ESP_ALLREDUCE] == 8.0 * 6.0 + 24.0);
 }
 
+/* 6 unknowns: every rank has the matrix, and half of the solution. */
 static void esp_solve_add_cost_of_a_small_system(void **state) {
   (void)state;
   esp_cost cost = {0};
   esp_solve_add_cost(2, 6.0, 2.0, &cost);
-  assert_true(cost.peak_bytes == 8.0 * 6.0 * 8.0 / 2.0 + 8.0 * 12.0 && cost.kept_bytes == 0.0);
-  assert_true(cost.traffic[ESP_ALLREDUCE] == 96.0);
-  assert_true(cost.work.solver == 6.0 * 6.0 * 6.0 / 3.0 + 2.0 * 36.0 * 2.0);
+  assert_true(cost.peak_bytes == 8.0 * (36.0 + 12.0 / 2.0 + 12.0) && cost.kept_bytes == 0.0);
+  assert_true(cost.traffic[ESP_ALLGATHER] == 96.0 / 2.0);
+  assert_true(cost.work.solver == 2.0 * 36.0 * 2.0);
+  assert_true(cost.work.serial == 6.0 * 6.0 * 6.0 / 3.0);
   assert_true(cost.work.solves == 1.0);
 }
 
-static void esp_solve_add_cost_shares_the_matrix(void **state) {
+static void esp_solve_add_cost_shares_a_large_matrix(void **state) {
   (void)state;
   double before = 0.0;
   for (int ranks = 2; ranks <= 64; ranks *= 2) {
     esp_cost cost = {0};
-    esp_solve_add_cost(ranks, 1000.0, 10.0, &cost);
+    esp_solve_add_cost(ranks, 3000.0, 10.0, &cost);
     if (ranks > 2) assert_true(cost.peak_bytes < before);
+    assert_true(cost.work.solver == 3000.0 * 3000.0 * (3000.0 / 3.0 + 20.0));
+    assert_true(cost.work.serial == 0.0);
     before = cost.peak_bytes;
   }
 }
@@ -51,12 +58,12 @@ static void esp_solve_add_cost_of_nothing(void **state) {
   (void)state;
   esp_cost cost = {0};
   esp_solve_add_cost(4, 0.0, 5.0, &cost);
-  assert_true(cost.peak_bytes == 0.0 && cost.traffic[ESP_ALLREDUCE] == 0.0);
+  assert_true(cost.peak_bytes == 0.0 && cost.traffic[ESP_ALLGATHER] == 0.0);
   assert_true(cost.work.solver == 0.0 && cost.work.every == 0.0);
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_exact_add_cost_of_a_small_sum),
               cmocka_unit_test(esp_exact_add_cost_forms_half_a_gram_matrix),
               cmocka_unit_test(esp_solve_add_cost_of_a_small_system),
-              cmocka_unit_test(esp_solve_add_cost_shares_the_matrix),
+              cmocka_unit_test(esp_solve_add_cost_shares_a_large_matrix),
               cmocka_unit_test(esp_solve_add_cost_of_nothing))
