@@ -91,14 +91,15 @@ static int64_t count_targets(const esp_prune_sketch *sketch, const joint_pair *p
   return wanted < pair->upper ? wanted : pair->upper;
 }
 
-/* With the units above, and noise among the site's; then, where the criterion reads them, of its
+/* With the units above, and noise with them; then, where the criterion reads them, of its
  * own units with each other, and the same given the targets. */
 static int list_measures(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
-                         const joint_pair *pair, measure list[3]) {
+                         const joint_pair *pair, measure list[4]) {
   const esp_sweep_shape own = make_own_shape(sketch, stats, pair->features);
   const unsigned needs = sketch->request->criterion->needs;
   int n = 0;
-  list[n++] = (measure){make_shape(sketch, stats, pair->features + NOISE_UNITS, pair->upper), 0};
+  list[n++] = (measure){make_shape(sketch, stats, pair->features, pair->upper), 0};
+  list[n++] = (measure){make_shape(sketch, stats, NOISE_UNITS, pair->upper), 0};
   if (needs & ESP_NEEDS_REDUNDANCY) list[n++] = (measure){own, 0};
   if (needs & ESP_NEEDS_CONDITIONAL) list[n++] = (measure){own, count_targets(sketch, pair)};
   return n;
@@ -122,17 +123,20 @@ static void add_measure(const esp_stats_shape *stats, const measure *self, esp_c
   esp_cost_hold(cost, -targets);
 }
 
-/* Planes above, of which those preserved are copied; the site's with noise; its measures. */
+/* Planes above, of which those preserved are copied if not all are; the site's; noise; its
+ * measures. */
 void joint_pair_add_cost(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                          const joint_pair *pair, esp_cost *cost) {
   const double f = (double)pair->features, above = (double)pair->above;
-  measure list[3];
+  measure list[4];
   const int n = list_measures(sketch, stats, pair, list);
   esp_cost step = {0};
   esp_stats_add_load_cost(stats, above, ESP_LOAD_PLANES, &step);
-  esp_cost_hold(&step, esp_stats_plane_bytes(stats, (double)pair->upper));
-  esp_cost_hold(&step, -esp_stats_plane_bytes(stats, above));
-  esp_cost_hold(&step, esp_stats_plane_bytes(stats, f + NOISE_UNITS));
+  if (pair->upper < pair->above) {
+    esp_cost_hold(&step, esp_stats_plane_bytes(stats, (double)pair->upper));
+    esp_cost_hold(&step, -esp_stats_plane_bytes(stats, above));
+  }
+  esp_cost_hold(&step, esp_stats_plane_bytes(stats, NOISE_UNITS));
   esp_cost_hold(&step, joint_pair_bytes(sketch, pair));
   for (int i = 0; i < n; i++) add_measure(stats, &list[i], &step);
   step.kept_bytes = joint_pair_bytes(sketch, pair);
@@ -143,7 +147,7 @@ void joint_pair_add_cost(const esp_prune_sketch *sketch, const esp_stats_shape *
 
 void joint_pair_add_ways(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                          const joint_pair *pair, esp_sweep_ways *ways) {
-  measure list[3];
+  measure list[4];
   const int n = list_measures(sketch, stats, pair, list);
   for (int i = 0; i < n; i++) esp_sweep_add_ways(&list[i].shape, list[i].targets, ways);
 }

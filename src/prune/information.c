@@ -59,15 +59,14 @@ static void copy_unit(const esp_planes *from, int64_t i, esp_planes *to, int64_t
            (size_t)from->n_words * sizeof *from->words);
 }
 
-/* The site's own planes with noise units behind them, whose information gives the null level. */
-static void add_noise(const ranker *self, int stream, const esp_planes *site, esp_planes *both) {
+/* Noise units, whose information with the units above gives the null level. */
+static void make_noise(const ranker *self, int stream, const esp_planes *site, esp_planes *noise) {
   uint8_t *valid = esp_stats_count_valid_local(self->stats);
-  esp_planes_init(both, site->units + NOISE_UNITS, site->bins, site->n_words);
-  for (int64_t i = 0; i < site->units; i++) copy_unit(site, i, both, i);
+  esp_planes_init(noise, NOISE_UNITS, site->bins, site->n_words);
   for (int64_t i = 0; i < NOISE_UNITS; i++)
     esp_fill_noise((uint64_t)self->request->settings->run.seed,
                    (uint64_t)(STREAM_NOISE + stream * NOISE_UNITS + i),
-                   self->stats->first * self->stats->words, valid, site->units + i, both);
+                   self->stats->first * self->stats->words, valid, i, noise);
   esp_free(&valid);
 }
 
@@ -89,26 +88,38 @@ static esp_status load_upper(const ranker *self, const upper_site *site, esp_pla
   ESP_TRY(
       esp_stats_load_site(self->stats, site->name.text, site->features, ESP_LOAD_PLANES, &above));
   int64_t *list = list_upper(self, site, &n);
-  esp_planes_init(upper, n, above.planes.bins, above.planes.n_words);
-  for (int64_t i = 0; i < n; i++) copy_unit(&above.planes, list[i], upper, i);
+  if (n == above.planes.units) { // all of them, in order
+    *upper = above.planes;
+    above.planes = (esp_planes){0};
+  } else {
+    esp_planes_init(upper, n, above.planes.bins, above.planes.n_words);
+    for (int64_t i = 0; i < n; i++) copy_unit(&above.planes, list[i], upper, i);
+  }
   esp_free(&list);
   esp_site_stats_clear(&above);
   return ESP_OK;
 }
 
+/* Rows of information of the site's features, or of noise, with the units above. Collective. */
+static void measure(const ranker *self, const esp_planes *planes, const esp_planes *upper,
+                    float *values) {
+  esp_sweep_information(self->comm, planes, upper, self->stats->rows, self->request->reduce,
+                        values);
+}
+
 static esp_status gather(ranker *self, const upper_site *above, int stream,
                          const esp_planes *planes, site_information *information) {
-  esp_planes upper, both;
+  esp_planes upper, noise;
   *information = (site_information){.features = planes->units};
   ESP_TRY(load_upper(self, above, &upper));
   information->n_upper = upper.units;
-  add_noise(self, stream, planes, &both);
-  information->values = ESP_NEW(float, both.units * information->n_upper);
-  esp_sweep_information(self->comm, &both, &upper, self->stats->rows, self->request->reduce,
-                        information->values);
+  information->values = ESP_NEW(float, (planes->units + NOISE_UNITS) * upper.units);
+  measure(self, planes, &upper, information->values);
+  make_noise(self, stream, planes, &noise);
+  measure(self, &noise, &upper, information->values + planes->units * upper.units);
   average_noise(information);
   information_add_pairs(self, planes, &upper, information);
-  esp_planes_clear(&both);
+  esp_planes_clear(&noise);
   esp_planes_clear(&upper);
   return ESP_OK;
 }

@@ -4,6 +4,8 @@
 #ifndef ESPALIER_CORE_CLONES_H
 #define ESPALIER_CORE_CLONES_H
 
+#include <limits.h> // any header of the library says whether it is glibc
+
 #if defined __x86_64__ && defined __GLIBC__ && defined __GNUC__ && !defined __clang__ && \
     !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 #define ESP_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
