@@ -184,7 +184,21 @@ static bool open_library(library *self, const char *path) {
   return false;
 }
 
+/* CPU seconds of this thread say nothing of others'. */
+static bool is_of_one_thread(void) {
+  const char *const names[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"};
+  for (int i = 0; i < 2; i++) {
+    const char *threads = getenv(names[i]);
+    if (threads && strcmp(threads, "1") == 0) continue;
+    fprintf(stderr, "expected %s=1, found %s; one thread is timed\n", names[i],
+            threads ? threads : "none");
+    return false;
+  }
+  return true;
+}
+
 int main(int argc, char **argv) {
+  if (!is_of_one_thread()) return 2;
   library list[MOST_LIBRARIES] = {{.name = "linked", .cblas = cblas_sgemm},
                                   {.name = esp_gemm_kernel_name(), .own = esp_gemm_kernel_name()}};
   int n = 2;
