@@ -14,6 +14,7 @@ enum {
   BLOCK = 64,
   WHOLE = 2048,   // unknowns of a system that every rank factors, at most
   RHS_BLOCK = 32, // right-hand sides that are solved at a time then
+  RHS_COLUMNS = 16,
   GIVE = 2 // an element that is asked for takes as long as so many elementwise values (measured)
 };
 
@@ -88,8 +89,7 @@ static int64_t find_col(const grid *on, int local) {
   return find_global(on, local, on->col, on->cols);
 }
 
-static esp_status check_finite(const char *name, double value, int64_t i, int64_t j) {
-  if (isfinite(value)) return ESP_OK;
+static esp_status fail_on_value(const char *name, double value, int64_t i, int64_t j) {
   return esp_fail(
       ESP_NUMERIC,
       "expected finite %s in a least-squares system, found %g at row %lld, column %lld; "
@@ -97,28 +97,34 @@ static esp_status check_finite(const char *name, double value, int64_t i, int64_
       name, value, (long long)i, (long long)j);
 }
 
-/* The lower triangle of G + ridge I; the upper one is never read. */
+/* The lower triangle of G + ridge I; the upper one is never read. Asked for by rows of G, which the
+ * columns of the triangle are. */
 static esp_status fill_gram_local(const esp_spd_problem *problem, const grid *on, matrix *gram) {
   for (int c = 0; c < gram->cols; c++) {
     const int64_t j = find_col(on, c);
+    double *column = gram->values + (int64_t)c * gram->rows;
     for (int r = 0; r < gram->rows; r++) {
       const int64_t i = find_row(on, r);
       if (i < j) continue;
-      const double value = problem->gram(problem->context, i, j) + (i == j ? problem->ridge : 0);
-      ESP_TRY(check_finite("second moments", value, i, j));
-      gram->values[(int64_t)c * gram->rows + r] = value;
+      const double value = problem->gram(problem->context, j, i) + (i == j ? problem->ridge : 0);
+      if (!isfinite(value)) return fail_on_value("second moments", value, i, j);
+      column[r] = value;
     }
   }
   return ESP_OK;
 }
 
+/* By rows as they are stored, some columns at a time, which stay in the cache. */
 static esp_status fill_rhs_local(const esp_spd_problem *problem, const grid *on, matrix *rhs) {
-  for (int c = 0; c < rhs->cols; c++)
+  for (int first = 0; first < rhs->cols; first += RHS_COLUMNS)
     for (int r = 0; r < rhs->rows; r++) {
-      const int64_t i = find_row(on, r), j = find_col(on, c);
-      const double value = problem->rhs(problem->context, i, j);
-      ESP_TRY(check_finite("right-hand sides", value, i, j));
-      rhs->values[(int64_t)c * rhs->rows + r] = value;
+      const int64_t i = find_row(on, r);
+      for (int c = first; c < rhs->cols && c < first + RHS_COLUMNS; c++) {
+        const int64_t j = find_col(on, c);
+        const double value = problem->rhs(problem->context, i, j);
+        if (!isfinite(value)) return fail_on_value("right-hand sides", value, i, j);
+        rhs->values[(int64_t)c * rhs->rows + r] = value;
+      }
     }
   return ESP_OK;
 }
@@ -134,9 +140,11 @@ static esp_status check_minor_local(const esp_spd_problem *problem, int info) {
 
 static esp_status check_solution_local(const grid *on, const matrix *rhs) {
   for (int c = 0; c < rhs->cols; c++)
-    for (int r = 0; r < rhs->rows; r++)
-      ESP_TRY(check_finite("solutions", rhs->values[(int64_t)c * rhs->rows + r], find_row(on, r),
-                           find_col(on, c)));
+    for (int r = 0; r < rhs->rows; r++) {
+      const double value = rhs->values[(int64_t)c * rhs->rows + r];
+      if (!isfinite(value))
+        return fail_on_value("solutions", value, find_row(on, r), find_col(on, c));
+    }
   return ESP_OK;
 }
 

@@ -10,7 +10,7 @@
 ESP_C_BEGIN
 
 /* (G + ridge I) X = R. The callbacks return single elements and must give the same values on all
- * ranks; each rank asks only for its own tiles. */
+ * ranks, gram also for (i, j) and (j, i); each rank asks only for its own tiles. */
 typedef struct esp_spd_problem {
   int64_t n, n_rhs;
   double ridge; // absolute
