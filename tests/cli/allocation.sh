@@ -45,6 +45,7 @@ check "asked and got with whole sub-layers" is_near "$(get w.h5.report.json allo
 run 3 prune "$llama" "${whole[@]}" --sparsity 0.94 --repair least-squares -o w3.h5 --quiet >again
 check "np3: the same selection checksum" cmp <(grep checksum once) <(grep checksum again)
 check "np3: the same kept units" h5diff w.h5 w3.h5 /kept
+check "np3: the same weights" h5diff w.h5 w3.h5 /model
 must prune "$llama" "${whole[@]}" --sparsity 0.9 --min-keep 1 --repair none -o k.h5 --quiet
 check "--min-keep 1 leaves a unit of each" test "$(get k.h5.report.json sites 2 kept)" = 2
 must eval w.h5 -d few.h5 --no-speed --json pruned.json --quiet
