@@ -11,12 +11,15 @@ static double to_mib(double bytes) {
 }
 
 static void print_sizes(const command_input *input, const esp_plan_sizes *sizes) {
-  print_result(input,
-               "%d ranks (%d a node): %" PRId64 " samples, %" PRId64 " rows, %" PRId64
-               " micro-batches, %" PRId64 " a rank at most; parameters %" PRId64 " of %" PRId64
-               "\n",
-               sizes->ranks, sizes->ranks_per_node, sizes->samples, sizes->rows, sizes->n_batches,
-               sizes->share, sizes->pruned, sizes->dense);
+  print_result(input, "%d ranks (%d a node): ", sizes->ranks, sizes->ranks_per_node);
+  if (sizes->rows > 0)
+    print_result(input,
+                 "%" PRId64 " samples, %" PRId64 " rows, %" PRId64 " micro-batches, %" PRId64
+                 " a rank at most; ",
+                 sizes->samples, sizes->rows, sizes->n_batches, sizes->share);
+  else
+    print_result(input, "nothing is measured; ");
+  print_result(input, "parameters %" PRId64 " of %" PRId64 "\n", sizes->pruned, sizes->dense);
 }
 
 static void print_sites(const command_input *input, const esp_plan_report *report) {

@@ -53,6 +53,7 @@ if ((RANKS == 2)); then
   compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
   untouched=2097152 # as above
   compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
+  compare "units by weights alone" "$llama" --repair none --criterion magnitude --sites ffn,attention
   unset untouched
 fi
 
