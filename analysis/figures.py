@@ -234,8 +234,8 @@ def choose_sparsity(runs):
 
 
 def draw_null_level(panel, runs, kind):
-    """It falls with the number of samples: one for each."""
-    groups = sorted(group(runs, 'samples', 'bins').items())
+    """It falls with the number of samples: one for each. Of runs that measured nothing there is none."""
+    groups = sorted(group([run for run in runs if run['samples']], 'samples', 'bins').items())
     for (samples, bins), same in groups:
         depth, mean = mean_by_depth(same, kind, 'null_level_nats')
         what = f' ({samples:,} rows, {bins} bins)' if len(groups) > 1 else ': of noise, mean to highest'

@@ -57,6 +57,7 @@ esp_cli_test(unstructured 2) # it runs 1 to 3 ranks for the masks itself
 esp_cli_test(layers 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(metric 2) # it runs 1 to 3 ranks for the selection itself
 esp_cli_test(stability 2) # it runs 1 and 3 ranks for the figures itself
+esp_cli_test(unmeasured 2) # it runs 1 and 3 ranks for the files itself
 esp_cli_test(chain 2)
 esp_cli_test(allocation 2) # it runs 1 to 4 ranks for the selection itself
 esp_cli_test(criteria 2) # it runs 1 to 3 ranks for the selection itself

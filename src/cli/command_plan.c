@@ -11,12 +11,15 @@ static double to_mib(double bytes) {
 }
 
 static void print_sizes(const command_input *input, const esp_plan_sizes *sizes) {
-  print_result(input,
-               "%d ranks (%d a node): %" PRId64 " samples, %" PRId64 " rows, %" PRId64
-               " micro-batches, %" PRId64 " a rank at most; parameters %" PRId64 " of %" PRId64
-               "\n",
-               sizes->ranks, sizes->ranks_per_node, sizes->samples, sizes->rows, sizes->n_batches,
-               sizes->share, sizes->pruned, sizes->dense);
+  print_result(input, "%d ranks (%d a node): ", sizes->ranks, sizes->ranks_per_node);
+  if (sizes->rows > 0)
+    print_result(input,
+                 "%" PRId64 " samples, %" PRId64 " rows, %" PRId64 " micro-batches, %" PRId64
+                 " a rank at most; ",
+                 sizes->samples, sizes->rows, sizes->n_batches, sizes->share);
+  else
+    print_result(input, "nothing is measured; ");
+  print_result(input, "parameters %" PRId64 " of %" PRId64 "\n", sizes->pruned, sizes->dense);
 }
 
 static void print_sites(const command_input *input, const esp_plan_report *report) {
@@ -60,12 +63,16 @@ static void print_phases(const command_input *input, const esp_plan_report *repo
 
 /* Only phases whose operations have been counted by hand. */
 static void print_needed(const command_input *input, const esp_plan_report *report) {
-  print_result(input, "\n%-20s %12s %14s %10s\n", "1e9 operations", "executed", "needed", "ratio");
+  bool has_heading = false;
   for (int i = 0; i < report->n_phases; i++) {
     const esp_plan_phase *phase = &report->phases[i];
-    if (phase->needed > 0.0 && !phase->is_apart)
-      print_result(input, "%-20s %12.2f %14.2f %10.2f\n", phase->name, phase->executed / 1e9,
-                   phase->needed / 1e9, phase->executed / phase->needed);
+    if (phase->needed <= 0.0 || phase->is_apart) continue;
+    if (!has_heading)
+      print_result(input, "\n%-20s %12s %14s %10s\n", "1e9 operations", "executed", "needed",
+                   "ratio");
+    has_heading = true;
+    print_result(input, "%-20s %12.2f %14.2f %10.2f\n", phase->name, phase->executed / 1e9,
+                 phase->needed / 1e9, phase->executed / phase->needed);
   }
 }
 
@@ -85,7 +92,7 @@ static void print_traffic(const command_input *input, const esp_plan_report *rep
     if (report->traffic[i] > 0.0)
       print_result(input, "%-20s %12.2f\n", esp_collective_name((esp_collective)i),
                    to_mib(report->traffic[i]));
-  if (report->n_sites > 0) print_reduce(input, &report->reduce);
+  if (report->reduce.sweeps > 0.0) print_reduce(input, &report->reduce);
 }
 
 static void print_files(const command_input *input, const esp_plan_report *report) {
@@ -158,7 +165,7 @@ static esp_status run(const command_input *input, json_t **result) {
 
 const command command_plan = {
     .name = "plan",
-    .usage = "plan MODEL --ranks N (--data PATH | --stats FILE) [--job COMMAND]",
+    .usage = "plan MODEL --ranks N [--data PATH | --stats FILE] [--job COMMAND]",
     .summary = "memory, traffic, time and files of a prune or a training, before it runs",
     .bit = ESP_FOR_PLAN,
     .least = 0,

@@ -97,7 +97,7 @@ static const char *const *list_beside(const esp_settings *settings) {
 }
 
 const command command_prune = {.name = "prune",
-                               .usage = "prune MODEL (--stats FILE | --data PATH) -o OUT.h5",
+                               .usage = "prune MODEL [--stats FILE | --data PATH] -o OUT.h5",
                                .summary = "select from the top, cut, repair, write",
                                .bit = ESP_FOR_PRUNE,
                                .least = 1,

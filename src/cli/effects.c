@@ -27,24 +27,9 @@ static bool removes_units(const choices *of) {
          !needs(of, ESP_NEEDS_LAYER_INFORMATION | ESP_NEEDS_LAYER_COSINE);
 }
 
-static bool collects(const choices *of) {
-  return !of->settings->prune.stats;
-}
-
 static bool names_width(const choices *of) {
   const char *sites = of->settings->prune.sites;
   return sites && strstr(sites, ESP_SITE_WIDTH);
-}
-
-/* What a pruning collects for itself alone has none where it reads moments. */
-static bool collects_codes(const choices *of) {
-  return collects(of) && (of->settings->prune.keep_stats || names_width(of) ||
-                          esp_prune_reads_codes(&of->settings->prune, of->criterion));
-}
-
-static bool counts_jointly(const choices *of) {
-  const bool has_codes = !collects(of) || collects_codes(of);
-  return (removes_units(of) && has_codes) || needs(of, ESP_NEEDS_LAYER_INFORMATION);
 }
 
 static bool reads_targets(const choices *of) {
@@ -72,6 +57,40 @@ static bool tries_counts(const choices *of) {
   if (!removes_units(of)) return false;
   return is_allocation(of, "balanced") ||
          (is_allocation(of, ESP_ALLOCATION_AUTO) && needs(of, ESP_NEEDS_METRIC));
+}
+
+static bool has_no_statistics(const choices *of) {
+  return !of->settings->prune.stats;
+}
+
+/* For the report, if for nothing else; masks have no information. */
+static bool reads_given(const choices *of) {
+  return is_text(of->settings->prune.structure, "structured") || needs(of, ESP_NEEDS_MOMENTS);
+}
+
+/* With the width a vocabulary's head is read by the logits that were measured. */
+static bool reads_logits(const choices *of) {
+  return names_width(of) && needs(of, ESP_NEEDS_MAP | ESP_NEEDS_NORMS);
+}
+
+static bool collects(const choices *of) {
+  return has_no_statistics(of) &&
+         (of->settings->prune.keep_stats || esp_prune_needs_statistics(of->criterion, of->repair) ||
+          tries_counts(of) || reads_logits(of));
+}
+
+/* What a pruning collects for itself alone has none where it reads moments. */
+static bool collects_codes(const choices *of) {
+  return collects(of) && (of->settings->prune.keep_stats || names_width(of) ||
+                          esp_prune_reads_codes(&of->settings->prune, of->criterion));
+}
+
+static bool counts_information(const choices *of) {
+  return removes_units(of) && (of->settings->prune.stats || collects_codes(of));
+}
+
+static bool counts_jointly(const choices *of) {
+  return counts_information(of) || needs(of, ESP_NEEDS_LAYER_INFORMATION);
 }
 
 static bool allocates_unevenly(const choices *of) {
@@ -106,7 +125,7 @@ static bool cuts_samples(const choices *of) {
 
 static bool reads_data(const choices *of) {
   return collects(of) || recovers(of) || of->repair->needs_data ||
-         of->repair->needs_data_for_width || allocates_unevenly(of);
+         of->repair->needs_data_for_width || tries_counts(of);
 }
 
 static bool doubles(const choices *of) {
@@ -153,10 +172,11 @@ static const struct {
 } rules[] = {
     {"prune.targets", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_targets},
     {"prune.metric", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_metric},
-    {"prune.keep_stats", ESP_FOR_PRUNE | ESP_FOR_PLAN, collects},
+    {"prune.stats", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_given},
+    {"prune.keep_stats", ESP_FOR_PRUNE | ESP_FOR_PLAN, has_no_statistics},
     {"prune.ridge", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_ridge},
     {"prune.moments", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_moments},
-    {"prune.upper", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
+    {"prune.upper", ESP_FOR_PRUNE | ESP_FOR_PLAN, counts_information},
     {"prune.heads", ESP_FOR_PRUNE | ESP_FOR_PLAN, removes_units},
     {"prune.reduce", ESP_FOR_PRUNE | ESP_FOR_PLAN, counts_jointly},
     {"prune.sparsity", ESP_FOR_PRUNE | ESP_FOR_PLAN, reads_sparsity},

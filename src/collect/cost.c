@@ -198,7 +198,7 @@ static void add_passes(const collection *self, esp_cost *cost) {
       layer_bytes(self) + sizeof(float) * (double)self->samples->batch_rows * widest;
   esp_cost_hold(cost, held);
   esp_cost_hold(cost, esp_shard_shape_state_bytes(self->samples, (double)model->max_state));
-  esp_cost_touch(cost, esp_model_loaded_bytes(model, ESP_STAGE_EMBED));
+  esp_cost_touch(cost, esp_model_embedding_bytes(model));
   for (int s = 0; s < model->n_stages && s <= self->last; s++) add_stage(self, s, cost);
   add_head(self, cost);
   esp_cost_send(cost, self->samples->ranks, ESP_ALLREDUCE, sizeof(double) * count_layers(self));

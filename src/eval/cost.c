@@ -39,7 +39,7 @@ void esp_eval_add_quality_cost(const esp_model *model, const esp_eval_shape *sha
                                esp_cost *cost) {
   const double states = state_bytes(model, shape, count_batch_rows(shape));
   esp_cost_hold(cost, states);
-  esp_cost_touch(cost, esp_model_loaded_bytes(model, ESP_STAGE_EMBED));
+  esp_cost_touch(cost, esp_model_embedding_bytes(model));
   for (int s = 0; s < model->n_stages; s++) add_stage(model, s, shape, cost);
   add_head(model, shape, cost);
   esp_cost_hold(cost, -states);

@@ -131,7 +131,7 @@ esp_status esp_step_run_head(const esp_step *self, float *logits) {
 }
 
 esp_status esp_stream_embed(esp_stream *self) {
-  ESP_TRY(esp_model_load_local(self->model, ESP_STAGE_EMBED));
+  ESP_TRY(esp_model_load_embedding_local(self->model));
   for (int64_t i = 0; i < self->count; i++) {
     const esp_step step = esp_stream_step(self, ESP_STAGE_EMBED, i);
     esp_call_embed(&step.call, step.state);

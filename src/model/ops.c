@@ -5,15 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-void op_gather(const op_table *table, int64_t rows, const int32_t *indices, float *y) {
-  const int64_t n = table->n;
-#pragma omp parallel for
-  for (int64_t r = 0; r < rows; r++) {
-    ESP_ASSERT(indices[r] >= 0 && indices[r] < table->rows);
-    memcpy(y + r * n, table->values + indices[r] * n, (size_t)n * sizeof *y);
-  }
-}
-
 /* Four sums side by side: additions wait for each other. */
 enum { LANES = 4 };
 

@@ -8,14 +8,6 @@
 #include "espalier/linalg/gemm.h"
 #include "espalier/model/family.h"
 
-/* y = rows `indices` (rows) of table (table_rows, n). An index outside the table is a panic: data
- * is checked against the model before it gets here. */
-typedef struct op_table {
-  const float *values;
-  int64_t rows, n;
-} op_table;
-void op_gather(const op_table *table, int64_t rows, const int32_t *indices, float *y);
-
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, by row of n. In place is fine. Sums in double. */
 void op_rms_norm(int64_t rows, int64_t n, const float *x, const float *weight, double epsilon,
                  float *y);
@@ -74,7 +66,7 @@ typedef struct op_norm_backward {
 } op_norm_backward;
 void op_norm_compute_backward(const op_norm_backward *job);
 
-/* Of op_gather: rows of dy are added to those of the table. */
+/* Of esp_weight_read_rows: rows of dy are added to those of the table. */
 void op_scatter(const float *dy, int64_t rows, int64_t n, const int32_t *indices, float *table);
 
 /* Of x = f(gate) * up, computed again unless NULL: gate and up become their gradients. */

@@ -54,6 +54,11 @@ static void gather_row(const esp_weight *weight, int64_t stored_row, float *scra
   for (int64_t j = 0; j < weight->shape[last]; j++) out[j] = scratch[weight->keep[last][j]];
 }
 
+static void apply_mask(const esp_weight *weight, int64_t first, int64_t n, float *values) {
+  for (int64_t i = first; i < first + n && weight->mask; i++)
+    if (!(weight->mask[i / 8] >> (i % 8) & 1)) values[i - first] = 0.0f;
+}
+
 static void gather(const esp_weight *weight, float *out) {
   const int last = weight->rank - 1;
   const int64_t n_rows =
@@ -71,13 +76,56 @@ static void gather(const esp_weight *weight, float *out) {
   esp_free(&scratch);
 }
 
-static esp_status check_finite(const esp_weight *weight) {
-  const int64_t n = esp_weight_count(weight), i = esp_find_beyond(weight->value, n, INFINITY);
+/* Of a matrix; scratch (stored_shape[1]). */
+static void read_row(const esp_weight *weight, int64_t row, float *scratch, float *out) {
+  const int64_t n = weight->shape[1];
+  if (weight->value) {
+    memcpy(out, weight->value + row * n, (size_t)n * sizeof *out);
+  } else {
+    gather_row(weight, stored_index(weight, 0, row), scratch, out);
+    apply_mask(weight, row * n, n, out);
+  }
+}
+
+/* NULL where rows are converted in their place. */
+static float *make_scratch(const esp_weight *weight) {
+  return weight->value || !weight->keep[1] ? NULL : ESP_NEW(float, weight->stored_shape[1]);
+}
+
+void esp_weight_read_rows(const esp_weight *weight, int64_t n, const int32_t *rows, float *out) {
+  float *scratch = make_scratch(weight);
+  ESP_ASSERT(weight->rank == 2 && (weight->value || weight->stored));
+#pragma omp parallel for if (!scratch)
+  for (int64_t i = 0; i < n; i++) {
+    ESP_ASSERT(rows[i] >= 0 && rows[i] < weight->shape[0]);
+    read_row(weight, rows[i], scratch, out + i * weight->shape[1]);
+  }
+  esp_free(&scratch);
+}
+
+/* n values from an element on. */
+static esp_status check_finite(const esp_weight *weight, int64_t first, int64_t n,
+                               const float *values) {
+  const int64_t i = esp_find_beyond(values, n, INFINITY);
   if (i == n) return ESP_OK;
   return esp_fail(ESP_NUMERIC,
                   "weight '%s': expected finite numbers, found %g at element %lld; "
                   "the checkpoint is damaged",
-                  weight->name, (double)weight->value[i], (long long)i);
+                  weight->name, (double)values[i], (long long)(first + i));
+}
+
+static esp_status check_rows(const esp_weight *weight) {
+  const int64_t n = weight->shape[1];
+  float *scratch = make_scratch(weight), *row = ESP_NEW(float, n);
+  esp_status status = ESP_OK;
+  ESP_ASSERT(weight->stored);
+  for (int64_t r = 0; r < weight->shape[0] && status == ESP_OK; r++) {
+    read_row(weight, r, scratch, row);
+    status = check_finite(weight, r * n, n, row);
+  }
+  esp_free(&row);
+  esp_free(&scratch);
+  return status;
 }
 
 static bool is_usable_in_place(const esp_weight *weight) {
@@ -90,6 +138,14 @@ double esp_weight_loaded_bytes(const esp_weight *weight) {
   return sizeof(float) * (double)esp_weight_count(weight);
 }
 
+double esp_model_embedding_bytes(const esp_model *model) {
+  double sum = 0.0;
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].stage == ESP_STAGE_EMBED && !model->weights[i].is_table)
+      sum += esp_weight_loaded_bytes(&model->weights[i]);
+  return sum;
+}
+
 double esp_model_loaded_bytes(const esp_model *model, int stage) {
   double sum = 0.0;
   for (int i = 0; i < model->n_weights; i++)
@@ -97,12 +153,6 @@ double esp_model_loaded_bytes(const esp_model *model, int stage) {
   if (stage == model->n_stages && model->is_head_tied)
     sum += esp_model_loaded_bytes(model, ESP_STAGE_EMBED);
   return sum;
-}
-
-static void apply_mask(const esp_weight *weight) {
-  const int64_t n = weight->mask ? esp_weight_count(weight) : 0;
-  for (int64_t i = 0; i < n; i++)
-    if (!(weight->mask[i / 8] >> (i % 8) & 1)) weight->value[i] = 0.0f;
 }
 
 static void unload(esp_weight *weight) {
@@ -120,19 +170,25 @@ static esp_status load(esp_weight *weight) {
     weight->value = ESP_NEW(float, esp_weight_count(weight));
     weight->is_owned = true;
     gather(weight, weight->value);
-    apply_mask(weight);
+    apply_mask(weight, 0, esp_weight_count(weight), weight->value);
   }
-  const esp_status status = check_finite(weight);
+  const esp_status status = check_finite(weight, 0, esp_weight_count(weight), weight->value);
   if (status != ESP_OK) unload(weight); // so that a second load does not pass
   return status;
 }
 
+static esp_status load_for_rows(esp_weight *weight) {
+  if (!weight->is_table || weight->value || is_usable_in_place(weight)) return load(weight);
+  return check_rows(weight);
+}
+
 enum { USER_STAGE = 1, USER_HEAD = 2 };
 
-static esp_status load_for(esp_model *model, int stage, unsigned user) {
+static esp_status load_for(esp_model *model, int stage, unsigned user,
+                           esp_status (*load_one)(esp_weight *weight)) {
   for (int i = 0; i < model->n_weights; i++) {
     if (model->weights[i].stage != stage) continue;
-    ESP_TRY(load(&model->weights[i]));
+    ESP_TRY(load_one(&model->weights[i]));
     model->weights[i].users |= user;
   }
   return ESP_OK;
@@ -152,8 +208,13 @@ static bool reads_embedding(const esp_model *model, int stage) {
 }
 
 esp_status esp_model_load_local(esp_model *model, int stage) {
-  ESP_TRY(load_for(model, stage, USER_STAGE));
-  return reads_embedding(model, stage) ? load_for(model, ESP_STAGE_EMBED, USER_HEAD) : ESP_OK;
+  ESP_TRY(load_for(model, stage, USER_STAGE, load));
+  if (!reads_embedding(model, stage)) return ESP_OK;
+  return load_for(model, ESP_STAGE_EMBED, USER_HEAD, load);
+}
+
+esp_status esp_model_load_embedding_local(esp_model *model) {
+  return load_for(model, ESP_STAGE_EMBED, USER_STAGE, load_for_rows);
 }
 
 void esp_model_unload(esp_model *model, int stage) {

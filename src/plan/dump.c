@@ -99,14 +99,22 @@ static json_t *dump_machine(const esp_plan_machine *machine) {
                        machine->solver_flops_per_s, "solve_s", machine->solve_s);
 }
 
+static json_t *dump_sizes(const esp_plan_sizes *sizes) {
+  json_t *all = esp_json_pack("{s:i, s:i, s:I, s:I}", "ranks", sizes->ranks, "ranks_per_node",
+                              sizes->ranks_per_node, "parameters_dense", (json_int_t)sizes->dense,
+                              "parameters", (json_int_t)sizes->pruned);
+  json_t *samples =
+      esp_json_pack("{s:I, s:I, s:I, s:I}", "samples", (json_int_t)sizes->samples, "rows",
+                    (json_int_t)sizes->rows, "micro_batches", (json_int_t)sizes->n_batches,
+                    "micro_batches_a_rank", (json_int_t)sizes->share);
+  if (sizes->rows > 0) json_object_update(all, samples);
+  json_decref(samples);
+  return all;
+}
+
 json_t *esp_plan_report_dump(const esp_plan_report *report) {
   const esp_plan_sizes *sizes = &report->sizes;
-  json_t *all =
-      esp_json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "ranks", sizes->ranks,
-                    "ranks_per_node", sizes->ranks_per_node, "samples", (json_int_t)sizes->samples,
-                    "rows", (json_int_t)sizes->rows, "micro_batches", (json_int_t)sizes->n_batches,
-                    "micro_batches_a_rank", (json_int_t)sizes->share, "parameters_dense",
-                    (json_int_t)sizes->dense, "parameters", (json_int_t)sizes->pruned);
+  json_t *all = dump_sizes(sizes);
   if (report->n_sites > 0) json_object_set_new(all, "sites", dump_sites(report));
   if (report->budget) json_object_set_new(all, "budget", esp_budget_dump(report->budget, false));
   if (report->training.steps > 0)

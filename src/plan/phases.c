@@ -156,6 +156,16 @@ static int list_recovery(const plan_job *plan, plan_phase *phases) {
   return 1;
 }
 
+/* As if on the samples that were measured: without any its sizes are not known. */
+static int list_eval(const plan_job *plan, plan_phase *phases) {
+  const esp_shard_shape *samples = &plan->samples.shard;
+  if (samples->rows == 0) return 0;
+  *phases = (plan_phase){.name = "eval", .is_apart = true};
+  esp_cost_hold(&phases->cost, samples->held_bytes);
+  esp_eval_add_speed_cost(plan->request->dense, (double)samples->batch_rows, &phases->cost);
+  return 1;
+}
+
 int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]) {
   const double held = held_bytes(plan);
   int n = list_collection(plan, phases);
@@ -167,11 +177,7 @@ int plan_list_phases(const plan_job *plan, plan_phase phases[ESP_PLAN_PHASES]) {
   const double kept = fmax(cost->kept_bytes, plan->recovery.values_bytes);
   n += list_recovery(plan, phases + n);
   add_write(plan, begin(&phases[n++], "write", kept));
-  phases[n] = (plan_phase){.name = "eval", .is_apart = true};
-  esp_cost_hold(&phases[n].cost, plan->samples.shard.held_bytes);
-  esp_eval_add_speed_cost(plan->request->dense, (double)plan->samples.shard.batch_rows,
-                          &phases[n].cost);
-  return n + 1;
+  return n + list_eval(plan, phases + n);
 }
 
 void plan_add_opening_cost(const plan_job *plan, esp_cost *cost) {

@@ -78,12 +78,13 @@ static esp_status read_collection(plan_job *plan) {
   return ESP_OK;
 }
 
-/* Masks by weights alone read none. */
+/* Where only weights are read, statistics have nothing. */
 esp_status plan_read_samples(plan_job *plan) {
   const esp_prune_request *request = plan->request;
   const esp_samples from = samples_asked(plan);
   const bool reads = esp_prune_reads_statistics(request), is_there = request->settings->prune.stats;
   plan->collects = reads && !is_there;
+  plan->samples.stats[ESP_WHOLE].lacks_codes = !reads;
   if (reads) ESP_TRY(is_there ? read_statistics(plan) : read_collection(plan));
   if (!reads || !is_there) ESP_TRY(read_recovery(plan, NULL));
   if (!esp_prune_reads_other_data(request)) return ESP_OK;

@@ -105,7 +105,8 @@ static esp_cost rank(const ranking *self, int stage, const joint_pair *pair) {
   const double planes = counts ? esp_stats_plane_bytes(self->stats, (double)features) : 0.0;
   esp_cost cost = {0};
   if (reads_information(sketch)) esp_cost_hold(&cost, joint_pair_bytes(sketch, pair));
-  esp_stats_add_load_cost(self->stats, (double)features, counts ? ESP_LOAD_PLANES : 0, &cost);
+  if (esp_prune_reads_statistics(sketch->request))
+    esp_stats_add_load_cost(self->stats, (double)features, counts ? ESP_LOAD_PLANES : 0, &cost);
   sketch_add_covariance_cost(sketch, self->stats, features, find_owner(self, stage), &cost);
   esp_cost_hold(&cost, -planes);
   add_weights(sketch, stage, &cost);

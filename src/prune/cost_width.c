@@ -44,7 +44,8 @@ static esp_cost gather(const esp_prune_sketch *sketch, const esp_stats_shape *st
   const int64_t d = sketch->request->dense->width.units;
   const joint_pair pair = joint_pair_of_reader(sketch, stage);
   esp_cost cost = {0};
-  esp_stats_add_load_cost(stats, (double)d, reads_planes ? ESP_LOAD_PLANES : 0, &cost);
+  if (esp_prune_reads_statistics(sketch->request))
+    esp_stats_add_load_cost(stats, (double)d, reads_planes ? ESP_LOAD_PLANES : 0, &cost);
   if (reads_information) joint_pair_add_cost(sketch, stats, &pair, &cost);
   sketch_add_covariance_cost(sketch, stats, d, 0, &cost);
   add_map(sketch, stage, &cost);

@@ -91,6 +91,7 @@ esp_status evidence_read(ranker *self, int stage, int owner, site_evidence *site
                           !reads_activation_covariance(self->request);
   esp_site_stats stats;
   *site = (site_evidence){0};
+  if (!self->stats) return ESP_OK;
   ESP_TRY(esp_stats_load_site(self->stats, of->name, esp_stage_features(of),
                               from_codes ? ESP_LOAD_PLANES : 0, &stats));
   const esp_status status = read_site(self, stage, owner, &stats, site);
@@ -177,12 +178,13 @@ bool evidence_depends_on_selection(const esp_prune_request *request, const esp_s
 void evidence_lend(const site_evidence *site, int64_t features, esp_evidence *evidence) {
   evidence->covariance = site->covariance;
   evidence->map = site->map;
+  evidence->producer_norm = site->producer_norm;
+  evidence->consumer_norm = site->consumer_norm;
+  if (!site->moments) return;
   evidence->mean = site->moments;
   evidence->variance = site->moments + features;
   evidence->norm = site->moments + 2 * features;
   evidence->activation = site->moments + 3 * features;
-  evidence->producer_norm = site->producer_norm;
-  evidence->consumer_norm = site->consumer_norm;
 }
 
 void evidence_clear(site_evidence *site) {

@@ -8,12 +8,26 @@
 
 #include "espalier/core/memory.h"
 
+/* All is measured that is to be kept, be it read or not. */
+static bool reads_statistics(const esp_prune_request *request) {
+  const esp_prune_options *options = &request->settings->prune;
+  if (options->keep_stats && !options->stats) return true;
+  for (int i = 0; request->structures[i]; i++)
+    if (request->structures[i]->reads.statistics(request)) return true;
+  return false;
+}
+
+bool esp_prune_reads_statistics(const esp_prune_request *request) {
+  return request->extent.statistics;
+}
+
 void extent_choose(esp_prune_request *request) {
   const int n = request->dense->n_stages;
   esp_prune_extent *extent = &request->extent;
   *extent = (esp_prune_extent){
       .sites = ESP_NEW(bool, n),
       .full = ESP_NEW(bool, n),
+      .statistics = reads_statistics(request),
       .codes = esp_prune_reads_codes(&request->settings->prune, request->criterion)};
   for (int i = 0; request->structures[i]; i++)
     if (request->structures[i]->reads.sites) request->structures[i]->reads.sites(request, extent);

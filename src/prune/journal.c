@@ -13,6 +13,12 @@
 
 enum { RECORDS_VERSION = 2 }; // of what the records hold
 
+/* Else --stats could take over what depends on those of rounds, or what was told without any. */
+static const char *name_statistics(const esp_prune_request *request) {
+  if (!esp_prune_reads_statistics(request)) return "none";
+  return esp_prune_has_rounds(request) ? "collected by the pruning itself" : NULL;
+}
+
 /* All that the result depends on, but the content of the statistics: that is checked once they are
  * open. Names of files may change. */
 static json_t *describe(const esp_comm *comm, const esp_prune_request *request) {
@@ -27,9 +33,8 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
       esp_json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
                     RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
                     "model_fingerprint", fingerprint, "options", options);
-  if (esp_prune_has_rounds(request)) // else --stats could take over what depends on these
-    json_object_set_new(description, "statistics",
-                        esp_json_text("collected by the pruning itself"));
+  const char *statistics = name_statistics(request);
+  if (statistics) json_object_set_new(description, "statistics", esp_json_text(statistics));
   return description;
 }
 

@@ -55,6 +55,7 @@ void pruned_file_complete_report(prune_job *job) {
   report->is_fisher = metric_is_fisher(job->request, job->stats);
   if (tells_alignment(job)) report->unaligned = count_unaligned(job);
   report->warning = pruned_file_make_warning(job);
+  if (!job->stats) report->fingerprint = esp_model_fingerprint(job->comm, dense);
   if (!job->stats) return;
   report->rows = job->stats->rows;
   report->bins = job->stats->bins;

@@ -86,15 +86,38 @@ static void compute_consumer_norms(site_evidence *site, int64_t outputs, int64_t
   for (int64_t u = 0; u < units; u++) site->consumer_norm[u] = sqrt(site->consumer_norm[u]);
 }
 
-static esp_status gather_all(ranker *self, int stage, const esp_site_stats *stats,
-                             site_evidence *site, site_information *information,
-                             esp_evidence *evidence) {
-  const esp_model *dense = self->request->dense;
+static unsigned choose_loads(const esp_prune_request *request) {
+  const unsigned needs = request->criterion->needs;
+  const bool from_codes = needs & ESP_NEEDS_COVARIANCE && !reads_activation_covariance(request);
+  return from_codes || needs & ESP_NEEDS_INFORMATION ? ESP_LOAD_PLANES : 0;
+}
+
+static esp_status gather_from(ranker *self, int stage, const esp_site_stats *stats,
+                              site_evidence *site, site_information *information) {
   const unsigned needs = self->request->criterion->needs;
   if (needs & ESP_NEEDS_INFORMATION)
     ESP_TRY(information_gather_reader(self, stage, &stats->planes, information));
   evidence_copy_moments(stats, site);
-  if (needs & ESP_NEEDS_COVARIANCE) ESP_TRY(evidence_gather_covariance(self, stats, 0, site));
+  return needs & ESP_NEEDS_COVARIANCE ? evidence_gather_covariance(self, stats, 0, site) : ESP_OK;
+}
+
+static esp_status gather_measured(ranker *self, int stage, site_evidence *site,
+                                  site_information *information) {
+  const esp_model *dense = self->request->dense;
+  const esp_site_name name = esp_stats_name_reader(dense, stage);
+  esp_site_stats stats;
+  if (!self->stats) return ESP_OK;
+  ESP_TRY(esp_stats_load_site(self->stats, name.text, dense->width.units,
+                              choose_loads(self->request), &stats));
+  const esp_status status = gather_from(self, stage, &stats, site, information);
+  esp_site_stats_clear(&stats);
+  return status;
+}
+
+static esp_status gather_weights(ranker *self, int stage, site_evidence *site,
+                                 esp_evidence *evidence) {
+  const esp_model *dense = self->request->dense;
+  const unsigned needs = self->request->criterion->needs;
   evidence->is_fixed =
       stage == dense->n_stages && dense->is_head_tied && dense->task == ESP_TASK_LANGUAGE;
   if (needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS))
@@ -103,17 +126,10 @@ static esp_status gather_all(ranker *self, int stage, const esp_site_stats *stat
   return ESP_OK;
 }
 
-static unsigned choose_loads(const esp_prune_request *request) {
-  const unsigned needs = request->criterion->needs;
-  const bool from_codes = needs & ESP_NEEDS_COVARIANCE && !reads_activation_covariance(request);
-  return from_codes || needs & ESP_NEEDS_INFORMATION ? ESP_LOAD_PLANES : 0;
-}
-
 esp_status evidence_gather_reader(ranker *self, int stage, site_evidence *site,
                                   site_information *information, esp_evidence *evidence) {
   const esp_model *dense = self->request->dense;
   const int64_t units = dense->width.units;
-  esp_site_stats stats;
   *site = (site_evidence){0};
   *information = (site_information){0};
   *evidence = (esp_evidence){.site = ESP_SITE_WIDTH,
@@ -122,12 +138,10 @@ esp_status evidence_gather_reader(ranker *self, int stage, site_evidence *site,
                              .ridge = self->request->settings->prune.ridge,
                              .seed = (uint64_t)self->request->settings->run.seed,
                              .stream = (uint64_t)dense->n_stages};
-  const esp_site_name name = esp_stats_name_reader(dense, stage);
-  ESP_TRY(esp_stats_load_site(self->stats, name.text, units, choose_loads(self->request), &stats));
-  const esp_status status = gather_all(self, stage, &stats, site, information, evidence);
+  esp_status status = gather_measured(self, stage, site, information);
+  if (status == ESP_OK) status = gather_weights(self, stage, site, evidence);
   evidence_lend(site, units, evidence);
   information_lend(information, evidence);
-  esp_site_stats_clear(&stats);
   if (status != ESP_OK) {
     evidence_clear(site);
     information_clear(information);

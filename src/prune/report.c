@@ -13,6 +13,7 @@ void esp_prune_report_clear(esp_prune_report *self) {
   esp_free(&self->layers.by_layer);
   esp_free(&self->masks.rows);
   esp_free(&self->stability.note);
+  esp_free(&self->statistics_note);
   esp_free(&self->information_note);
   esp_free(&self->rounds.rows);
   esp_free(&self->warning);

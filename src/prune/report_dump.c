@@ -225,19 +225,29 @@ static void add_selection(const esp_prune_report *self, json_t *report) {
   set_hash(report, "selection_checksum", self->checksum);
 }
 
+/* Who the dense model was, a collection says too. */
+static void add_statistics(const esp_prune_report *self, json_t *report) {
+  if (self->statistics_note) {
+    set_text(report, "statistics_note", self->statistics_note);
+    set_hash(report, "model_fingerprint", self->fingerprint);
+    return;
+  }
+  set_int(report, "samples", self->rows);
+  set_int(report, "bins", self->bins);
+  if (self->parts.collection) json_object_set(report, "collection", self->parts.collection);
+}
+
 json_t *esp_prune_report_dump(const esp_prune_report *self) {
   json_t *report = json_object();
   add_names(self, report);
   add_sizes(self, report);
-  set_int(report, "samples", self->rows);
-  set_int(report, "bins", self->bins);
+  add_statistics(self, report);
   add_selection(self, report);
   json_object_set_new(report, "repair_by_site", esp_repair_report_dump(&self->parts.repairs));
   if (self->parts.recovery.n_points > 0)
     json_object_set_new(report, "recovery", esp_train_report_dump(&self->parts.recovery));
   json_object_set_new(report, "warnings", dump_warnings(self));
   json_object_set_new(report, "options", dump_options(self->request));
-  if (self->parts.collection) json_object_set(report, "collection", self->parts.collection);
   return report;
 }
 

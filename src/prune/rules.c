@@ -81,6 +81,18 @@ bool reads_calibration(const esp_prune_request *request) {
          (ESP_NEEDS_INFORMATION | ESP_NEEDS_COVARIANCE | ESP_NEEDS_MOMENTS);
 }
 
+/* A repair's samples are those of the statistics. */
+static bool repair_needs_statistics(const esp_repair *repair) {
+  return repair->needs_moments || repair->needs_covariance || repair->needs_data ||
+         repair->needs_data_for_width;
+}
+
+bool esp_prune_needs_statistics(const esp_criterion *criterion, const esp_repair *repair) {
+  const unsigned weights = ESP_NEEDS_MAP | ESP_NEEDS_NORMS;
+  return criterion->needs & ~weights || criterion->is_data_free || criterion->tells_information ||
+         repair_needs_statistics(repair);
+}
+
 bool esp_prune_reads_codes(const esp_prune_options *options, const esp_criterion *criterion) {
   const unsigned codes = ESP_NEEDS_INFORMATION | ESP_NEEDS_CODES | ESP_NEEDS_LAYER_INFORMATION;
   const bool counts_moments =

@@ -1,5 +1,6 @@
 /* Units: neurons and heads. Selection goes from the top [Fan]: the site below the softmax layer
  * first, each site against the units that the one above has kept. */
+#include "allocation_choice.h"
 #include "budgets.h"
 #include "costs.h"
 #include "evidence.h"
@@ -81,17 +82,21 @@ static esp_status resize(const esp_prune_request *request, esp_model **resized) 
   return status;
 }
 
+/* Given ones are for the report where nothing else reads them. */
 static bool reads_statistics(const esp_prune_request *request) {
-  (void)request;
-  return true;
+  return request->settings->prune.stats || allocation_may_try(request) ||
+         esp_prune_needs_statistics(request->criterion, request->repair);
 }
 
 static bool reads_covariance(const esp_prune_request *request) {
   return request->repair->needs_covariance || reads_activation_covariance(request);
 }
 
+/* For information, where there are codes. */
 static const char *reads_stream(const esp_prune_request *request) {
-  return uses_own_output(request) ? "--upper output" : NULL;
+  const esp_prune_options *options = &request->settings->prune;
+  const bool has_codes = options->stats || options->keep_stats || request->extent.codes;
+  return has_codes && uses_own_output(request) ? "--upper output" : NULL;
 }
 
 /* Codes of the site that reads a stage next, for information: find_next (information.c) before
@@ -140,16 +145,20 @@ static void report_information(prune_job *job, int stage) {
   job->report.sites[stage].has_information = true;
 }
 
+static bool has_codes(const prune_job *job) {
+  return job->stats && job->stats->about.has_codes;
+}
+
 static esp_status select_site(prune_job *job, int stage) {
   ranker *ranked = &job->ranker;
   if (!ranked->order[stage]) ESP_TRY(ranker_rank(ranked, stage));
-  if (job->stats->about.has_codes) {
+  if (has_codes(job)) {
     ranker_begin_phase(ranked, "joint counts");
     ESP_TRY(information_count(ranked, stage));
   }
   keep_first(&job->request->dense->stages[stage], stage, ranked->order[stage],
              job->report.allocated.n_kept[stage], &job->selection);
-  if (job->stats->about.has_codes) report_information(job, stage);
+  if (has_codes(job)) report_information(job, stage);
   selected_report(job, stage);
   information_drop(ranked);
   return ESP_OK;
@@ -226,7 +235,7 @@ static void keep_whole(prune_job *job, int stage) {
 /* The criterion does well without codes, and nobody else has asked for them. */
 static void note_information(prune_job *job) {
   char **note = &job->report.information_note;
-  if (job->stats->about.has_codes || *note) return;
+  if (has_codes(job) || *note) return;
   *note = esp_format("criterion '%s' reads no codes, so none were collected; --keep-stats, or "
                      "statistics from espalier collect, have them",
                      job->request->criterion->name);

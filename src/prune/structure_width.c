@@ -35,9 +35,10 @@ static void share(esp_prune_request *request, double sparsity) {
   if (request_is_free(request, width)) request->sparsity[width] = sparsity;
 }
 
+/* Beside what the units read: of a vocabulary's head the rows whose logits were measured. */
 static bool reads_statistics(const esp_prune_request *request) {
-  (void)request;
-  return true;
+  return request->criterion->needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS) &&
+         request->dense->task == ESP_TASK_LANGUAGE;
 }
 
 static bool reads_covariance(const esp_prune_request *request) {

@@ -5,12 +5,6 @@ const esp_prune_structure *const prune_structures[] = {
     &prune_structure_units, &prune_structure_width, &prune_structure_layers, &prune_structure_masks,
     NULL};
 
-bool esp_prune_reads_statistics(const esp_prune_request *request) {
-  for (int i = 0; request->structures[i]; i++)
-    if (request->structures[i]->reads.statistics(request)) return true;
-  return false;
-}
-
 bool structures_read_covariance(const esp_prune_request *request) {
   for (int i = 0; request->structures[i]; i++)
     if (request->structures[i]->reads.covariance(request)) return true;

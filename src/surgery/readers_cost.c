@@ -15,10 +15,11 @@ static void add_rows(const esp_repair_shape *shape, fit_size size, esp_cost *cos
 
 /* All that was fitted of a map is kept until the whole of it is. */
 static void add_reader(const esp_repair_shape *shape, const esp_linear *cut, esp_cost *cost) {
-  esp_cost_hold(cost, fit_value_bytes((fit_size){(double)cut->inputs, (double)cut->outputs}));
+  esp_cost_hold(cost, fit_value_bytes(
+                          (fit_size){.n_in = (double)cut->inputs, .n_out = (double)cut->outputs}));
   for (int64_t begin = 0; begin < cut->outputs; begin += STREAM_OUTPUTS) {
     const int64_t left = cut->outputs - begin, n = left < STREAM_OUTPUTS ? left : STREAM_OUTPUTS;
-    add_rows(shape, (fit_size){(double)cut->inputs, (double)n}, cost);
+    add_rows(shape, (fit_size){.n_in = (double)cut->inputs, .n_out = (double)n}, cost);
   }
 }
 

@@ -50,6 +50,7 @@ static void add_cost(const esp_repair_shape *shape, esp_cost *cost) {
 const esp_repair repair_bias = {.name = "bias",
                                 .summary =
                                     "move what the removed units gave on average into the bias",
+                                .needs_moments = true,
                                 .apply = apply,
                                 .apply_to_layers = apply_to_layers,
                                 .cost = add_cost};

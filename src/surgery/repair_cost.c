@@ -8,7 +8,7 @@ void esp_repair_add_cost(const esp_repair *repair, const esp_repair_shape *shape
 
 fit_size consumer_size(const esp_model *pruned, int stage) {
   const esp_linear *linear = &pruned->stages[stage].consumer;
-  return (fit_size){(double)linear->inputs, (double)linear->outputs};
+  return (fit_size){.n_in = (double)linear->inputs, .n_out = (double)linear->outputs};
 }
 
 double fit_value_bytes(fit_size size) {

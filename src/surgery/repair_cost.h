@@ -7,6 +7,7 @@
 /* Sizes of a fit of n_in regressors to n_out targets. */
 typedef struct fit_size {
   double n_in, n_out;
+  bool stays; // no ridge is expected to do better than the start
 } fit_size;
 
 /* A stage's consumer as it is cut; bytes of its values. */

@@ -115,10 +115,26 @@ static esp_status apply(esp_repair_job *job) {
   return status;
 }
 
+/* Whether what a stage reads differs from what it read. */
+static bool is_cut_below(const esp_repair_shape *shape, int stage) {
+  bool is_cut = shape->is_width_cut;
+  for (int below = 0; below < stage && !is_cut; below++) is_cut = repair_is_cut(shape, below);
+  return is_cut;
+}
+
+/* As measured, most consumers stay as they are that plain least squares has fitted to the same x,
+ * or for which there are few rows a feature. */
+static fit_size expect_fit(const esp_repair_shape *shape, int stage) {
+  enum { FEW = 2 };
+  fit_size size = consumer_size(shape->pruned, stage);
+  size.stays = !is_cut_below(shape, stage) || (double)shape->samples->rows <= FEW * size.n_in;
+  return size;
+}
+
 /* The pruned stage's x is kept until the stream has gone on. */
 static void add_stage_cost(const esp_repair_shape *shape, int stage, esp_cost *cost) {
   const double batch_rows = (double)shape->samples->batch_rows;
-  const fit_size size = consumer_size(shape->pruned, stage);
+  const fit_size size = expect_fit(shape, stage);
   const double loaded = stage_loaded_bytes(shape, stage);
   const double rows = consumer_row_bytes(shape, stage) + streams_kept_bytes(shape, size);
   esp_cost_hold(cost, loaded);

@@ -56,9 +56,11 @@ static void add_sums(const esp_repair_shape *shape, fit_size size, esp_cost *cos
   }
 }
 
-/* correction.c: a solution and its product a ridge, and the fit of both parts. */
+/* correction.c: a solution and its product a ridge, and the fit of both parts, unless the start
+ * stays. */
 static void add_corrections(const esp_repair_shape *shape, fit_size size, esp_cost *cost) {
-  enum { SOLVES = CORRECTION_RIDGES + 1, READS = 3, PARTS = 2 * CORRECTION_RIDGES };
+  enum { PARTS = 2 * CORRECTION_RIDGES };
+  const int fits = size.stays ? 0 : 1, reads = 2 + fits;
   const double k = size.n_in, out = size.n_out, cells = k * (k + out);
   const double moments = 2.0 * sizeof(float) * cells, weights = 2.0 * fit_value_bytes(size);
   const double solution = sizeof(double) * k * out;
@@ -67,12 +69,12 @@ static void add_corrections(const esp_repair_shape *shape, fit_size size, esp_co
   esp_solve_add_cost(shape->ranks, k, out, &solves);
   esp_cost_hold(&solves, -solution);
   solves.work.flops += 2.0 * k * k * out;
-  esp_cost_repeat(&solves, SOLVES);
+  esp_cost_repeat(&solves, CORRECTION_RIDGES + fits);
   esp_cost_hold(cost, moments + weights);
   esp_cost_add(cost, &solves);
   esp_cost_hold(cost, -moments - weights);
-  cost->work.every += READS * ESP_EXACT_READ * cells;
-  for (int read = 0; read < READS; read++) deal_add_cost(shape->ranks, k, out, cost);
+  cost->work.every += reads * ESP_EXACT_READ * cells;
+  for (int read = 0; read < reads; read++) deal_add_cost(shape->ranks, k, out, cost);
   esp_cost_send(cost, shape->ranks, ESP_ALLREDUCE,
                 sizeof(double) * PARTS * (double)deal_count_blocks((int64_t)k));
 }

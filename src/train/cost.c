@@ -58,15 +58,28 @@ static double count_values(const esp_model *model, const bool *trains) {
   return sum;
 }
 
-/* Of what is loaded with a stage (n_stages: the head) beside values of their own. */
-static double loaded_bytes(const pricing *self, int stage) {
+/* Of a stage's weights that have no values of their own; tables are read by rows but in a head. */
+static double sum_stage(const pricing *self, int stage, bool with_tables) {
   const esp_model *model = get_request(self)->model;
   double sum = 0.0;
   for (int w = 0; w < model->n_weights; w++)
-    if (model->weights[w].stage == stage && !self->of->parts.trains[w])
+    if (model->weights[w].stage == stage && !self->of->parts.trains[w] &&
+        (with_tables || !model->weights[w].is_table))
       sum += esp_weight_loaded_bytes(&model->weights[w]);
-  if (stage == model->n_stages && model->is_head_tied) sum += loaded_bytes(self, ESP_STAGE_EMBED);
   return sum;
+}
+
+/* Of what is loaded with a stage (n_stages: the head) beside values of their own. */
+static double loaded_bytes(const pricing *self, int stage) {
+  const esp_model *model = get_request(self)->model;
+  const bool has_embedding = stage == model->n_stages && model->is_head_tied;
+  return sum_stage(self, stage, false) +
+         (has_embedding ? sum_stage(self, ESP_STAGE_EMBED, true) : 0.0);
+}
+
+static double teacher_bytes(const esp_model *teacher, int stage) {
+  return stage == ESP_STAGE_EMBED ? esp_model_embedding_bytes(teacher)
+                                  : esp_model_loaded_bytes(teacher, stage);
 }
 
 static double logits_bytes(const pricing *self) {
@@ -209,7 +222,7 @@ static void add_pass_memory(const pricing *self, esp_cost *cost) {
   const double head = teacher ? esp_model_loaded_bytes(teacher, teacher->n_stages) : 0.0;
   const double scratch = fmax(find_scratch(self, model), teacher ? find_scratch(self, teacher) : 0);
   for (int s = ESP_STAGE_EMBED; teacher && s < teacher->n_stages; s++)
-    esp_cost_touch(cost, esp_model_loaded_bytes(teacher, s) + find_scratch(self, teacher));
+    esp_cost_touch(cost, teacher_bytes(teacher, s) + find_scratch(self, teacher));
   for (int s = ESP_STAGE_EMBED; s < model->n_stages; s++)
     esp_cost_touch(cost, head + loaded_bytes(self, s) + scratch);
   esp_cost_touch(cost, head + loaded_bytes(self, model->n_stages) +

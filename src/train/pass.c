@@ -153,8 +153,13 @@ static void return_embedding(training *self, int64_t i) {
   esp_backward_embed(&backward, step.dstate);
 }
 
+static esp_status load_local(esp_model *model, int stage) {
+  return stage == ESP_STAGE_EMBED ? esp_model_load_embedding_local(model)
+                                  : esp_model_load_local(model, stage);
+}
+
 static esp_status return_local(training *self, int stage) {
-  ESP_TRY(esp_model_load_local(self->stream.model, stage));
+  ESP_TRY(load_local(self->stream.model, stage));
   gradients_open_local(&self->gradients, stage + 1);
   bool fine = true;
   for (int64_t i = 0; i < self->stream.count && fine; i++) {

@@ -28,12 +28,13 @@ prune_llama() { must prune "$llama" --repair none "$@"; }
 prune_llama --stats llama.h5 --metric fisher --allocation global -o global.h5
 prune_llama --stats llama.h5 --structure unstructured --criterion wanda -o masks.h5
 prune_llama --stats llama.h5 --sites block=0.25 --criterion block -o block.h5
+prune_llama --criterion magnitude -o unmeasured.h5
 must prune "$model" --data maximum-entropy --samples 64 --micro-batch 16 --criterion max-entropy --repair none -o made.h5
 must prune "$model" --data "$data" --samples 64 --micro-batch 16 -o few.h5
 
 check "a page is made" report random-*.report.json set-mi-*.report.json ranks-*.report.json --eval eval.json \
   --training set-mi-*.recovered.json -o page.html
-check "a page of what is rarer" report {global,masks,block,made,few}.h5.report.json -o others.html
+check "a page of what is rarer" report {global,masks,block,unmeasured,made,few}.h5.report.json -o others.html
 check "a page of a training alone" report --training new.json -o training.html
 check "a training: its curve" grep -q '<h2>Training curves</h2>' training.html
 check "a training: no runs" eval '! grep -q "<h2>Summary" training.html'

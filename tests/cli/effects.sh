@@ -26,13 +26,15 @@ warns "options of a collection that is not made" "--micro-batch, --samples, --bi
   "${prune[@]}" --samples 10 --micro-batch 2 --bins 5 --pilot 8 --top-units 3 --fisher-tokens 5
 warns "codes that nothing reads" "--bins" -- prune "$model" -d "$data" "${collection[@]}" --criterion flap --bins 5 -o p.h5
 warns "data that nothing reads" "--data" -- "${prune[@]}" --allocation uniform --data "$data"
+warns "a collection that is not made" "--data, --samples, --bins, --pilot, --upper, --reduce" -- \
+  prune "$model" --criterion magnitude --repair none -o p.h5 -d "$data" --samples 9 --bins 5 --pilot 9 --upper next --reduce auto
 silent "what a recovery reads" -- "${prune[@]}" --allocation uniform --data "$data" --split train --micro-batch 16 --save-every 1 \
   --recover-tokens 100
 warns "a sparsity that every site replaces" "--sparsity" -- "${prune[@]}" --sites hidden=0.3 --sparsity 0.9
 silent "a sparsity that a site shares" -- "${prune[@]}" --sites hidden --sparsity 0.3
 warns "a ridge that no repair reads" "--repair-ridge" -- "${prune[@]}" --repair-ridge 1e-3 --allocation uniform
 silent "a ridge that the repair reads" -- "${prune[@]}" --repair least-squares --repair-ridge 1e-3
-warns "unstructured" "--heads, --upper, --multiple-of, --reduce" -- \
+warns "unstructured" "--stats, --heads, --upper, --multiple-of, --reduce" -- \
   prune "$model" --stats "$stats" --repair none -o p.h5 --structure unstructured --criterion magnitude --heads group --upper next --reduce auto --multiple-of 2
 
 printf 'prune: {criterion: mi, ridge: 0.01}\neval: {repeats: 3}\n' >c.yaml

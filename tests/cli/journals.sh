@@ -164,4 +164,13 @@ cut_behind m.h5.journal collecting
 must "${masks[@]}"
 check "killed when the statistics had their name: they are taken" eval '! grep -q collect: "$ERRORS"'
 check "and give the same bytes" cmp m.h5 whole.m.h5
+
+weights=(prune "$model" --criterion magnitude --repair none -o w.h5)
+check "by weights alone: killed at its report" kill_at_report w.h5 "${weights[@]}"
+keep w.h5
+expect_failure "by weights alone: with statistics" 'statistics was "none" then and is nothing now' -- "${weights[@]}" --stats "$stats"
+check "what there is stays" is_kept
+run 1 "${weights[@]}" >stdout
+check "by weights alone: gone on by one rank" says "resuming after 2 sites"
+check "by weights alone: the same bytes" cmp w.h5 whole.w.h5
 finish

@@ -40,6 +40,8 @@ few=(--samples 4 --micro-batch 1 --pilot 256 --no-stability)
   --sites ffn.0,ffn.2 --allocation uniform --repair least-squares
 compare llama "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
   --sites ffn.0,attention.1,width=0.25 --allocation uniform --keep-stats
+((RANKS != 2)) || compare "llama, few rows for its repair" "$llama" -d "$llama/calibration.h5" "${few[@]}" --fisher-tokens 256 \
+  --sites attention
 tolerance=0.4 # how many trials there are, and what they keep, is not known
 ((RANKS != 2)) || compare "llama, balanced" "$llama" --stats s.h5 --sites ffn.0,attention.1
 unset tolerance
@@ -53,6 +55,7 @@ if ((RANKS == 2)); then
   compare "whole layers by cosine" "${reuse[@]}" --criterion block-cosine
   untouched=2097152 # as above
   compare "masks without statistics" "$llama" --repair none --structure unstructured --criterion magnitude
+  compare "units by weights alone" "$llama" --repair none --criterion magnitude --sites ffn,attention
   unset untouched
 fi
 
@@ -83,7 +86,6 @@ images=(-d "$data" "${collection[@]}" --keep-stats)
 must train -d "$data" --hidden 512,256 --epochs 1 --micro-batch 16 -o wide.h5 --quiet
 compare mlp wide.h5 "${images[@]}"
 reuse=(wide.h5 --stats s.h5 --repair none)
-((RANKS != 2)) || compare "mlp, magnitude" "${reuse[@]}" --criterion magnitude
 if ((RANKS > 1)); then # one rank sends no counts
   compare "mlp, codes, allreduce" "${reuse[@]}" --moments codes --reduce allreduce
   untouched=1048576 # buffers of products, which this run calls none of, are in every plan

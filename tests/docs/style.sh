@@ -14,14 +14,14 @@ fail() {
 # Paragraphs with more than 90 words: FILE:LINE. Code, tables and headings are none; every item of a list is one.
 list_long_paragraphs() {
   awk '
-    function flush() { if (words > 90) print FILENAME ":" start ": a paragraph of " words " words, 90 at most"; words = 0 }
+    function flush() { if (words > 90) print file ":" start ": a paragraph of " words " words, 90 at most"; words = 0 }
     FNR == 1 { flush(); fenced = 0 }
     /^ *```/ { flush(); fenced = !fenced; next }
     fenced { next }
     /^[ \t]*$/ { flush(); empty = 1; next }
     /^(#|\||<!--)/ || (/^    / && empty) { flush(); next }
     /^ *([-*]|[0-9]+\.) / { flush() }
-    { if (!words) start = FNR; words += NF; empty = 0 }
+    { if (!words) { start = FNR; file = FILENAME } words += NF; empty = 0 }
     END { flush() }' "$@"
 }
 

@@ -16,6 +16,8 @@ enum { ESP_SOFTMAX_VALUES = 4 };
  * place, and have no values of their own. Local. */
 double esp_weight_loaded_bytes(const esp_weight *weight);
 double esp_model_loaded_bytes(const esp_model *model, int stage);
+/* The same of esp_model_load_embedding_local. Local. */
+double esp_model_embedding_bytes(const esp_model *model);
 /* Of all stages, embedding and head. Local. */
 double esp_model_all_bytes(const esp_model *model);
 /* Elements of a stage's matrices: multiplications of a row. Local. */

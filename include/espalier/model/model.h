@@ -92,6 +92,10 @@ void esp_model_free(esp_model **model);
  * Loading twice is fine, and one unloading ends it. A tied head loads the embedding too, which goes
  * when neither needs it. NUMERIC: a weight is NaN or infinite, named. Local. */
 esp_status esp_model_load_local(esp_model *model, int stage);
+/* Load the embedding for esp_call_embed alone: tables that would have to be converted are only
+ * looked through. Unloaded as the others; what loads it besides finds all of it. NUMERIC, likewise.
+ * Local. */
+esp_status esp_model_load_embedding_local(esp_model *model);
 void esp_model_unload(esp_model *model, int stage);
 /* The same of all. Local. */
 esp_status esp_model_load_all_local(esp_model *model);

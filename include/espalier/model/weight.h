@@ -26,6 +26,7 @@ typedef struct esp_weight {
   float *value;   // float32, C order, while loaded
   bool is_owned;  // value belongs to this weight, not to the mapping
   bool is_final;  // value is the truth (trained, repaired): never unloaded
+  bool is_table;  // an embedding's, which esp_call_embed reads by esp_weight_read_rows
   unsigned users; // bits: its own stage, a tied head; it is unloaded with the last
 } esp_weight;
 
@@ -35,6 +36,9 @@ float *esp_weight_own(esp_weight *weight);
 float *esp_weight_keep(esp_weight *weight);
 /* Elements. Local. */
 int64_t esp_weight_count(const esp_weight *weight);
+/* Rows of a matrix as float32, whether it is loaded or not: out (n, shape[1]); rows (n) from 0 to
+ * below shape[0]. Local. */
+void esp_weight_read_rows(const esp_weight *weight, int64_t n, const int32_t *rows, float *out);
 
 ESP_C_END
 

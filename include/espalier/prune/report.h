@@ -78,6 +78,7 @@ typedef struct esp_prune_report {
     esp_stability mean; // over the sites that were cut
     char *note;         // why it was not measured; NULL: it was, or was not asked for; owned
   } stability;
+  char *statistics_note;  // why there are none; NULL: there are; owned
   char *information_note; // why units were cut and no information is told; NULL: it is; owned
   struct {
     int n;
@@ -90,10 +91,11 @@ typedef struct esp_prune_report {
   double unaligned;    // parameters without --multiple-of; 0: that is not told
   esp_opening opening; // what opens the pruned model, once exported
   int ranks;
-  uint64_t checksum;  // of the selection
-  bool is_fisher;     // outputs were compared by Fisher information
-  int64_t rows, bins; // S, B; 0: no statistics
-  char *warning;      // what the figures should be read with; NULL: nothing; owned
+  uint64_t checksum;    // of the selection
+  bool is_fisher;       // outputs were compared by Fisher information
+  int64_t rows, bins;   // S, B; 0: no statistics
+  uint64_t fingerprint; // of the dense model, where no statistics have it
+  char *warning;        // what the figures should be read with; NULL: nothing; owned
   struct {
     esp_repair_report repairs;
     esp_train_report recovery; // no points: none was asked for

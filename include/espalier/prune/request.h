@@ -21,8 +21,9 @@ enum { ESP_MOST_DOUBLINGS = 6 }; // of the samples of a criterion without data
 
 /* What a pruning reads of statistics: all that it collects where they are not kept. */
 typedef struct esp_prune_extent {
-  bool *sites; // (n_stages) moments, or codes, of the units
-  bool *full;  // (n_stages) second moments and Fisher information too, as far as any are read
+  bool statistics; // any at all, given or collected: else there is no calibration pass
+  bool *sites;     // (n_stages) moments, or codes, of the units
+  bool *full;      // (n_stages) second moments and Fisher information too, as far as any are read
   bool codes, logits; // codes at all; those of the logits
 } esp_prune_extent;
 
@@ -67,11 +68,14 @@ void esp_prune_request_take(esp_prune_request *request, const esp_model *pruned)
 /* Free, the model too; NULL inside is fine. Local. */
 void esp_prune_request_free(esp_prune_request **request);
 
-/* What the pruning reads beside the model: statistics; samples by its repair; for these real data
- * that the statistics, being without, are not made from. Local. */
+/* What the pruning reads beside the model: statistics, or keeps them; samples by its repair; for
+ * these real data that the statistics, being without, are not made from. Local. */
 bool esp_prune_reads_statistics(const esp_prune_request *request);
 bool esp_prune_repairs_from_samples(const esp_prune_request *request);
 bool esp_prune_reads_other_data(const esp_prune_request *request);
+/* Whether a criterion, or a repair, reads statistics whatever goes: all but the weights of a site.
+ * Local. */
+bool esp_prune_needs_statistics(const esp_criterion *criterion, const esp_repair *repair);
 /* Whether the criterion, or the report of what it keeps, reads codes: a criterion of information
  * does, and one whose covariance comes from codes. Local. */
 bool esp_prune_reads_codes(const esp_prune_options *options, const esp_criterion *criterion);

@@ -43,8 +43,9 @@ typedef struct esp_repair_shape {
 typedef struct esp_repair {
   const char *name; // "none", "bias", "least-squares", "sequential"
   const char *summary;
-  bool needs_covariance, needs_data;
-  bool needs_data_for_width; // once the width is cut
+  bool needs_moments;                // statistics without second moments; those need no mention
+  bool needs_covariance, needs_data; // with them; and samples
+  bool needs_data_for_width;         // once the width is cut
   /* Give the pruned model's consumers new values. NUMERIC, FORMAT. Collective. */
   esp_status (*apply)(esp_repair_job *job);
   /* The same where whole layers were removed, kept (pruned layers) being left; neither selection

@@ -48,6 +48,7 @@ static int add_table(esp_model *model, int64_t rows, int64_t n, const char *name
 static void add_embedding(esp_model *model, bert_shape *shape) {
   const int64_t n = shape->hidden;
   shape->words = add_table(model, model->vocabulary, n, "word");
+  model->weights[shape->words].is_table = true;
   shape->positions = add_table(model, model->max_length, n, "position");
   shape->token_types = add_table(model, model->token_types, n, "token_type");
   shape->norm = tf_add_norm(model, ESP_STAGE_EMBED, n, "bert.embeddings.LayerNorm");
@@ -123,23 +124,30 @@ static void explain_loader(const esp_model *model, char *why, size_t size) {
   tf_explain_heads(model->config, layer_keys[0], "hidden_size", why, size);
 }
 
-static void embed_token(const esp_model *model, const esp_batch *batch, int64_t r, float *state) {
+/* To the row of its word. */
+static void add_place(const esp_model *model, const esp_batch *batch, int64_t r, float *state) {
   const bert_shape *shape = get_shape(model);
-  const int32_t token = batch->tokens[r], type = batch->types ? batch->types[r] : 0;
-  ESP_ASSERT(token >= 0 && token < model->vocabulary && type >= 0 && type < model->token_types);
+  const int32_t type = batch->types ? batch->types[r] : 0;
+  ESP_ASSERT(type >= 0 && type < model->token_types);
   const int64_t n = shape->hidden;
-  const float *word = model->weights[shape->words].value + token * n;
   const float *kind = model->weights[shape->token_types].value + type * n;
   const float *position = model->weights[shape->positions].value + r % batch->width * n;
-  for (int64_t j = 0; j < n; j++) state[j] = word[j] + kind[j] + position[j];
+  for (int64_t j = 0; j < n; j++) state[j] = state[j] + kind[j] + position[j];
+}
+
+static void embed_tokens(const esp_call *call, float *state) {
+  const bert_shape *shape = get_shape(call->model);
+  const int64_t rows = esp_call_count_rows(call);
+  esp_weight_read_rows(&call->model->weights[shape->words], rows, call->batch.tokens, state);
+  for (int64_t r = 0; r < rows; r++)
+    add_place(call->model, &call->batch, r, state + r * shape->hidden);
 }
 
 static void embed(const esp_call *call, float *state) {
   const bert_shape *shape = get_shape(call->model);
   const int64_t rows = esp_call_count_rows(call);
   ESP_ASSERT(call->batch.width <= call->model->max_length);
-  for (int64_t r = 0; r < rows; r++)
-    embed_token(call->model, &call->batch, r, state + r * shape->hidden);
+  embed_tokens(call, state);
   tf_apply_norm(call->model, shape->norm, shape->epsilon, rows, state, state);
 }
 
@@ -267,7 +275,7 @@ static void embed_backward(const esp_backward *self, const float *dstate) {
   float *state = ESP_TAKE(call->workspace, float, rows *n);
   float *dsum = ESP_TAKE(call->workspace, float, rows *n);
   const tf_input input = make_input(self, state, dsum);
-  for (int64_t r = 0; r < rows; r++) embed_token(call->model, &call->batch, r, state + r * n);
+  embed_tokens(call, state);
   tf_norm_backward(&input, shape->norm, shape->epsilon, dstate);
   add_embedding_gradients(self, dsum);
 }

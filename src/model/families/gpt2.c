@@ -49,6 +49,7 @@ static void add_embedding(esp_model *model, gpt2_shape *shape) {
   shape->positions_weight =
       esp_model_add_weight(model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->max_length, n}},
                            "transformer.wpe.weight");
+  model->weights[shape->tokens].is_table = true;
   esp_model_add_width(model, shape->tokens, 1);
   esp_model_add_width(model, shape->positions_weight, 1);
 }
@@ -134,16 +135,13 @@ static void embed(const esp_call *call, float *state) {
   const esp_model *model = call->model;
   const esp_batch *batch = &call->batch;
   const gpt2_shape *shape = get_shape(model);
-  const float *tokens = model->weights[shape->tokens].value;
   const float *positions = model->weights[shape->positions_weight].value;
   const int64_t n = shape->hidden;
   ESP_ASSERT(batch->width <= model->max_length);
-  for (int64_t r = 0; r < batch->count * batch->width; r++) {
-    const float *token = tokens + batch->tokens[r] * n,
-                *position = positions + r % batch->width * n;
-    ESP_ASSERT(batch->tokens[r] >= 0 && batch->tokens[r] < model->vocabulary);
-    for (int64_t j = 0; j < n; j++) state[r * n + j] = token[j] + position[j];
-  }
+  esp_weight_read_rows(&model->weights[shape->tokens], batch->count * batch->width, batch->tokens,
+                       state);
+  for (int64_t r = 0; r < batch->count * batch->width; r++)
+    for (int64_t j = 0; j < n; j++) state[r * n + j] += positions[r % batch->width * n + j];
 }
 
 static op_attention_job make_attention(const esp_call *call, const float *qkv) {

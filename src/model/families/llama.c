@@ -145,6 +145,7 @@ static esp_status describe(esp_model *model) {
   shape->embedding = esp_model_add_weight(
       model, (esp_weight_shape){ESP_STAGE_EMBED, 2, {model->vocabulary, shape->hidden}},
       "%sembed_tokens.weight", model->prefix);
+  model->weights[shape->embedding].is_table = true;
   esp_model_add_width(model, shape->embedding, 1);
   for (int i = 0; i < shape->n_layers; i++) {
     add_attention(model, shape, i);

@@ -12,10 +12,9 @@ static const llama_shape *get_shape(const esp_model *model) {
 }
 
 void llama_embed(const esp_call *call, float *state) {
-  const esp_model *model = call->model;
-  const llama_shape *shape = get_shape(model);
-  const op_table table = {model->weights[shape->embedding].value, model->vocabulary, shape->hidden};
-  op_gather(&table, esp_call_count_rows(call), call->batch.tokens, state);
+  const llama_shape *shape = get_shape(call->model);
+  esp_weight_read_rows(&call->model->weights[shape->embedding], esp_call_count_rows(call),
+                       call->batch.tokens, state);
 }
 
 void llama_normalise(const esp_model *model, int weight, int64_t rows, const float *x, float *y) {

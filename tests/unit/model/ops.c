@@ -7,16 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static void gather_picks_rows(void **state) {
-  (void)state;
-  const float values[6] = {0, 1, 10, 11, 20, 21};
-  const int32_t indices[4] = {2, 0, 2, 1};
-  const float expected[8] = {20, 21, 0, 1, 20, 21, 10, 11};
-  float y[8];
-  op_gather(&(op_table){values, 3, 2}, 4, indices, y);
-  assert_memory_equal(y, expected, sizeof y);
-}
-
 static void rms_norm_gives_an_example_by_hand(void **state) {
   (void)state;
   const float x[2] = {3.0f, 4.0f}, weight[2] = {1.0f, 2.0f}; // mean square 12.5, + 12.5 = 25
@@ -340,8 +330,7 @@ static void rope_read_refuses_what_it_does_not_know(void **state) {
   }
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(gather_picks_rows),
-              cmocka_unit_test(rms_norm_gives_an_example_by_hand),
+ESP_TEST_MAIN(cmocka_unit_test(rms_norm_gives_an_example_by_hand),
               cmocka_unit_test(rms_norm_matches_naive_loops_in_place),
               cmocka_unit_test(layer_norm_gives_an_example_by_hand),
               cmocka_unit_test(layer_norm_matches_naive_loops_far_from_0),

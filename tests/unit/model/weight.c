@@ -3,6 +3,8 @@
 #include "mlp.h"
 #include "rows.h"
 
+#include "espalier/model/cost.h"
+
 /* Stored (rows, cols) of layers.0.weight; the weight may be a view of it. */
 enum { ROWS = 7, COLS = 5, CUBE = 3 * 4 * 6 };
 static const int64_t sizes[3] = {COLS, ROWS, 3};
@@ -221,6 +223,64 @@ static void esp_model_load_ignores_nan_that_was_cut_away(void **state) {
   esp_model_free(&model);
 }
 
+/* What is read row by row is what loading gives, of a view with a mask too. */
+static void check_rows_read(esp_dtype type, bool is_view) {
+  static const int64_t rows[4] = {1, 2, 5, 6}, columns[3] = {0, 3, 4};
+  static const int32_t asked[5] = {3, 0, 3, 1, 2};
+  uint8_t stored[ROWS * COLS * sizeof(float)];
+  float values[ROWS * COLS], found[5 * COLS];
+  fill(values, ROWS * COLS);
+  esp_dtype_from_f32(type, values, ROWS * COLS, stored);
+  esp_model *model = new_stored(stored, type);
+  esp_weight *weight = &model->weights[0];
+  weight->is_table = true;
+  if (is_view) set_keep(weight, 0, rows, 4);
+  if (is_view) set_keep(weight, 1, columns, 3);
+  if (is_view) weight->mask = ESP_NEW(uint8_t, 2);
+  if (is_view) weight->mask[0] = 0x5A;
+  const int64_t n = weight->shape[1];
+  assert_int_equal(esp_model_load_embedding_local(model), ESP_OK);
+  assert_null(weight->value);
+  esp_weight_read_rows(weight, 5, asked, found);
+  assert_int_equal(esp_model_load_local(model, ESP_STAGE_EMBED), ESP_OK);
+  for (int i = 0; i < 5; i++)
+    assert_memory_equal(found + i * n, weight->value + asked[i] * n, (size_t)n * sizeof(float));
+  float again[5 * COLS];
+  esp_weight_read_rows(weight, 5, asked, again);
+  assert_memory_equal(found, again, (size_t)(5 * n) * sizeof(float));
+  esp_model_free(&model);
+}
+
+static void esp_weight_read_rows_gives_what_loading_does(void **state) {
+  (void)state;
+  check_rows_read(ESP_BF16, false);
+  check_rows_read(ESP_F16, true);
+}
+
+static void esp_model_load_embedding_finds_a_row_that_is_not_finite(void **state) {
+  (void)state;
+  uint16_t words[ROWS * COLS] = {0};
+  words[23] = 0x7FC0;
+  esp_model *model = new_stored(words, ESP_BF16);
+  model->weights[0].is_table = true;
+  assert_failure(esp_model_load_embedding_local(model), ESP_NUMERIC, "element 23");
+  esp_model_free(&model);
+}
+
+static void esp_model_load_embedding_loads_what_is_no_table(void **state) {
+  (void)state;
+  uint16_t words[ROWS * COLS] = {0x3F80};
+  esp_model *model = new_stored(words, ESP_BF16);
+  model->weights[0].is_table = true;
+  assert_true(esp_model_embedding_bytes(model) == esp_weight_loaded_bytes(&model->weights[1]));
+  assert_int_equal(esp_model_load_embedding_local(model), ESP_OK);
+  assert_null(model->weights[0].value);
+  assert_true(model->weights[1].value[0] == 1.0f);
+  esp_model_unload(model, ESP_STAGE_EMBED);
+  assert_null(model->weights[1].value);
+  esp_model_free(&model);
+}
+
 static void esp_weight_own_is_zeroed_and_never_unloaded(void **state) {
   (void)state;
   float stored[ROWS * COLS];
@@ -390,6 +450,9 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_model_unload_of_a_tied_head_leaves_a_loaded_e
               cmocka_unit_test(esp_model_load_finds_nan_of_half_types),
               cmocka_unit_test(esp_model_load_fails_again_when_asked_again),
               cmocka_unit_test(esp_model_load_ignores_nan_that_was_cut_away),
+              cmocka_unit_test(esp_weight_read_rows_gives_what_loading_does),
+              cmocka_unit_test(esp_model_load_embedding_finds_a_row_that_is_not_finite),
+              cmocka_unit_test(esp_model_load_embedding_loads_what_is_no_table),
               cmocka_unit_test(esp_weight_own_is_zeroed_and_never_unloaded),
               cmocka_unit_test(esp_weight_own_replaces_a_loaded_value),
               cmocka_unit_test(weight_rows_take_gives_what_loading_does),

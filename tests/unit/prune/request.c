@@ -133,21 +133,47 @@ static void request_refuses_data_that_nothing_reads(void **state) {
 
 static void structures_say_what_they_read(void **state) {
   (void)state;
-  bench masks;
-  make(&masks, OPTIONS("structure", "unstructured", "criterion", "magnitude", "repair", "none"));
-  assert_false(esp_prune_reads_statistics(masks.request));
   bench units;
-  make(&units, OPTIONS("upper", "output", "repair", "none", "criterion", "random"));
-  assert_true(esp_prune_reads_statistics(units.request));
+  make(&units, OPTIONS("upper", "output", "repair", "none", "criterion", "mi"));
   assert_false(structures_read_covariance(units.request));
   assert_string_equal(structures_read_stream(units.request), "--upper output");
   bench layers;
   make(&layers, OPTIONS("criterion", "block"));
   assert_string_equal(structures_read_stream(layers.request), "--sites block");
   assert_false(structures_read_covariance(layers.request));
-  clear(&masks);
   clear(&units);
   clear(&layers);
+}
+
+static bool reads_statistics(const char *const *options) {
+  bench self;
+  make(&self, options);
+  const bool reads = esp_prune_reads_statistics(self.request);
+  clear(&self);
+  return reads;
+}
+
+#define BY_WEIGHTS "repair", "none", "criterion"
+
+static void weights_alone_read_no_statistics(void **state) {
+  (void)state;
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude")));
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "sites", "ffn,width")));
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "allocation", "global")));
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "recover_tokens", "9")));
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "structure", "unstructured")));
+}
+
+static void statistics_are_read_by_whatever_asks_for_them(void **state) {
+  (void)state;
+  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "flap")));
+  assert_true(reads_statistics(OPTIONS("criterion", "random", "repair", "bias")));
+  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "allocation", "balanced")));
+  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "sites", "width")));
+  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "stats", "s.h5")));
+  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "keep_stats", "true")));
+  assert_true(reads_statistics(
+      OPTIONS(BY_WEIGHTS, "magnitude", "structure", "unstructured", "keep_stats", "true")));
 }
 
 /* Of each stage: f with second moments, c codes alone, - nothing. */
@@ -243,6 +269,8 @@ ESP_TEST_MAIN(cmocka_unit_test(request_takes_all_units_by_default),
               cmocka_unit_test(trials_are_refused_where_there_is_nothing_to_try),
               cmocka_unit_test(request_refuses_data_that_nothing_reads),
               cmocka_unit_test(structures_say_what_they_read),
+              cmocka_unit_test(weights_alone_read_no_statistics),
+              cmocka_unit_test(statistics_are_read_by_whatever_asks_for_them),
               cmocka_unit_test(criteria_by_moments_read_their_sites_alone),
               cmocka_unit_test(criteria_of_information_read_codes_of_the_next_site_too),
               cmocka_unit_test(what_may_go_whole_is_not_the_last_that_is_read_above),

@@ -86,18 +86,35 @@ static void a_site_that_lost_nothing_is_left_alone(void **state) {
   free_bench(self);
 }
 
-/* Six ridges and the fit, after plain least squares; products and their guards of two parts. */
+/* Six ridges, after plain least squares, which the first site is expected to stay with; products
+ * and their guards of two parts. */
 static void sequential_sums_and_solves(void **state) {
   (void)state;
   bench *self = make_perceptrons(2, 4);
   const esp_cost before = cost_of("least-squares", self), cost = cost_of("sequential", self);
-  assert_true(cost.work.solves == before.work.solves + 7.0);
+  assert_true(cost.work.solves == before.work.solves + 6.0);
   assert_true(cost.kept_bytes == before.kept_bytes && cost.peak_bytes > before.peak_bytes);
   const double sums = 2.0 * (8.0 * (10.0 + 12.0 + 4.0 + 6.0 + 1.0) + 3.0 * 24.0);
   const double parts = 8.0 * 2.0 * 6.0; // slopes and curvatures
   assert_true(cost.traffic[ESP_ALLREDUCE] == sums + parts);
   assert_true(cost.traffic[ESP_BCAST] - before.traffic[ESP_BCAST] == 8.0 * (4.0 + 3.0 + 1.0));
   free_bench(self);
+}
+
+static double count_corrections(int64_t units, int64_t kept, bool is_cut_below) {
+  bench *self = make_bench(2, cost_mlp_new(5, units, 3), cost_mlp_new(5, kept, 3));
+  self->shape.is_width_cut = is_cut_below;
+  const double solves = cost_of("sequential", self).work.solves - 1.0; // plain least squares
+  free_bench(self);
+  return solves;
+}
+
+/* And the fit where a correction is expected: 32 rows are few for 16 features. */
+static void sequential_expects_no_fit_of_the_first_site_nor_of_few_rows(void **state) {
+  (void)state;
+  assert_true(count_corrections(8, 4, false) == 6.0);
+  assert_true(count_corrections(8, 4, true) == 7.0);
+  assert_true(count_corrections(20, 16, true) == 6.0);
 }
 
 static void sequential_also_keeps_what_was_not_cut(void **state) {
@@ -164,6 +181,7 @@ ESP_TEST_MAIN(cmocka_unit_test(none_takes_nothing),
               cmocka_unit_test(bias_reads_moments_alone),
               cmocka_unit_test(a_site_that_lost_nothing_is_left_alone),
               cmocka_unit_test(sequential_sums_and_solves),
+              cmocka_unit_test(sequential_expects_no_fit_of_the_first_site_nor_of_few_rows),
               cmocka_unit_test(sequential_also_keeps_what_was_not_cut),
               cmocka_unit_test(repairs_send_nothing_alone),
               cmocka_unit_test(repairs_hold_no_more_on_more_ranks),
