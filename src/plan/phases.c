@@ -123,7 +123,7 @@ static int list_selection(const plan_job *plan, double held, plan_phase *phases)
   for (int64_t i = 0; i < plan->doublings; i++)
     esp_prune_add_selection_cost(plan->sketch, &plan->earlier[i].stats[ESP_WHOLE], &self);
   esp_prune_add_selection_cost(plan->sketch, &plan->samples.stats[ESP_WHOLE], &self);
-  if (plan->sketch->n_layers < 0) {
+  if (plan->sketch->n_layers < 0 && self.counts.peak_bytes > 0.0) {
     esp_cost_add(begin(&phases[n++], "joint counts", held), &self.counts);
     phases[n - 1].needed = need_counts(plan);
   }

@@ -58,10 +58,13 @@ static esp_criterion_shape shape_of(const esp_prune_sketch *sketch, int stage,
                                .has_metric = sketch->has_metric};
 }
 
-/* The consumer's map and the units' norms, of a loaded stage. */
+/* The consumer's map, or the units' norms, of a loaded stage. */
 static void add_weights(const esp_prune_sketch *sketch, int stage, esp_cost *cost) {
   const esp_linear *map = &sketch->request->dense->stages[stage].consumer;
-  esp_cost_hold(cost, sizeof(float) * (double)(map->inputs * map->outputs));
+  const unsigned needs = sketch->request->criterion->needs;
+  if (!(needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS))) return;
+  if (needs & ESP_NEEDS_MAP)
+    esp_cost_hold(cost, sizeof(float) * (double)(map->inputs * map->outputs));
   esp_cost_touch(cost, esp_model_loaded_bytes(sketch->request->dense, stage));
   cost->work.values += esp_stage_count_products(sketch->request->dense, stage);
 }

@@ -31,6 +31,7 @@ static esp_criterion_shape shape_of(const esp_prune_sketch *sketch, int stage) {
 
 static void add_map(const esp_prune_sketch *sketch, int stage, esp_cost *cost) {
   const double d = (double)sketch->request->dense->width.units;
+  if (!(sketch->request->criterion->needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS))) return;
   esp_cost_hold(cost, sizeof(float) * d * (double)count_outputs(sketch, stage));
   esp_cost_touch(cost, esp_model_loaded_bytes(sketch->request->dense, stage));
   if (reads_logits(sketch, stage))

@@ -136,9 +136,26 @@ static void note_nothing(prune_job *job) {
   if (might_read(job->request)) esp_log_warn("--data is not read: %s", *note);
 }
 
+/* What a run that is begun again had collected, where this one collects nothing. Statistics that
+ * are read may stand under that name. */
+static void remove_left(const prune_job *job) {
+  const esp_prune_settings *settings = job->request->settings;
+  const char *const endings[] = {".partial", ".journal", ""};
+  const int n = settings->prune.stats ? 2 : 3;
+  char *path = name_statistics(settings);
+  for (int i = 0; i < n && job->comm->rank == 0 && settings->run.restart; i++) {
+    char *left = esp_format("%s%s", path, endings[i]);
+    unlink(left);
+    esp_free(&left);
+  }
+  esp_free(&path);
+}
+
 esp_status inputs_open_statistics(prune_job *job) {
   const esp_prune_settings *settings = job->request->settings;
-  if (!esp_prune_reads_statistics(job->request)) {
+  const bool is_read = esp_prune_reads_statistics(job->request);
+  if ((!is_read || settings->prune.stats) && !settings->prune.keep_stats) remove_left(job);
+  if (!is_read) {
     note_nothing(job);
     return ESP_OK;
   }

@@ -76,7 +76,8 @@ if ((RANKS == 1)); then
   run 1 plan "${default[@]}" --fisher-tokens 0 --json without.json >table
   needs "without Fisher information" without.json 0.1 collect "joint counts" select stability repair
   run 1 plan "${default[@]}" --criterion flap --repair least-squares --sites ffn.0,ffn.2 --json flap.json >table
-  needs "flap, for itself alone" flap.json 0.1 collect "joint counts"
+  needs "flap, for itself alone" flap.json 0.1 collect
+  check "flap, for itself alone: nothing is counted" eval '! grep -q "^joint counts" table'
   needs "flap, whose small systems every rank factors" flap.json 0.25 repair
   run 1 plan "${default[@]}" --fisher-tokens 0 --sites attention --json heads.json >table
   needs "heads, for themselves alone" heads.json 0.1 collect "joint counts" select stability repair

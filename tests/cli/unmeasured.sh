@@ -27,9 +27,14 @@ check "what is kept has all" eval 'run 1 "${prune[@]}" set-mi --stats k.h5.stats
 run 1 prune "$bert" --criterion magnitude --repair none --sites width=0.25 -d "$bert/calibration.h5" -o w.h5 --quiet >stdout
 check "a head without a vocabulary" grep -qF -- "--data is not read" "$ERRORS"
 
+touch l.h5.stats.tmp{,.partial,.journal} # of a run that was interrupted in its collection
+run 1 "${prune[@]}" magnitude --restart -o l.h5 --quiet >stdout
+check "begun again, nothing is left of a collection" test -z "$(find . -name 'l.h5.stats.tmp*')"
+
 plan() { run 1 plan dense.h5 --repair none --criterion magnitude "$@" --quiet >table; }
 check "a plan" plan --ranks 5 --json plan.json
 check "of no measurement" grep -q "nothing is measured" table
+check "and of no counts" eval '! grep -q "^joint counts" table'
 for key in rows "work collect" "memory phases eval" "files statistics_bytes"; do
   check "the plan has no $key" eval "! get plan.json $key"
 done
