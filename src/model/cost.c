@@ -112,11 +112,11 @@ static bool is_copied(const esp_weight *weight) {
 }
 
 /* Every rank picks, or converts, and checks its rows of one weight. */
-void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost) {
+void esp_model_add_write_cost(const esp_model *model, int ranks, bool is_trained, esp_cost *cost) {
   for (int i = 0; i < model->n_weights; i++) {
     const double count = (double)esp_weight_count(&model->weights[i]);
     const double bytes = count * (double)esp_dtype_bytes(model->weights[i].type);
-    if (is_copied(&model->weights[i])) esp_cost_touch(cost, bytes / ranks);
+    if (is_trained || is_copied(&model->weights[i])) esp_cost_touch(cost, bytes / ranks);
     cost->work.values += count;
     cost->work.bytes += bytes / ranks;
   }

@@ -81,7 +81,8 @@ static void add_repair(const plan_job *plan, esp_cost *cost) {
 
 /* /model, and /kept and /scores of every site. */
 static void add_write(const plan_job *plan, esp_cost *cost) {
-  esp_model_add_write_cost(plan->sketch->pruned, plan->ranks, cost);
+  esp_model_add_write_cost(plan->sketch->pruned, plan->ranks, plan->recovery.values_bytes > 0.0,
+                           cost);
   cost->work.datasets += 2.0 * (double)plan->sketch->pruned->n_stages;
 }
 

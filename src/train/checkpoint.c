@@ -261,10 +261,11 @@ static uint64_t hash_units(const train_pruning *self, uint64_t chain) {
   return chain;
 }
 
+/* A training without a policy has none. */
 static float *copy_mask(const training *self) {
-  float *mask = ESP_NEW(float, self->parts.n_own);
-  for (int64_t i = 0; self->pruning.of && i < self->parts.n_own; i++)
-    mask[i] = self->pruning.mask[i];
+  const int64_t n = self->pruning.of ? self->parts.n_own : 0;
+  float *mask = ESP_NEW(float, n);
+  for (int64_t i = 0; i < n; i++) mask[i] = self->pruning.mask[i];
   return mask;
 }
 

@@ -261,10 +261,17 @@ static void add_update_work(const pricing *self, esp_work *work) {
   work->values += steps * n;
 }
 
+/* checkpoint_save: a rank's values, and its mask, as they are written. */
+static void add_checkpoint_memory(const pricing *self, esp_cost *cost) {
+  const double arrays = self->of->pruning.of ? 2.0 : 1.0;
+  esp_cost_touch(cost, arrays * sizeof(float) * (double)self->of->parts.n_own);
+}
+
 static void add_steps(const pricing *self, esp_cost *cost) {
   const double rows = count_trained_rows(self) * self->uneven, steps = (double)self->of->schedule.n;
   const double passes = steps * (double)self->of->n_passes;
   add_pass_memory(self, cost);
+  add_checkpoint_memory(self, cost);
   add_reductions(self, cost);
   if (self->ranks > 1) add_gather(self, steps + (double)policy_count_gathers(self->of), cost);
   add_forward_work(self, get_request(self)->model, rows, &cost->work);

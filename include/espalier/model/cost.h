@@ -42,8 +42,9 @@ void esp_head_add_work(const esp_model *model, double rows, esp_work *work);
 
 /* Open a checkpoint. Local. */
 void esp_model_add_open_cost(const esp_model *model, int ranks, esp_cost *cost);
-/* Write /config and /model; bytes of these in the file. Local. */
-void esp_model_add_write_cost(const esp_model *model, int ranks, esp_cost *cost);
+/* Write /config and /model, where trained of values that all weights have of their own; bytes of
+ * these in the file. Local. */
+void esp_model_add_write_cost(const esp_model *model, int ranks, bool is_trained, esp_cost *cost);
 double esp_model_file_bytes(const esp_model *model);
 /* Of a weight in the file of a model that is stored as a seed, with so many values that are neither
  * drawn nor zero. Local. */

@@ -101,11 +101,13 @@ static void esp_head_add_work_of_every_logit(void **state) {
 static void esp_model_add_write_cost_holds_a_copied_weight_at_a_time(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
-  esp_cost cost = {0}, whole = {0};
-  esp_model_add_write_cost(model, 2, &whole);
+  esp_cost cost = {0}, whole = {0}, trained = {0};
+  esp_model_add_write_cost(model, 2, false, &whole);
   assert_true(whole.peak_bytes == 0.0); // from the mapping
+  esp_model_add_write_cost(model, 2, true, &trained);
+  assert_true(trained.peak_bytes == 2.0 * 80.0 / 2.0);
   for (int i = 0; i < model->n_weights; i++) model->weights[i].is_final = true;
-  esp_model_add_write_cost(model, 2, &cost);
+  esp_model_add_write_cost(model, 2, false, &cost);
   assert_true(cost.peak_bytes == 2.0 * 80.0 / 2.0 && cost.kept_bytes == 0.0);
   assert_true(cost.work.datasets == (double)model->n_weights);
   assert_true(cost.work.values == 520.0 && cost.work.bytes == 2.0 * 520.0 / 2.0);
