@@ -22,8 +22,9 @@ bool evidence_depends_on_selection(const esp_prune_request *request, const esp_s
 esp_status information_count(ranker *self, int stage);
 void information_drop(ranker *self);
 
-/* Gather what the criterion needs to rank a stage, of the weights alone without statistics: what is read by all ranks together, then the
- * rest, on the owner alone. Between the two others may read for theirs. Collective; local. */
+/* Gather what the criterion needs to rank a stage, of the weights alone without statistics: what is
+ * read by all ranks together, then the rest, on the owner alone. Between the two others may read
+ * for theirs. Collective; local. */
 esp_status evidence_read(ranker *self, int stage, int owner, site_evidence *site);
 esp_status evidence_complete_local(ranker *self, int stage, site_evidence *site,
                                    esp_evidence *evidence);
