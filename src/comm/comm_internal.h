@@ -9,6 +9,7 @@
 struct esp_comm_state {
   MPI_Comm mpi; // owned duplicate
   esp_traffic traffic;
+  esp_traffic *counted; // where calls are counted: traffic, or that of a team's parent
 };
 
 /* Count one call with this rank's bytes, and give the handle to make it on, so that none is made

@@ -33,3 +33,13 @@ void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count
 void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count) {
   allreduce(comm, values, count, MPI_UINT64_T, MPI_BOR);
 }
+
+void esp_reduce_gather_f64(const esp_comm *comm, double *values, int64_t count, int root) {
+  const MPI_Comm handle = comm_count_local(comm, ESP_ALLREDUCE, count * (int64_t)sizeof *values);
+  for (int64_t done = 0; done < count; done += COMM_CHUNK) {
+    const int64_t left = count - done;
+    double *part = values + done;
+    MPI_Reduce(comm->rank == root ? MPI_IN_PLACE : part, part,
+               (int)(left < COMM_CHUNK ? left : COMM_CHUNK), MPI_UINT64_T, MPI_BOR, root, handle);
+  }
+}

@@ -30,7 +30,7 @@ static void init(appraisal *self) {
   self->z = ESP_NEW(double, w *outputs);
   self->share = ESP_NEW(double, outputs);
   if (self->evidence.is_fixed && w == 1) self->fixed = ESP_NEW(double, units *outputs);
-  esp_schur_init(&self->schur, units, w, false);
+  esp_schur_init(&self->schur, NULL, units, w, false);
 }
 
 void appraisal_free(appraisal **part) {
@@ -175,7 +175,8 @@ static void copy_map(appraisal *self) {
 }
 
 static void prepare(appraisal *self) {
-  esp_gaussian_write_covariance(&self->gaussian, esp_schur_lower(&self->schur), self->schur.stride);
+  esp_gaussian_write_covariance(&self->gaussian, 0, self->schur.features,
+                                esp_schur_lower(&self->schur), self->schur.stride);
   copy_blocks(self);
   compute_cross(self);
   update_inverses(self);
@@ -203,7 +204,7 @@ static void update_cross(appraisal *self, int64_t unit, const double *y) {
   for (int64_t k = 0; k < self->width; k++)
     for (int64_t a = 0; a < self->width; a++) {
       double *cross = self->cross + (unit * self->width + k) * self->outputs;
-      const double *z = self->chosen + a * self->outputs, factor = y[k + a * self->schur.stride];
+      const double *z = self->chosen + a * self->outputs, factor = y[k + a * self->schur.features];
       for (int64_t j = 0; j < self->outputs; j++) cross[j] -= factor * z[j];
     }
 }
@@ -211,19 +212,19 @@ static void update_cross(appraisal *self, int64_t unit, const double *y) {
 /* Y and Z, then S, Var and, unit by unit, C and its gain. */
 static void condition(appraisal *self, int64_t g) {
   esp_schur *schur = &self->schur;
-  const int n = esp_int(schur->features), w = esp_int(self->width), ld = esp_int(schur->stride);
+  const int n = esp_int(schur->features), w = esp_int(self->width);
   double *y = esp_schur_next_y(schur);
   explain(self, g, self->chosen);
   esp_schur_fetch(schur, g, self->columns);
-  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, w, w, 1, self->columns, ld, self->t, w, 0,
-              y, ld);
+  cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, w, w, 1, self->columns, n, self->t, w, 0,
+              y, n);
   for (int64_t j = 0; j < self->outputs; j++) self->variance[j] -= self->share[j];
   update_inverses(self);
   for (int64_t u = 0; u < self->units; u++) {
     if (schur->gone[u] || u == g) continue;
     const double *rows = y + schur->slot[u] * w;
     update_cross(self, u, rows);
-    esp_block_subtract(w, 0.5, rows, rows, ld, self->blocks + u * w * w);
+    esp_block_subtract(w, 0.5, rows, rows, n, self->blocks + u * w * w);
     appraise(self, u);
   }
   esp_schur_remove(schur, g);
@@ -256,7 +257,7 @@ void appraisal_choose(appraisal *self, int64_t g) {
 static double part_bytes(const esp_criterion_shape *shape) {
   const double w = (double)shape->width, f = (double)shape->units * w;
   const double maps = shape->is_fixed && shape->width == 1 ? 2.0 : 1.0;
-  return esp_schur_bytes(shape->units, shape->width, false) +
+  return esp_schur_bytes(shape->units, shape->width, false, 1) +
          sizeof(double) * f * (maps * (double)shape->outputs + 2.0 * w);
 }
 

@@ -26,6 +26,8 @@ void criteria_add_map_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
 /* set-mi's elimination, which other criteria run on statistics of their own. */
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);
+esp_status esp_rank_backward_by_team(const esp_comm *team, const esp_evidence *evidence,
+                                     int64_t *order, double *score);
 extern const esp_joint_rule esp_joint_backward;
 void esp_rank_backward_cost(const esp_criterion_shape *shape, esp_cost *cost);
 

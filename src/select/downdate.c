@@ -4,76 +4,77 @@
 
 #include <cblas.h>
 
-enum { COLUMNS = 128 }; // of a block
+/* A block of columns from j on. */
+typedef struct part {
+  const thin *from;
+  double *at; // row 0
+  int64_t j, columns, stride;
+} part;
 
-/* Where a part of it begins. */
-typedef struct corner {
-  double *at;
-  int64_t stride;
-} corner;
-
-static int64_t count_blocks(const thin *self) {
-  return (self->n + COLUMNS - 1) / COLUMNS;
+static part find_part(const thin *self, const block_columns *to, int64_t block, double *at) {
+  return (part){self, at, to->begin[block], block_columns_count(to, block), to->stride};
 }
 
-static int64_t count_columns(const thin *self, int64_t begin) {
-  return self->n - begin < COLUMNS ? self->n - begin : COLUMNS;
-}
-
-/* Rows of left times columns of right, transposed. */
-static void add_product(const thin *self, const double *left, const double *right, int64_t rows,
-                        int64_t cols, corner to) {
+/* Rows [first, first + rows) of left times the block's of right, transposed. */
+static void add_product(const part *self, const double *left, const double *right, int64_t first,
+                        int64_t rows) {
+  const thin *from = self->from;
   if (rows > 0)
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, esp_int(rows), esp_int(cols),
-                esp_int(self->k), self->factor, left, esp_int(self->ld), right, esp_int(self->ld),
-                1, to.at, esp_int(to.stride));
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, esp_int(rows), esp_int(self->columns),
+                esp_int(from->k), from->factor, left + first, esp_int(from->ld), right + self->j,
+                esp_int(from->ld), 1, self->at + first, esp_int(self->stride));
 }
 
-static void add_diagonal(const thin *self, CBLAS_UPLO side, int64_t j, double *to, int64_t stride) {
-  cblas_dsyrk(CblasColMajor, side, CblasNoTrans, esp_int(count_columns(self, j)), esp_int(self->k),
-              self->factor, self->y + j, esp_int(self->ld), 1, to + j + j * stride,
-              esp_int(stride));
+static void add_diagonal(const part *self, CBLAS_UPLO side) {
+  const thin *from = self->from;
+  cblas_dsyrk(CblasColMajor, side, CblasNoTrans, esp_int(self->columns), esp_int(from->k),
+              from->factor, from->y + self->j, esp_int(from->ld), 1, self->at + self->j,
+              esp_int(self->stride));
 }
 
-static void add_lower_block(const thin *self, int64_t j, double *lower, int64_t stride) {
-  const int64_t cols = count_columns(self, j), below = j + cols;
-  add_diagonal(self, CblasLower, j, lower, stride);
-  add_product(self, self->y + below, self->y + j, self->n - below, cols,
-              (corner){lower + below + j * stride, stride});
+static void add_lower_block(const thin *self, const block_columns *to, int64_t block) {
+  const part lower = find_part(self, to, block, block_columns_lower(to, block));
+  const int64_t below = lower.j + lower.columns;
+  add_diagonal(&lower, CblasLower);
+  add_product(&lower, self->y, self->y, below, self->n - below);
 }
 
-static void add_upper_block(const thin *self, int64_t j, double *upper, int64_t stride) {
-  add_diagonal(self, CblasUpper, j, upper, stride);
-  add_product(self, self->y, self->y + j, j, count_columns(self, j),
-              (corner){upper + j * stride, stride});
+static void add_upper_block(const thin *self, const block_columns *to, int64_t block) {
+  const part upper = find_part(self, to, block, block_columns_upper(to, block));
+  add_diagonal(&upper, CblasUpper);
+  add_product(&upper, self->y, self->y, 0, upper.j);
 }
 
-static void add_twin_block(const thin *self, int64_t j, double *upper, int64_t stride) {
-  const int64_t cols = count_columns(self, j);
-  cblas_dsyr2k(CblasColMajor, CblasUpper, CblasNoTrans, esp_int(cols), esp_int(self->k),
-               self->factor, self->y + j, esp_int(self->ld), self->v + j, esp_int(self->ld), 1,
-               upper + j + j * stride, esp_int(stride));
-  add_product(self, self->y, self->v + j, j, cols, (corner){upper + j * stride, stride});
-  add_product(self, self->v, self->y + j, j, cols, (corner){upper + j * stride, stride});
+static void add_twin_block(const thin *self, const block_columns *to, int64_t block) {
+  const part upper = find_part(self, to, block, block_columns_upper(to, block));
+  cblas_dsyr2k(CblasColMajor, CblasUpper, CblasNoTrans, esp_int(upper.columns), esp_int(self->k),
+               self->factor, self->y + upper.j, esp_int(self->ld), self->v + upper.j,
+               esp_int(self->ld), 1, upper.at + upper.j, esp_int(upper.stride));
+  add_product(&upper, self->y, self->v, 0, upper.j);
+  add_product(&upper, self->v, self->y, 0, upper.j);
 }
 
-void esp_add_square_lower(const thin *self, double *lower, int64_t stride) {
-  const int64_t blocks = count_blocks(self);
-#pragma omp parallel for schedule(dynamic) if (blocks > 1)
-  for (int64_t b = 0; b < blocks; b++) add_lower_block(self, b * COLUMNS, lower, stride);
+static bool is_empty(const block_columns *to, int64_t block) {
+  return !block_columns_upper(to, block) || block_columns_count(to, block) == 0;
 }
 
-void esp_add_square_upper(const thin *self, double *upper, int64_t stride) {
-  const int64_t blocks = count_blocks(self);
-#pragma omp parallel for schedule(dynamic) if (blocks > 1)
-  for (int64_t b = 0; b < blocks; b++) add_upper_block(self, b * COLUMNS, upper, stride);
+void esp_add_square_lower(const thin *self, const block_columns *to) {
+#pragma omp parallel for schedule(dynamic) if (to->n > 1)
+  for (int64_t b = 0; b < to->n; b++)
+    if (!is_empty(to, b)) add_lower_block(self, to, b);
 }
 
-void esp_add_twins(const thin *self, double *lower, double *upper, int64_t stride) {
-  const int64_t blocks = count_blocks(self);
-#pragma omp parallel for schedule(dynamic) if (blocks > 1)
-  for (int64_t b = 0; b < blocks; b++) {
-    add_lower_block(self, b * COLUMNS, lower, stride);
-    add_twin_block(self, b * COLUMNS, upper, stride);
+void esp_add_square_upper(const thin *self, const block_columns *to) {
+#pragma omp parallel for schedule(dynamic) if (to->n > 1)
+  for (int64_t b = 0; b < to->n; b++)
+    if (!is_empty(to, b)) add_upper_block(self, to, b);
+}
+
+void esp_add_twins(const thin *self, const block_columns *to) {
+#pragma omp parallel for schedule(dynamic) if (to->n > 1)
+  for (int64_t b = 0; b < to->n; b++) {
+    if (is_empty(to, b)) continue;
+    add_lower_block(self, to, b);
+    add_twin_block(self, to, b);
   }
 }

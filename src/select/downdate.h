@@ -1,11 +1,11 @@
-/* Products of thin matrices taken from a triangle, by blocks of columns that threads share. The
- * blocks are the same at any thread count, and every sum runs over all of k within one call, so the
- * bits are those of one call for the whole. Column-major, n x k factors, all with stride ld. Local.
- */
+/* Products of thin matrices taken from a triangle, by its blocks of columns, which ranks and
+ * threads share. The blocks are the same at any number of them, and every sum runs over all of k
+ * within one call, so the bits do not depend on either. Column-major, n x k factors with stride ld,
+ * complete on every rank; each changes the blocks that it holds. Local. */
 #ifndef ESPALIER_SELECT_DOWNDATE_H
 #define ESPALIER_SELECT_DOWNDATE_H
 
-#include <stdint.h>
+#include "block_columns.h"
 
 typedef struct thin {
   int64_t n, k, ld;
@@ -13,10 +13,10 @@ typedef struct thin {
   const double *y, *v; // (ld, k)
 } thin;
 
-/* lower += factor Y Y^T, of stride `stride`; upper likewise. */
-void esp_add_square_lower(const thin *self, double *lower, int64_t stride);
-void esp_add_square_upper(const thin *self, double *upper, int64_t stride);
-/* lower as above and upper += factor (Y V^T + V Y^T), at once. */
-void esp_add_twins(const thin *self, double *lower, double *upper, int64_t stride);
+/* A += factor Y Y^T; Q likewise. */
+void esp_add_square_lower(const thin *self, const block_columns *to);
+void esp_add_square_upper(const thin *self, const block_columns *to);
+/* A as above and Q += factor (Y V^T + V Y^T), at once. */
+void esp_add_twins(const thin *self, const block_columns *to);
 
 #endif

@@ -69,10 +69,11 @@ static double get_regularised(const esp_gaussian *self, int64_t i, int64_t j) {
   return i != j ? value : value + self->ridge;
 }
 
-void esp_gaussian_write_covariance(const esp_gaussian *self, double *lower, int64_t stride) {
-  for (int64_t j = 0; j < self->features; j++)
-    for (int64_t i = j; i < self->features; i++)
-      lower[i + j * stride] = get_regularised(self, i, j);
+void esp_gaussian_write_covariance(const esp_gaussian *self, int64_t first, int64_t count,
+                                   double *lower, int64_t stride) {
+  for (int64_t c = 0; c < count; c++)
+    for (int64_t i = c; i < self->features - first; i++)
+      lower[i + c * stride] = get_regularised(self, first + i, first + c);
 }
 
 void esp_gaussian_write_map(const esp_gaussian *self, int64_t first, int64_t count, double *rows) {

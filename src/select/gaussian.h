@@ -28,8 +28,10 @@ void esp_gaussian_clear(esp_gaussian *self);
 /* True if no feature of the unit varies. Local. */
 bool esp_gaussian_is_dead(const esp_gaussian *self, int64_t unit);
 
-/* Write the lower triangle of G + D, column-major: (i, j) at lower[i + j stride]. Local. */
-void esp_gaussian_write_covariance(const esp_gaussian *self, double *lower, int64_t stride);
+/* Write columns [first, first + count) of the lower triangle of G + D, column-major, from row first
+ * on: (first + i, first + c), i >= c, at lower[i + c stride]. Local. */
+void esp_gaussian_write_covariance(const esp_gaussian *self, int64_t first, int64_t count,
+                                   double *lower, int64_t stride);
 
 /* Write rows [first, first + count) of M as (count, F). Local. */
 void esp_gaussian_write_map(const esp_gaussian *self, int64_t first, int64_t count, double *rows);

@@ -12,4 +12,5 @@ const esp_criterion esp_criterion_max_entropy = {
     .is_greedy = true,
     .joint = &esp_joint_backward,
     .rank = esp_rank_backward,
+    .rank_by_team = esp_rank_backward_by_team,
     .cost = esp_rank_backward_cost};

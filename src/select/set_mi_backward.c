@@ -100,12 +100,28 @@ static esp_status rank_jointly(joint_part **parts, int n, int64_t *order, double
   return status;
 }
 
-esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score) {
-  elimination *part = NULL;
-  ESP_TRY(elimination_new(evidence, &part));
+static esp_status decide(elimination *part, int64_t *order, double *score) {
   const esp_status status = rank_jointly(&(joint_part *){(joint_part *)part}, 1, order, score);
+  elimination_finish(part);
+  return status;
+}
+
+/* The first rank decides, the others hold columns and change them. */
+esp_status esp_rank_backward_by_team(const esp_comm *team, const esp_evidence *evidence,
+                                     int64_t *order, double *score) {
+  elimination *part = NULL;
+  esp_status status = elimination_new(team, evidence, &part);
+  if (status != ESP_OK) return status;
+  if (team_rank(team) == 0)
+    status = decide(part, order, score);
+  else
+    elimination_serve(part);
   elimination_free(&part);
   return status;
+}
+
+esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score) {
+  return esp_rank_backward_by_team(NULL, evidence, order, score);
 }
 
 /* Costs are parts of the variance of all that a reader gives, so that readers count equally. */
@@ -115,7 +131,7 @@ static esp_status add_reader(const esp_evidence *evidence, joint_part **part) {
   esp_status status = esp_compute_output_scale(evidence, scale);
   for (int64_t j = 0; j < evidence->outputs; j++) total += 1 / (scale[j] * scale[j]);
   esp_free(&scale);
-  if (status == ESP_OK) status = elimination_new(evidence, &reader);
+  if (status == ESP_OK) status = elimination_new(NULL, evidence, &reader);
   if (status == ESP_OK && total > 0) reader->weight = 1 / total;
   *part = (joint_part *)reader;
   return status;
@@ -152,4 +168,5 @@ const esp_criterion esp_criterion_set_mi = {
     .is_greedy = true,
     .joint = &esp_joint_backward,
     .rank = esp_rank_backward,
+    .rank_by_team = esp_rank_backward_by_team,
     .cost = esp_rank_backward_cost};

@@ -15,8 +15,8 @@
 
 ESP_C_BEGIN
 
-/* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_local or esp_comm_pretend;
- * members are read-only outside comm. */
+/* Caller's struct, made by esp_comm_init (comm/handle.h), esp_comm_init_local, esp_comm_init_team
+ * or esp_comm_pretend; members are read-only outside comm. */
 typedef struct esp_comm {
   int rank, size;
   struct esp_comm_state *state; // MPI's handle and the traffic, owned; NULL of a pretended one
@@ -24,6 +24,10 @@ typedef struct esp_comm {
 
 /* Make a communicator of this process alone: collective functions then serve it alone. Local. */
 void esp_comm_init_local(esp_comm *self);
+/* Make the communicator of the ranks of parent that give the same number, in parent's order, for
+ * work that is theirs alone. What it sends is counted as parent's, which must outlive it.
+ * Collective on parent. */
+void esp_comm_init_team(esp_comm *self, const esp_comm *parent, int team);
 /* Give the communicator that a rank of `size` would have, to ask what it would be dealt: ranges,
  * shards, sizes. It needs no clearing; collective functions refuse it (ESP_ASSERT). Local. */
 esp_comm esp_comm_pretend(int rank, int size);
@@ -81,6 +85,8 @@ void esp_allreduce_max_f64(const esp_comm *comm, double *values, int64_t count);
  * on comm; equal on all ranks: count. */
 void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count);
 void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count);
+/* The same on root alone; the others' values stay as they are. Equal on all ranks: count, root. */
+void esp_reduce_gather_f64(const esp_comm *comm, double *values, int64_t count, int root);
 
 /* Arrays that are dealt in parts: rank r's is [begins[r], begins[r + 1]), begins (size + 1) from 0
  * to count, below 2^31. Sum over ranks, where each rank gets its part of the sum (integers: exact;

@@ -3,6 +3,7 @@
 #ifndef ESPALIER_SELECT_CRITERION_H
 #define ESPALIER_SELECT_CRITERION_H
 
+#include "espalier/comm/comm.h"
 #include "espalier/core/c_linkage.h"
 #include "espalier/core/cost.h"
 #include "espalier/core/status.h"
@@ -61,6 +62,7 @@ typedef struct esp_criterion_shape {
   int64_t units, width;      // U; F = U * width
   int64_t upper, outputs;    // of information and of map
   bool has_metric, is_fixed; // the map is multiplied by a metric's root; it will not be refitted
+  int team;                  // ranks that rank it together; 0 is 1
 } esp_criterion_shape;
 
 typedef struct esp_joint_rule esp_joint_rule; // private to select; see joint.h
@@ -85,6 +87,11 @@ typedef struct esp_criterion {
    * finite, a variance is negative, or (set-mi) the covariance is singular and the ridge too small.
    * Local; BLAS must run on one thread for the same bits everywhere. */
   esp_status (*rank)(const esp_evidence *evidence, int64_t *order, double *score);
+  /* The same by the ranks of a team together, with the same bits; NULL: one rank does it alone. The
+   * evidence's arrays and outputs are read on the first rank, which gets the ranking; the others
+   * give the other members alone, and NULL for order and score. Collective on team. */
+  esp_status (*rank_by_team)(const esp_comm *team, const esp_evidence *evidence, int64_t *order,
+                             double *score);
   /* Put behind cost what ranking evidence of these sizes takes beside it, the metric's root
    * included. What it keeps is the BLAS's, and is held from its beginning. NULL: next to nothing.
    * Local. */
