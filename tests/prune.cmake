@@ -1,4 +1,4 @@
-foreach(name request allocate sketch prune_budget)
+foreach(name request allocate sketch prune_budget teams)
   esp_unit_test(prune ${name})
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/prune)
 endforeach()

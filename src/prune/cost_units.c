@@ -1,5 +1,6 @@
 /* Ranking sites (ranker.c, evidence.c): sizes do not depend on which units are kept. */
 #include "costs.h"
+#include "teams.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/model/cost.h"
@@ -10,9 +11,13 @@
 typedef struct ranking {
   const esp_prune_sketch *sketch;
   const esp_stats_shape *stats;
-  esp_cost counts, select; // the latter but for the criterion's serial work:
-  double most, sum;        // of a site, of all
-  bool depends;            // some site waits for what is kept above
+  esp_cost counts, select; // the latter but for the criterion's serial work
+  double serial;           // that of sites that wait for what is kept above
+  int n_together;          // the others, which are ranked several at a time
+  int *together;           // (n_together) from the widest on
+  int *owners, *sizes;     // (stages): first rank and size of a site's team
+  int *times;              // (stages): which time it is ranked in
+  double *longest;         // (stages): serial work of a time
 } ranking;
 
 static bool reads_information(const esp_prune_sketch *sketch) {
@@ -39,23 +44,61 @@ static bool is_wider(const ranking *self, int stage, int than) {
   return mine > other || (mine == other && stage > than);
 }
 
-/* Stages that depend on nothing above them are ranked one a rank, the widest first. */
-static int find_owner(const ranking *self, int stage) {
-  int before = 0;
-  if (depends(self, stage)) return 0;
-  for (int s = 0; s < self->sketch->request->dense->n_stages; s++)
-    before += is_ranked(self, s) && !depends(self, s) && is_wider(self, s, stage);
-  return before % self->sketch->ranks;
+static void list_together(ranking *self) {
+  for (int s = 0; s < self->sketch->request->dense->n_stages; s++) {
+    if (!is_ranked(self, s) || depends(self, s)) continue;
+    int at = self->n_together++;
+    for (; at > 0 && is_wider(self, s, self->together[at - 1]); at--)
+      self->together[at] = self->together[at - 1];
+    self->together[at] = s;
+  }
+}
+
+static void deal_team(ranking *self, int stage, int n, int i) {
+  const esp_criterion *criterion = self->sketch->request->criterion;
+  const int ranks = self->sketch->ranks;
+  self->owners[stage] = teams_first(n, ranks, i);
+  self->sizes[stage] = teams_size(criterion, count_features(self, stage), n, ranks, i);
+}
+
+/* As ranker.c chooses and deals them. */
+static void deal_teams(ranking *self) {
+  const int n_stages = self->sketch->request->dense->n_stages;
+  int64_t *features = ESP_NEW(int64_t, n_stages);
+  for (int s = 0; s < n_stages; s++) deal_team(self, s, 1, 0);
+  for (int i = 0; i < self->n_together; i++) features[i] = count_features(self, self->together[i]);
+  for (int first = 0, time = 0; first < self->n_together; time++) {
+    const int left = self->n_together - first, ranks = self->sketch->ranks;
+    const int n = teams_choose(self->sketch->request->criterion, features + first,
+                               left < ranks ? left : ranks, ranks);
+    for (int i = 0; i < n; i++, first++) {
+      deal_team(self, self->together[first], n, i);
+      self->times[self->together[first]] = time;
+    }
+  }
+  esp_free(&features);
+}
+
+/* Those that stay where sites above cut them. */
+static int64_t count_outputs(const esp_prune_sketch *sketch, int stage) {
+  const esp_linear *linear = &sketch->request->dense->stages[stage].consumer;
+  int64_t count = linear->outputs;
+  if (!sketch->depends[stage] || sketch->is_priced) return count;
+  int64_t *rows = esp_selection_indices(&sketch->selection, sketch->request->dense, linear->weight,
+                                        linear->input_major ? 1 : 0, &count);
+  esp_free(&rows);
+  return count;
 }
 
 static esp_criterion_shape shape_of(const esp_prune_sketch *sketch, int stage,
-                                    const joint_pair *pair) {
+                                    const joint_pair *pair, int team) {
   const esp_stage *self = &sketch->request->dense->stages[stage];
   return (esp_criterion_shape){.units = self->units,
                                .width = self->width,
                                .upper = pair->upper,
-                               .outputs = self->consumer.outputs,
-                               .has_metric = sketch->has_metric};
+                               .outputs = count_outputs(sketch, stage),
+                               .has_metric = sketch->has_metric,
+                               .team = team};
 }
 
 /* The consumer's map, or the units' norms, of a loaded stage. */
@@ -75,8 +118,9 @@ static void add_metric(const esp_prune_sketch *sketch, int stage, esp_cost *cost
   if (sketch->has_metric) esp_cost_touch(cost, sizeof(float) * outputs * outputs);
 }
 
-static esp_cost criterion_cost(const esp_prune_sketch *sketch, int stage, const joint_pair *pair) {
-  const esp_criterion_shape shape = shape_of(sketch, stage, pair);
+static esp_cost criterion_cost(const esp_prune_sketch *sketch, int stage, const joint_pair *pair,
+                               int team) {
+  const esp_criterion_shape shape = shape_of(sketch, stage, pair, team);
   esp_cost cost = {0};
   esp_criterion_add_cost(sketch->request->criterion, &shape, &cost);
   return cost;
@@ -87,17 +131,18 @@ double esp_prune_packed_bytes(const esp_prune_sketch *sketch) {
   for (int s = 0; s < sketch->request->dense->n_stages; s++) {
     const joint_pair pair = joint_pair_of_stage(sketch, s);
     if (sketch_selects_stage(sketch, s))
-      most = fmax(most, criterion_cost(sketch, s, &pair).kept_bytes);
+      most = fmax(most, criterion_cost(sketch, s, &pair, 1).kept_bytes);
   }
   return most;
 }
 
-/* What the BLAS keeps is held throughout. */
-static void add_criterion(const esp_prune_sketch *sketch, int stage, const joint_pair *pair,
-                          esp_cost *cost) {
-  esp_cost own = criterion_cost(sketch, stage, pair);
+/* What the BLAS keeps is held throughout. A team alone sends: the mean of all ranks. */
+static void add_criterion(const ranking *self, int stage, const joint_pair *pair, esp_cost *cost) {
+  esp_cost own = criterion_cost(self->sketch, stage, pair, self->sizes[stage]);
   own.peak_bytes -= own.kept_bytes;
   own.kept_bytes = 0.0;
+  for (int kind = 0; kind < ESP_N_COLLECTIVES; kind++)
+    own.traffic[kind] *= (double)self->sizes[stage] / self->sketch->ranks;
   esp_cost_add(cost, &own);
 }
 
@@ -110,21 +155,28 @@ static esp_cost rank(const ranking *self, int stage, const joint_pair *pair) {
   if (reads_information(sketch)) esp_cost_hold(&cost, joint_pair_bytes(sketch, pair));
   if (esp_prune_reads_statistics(sketch->request))
     esp_stats_add_load_cost(self->stats, (double)features, counts ? ESP_LOAD_PLANES : 0, &cost);
-  sketch_add_covariance_cost(sketch, self->stats, features, find_owner(self, stage), &cost);
+  sketch_add_covariance_cost(sketch, self->stats, features, self->owners[stage], &cost);
   esp_cost_hold(&cost, -planes);
   add_weights(sketch, stage, &cost);
   add_metric(sketch, stage, &cost);
-  add_criterion(sketch, stage, pair, &cost);
+  add_criterion(self, stage, pair, &cost);
   esp_cost_send(&cost, sketch->ranks, ESP_BCAST, 16.0 * (double)units + sizeof(double));
   cost.kept_bytes = 0.0;
   return cost;
 }
 
+/* Sites that are ranked at one time take what the longest takes. */
+static void add_serial(ranking *self, int stage, double serial) {
+  double *longest = &self->longest[self->times[stage]];
+  if (depends(self, stage))
+    self->serial += serial;
+  else
+    *longest = fmax(*longest, serial);
+}
+
 static void add_ranking(ranking *self, int stage, const joint_pair *pair) {
   esp_cost cost = rank(self, stage, pair);
-  self->most = fmax(self->most, cost.work.serial);
-  self->sum += cost.work.serial;
-  self->depends = self->depends || depends(self, stage);
+  add_serial(self, stage, cost.work.serial);
   cost.work.serial = 0.0;
   esp_cost_add(&self->select, &cost);
 }
@@ -151,15 +203,39 @@ static void add_stage(ranking *self, int stage) {
     add_information(self, &cut);
 }
 
-/* Sites are ranked one a rank where nothing of the selection above enters. */
+static ranking ranking_new(const esp_prune_sketch *sketch, const esp_stats_shape *stats) {
+  const int n = sketch->request->dense->n_stages;
+  ranking self = {.sketch = sketch,
+                  .stats = stats,
+                  .together = ESP_NEW(int, n),
+                  .owners = ESP_NEW(int, n),
+                  .sizes = ESP_NEW(int, n),
+                  .times = ESP_NEW(int, n),
+                  .longest = ESP_NEW(double, n)};
+  list_together(&self);
+  deal_teams(&self);
+  return self;
+}
+
+static void ranking_clear(ranking *self) {
+  esp_free(&self->together);
+  esp_free(&self->owners);
+  esp_free(&self->sizes);
+  esp_free(&self->times);
+  esp_free(&self->longest);
+}
+
 void add_select_cost_of_units(const esp_prune_sketch *sketch, const esp_stats_shape *stats,
                               esp_selection_cost *self) {
-  ranking all = {.sketch = sketch, .stats = stats};
-  for (int s = sketch->request->dense->n_stages - 1; s >= 0; s--)
+  const int n = sketch->request->dense->n_stages;
+  ranking all = ranking_new(sketch, stats);
+  for (int s = n - 1; s >= 0; s--)
     if (is_ranked(&all, s)) add_stage(&all, s);
-  all.select.work.serial = all.depends ? all.sum : fmax(all.most, all.sum / sketch->ranks);
+  all.select.work.serial = all.serial;
+  for (int time = 0; time < n; time++) all.select.work.serial += all.longest[time];
   esp_cost_add(&self->counts, &all.counts);
   esp_cost_add(&self->select, &all.select);
+  ranking_clear(&all);
 }
 
 void add_ways_of_units(const esp_prune_sketch *sketch, const esp_stats_shape *stats,

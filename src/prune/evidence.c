@@ -127,16 +127,21 @@ static esp_status gather_norms(const ranker *self, int stage, site_evidence *sit
   return norms_compute_local(self->request->dense, stage, site->producer_norm, site->consumer_norm);
 }
 
+esp_evidence evidence_of_sizes(const ranker *self, int stage) {
+  const esp_stage *of = &self->request->dense->stages[stage];
+  return (esp_evidence){.site = of->name,
+                        .units = of->units,
+                        .width = of->width,
+                        .ridge = self->request->settings->prune.ridge,
+                        .seed = (uint64_t)self->request->settings->run.seed,
+                        .stream = (uint64_t)stage};
+}
+
 esp_status evidence_complete_local(ranker *self, int stage, site_evidence *site,
                                    esp_evidence *evidence) {
   const esp_stage *of = &self->request->dense->stages[stage];
   const unsigned needs = self->request->criterion->needs;
-  *evidence = (esp_evidence){.site = of->name,
-                             .units = of->units,
-                             .width = of->width,
-                             .ridge = self->request->settings->prune.ridge,
-                             .seed = (uint64_t)self->request->settings->run.seed,
-                             .stream = (uint64_t)stage};
+  *evidence = evidence_of_sizes(self, stage);
   if (needs & ESP_NEEDS_MAP) {
     ESP_TRY(gather_map(self, stage, site, &evidence->outputs));
     ESP_TRY(evidence_apply_metric_local(self, stage, site));

@@ -28,6 +28,8 @@ void information_drop(ranker *self);
 esp_status evidence_read(ranker *self, int stage, int owner, site_evidence *site);
 esp_status evidence_complete_local(ranker *self, int stage, site_evidence *site,
                                    esp_evidence *evidence);
+/* What is known without: the names and sizes of a stage. Local. */
+esp_evidence evidence_of_sizes(const ranker *self, int stage);
 /* The same of the residual stream as a stage, or the head, reads it, given the selection of all
  * stages; rank 0 is the owner; producer_norm is left to the caller. Collective. */
 esp_status evidence_gather_reader(ranker *self, int stage, site_evidence *site,

@@ -1,10 +1,12 @@
-/* Ranking over ranks: sites whose evidence does not depend on the selection above are ranked as
- * many at a time as there are ranks, one by each, the widest first; the others one at a time, by
- * rank 0. A rank holds the arrays of one site. A site that is ranked a second time, against another
- * selection above, has a record in the journal for each. */
+/* Ranking over ranks: sites whose evidence does not depend on the selection above are ranked
+ * several at a time, the widest first, one by each rank or each by a team of them (teams.h); the
+ * others one at a time, by rank 0 or its team. A team's first rank holds the arrays of one site. A
+ * site that is ranked a second time, against another selection above, has a record in the journal
+ * for each. */
 #include "ranker.h"
 
 #include "evidence.h"
+#include "teams.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/select/metric.h"
@@ -118,9 +120,12 @@ static esp_status save_ranking(ranker *self, int stage) {
   return status;
 }
 
+/* Sites that are ranked at a time, each by a team of ranks. */
 typedef struct batch {
   int n;
-  int *stages; // (n): the one of rank i
+  int *stages;       // (n)
+  int64_t *features; // (n)
+  int mine;          // the one whose team this rank is in; -1: none
 } batch;
 
 static bool is_ready(const ranker *self, int stage) {
@@ -148,25 +153,50 @@ static int find_widest(const ranker *self, const batch *chosen) {
   return widest;
 }
 
-/* The widest first, so that ranks have sites of about one size; or one that waited for others. */
-static batch choose_batch(const ranker *self, int asked) {
-  batch chosen = {.stages = ESP_NEW(int, self->comm->size)};
-  if (!is_ready(self, asked)) chosen.stages[chosen.n++] = asked;
-  while (is_ready(self, asked) && chosen.n < self->comm->size) {
+static void add_stage(const ranker *self, int stage, batch *chosen) {
+  chosen->features[chosen->n] = count_features(self, stage);
+  chosen->stages[chosen->n++] = stage;
+}
+
+/* The widest that are ready, as many as ranks; or one that waited for others. */
+static batch list_widest(const ranker *self, int asked) {
+  const int ranks = self->comm->size;
+  batch chosen = {.stages = ESP_NEW(int, ranks), .features = ESP_NEW(int64_t, ranks)};
+  if (!is_ready(self, asked)) add_stage(self, asked, &chosen);
+  while (is_ready(self, asked) && chosen.n < ranks) {
     const int widest = find_widest(self, &chosen);
     if (widest < 0) break;
-    chosen.stages[chosen.n++] = widest;
+    add_stage(self, widest, &chosen);
   }
   return chosen;
+}
+
+static batch choose_batch(const ranker *self, int asked) {
+  const esp_criterion *criterion = self->request->criterion;
+  const int ranks = self->comm->size;
+  batch chosen = list_widest(self, asked);
+  chosen.n = teams_choose(criterion, chosen.features, chosen.n, ranks);
+  chosen.mine = teams_site_of(criterion, chosen.features, chosen.n, ranks, self->comm->rank);
+  return chosen;
+}
+
+static void batch_clear(batch *self) {
+  esp_free(&self->stages);
+  esp_free(&self->features);
+}
+
+static int get_owner(const ranker *self, const batch *chosen, int i) {
+  return teams_first(chosen->n, self->comm->size, i);
 }
 
 /* What all ranks read together; each keeps what it owns. */
 static esp_status read_batch(ranker *self, const batch *chosen, site_evidence *mine) {
   esp_status status = ESP_OK;
-  for (int owner = 0; owner < chosen->n && status == ESP_OK; owner++) {
+  for (int i = 0; i < chosen->n && status == ESP_OK; i++) {
+    const int owner = get_owner(self, chosen, i);
     site_evidence other;
     site_evidence *site = owner == self->comm->rank ? mine : &other;
-    status = evidence_read(self, chosen->stages[owner], owner, site);
+    status = evidence_read(self, chosen->stages[i], owner, site);
     if (status == ESP_OK && site == &other) evidence_clear(&other);
   }
   return status;
@@ -181,23 +211,58 @@ static double price_whole(const ranker *self, int stage, const esp_evidence *evi
   return esp_metric_price_whole(evidence, has_bias ? NULL : evidence->mean);
 }
 
-static esp_status rank_mine_local(ranker *self, const batch *chosen, site_evidence *mine) {
-  const int i = self->comm->rank;
+static esp_status complete_mine_local(ranker *self, int stage, site_evidence *mine,
+                                      esp_evidence *evidence) {
+  ESP_TRY(evidence_complete_local(self, stage, mine, evidence));
+  self->whole[stage] = price_whole(self, stage, evidence);
+  return ESP_OK;
+}
+
+static esp_status rank_mine_local(ranker *self, int stage, site_evidence *mine) {
   esp_evidence evidence;
-  if (i >= chosen->n) return ESP_OK;
-  const int stage = chosen->stages[i];
-  ESP_TRY(evidence_complete_local(self, stage, mine, &evidence));
-  self->whole[stage] = price_whole(self, stage, &evidence);
+  ESP_TRY(complete_mine_local(self, stage, mine, &evidence));
   return self->request->criterion->rank(&evidence, self->order[stage], self->scores[stage]);
+}
+
+/* The team's first rank has the evidence. Collective on the team. */
+static esp_status rank_by_team(ranker *self, const esp_comm *team, int stage, site_evidence *mine) {
+  esp_evidence evidence = evidence_of_sizes(self, stage);
+  esp_status status = ESP_OK;
+  if (team->rank == 0) status = complete_mine_local(self, stage, mine, &evidence);
+  ESP_TRY(esp_agree(team, status));
+  return self->request->criterion->rank_by_team(team, &evidence, self->order[stage],
+                                                self->scores[stage]);
+}
+
+static bool has_teams(const ranker *self, const batch *chosen) {
+  for (int i = 0; i < chosen->n; i++)
+    if (teams_size(self->request->criterion, chosen->features[i], chosen->n, self->comm->size, i) >
+        1)
+      return true;
+  return false;
+}
+
+/* Ranks of no team make one, and have nothing to do. */
+static esp_status rank_mine(ranker *self, const batch *chosen, site_evidence *mine) {
+  const int i = chosen->mine, stage = i < 0 ? -1 : chosen->stages[i];
+  esp_status status = ESP_OK;
+  esp_comm team = {.size = 1};
+  if (has_teams(self, chosen)) esp_comm_init_team(&team, self->comm, i < 0 ? chosen->n : i);
+  if (i >= 0 && team.size > 1)
+    status = rank_by_team(self, &team, stage, mine);
+  else if (i >= 0)
+    status = rank_mine_local(self, stage, mine);
+  esp_comm_clear(&team);
+  return status;
 }
 
 static void bcast_rankings(ranker *self, const batch *chosen) {
   for (int i = 0; i < chosen->n; i++) {
-    const int stage = chosen->stages[i];
+    const int stage = chosen->stages[i], owner = get_owner(self, chosen, i);
     const int64_t bytes = (int64_t)count_bytes(self, stage);
-    esp_bcast(self->comm, self->order[stage], bytes, i);
-    esp_bcast(self->comm, self->scores[stage], bytes, i);
-    esp_bcast(self->comm, &self->whole[stage], sizeof *self->whole, i);
+    esp_bcast(self->comm, self->order[stage], bytes, owner);
+    esp_bcast(self->comm, self->scores[stage], bytes, owner);
+    esp_bcast(self->comm, &self->whole[stage], sizeof *self->whole, owner);
   }
 }
 
@@ -216,7 +281,7 @@ static esp_status rank_batch(ranker *self, const batch *chosen) {
   site_evidence mine = {0};
   for (int i = 0; i < chosen->n; i++) allocate_ranking(self, chosen->stages[i]);
   esp_status status = read_batch(self, chosen, &mine);
-  if (status == ESP_OK) status = esp_agree(self->comm, rank_mine_local(self, chosen, &mine));
+  if (status == ESP_OK) status = esp_agree(self->comm, rank_mine(self, chosen, &mine));
   if (status == ESP_OK) {
     bcast_rankings(self, chosen);
     status = save_rankings(self, chosen);
@@ -231,7 +296,7 @@ esp_status ranker_rank(ranker *self, int stage) {
     batch chosen = choose_batch(self, stage);
     ranker_begin_phase(self, "select");
     status = rank_batch(self, &chosen);
-    esp_free(&chosen.stages);
+    batch_clear(&chosen);
   }
   return status;
 }

@@ -1,10 +1,12 @@
 #include "criteria.h"
 
+#include "block_columns.h"
 #include "check.h"
 
 #include "espalier/core/memory.h"
 #include "espalier/core/named.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 const esp_criterion *const esp_criteria[] = {
@@ -27,6 +29,13 @@ esp_status esp_criterion_find(const char *name, const esp_criterion **criterion)
 void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
                             esp_cost *cost) {
   if (criterion->cost) criterion->cost(shape, cost);
+}
+
+/* Two blocks of columns a rank: with fewer it has next to nothing to do. */
+int esp_criterion_most_ranks(const esp_criterion *criterion, int64_t features) {
+  const int64_t most = features / (2 * BLOCK_COLUMNS);
+  if (!criterion->rank_by_team || most < 1) return 1;
+  return most < INT_MAX ? (int)most : INT_MAX;
 }
 
 typedef struct scored {

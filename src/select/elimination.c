@@ -306,6 +306,12 @@ static double part_bytes(const esp_criterion_shape *shape) {
   return matrices + sizeof(double) * (2.0 * f * w + 2.0 * f * w);
 }
 
+/* F^2 of F^3; the number is from two ranks, F = 1,536 and 4,096. */
+double elimination_speed(int64_t features, int ranks) {
+  const double alone = fmin(1.0, 768.0 / fmax(1.0, (double)features));
+  return 1.0 / (alone + (1.0 - alone) / ranks);
+}
+
 /* Broadcasts of G + D, of its inversion, and of Y and V of each unit; columns of A and Q are put
  * together. */
 static void add_traffic(const esp_criterion_shape *shape, esp_cost *cost) {
@@ -321,7 +327,9 @@ void elimination_add_cost(const esp_criterion_shape *shape, esp_cost *cost) {
   const double f = (double)(shape->units * shape->width), p = (double)shape->outputs;
   const int team = team_of(shape);
   esp_cost_hold(cost, part_bytes(shape));
-  cost->work.serial += is_fixed(shape) ? 2.0 * f * f * p : 3.0 * f * f * (f + p) / team;
+  cost->work.serial += is_fixed(shape) ? 2.0 * f * f * p
+                                       : 3.0 * f * f * (f + p) /
+                                             elimination_speed(shape->units * shape->width, team);
   if (is_fixed(shape)) {
     esp_cost_touch(cost, sizeof(double) * f * PANEL);
     return;

@@ -31,6 +31,9 @@ esp_status elimination_new(const esp_comm *team, const esp_evidence *evidence, e
 void elimination_free(elimination **part);
 /* Make one, which stays, and take all units out; of the first rank of shape's. Local. */
 void elimination_add_cost(const esp_criterion_shape *shape, esp_cost *cost);
+/* How many times as fast so many ranks are: the columns of units that go, and their prices, are the
+ * first rank's alone. Local. */
+double elimination_speed(int64_t features, int ranks);
 /* Whether no feature of the unit varies. Local. */
 bool elimination_is_dead(const elimination *self, int64_t unit);
 /* Take a unit out, and price those that are left. NUMERIC. Called by the first rank of the team,

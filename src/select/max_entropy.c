@@ -3,6 +3,7 @@
  * about 0, E[x x^T] = sd R sd + mean mean^T, R the correlation of the codes from the joint counts
  * (ours; the abstract leaves open how information becomes a choice of units). */
 #include "criteria.h"
+#include "elimination.h"
 
 const esp_criterion esp_criterion_max_entropy = {
     .name = "max-entropy",
@@ -13,4 +14,5 @@ const esp_criterion esp_criterion_max_entropy = {
     .joint = &esp_joint_backward,
     .rank = esp_rank_backward,
     .rank_by_team = esp_rank_backward_by_team,
+    .team_speed = elimination_speed,
     .cost = esp_rank_backward_cost};

@@ -169,4 +169,5 @@ const esp_criterion esp_criterion_set_mi = {
     .joint = &esp_joint_backward,
     .rank = esp_rank_backward,
     .rank_by_team = esp_rank_backward_by_team,
+    .team_speed = elimination_speed,
     .cost = esp_rank_backward_cost};

@@ -92,6 +92,9 @@ typedef struct esp_criterion {
    * give the other members alone, and NULL for order and score. Collective on team. */
   esp_status (*rank_by_team)(const esp_comm *team, const esp_evidence *evidence, int64_t *order,
                              double *score);
+  /* How many times as fast as one rank a team is (ours, fitted to what two ranks measured:
+   * docs/performance.md); NULL without rank_by_team. Local. */
+  double (*team_speed)(int64_t features, int ranks);
   /* Put behind cost what ranking evidence of these sizes takes beside it, the metric's root
    * included. What it keeps is the BLAS's, and is held from its beginning. NULL: next to nothing.
    * Local. */
@@ -100,6 +103,8 @@ typedef struct esp_criterion {
 
 /* Find a criterion; USAGE names the nearest ones and the known ones. */
 esp_status esp_criterion_find(const char *name, const esp_criterion **criterion);
+/* Ranks that can share a ranking of so many features, at least 1. Local. */
+int esp_criterion_most_ranks(const esp_criterion *criterion, int64_t features);
 /* Rank one site. Local. */
 void esp_criterion_add_cost(const esp_criterion *criterion, const esp_criterion_shape *shape,
                             esp_cost *cost);

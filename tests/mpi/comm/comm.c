@@ -11,6 +11,33 @@ static int last_rank(void) {
   return test_comm.size - 1;
 }
 
+/* Even and odd ranks, each on their own; their calls are counted as all ranks'. */
+static void a_team_is_of_the_ranks_with_its_number(void **state) {
+  (void)state;
+  esp_comm team;
+  esp_comm_init_team(&team, &test_comm, test_comm.rank % 2);
+  ASSERT_ALL(team.rank == test_comm.rank / 2);
+  ASSERT_ALL(team.size == (test_comm.size + 1 - test_comm.rank % 2) / 2);
+  int64_t number = test_comm.rank;
+  const int64_t calls = esp_comm_get_traffic_local(&test_comm)->calls[ESP_BCAST];
+  esp_bcast(&team, &number, sizeof number, 0);
+  ASSERT_ALL(number == test_comm.rank % 2);
+  const int64_t more = esp_comm_get_traffic_local(&test_comm)->calls[ESP_BCAST] - calls;
+  ASSERT_ALL(more == (team.size > 1));
+  esp_comm_clear(&team);
+}
+
+static void reduce_gather_keeps_every_bit_on_root(void **state) {
+  (void)state;
+  const int root = last_rank();
+  for (int owner = 0; owner < test_comm.size; owner++) {
+    double values[2] = {0.0, 0.0};
+    if (test_comm.rank == owner) values[0] = -0.0, values[1] = 0.1;
+    esp_reduce_gather_f64(&test_comm, values, 2, root);
+    ASSERT_ALL(test_comm.rank != root || (signbit(values[0]) && values[1] == 0.1));
+  }
+}
+
 static void agree_without_failure_is_ok(void **state) {
   (void)state;
   ASSERT_ALL(esp_agree(&test_comm, ESP_OK) == ESP_OK);
@@ -284,7 +311,9 @@ static void phases_begin_goes_on_with_a_known_name(void **state) {
   ASSERT_ALL(phases.seconds[0] >= 0 && phases.seconds[1] >= 0);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(agree_without_failure_is_ok),
+ESP_TEST_MAIN(cmocka_unit_test(a_team_is_of_the_ranks_with_its_number),
+              cmocka_unit_test(reduce_gather_keeps_every_bit_on_root),
+              cmocka_unit_test(agree_without_failure_is_ok),
               cmocka_unit_test(agree_gives_all_ranks_the_failure_of_one),
               cmocka_unit_test(agree_on_several_failures_takes_the_lowest_rank),
               cmocka_unit_test(agree_keeps_percent_signs_and_long_texts),
