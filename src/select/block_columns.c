@@ -15,7 +15,7 @@ static int64_t count_mine(int64_t blocks, int rank, int size) {
 
 void block_columns_init(block_columns *self, const esp_comm *team, int64_t features) {
   const int64_t n = count_blocks(features);
-  const int64_t mine = count_mine(n, team_rank(team), team_size(team)) * BLOCK_COLUMNS;
+  const int64_t mine = count_mine(n, team_rank_local(team), team_size_local(team)) * BLOCK_COLUMNS;
   *self = (block_columns){.team = team, .stride = features + 1, .n = n};
   self->begin = ESP_NEW(int64_t, n + 1);
   for (int64_t b = 0; b < n; b++) self->begin[b] = b * BLOCK_COLUMNS;
@@ -46,8 +46,8 @@ void team_gather(const esp_comm *team, double *values, int64_t count) {
 }
 
 double *block_columns_upper(const block_columns *self, int64_t block) {
-  const int size = team_size(self->team);
-  if (block % size != team_rank(self->team)) return NULL;
+  const int size = team_size_local(self->team);
+  if (block % size != team_rank_local(self->team)) return NULL;
   return self->stored + block / size * BLOCK_COLUMNS * self->stride;
 }
 
@@ -66,5 +66,5 @@ void block_columns_share(const block_columns *self, int64_t block, double *panel
     memcpy(panel + c + c * rows, column + c, (size_t)(rows - c) * sizeof *panel);
   }
   team_bcast(self->team, panel, rows * columns * (int64_t)sizeof *panel,
-             (int)(block % team_size(self->team)));
+             (int)(block % team_size_local(self->team)));
 }

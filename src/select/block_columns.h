@@ -26,16 +26,18 @@ void block_columns_clear(block_columns *self);
 double block_columns_bytes(int64_t features, int ranks);
 
 /* The place in the team. Local. */
-static inline int team_rank(const esp_comm *team) {
+static inline int team_rank_local(const esp_comm *team) {
   return team ? team->rank : 0;
 }
-static inline int team_size(const esp_comm *team) {
+static inline int team_size_local(const esp_comm *team) {
   return team ? team->size : 1;
 }
-/* Bytes of root's to all; the failure of any. */
+/* Bytes of root's to all. Collective on team. */
 void team_bcast(const esp_comm *team, void *data, int64_t bytes, int root);
+/* The failure of any. Collective on team. */
 esp_status team_agree(const esp_comm *team, esp_status mine);
-/* Numbers of which each place has one rank's and is 0 elsewhere, put together on the first rank. */
+/* Numbers of which each place has one rank's and is 0 elsewhere, put together on the first rank.
+ * Collective on team. */
 void team_gather(const esp_comm *team, double *values, int64_t count);
 
 /* Where row 0 of a block's first column lies, A(0, begin) or Q(0, begin); NULL: on another rank.

@@ -24,8 +24,9 @@ void criteria_keep_packed(double n, esp_cost *cost);
 /* The sum over outputs of what a feature's weights give. */
 void criteria_add_map_cost(const esp_criterion_shape *shape, esp_cost *cost);
 
-/* set-mi's elimination, which other criteria run on statistics of their own. */
+/* set-mi's elimination, which other criteria run on statistics of their own. Local. */
 esp_status esp_rank_backward(const esp_evidence *evidence, int64_t *order, double *score);
+/* The same by a team. Collective on team. */
 esp_status esp_rank_backward_by_team(const esp_comm *team, const esp_evidence *evidence,
                                      int64_t *order, double *score);
 extern const esp_joint_rule esp_joint_backward;

@@ -57,7 +57,7 @@ static esp_status fail_singular(const elimination *self) {
 }
 
 static bool is_first(const elimination *self) {
-  return team_rank(self->team) == 0;
+  return team_rank_local(self->team) == 0;
 }
 
 /* Columns of G + D from the first rank to those that hold them. A's pivots are at least 1 /

@@ -123,7 +123,7 @@ static bool share_factor(const sweep *self) {
   double *last = self->panel + self->rows * self->width;
   const block_columns *matrix = self->matrix;
   *last = factor(self) ? 1 : 0;
-  team_bcast(matrix->team, last, sizeof *last, (int)(self->k % team_size(matrix->team)));
+  team_bcast(matrix->team, last, sizeof *last, (int)(self->k % team_size_local(matrix->team)));
   if (*last == 0) return false;
   block_columns_share(matrix, self->k, self->panel);
   return true;

@@ -44,7 +44,7 @@ void esp_schur_clear(esp_schur *self) {
 }
 
 double *esp_schur_lower(const esp_schur *self) {
-  ESP_ASSERT(team_size(self->stored.team) == 1 && self->features + 1 == self->stride);
+  ESP_ASSERT(team_size_local(self->stored.team) == 1 && self->features + 1 == self->stride);
   return self->stored.stored + 1;
 }
 
@@ -82,7 +82,7 @@ static void subtract(const esp_schur *self, const double *left, const double *ri
 /* The ranks' parts put together: places that another rank has are 0 before. */
 static void gather_all(const esp_schur *self, int64_t first, double *columns) {
   const int64_t n = self->features, w = self->width, count = (self->v ? 2 : 1) * w * n;
-  if (team_size(self->stored.team) > 1) memset(columns, 0, (size_t)count * sizeof *columns);
+  if (team_size_local(self->stored.team) > 1) memset(columns, 0, (size_t)count * sizeof *columns);
   for (int64_t k = 0; k < w; k++) gather(self, first + k, true, columns + k * n);
   for (int64_t k = 0; k < w && self->v; k++) gather(self, first + k, false, columns + (w + k) * n);
   team_gather(self->stored.team, columns, count);
@@ -91,7 +91,7 @@ static void gather_all(const esp_schur *self, int64_t first, double *columns) {
 void esp_schur_fetch(const esp_schur *self, int64_t unit, double *columns) {
   const int64_t w = self->width, first = self->slot[unit] * w;
   gather_all(self, first, columns);
-  if (team_rank(self->stored.team) > 0) return;
+  if (team_rank_local(self->stored.team) > 0) return;
   for (int64_t k = 0; k < w; k++) {
     double *column = columns + k * self->features, *twin = column + w * self->features;
     subtract(self, self->y, self->y, first + k, column);

@@ -112,7 +112,7 @@ esp_status esp_rank_backward_by_team(const esp_comm *team, const esp_evidence *e
   elimination *part = NULL;
   esp_status status = elimination_new(team, evidence, &part);
   if (status != ESP_OK) return status;
-  if (team_rank(team) == 0)
+  if (team_rank_local(team) == 0)
     status = decide(part, order, score);
   else
     elimination_serve(part);

@@ -38,7 +38,7 @@ static int find_owner(const twin *self, int64_t first) {
 }
 
 static bool is_mine(const twin *self, int64_t first) {
-  return find_owner(self, first) == team_rank(self->matrices->team);
+  return find_owner(self, first) == team_rank_local(self->matrices->team);
 }
 
 /* Where a panel's columns lie here. */
@@ -53,7 +53,7 @@ static void deal_map(const twin *self) {
     const int64_t count = count_panel(self, first);
     const size_t bytes = (size_t)(self->features * count) * sizeof(double);
     double *map = find_panel(self, first, self->map);
-    if (team_rank(team) == 0) esp_gaussian_write_map(self->model, first, count, map);
+    if (team_rank_local(team) == 0) esp_gaussian_write_map(self->model, first, count, map);
     team_bcast(team, map, (int64_t)bytes, 0);
     if (is_mine(self, first)) memcpy(find_panel(self, first, self->b), map, bytes);
   }
@@ -97,7 +97,7 @@ static void add_squares(const twin *self) {
 
 void esp_add_twin(const esp_gaussian *model, int64_t outputs, const block_columns *matrices) {
   const int64_t features = matrices->begin[matrices->n], mine = count_panels_at_once(outputs);
-  const int64_t step = PANEL * mine * team_size(matrices->team);
+  const int64_t step = PANEL * mine * team_size_local(matrices->team);
   twin self = {.model = model,
                .matrices = matrices,
                .features = features,
@@ -105,7 +105,7 @@ void esp_add_twin(const esp_gaussian *model, int64_t outputs, const block_column
                .map = ESP_NEW(double, features *PANEL *mine),
                .b = ESP_NEW(double, features *PANEL *mine)};
   double *panel = ESP_NEW(double, features *BLOCK_COLUMNS);
-  if (team_size(matrices->team) > 1) self.other = ESP_NEW(double, features *PANEL);
+  if (team_size_local(matrices->team) > 1) self.other = ESP_NEW(double, features *PANEL);
   for (; self.begin < outputs; self.begin += step) {
     self.end = outputs - self.begin < step ? outputs : self.begin + step;
     deal_map(&self);

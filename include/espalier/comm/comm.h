@@ -85,7 +85,8 @@ void esp_allreduce_max_f64(const esp_comm *comm, double *values, int64_t count);
  * on comm; equal on all ranks: count. */
 void esp_allreduce_gather_f32(const esp_comm *comm, float *values, int64_t count);
 void esp_allreduce_gather_f64(const esp_comm *comm, double *values, int64_t count);
-/* The same on root alone; the others' values stay as they are. Equal on all ranks: count, root. */
+/* The same on root alone; the others' values stay as they are. Collective on comm; equal on all
+ * ranks: count, root. */
 void esp_reduce_gather_f64(const esp_comm *comm, double *values, int64_t count, int root);
 
 /* Arrays that are dealt in parts: rank r's is [begins[r], begins[r + 1]), begins (size + 1) from 0
