@@ -16,8 +16,8 @@ enum { RECORDS_VERSION = 3 }; // of what the records hold
 
 /* Else --stats could take over what depends on those of rounds, or what was told without any. */
 static const char *name_statistics(const esp_prune_request *request) {
-  if (!esp_prune_reads_statistics(request)) return "none";
-  return esp_prune_has_rounds(request) ? "collected by the pruning itself" : NULL;
+  if (!esp_prune_reads_statistics(request)) return "(none are read)";
+  return esp_prune_has_rounds(request) ? "(collected in rounds)" : "(given, or collected once)";
 }
 
 /* All that the result depends on, but the content of the statistics: that is checked once they are
@@ -30,12 +30,10 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
   json_object_del(json_object_get(options, "prune"), "stats");
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
            esp_model_fingerprint(comm, request->dense));
-  json_t *description =
-      esp_json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
-                    RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
-                    "model_fingerprint", fingerprint, "options", options);
-  const char *statistics = name_statistics(request);
-  if (statistics) json_object_set_new(description, "statistics", esp_json_text(statistics));
+  json_t *description = esp_json_pack(
+      "{s:s, s:i, s:I, s:s, s:o, s:s}", "program", ESPALIER_VERSION, "records", RECORDS_VERSION,
+      "seed", (json_int_t)request->settings->run.seed, "model_fingerprint", fingerprint, "options",
+      options, "statistics", name_statistics(request));
   return description;
 }
 

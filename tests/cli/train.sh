@@ -100,11 +100,11 @@ refused() { # NAME TEXT ARGUMENT...: with exit code 4, and nothing is touched
   check "interrupted: $1" grep -qF -- "$2" "$ERRORS"
   check "interrupted: $1: exit code 4, nothing touched" test "$code" = 4 -a -z "$(diff -rq out kept)"
 }
-refused "another rate" "rate was the default then and is 0.1 now" --rate 0.1
-refused "a number" "warmup was 0.05 then and is 0.7 now" --warmup 0.7
-refused "another set" "trainable was" --trainable norms
-refused "another seed" "seed was 1 then and is 2 now" --seed 2
-refused "a teacher" "teacher_fingerprint" --teacher p.h5
+refused "another rate" "expected no --rate, found --rate 0.1" --rate 0.1
+refused "a number" "expected --warmup 0.05, found --warmup 0.7" --warmup 0.7
+refused "another set" "found --trainable" --trainable norms
+refused "another seed" "expected seed 1, found seed 2" --seed 2
+refused "a teacher" "teacher fingerprint" --teacher p.h5
 must "${long[@]}" --steps 3 --restart
 check "interrupted: --restart begins again, and nothing is left" test "$(ls out)" = m.h5
 mv out/m.h5 again.h5
