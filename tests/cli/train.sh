@@ -197,8 +197,9 @@ said "--batch 1000000: expected at most the" "--score-rate 0: --policy movement 
 # Near-constant features (saturated tanh): their variance may not come out below 0.
 must train -d "$data" --hidden 12,6 --activation tanh --batch 16 --micro-batch 8 --rate 0.05 --steps 30 --policy rigl --granularity units \
   --drop-rule set-mi --restart -o tanh.h5 --quiet
-warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --quiet
-said "expected other samples than those of --data, found the same" "--rate 0: no weight follows"
+warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --policy snip \
+  --final-sparsity 0.5 --score-samples 301 --quiet
+said "found that 200 of its 200 are among them" "--rate 0: no weight follows" "--score-samples 301: expected at most the 200"
 warned train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0 --temperature 1 --rounds -1 --epochs 3 --min-keep 0 --beta2 0.999 \
   --optimizer sgd --quiet
 said "without effect: --"{"mix is","temperature is","rounds without","epochs beside","min-keep without","beta2 is"}
