@@ -1,4 +1,5 @@
 /* What of a run is not as it was in the interrupted one, as a user gave it. */
+#include "espalier/core/json.h"
 #include "espalier/core/memory.h"
 #include "espalier/io/journal.h"
 
@@ -19,10 +20,7 @@ static char *format_real(double value) {
 static char *format_value(const json_t *value) {
   if (json_is_string(value)) return esp_strdup(json_string_value(value));
   if (json_is_real(value)) return format_real(json_real_value(value));
-  char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-  char *own = esp_strdup(text);
-  free(text);
-  return own;
+  return esp_json_dump(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 /* -1 stands for what a command chooses where a number is not given (esp_option.or_initial). */
@@ -79,6 +77,6 @@ static char *find(const json_t *old, const json_t *new, const char *key, bool is
   return found;
 }
 
-char *esp_journal_find_difference(const json_t *old, const json_t *new) {
-  return find(old, new, "description", false);
+char *esp_journal_find_difference(const json_t *then, const json_t *now) {
+  return find(then, now, "description", false);
 }
