@@ -130,10 +130,10 @@ undisturbed units 3
 repairs_readers() { grep -qa "repaired by any ranks: sequential attention.1" out.h5.journal 2>/dev/null; }
 check "units: killed while the width's readers are repaired" kill_when "SIGKILL in the repair" repairs_readers
 hold_report out.h5
-check "units: killed between the model and its report" kill_when "SIGKILL before the report" test -e out.h5
+RANKS=$((RANKS + 1)) check "units: gone on at one rank more, killed between the model and its report" kill_when "SIGKILL before the report" test -e out.h5
 check "units: the model is whole" is_whole
 let_go out.h5
-go_on "$pruned"
+RANKS=1 go_on "$pruned"
 
 command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites block=0.5 --criterion block)
 undisturbed layers 4
