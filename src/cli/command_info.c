@@ -100,8 +100,9 @@ static void print_policy(const command_input *input, const json_t *policy) {
   size_t i;
   json_t *part;
   const json_t *asked = json_object_get(policy, "sparsity_asked");
-  print_result(input, "\npruned while it trained by %s, %s: ", get_text(policy, "name"),
-               get_text(policy, "granularity"));
+  const bool is_frozen = json_is_true(json_object_get(policy, "is_frozen"));
+  print_result(input, "\n%s while it trained by %s, %s: ", is_frozen ? "frozen" : "pruned",
+               get_text(policy, "name"), get_text(policy, "granularity"));
   if (asked) print_result(input, "asked %.3f, ", json_real_value(asked));
   print_result(input, "got %.3f\n", json_real_value(json_object_get(policy, "sparsity")));
   json_array_foreach(json_object_get(policy, "parts"), i, part)

@@ -41,7 +41,7 @@ static esp_status run(const command_input *input, json_t **result) {
 }
 
 const command command_sweep = {.name = "sweep",
-                               .usage = "sweep MODEL --stats FILE --data HELDOUT -o FOLDER",
+                               .usage = "sweep MODEL [--stats FILE] --data HELDOUT -o FOLDER",
                                .summary =
                                    "prune by several criteria at several sparsities, evaluate each",
                                .bit = ESP_FOR_SWEEP,

@@ -68,15 +68,10 @@ static bool reads_given(const choices *of) {
   return is_text(of->settings->prune.structure, "structured") || needs(of, ESP_NEEDS_MOMENTS);
 }
 
-/* With the width a vocabulary's head is read by the logits that were measured. */
-static bool reads_logits(const choices *of) {
-  return names_width(of) && needs(of, ESP_NEEDS_MAP | ESP_NEEDS_NORMS);
-}
-
 static bool collects(const choices *of) {
   return has_no_statistics(of) &&
          (of->settings->prune.keep_stats || esp_prune_needs_statistics(of->criterion, of->repair) ||
-          tries_counts(of) || reads_logits(of));
+          tries_counts(of));
 }
 
 /* What a pruning collects for itself alone has none where it reads moments. */

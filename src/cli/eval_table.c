@@ -77,6 +77,15 @@ static void print_sparse(const command_input *input, const json_t *row) {
   esp_free(&model);
 }
 
+static void print_frozen(const command_input *input, const json_t *row) {
+  const json_t *frozen = json_object_get(row, "frozen_parameters");
+  if (!frozen) return;
+  char *model = esp_json_bytes(json_object_get(row, "model"));
+  print_result(input, "%s: %.0f parameters are frozen as they began, none is removed\n", model,
+               json_number_value(frozen));
+  esp_free(&model);
+}
+
 static void print_head(const command_input *input, const eval_table *self, const char *title) {
   const bool is_prefill = input->settings->eval.prefill;
   const char *rate = self->kind == ESP_DATA_TOKENS ? "tokens/s" : "images/s";
@@ -96,4 +105,5 @@ void eval_table_print(const command_input *input, const eval_table *self, const 
   print_head(input, self, shown.title);
   json_array_foreach(results, i, row) print_row(input, row, &shown, rate);
   json_array_foreach(results, i, row) print_sparse(input, row);
+  json_array_foreach(results, i, row) print_frozen(input, row);
 }

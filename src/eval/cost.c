@@ -27,10 +27,11 @@ static void add_stage(const esp_model *model, int stage, const esp_eval_shape *s
   esp_stage_add_forward_work(model, stage, shape->rows, (double)shape->tokens, &cost->work);
 }
 
+/* What it reads, as normalised, beside the logits. */
 static void add_head(const esp_model *model, const esp_eval_shape *shape, esp_cost *cost) {
-  const double logits = (double)model->n_outputs;
+  const double logits = (double)model->n_outputs, floats = logits + (double)model->width.units;
   esp_cost_touch(cost, esp_model_loaded_bytes(model, model->n_stages) +
-                           sizeof(float) * count_batch_rows(shape) * logits);
+                           sizeof(float) * count_batch_rows(shape) * floats);
   esp_head_add_work(model, shape->rows, &cost->work);
   cost->work.values += ESP_SOFTMAX_VALUES * shape->rows * logits;
 }

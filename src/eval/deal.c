@@ -11,6 +11,10 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
 esp_sample_range eval_deal_local(const esp_comm *comm, const esp_dataset *data) {
   const int64_t size = esp_eval_batch(data), n = (data->count + size - 1) / size;
   const int64_t begin = smaller(data->count, size * esp_block_begin(n, comm->size, comm->rank));
@@ -19,5 +23,6 @@ esp_sample_range eval_deal_local(const esp_comm *comm, const esp_dataset *data) 
 }
 
 void eval_shard_init(esp_shard *self, const esp_dataset *data, esp_sample_range samples) {
-  esp_shard_init_range(self, data, samples, esp_eval_batch(data));
+  const int64_t batch = smaller(esp_eval_batch(data), data->count); // room for what there is
+  esp_shard_init_range(self, data, samples, larger(batch, 1));
 }

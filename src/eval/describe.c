@@ -37,6 +37,17 @@ void esp_eval_set_quality(const esp_model *model, const esp_dataset *data,
   json_object_set_new(row, "targets", json_integer(quality->targets));
 }
 
+/* Weights that a policy has kept from training: none of them is gone. */
+static int64_t count_frozen(const json_t *policy) {
+  int64_t n = 0;
+  size_t i;
+  const json_t *part;
+  json_array_foreach(json_object_get(policy, "parts"), i, part) n +=
+      json_integer_value(json_object_get(part, "count")) -
+      json_integer_value(json_object_get(part, "live"));
+  return n;
+}
+
 /* What was pruned while it trained stands where a criterion and its sparsity do. */
 static void describe_policy(const json_t *report, json_t *row) {
   const json_t *policy = json_object_get(json_object_get(report, "training"), "policy");
@@ -44,6 +55,8 @@ static void describe_policy(const json_t *report, json_t *row) {
   json_object_set(row, "criterion", json_object_get(policy, "name"));
   json_object_set(row, "sparsity_asked", json_object_get(policy, "sparsity"));
   json_object_set(row, "granularity", json_object_get(policy, "granularity"));
+  if (json_is_true(json_object_get(policy, "is_frozen")))
+    json_object_set_new(row, "frozen_parameters", json_integer(count_frozen(policy)));
 }
 
 json_t *esp_eval_describe(const esp_model *model) {

@@ -23,54 +23,14 @@ struct esp_journal {
   journal_file file;
 };
 
-/* The fewest digits that are read as the same number, as it was written. */
-static char *format_real(double value) {
-  char text[32];
-  for (int digits = 6; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    if (strtod(text, NULL) == value) break;
-  }
-  return esp_strdup(text);
-}
-
-/* -1 stands for what a command chooses where a number is not given (esp_option.or_initial), null
- * for a text that is not. */
-static char *dump_value(const json_t *value) {
-  if (!value) return esp_strdup("nothing");
-  if (json_is_null(value)) return esp_strdup("not given");
-  if (json_is_number(value) && json_number_value(value) == -1.0) return esp_strdup("the default");
-  if (json_is_real(value)) return format_real(json_real_value(value));
-  return esp_json_dump(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-}
-
-/* "key: OLD then, NEW now" of the first member that differs; NULL if none does. */
-static char *find_difference(const json_t *old, const json_t *new, const char *key) {
-  if (json_equal(old, new)) return NULL;
-  const char *member;
-  const json_t *value;
-  char *found = NULL;
-  if (json_is_object(old) && json_is_object(new)) {
-    json_object_foreach((json_t *)(uintptr_t) new, member, value) if (!found) found =
-        find_difference(json_object_get(old, member), value, member);
-    json_object_foreach((json_t *)(uintptr_t)old, member, value) if (!found) found =
-        find_difference(value, json_object_get(new, member), member);
-    return found;
-  }
-  char *then = dump_value(old), *now = dump_value(new);
-  found = esp_format("%s was %s then and is %s now", key, then, now);
-  esp_free(&then);
-  esp_free(&now);
-  return found;
-}
-
 static esp_status compare_descriptions_local(const esp_journal *self, const char *found) {
   json_t *old = json_loads(found, 0, NULL), *new = json_loads(self->description, 0, NULL);
-  char *difference = find_difference(old, new, "description");
+  char *difference = esp_journal_find_difference(old, new);
   esp_status status = ESP_OK;
   if (difference)
     status = esp_fail(ESP_MISMATCH,
-                      "%s: there is an interrupted run of another command: %s; give the old "
-                      "options to go on with it, or --restart to begin again",
+                      "%s is of an interrupted run of another command: %s; give that command to go "
+                      "on with it, or --restart to begin again",
                       self->file.path, difference);
   esp_free(&difference);
   json_decref(old);

@@ -260,8 +260,12 @@ static void gather_solution(const esp_comm *comm, const esp_spd_problem *problem
   esp_release(part.values);
 }
 
+bool esp_solve_is_whole_local(int64_t n) {
+  return n <= WHOLE;
+}
+
 static bool is_whole(const esp_spd_problem *problem) {
-  return problem->n <= (problem->whole == 0 ? WHOLE : problem->whole);
+  return problem->whole == 0 ? esp_solve_is_whole_local(problem->n) : problem->n <= problem->whole;
 }
 
 static esp_status solve(const esp_comm *comm, const esp_spd_problem *problem, spd_system *self,
@@ -310,7 +314,7 @@ esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, d
  * right-hand sides in place of which the solution comes, which is then gathered by panels: half of
  * what an allreduce moves. */
 void esp_solve_add_cost(int ranks, double n, double n_rhs, esp_cost *cost) {
-  const bool whole = n <= WHOLE;
+  const bool whole = esp_solve_is_whole_local((int64_t)n);
   const double solution = n * n_rhs, factor = n * n * n / 3.0;
   const double mine = n * n / (whole ? 1 : ranks) + solution / ranks;
   const double width =

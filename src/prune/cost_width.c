@@ -13,10 +13,10 @@ static int64_t count_outputs(const esp_prune_sketch *sketch, int stage) {
   return sum;
 }
 
-/* Of a vocabulary's head, those that were measured, and which these are. */
+/* Of a vocabulary's head, those that were measured, and which these are: reader_evidence.c. */
 static bool reads_logits(const esp_prune_sketch *sketch, int stage) {
   return stage == sketch->request->dense->n_stages &&
-         sketch->request->dense->task == ESP_TASK_LANGUAGE;
+         sketch->request->dense->task == ESP_TASK_LANGUAGE && reads_calibration(sketch->request);
 }
 
 static esp_criterion_shape shape_of(const esp_prune_sketch *sketch, int stage) {

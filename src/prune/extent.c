@@ -12,8 +12,8 @@
 static bool reads_statistics(const esp_prune_request *request) {
   const esp_prune_options *options = &request->settings->prune;
   if (options->keep_stats && !options->stats) return true;
-  for (int i = 0; request->structures[i]; i++)
-    if (request->structures[i]->reads.statistics(request)) return true;
+  for (const esp_prune_structure *const *row = request->structures; *row; row++)
+    if ((*row)->reads.statistics && (*row)->reads.statistics(request)) return true;
   return false;
 }
 

@@ -119,21 +119,12 @@ esp_status inputs_collect(prune_job *job, const char *data, int64_t samples) {
   return status == ESP_OK ? check_statistics(job) : status;
 }
 
-/* Data were given, and only the model says that they are not for its head (structure_width.c). */
-static bool might_read(const esp_prune_request *request) {
-  const esp_prune_settings *settings = request->settings;
-  return settings->data.data && settings->prune.recover_tokens == 0 &&
-         request->sparsity[request->dense->n_stages] >= 0.0 &&
-         request->criterion->needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS);
-}
-
 static void note_nothing(prune_job *job) {
   char **note = &job->report.statistics_note;
   *note = esp_format("neither criterion '%s' nor repair '%s' reads statistics, so nothing was "
                      "measured",
                      job->request->criterion->name, job->request->repair->name);
   esp_log_info("%s", *note);
-  if (might_read(job->request)) esp_log_warn("--data is not read: %s", *note);
 }
 
 /* What a run that is begun again had collected, where this one collects nothing. Statistics that

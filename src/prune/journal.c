@@ -1,22 +1,23 @@
-/* What of a pruning is finished. Selections hold at any number of ranks; repairs are kept by
- * surgery/progress.c for one. */
+/* What of a pruning is finished. Selections hold at any number of ranks; repairs, which
+ * surgery/progress.c keeps, where their rounding does not depend on it. */
 #include "prune_journal.h"
 #include "rules.h"
 
 #include "espalier/core/json.h"
 #include "espalier/core/log.h"
 #include "espalier/core/memory.h"
+#include "espalier/surgery/repair.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { RECORDS_VERSION = 2 }; // of what the records hold
+enum { RECORDS_VERSION = 3 }; // of what the records hold
 
 /* Else --stats could take over what depends on those of rounds, or what was told without any. */
 static const char *name_statistics(const esp_prune_request *request) {
-  if (!esp_prune_reads_statistics(request)) return "none";
-  return esp_prune_has_rounds(request) ? "collected by the pruning itself" : NULL;
+  if (!esp_prune_reads_statistics(request)) return "(none are read)";
+  return esp_prune_has_rounds(request) ? "(collected in rounds)" : "(given, or collected once)";
 }
 
 /* All that the result depends on, but the content of the statistics: that is checked once they are
@@ -29,12 +30,10 @@ static json_t *describe(const esp_comm *comm, const esp_prune_request *request) 
   json_object_del(json_object_get(options, "prune"), "stats");
   snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
            esp_model_fingerprint(comm, request->dense));
-  json_t *description =
-      esp_json_pack("{s:s, s:i, s:I, s:s, s:o}", "program", ESPALIER_VERSION, "records",
-                    RECORDS_VERSION, "seed", (json_int_t)request->settings->run.seed,
-                    "model_fingerprint", fingerprint, "options", options);
-  const char *statistics = name_statistics(request);
-  if (statistics) json_object_set_new(description, "statistics", esp_json_text(statistics));
+  json_t *description = esp_json_pack(
+      "{s:s, s:i, s:I, s:s, s:o, s:s}", "program", ESPALIER_VERSION, "records", RECORDS_VERSION,
+      "seed", (json_int_t)request->settings->run.seed, "model_fingerprint", fingerprint, "options",
+      options, "statistics", name_statistics(request));
   return description;
 }
 
@@ -45,12 +44,10 @@ static int count_records(const prune_journal *self, const char *prefix) {
   return n;
 }
 
-/* Repairs by another number of ranks are left alone, and not used. */
+/* Repairs that round as another number of ranks does are left alone, and not used. */
 static void tell_resumed(const prune_journal *self) {
-  char own[64];
-  snprintf(own, sizeof own, "repaired by %d ranks", self->comm->size);
-  const int n_repaired = count_records(self, own);
-  const int n_other = count_records(self, "repaired by ") - n_repaired;
+  int n_other;
+  const int n_repaired = esp_repair_count_records_local(self->file, self->comm->size, &n_other);
   const int n_masked = count_records(self, "masked "), n_rounds = count_records(self, "round ");
   char *masks = n_masked ? esp_format(", %d matrices masked", n_masked) : esp_strdup("");
   char *rounds = n_rounds ? esp_format(", %d rounds of samples", n_rounds) : esp_strdup("");

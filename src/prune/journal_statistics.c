@@ -49,21 +49,28 @@ esp_status journal_open_statistics(prune_journal *self, const json_t *collection
   }
   ESP_TRY(esp_stats_open(self->comm, path, stats));
   if (esp_stats_is_of_local(*stats, collection)) return ESP_OK;
-  return esp_fail(ESP_MISMATCH,
-                  "%s: the interrupted run collected these statistics from other data; give the "
-                  "old data to go on with it, or --restart to begin again",
-                  path);
+  char *difference = esp_journal_find_difference((*stats)->meta, collection);
+  const esp_status status = esp_fail(
+      ESP_MISMATCH,
+      "%s: the interrupted run collected other statistics: %s; give the old data and options to go "
+      "on with it, or --restart to begin again",
+      path, difference);
+  esp_free(&difference);
+  return status;
 }
 
 static esp_status compare_local(const esp_stats *stats, const char *found, int64_t bytes) {
   json_t *old = json_loadb(found, (size_t)bytes, 0, NULL);
-  const bool same = json_equal(old, stats->meta);
+  char *difference = esp_journal_find_difference(old, stats->meta);
+  esp_status status = ESP_OK;
+  if (difference)
+    status = esp_fail(ESP_MISMATCH,
+                      "%s: the interrupted run used other statistics: %s; give those to go on with "
+                      "it, or --restart to begin again",
+                      stats->path, difference);
+  esp_free(&difference);
   json_decref(old);
-  if (same) return ESP_OK;
-  return esp_fail(ESP_MISMATCH,
-                  "%s: the interrupted run used other statistics than these; give the old ones to "
-                  "go on with it, or --restart to begin again",
-                  stats->path);
+  return status;
 }
 
 static esp_status note(prune_journal *self, const char *name, const esp_stats *stats) {

@@ -73,7 +73,8 @@ esp_status journal_check_data(prune_journal *self, const esp_dataset *data) {
   if (!found) return journal_save_unit(self, data_name, sizeof now, &now);
   if (then == now) return ESP_OK;
   return esp_fail(ESP_MISMATCH,
-                  "%s: the interrupted run repaired from other data; give the old data to go on "
+                  "%s: expected the data that the interrupted run repaired from (fingerprint "
+                  "%016" PRIx64 "), found other data (%016" PRIx64 "); give the old data to go on "
                   "with it, or --restart to begin again",
-                  data->path);
+                  data->path, then, now);
 }

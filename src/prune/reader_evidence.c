@@ -6,12 +6,17 @@
 
 #include <math.h>
 
-/* Rows of a reader's map: those of the units kept, of a vocabulary those that were measured. NULL:
- * all. */
+/* Of a vocabulary the rows whose logits were measured, unless the criterion reads weights alone. */
+static bool reads_measured(const esp_prune_request *request, const esp_reader *reader) {
+  return reader->stage == request->dense->n_stages && request->dense->task == ESP_TASK_LANGUAGE &&
+         reads_calibration(request);
+}
+
+/* Rows of a reader's map: those of the units kept, or that were measured. NULL: all. */
 static esp_status list_rows(ranker *self, const esp_reader *reader, int64_t **rows, int64_t *n) {
   const esp_model *dense = self->request->dense;
   const esp_linear *linear = &reader->linear;
-  if (reader->stage < dense->n_stages || dense->task != ESP_TASK_LANGUAGE) {
+  if (!reads_measured(self->request, reader)) {
     *rows =
         esp_selection_indices(self->above, dense, linear->weight, linear->input_major ? 1 : 0, n);
     return ESP_OK;

@@ -32,8 +32,9 @@ struct esp_prune_structure {
    * uniform allocation. NULL: nothing; with another structure. Local. */
   void (*share)(esp_prune_request *request, double sparsity);
   esp_status (*resize)(const esp_prune_request *request, esp_model **resized);
-  /* What it reads of the statistics: whether any, whether second moments, and the option that needs
-   * the residual stream (NULL: it is not needed). Local. */
+  /* What it reads of the statistics: whether any (NULL: no more than the units, which are there
+   * too), whether second moments, and the option that needs the residual stream (NULL: it is not
+   * needed). Local. */
   struct {
     bool (*statistics)(const esp_prune_request *request);
     bool (*covariance)(const esp_prune_request *request);

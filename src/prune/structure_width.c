@@ -35,12 +35,6 @@ static void share(esp_prune_request *request, double sparsity) {
   if (request_is_free(request, width)) request->sparsity[width] = sparsity;
 }
 
-/* Beside what the units read: of a vocabulary's head the rows whose logits were measured. */
-static bool reads_statistics(const esp_prune_request *request) {
-  return request->criterion->needs & (ESP_NEEDS_MAP | ESP_NEEDS_NORMS) &&
-         request->dense->task == ESP_TASK_LANGUAGE;
-}
-
 static bool reads_covariance(const esp_prune_request *request) {
   return reads_activation_covariance(request);
 }
@@ -92,10 +86,7 @@ const esp_prune_structure prune_structure_width = {
     .list_sites = list_sites,
     .check = check,
     .share = share,
-    .reads = {.statistics = reads_statistics,
-              .covariance = reads_covariance,
-              .stream = reads_stream,
-              .sites = mark_all},
+    .reads = {.covariance = reads_covariance, .stream = reads_stream, .sites = mark_all},
     .select = select_width,
     .write = write,
     .shares_sparsity = true,

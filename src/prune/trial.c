@@ -53,6 +53,7 @@ static esp_status refit(const ranker *self, const esp_selection *selection, esp_
                         .report = &report};
   const esp_status status = repair->apply(&fit);
   esp_repair_report_clear(&report);
+  esp_release_unused(); // pieces too small for what follows
   return status;
 }
 

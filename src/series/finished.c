@@ -59,7 +59,7 @@ static bool is_same_request(const series *self, const esp_series_point *point, j
   const char *program = json_string_value(json_object_get(report, "program"));
   const bool same = made && program && strcmp(program, ESPALIER_VERSION) == 0 &&
                     json_equal(asked, strip(made)) &&
-                    json_equal(json_object_get(report, "collection"), self->collection);
+                    json_equal(json_object_get(report, self->origin_key), self->origin);
   json_decref(made);
   json_decref(asked);
   esp_free(&settings.run.output);

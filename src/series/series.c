@@ -12,6 +12,8 @@
 #include "espalier/stats/stats.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,12 +21,34 @@
 static esp_status check_settings(const esp_prune_settings *settings) {
   if (!settings->run.output)
     return esp_fail(ESP_USAGE, "sweep: expected a folder to write to; give -o FOLDER");
-  if (!settings->prune.stats)
-    return esp_fail(ESP_USAGE, "sweep: expected statistics that all points share, found none; "
-                               "collect them first, and give --stats FILE");
   if (!settings->data.data)
     return esp_fail(ESP_USAGE,
                     "sweep: expected held-out data to evaluate on, found none; give --data PATH");
+  return ESP_OK;
+}
+
+static bool reads_statistics(const esp_prune_settings *settings, const esp_series_point *point) {
+  const esp_criterion *criterion = NULL;
+  const esp_repair *repair = NULL;
+  const esp_allocation *allocation = NULL;
+  const bool is_auto = strcmp(settings->allocation.name, ESP_ALLOCATION_AUTO) == 0;
+  if (esp_criterion_find(point->criterion, &criterion) != ESP_OK ||
+      esp_repair_find(point->repair, &repair) != ESP_OK ||
+      (!is_auto && esp_allocation_find(settings->allocation.name, &allocation) != ESP_OK))
+    return false; // said by the point
+  return esp_prune_needs_statistics(criterion, repair) || (allocation && allocation->needs_trial) ||
+         settings->prune.keep_stats || settings->prune.recover_tokens > 0;
+}
+
+/* Points never collect: what they would read are the data that they are evaluated on. */
+static esp_status check_statistics(const series *self) {
+  const esp_prune_settings *settings = &self->settings->prune;
+  for (int i = 0; i < self->report->n && !settings->prune.stats; i++)
+    if (reads_statistics(settings, &self->report->points[i]))
+      return esp_fail(ESP_USAGE,
+                      "sweep: expected statistics that all points share, found none, and %s reads "
+                      "them; collect them first, and give --stats FILE",
+                      self->report->points[i].name);
   return ESP_OK;
 }
 
@@ -72,12 +96,21 @@ static esp_status write_list(const series *self) {
   return status;
 }
 
-/* The statistics belong to the model; what they say of themselves is kept. */
+/* The statistics belong to the model; what they say of themselves is kept. Without, the model is
+ * what a point is made from. */
 static esp_status read_statistics(series *self) {
   esp_stats *stats = NULL;
+  if (!self->settings->prune.prune.stats) {
+    char hash[24];
+    snprintf(hash, sizeof hash, "%016" PRIx64, esp_model_fingerprint(self->comm, self->dense));
+    self->origin_key = "model_fingerprint";
+    self->origin = esp_json_text(hash);
+    return ESP_OK;
+  }
   ESP_TRY(esp_stats_open(self->comm, self->settings->prune.prune.stats, &stats));
   const esp_status status = esp_stats_check(stats, self->dense, NULL);
-  if (status == ESP_OK) self->collection = json_deep_copy(stats->meta);
+  self->origin_key = "collection";
+  if (status == ESP_OK) self->origin = json_deep_copy(stats->meta);
   esp_stats_close(&stats);
   return status;
 }
@@ -172,6 +205,7 @@ static esp_status run(series *self) {
   esp_series_report *report = self->report;
   ESP_TRY(check_settings(&self->settings->prune));
   ESP_TRY(esp_series_list(&self->settings->series, &report->n, &report->points));
+  ESP_TRY(check_statistics(self));
   ESP_TRY(open_all(self));
   ESP_TRY(esp_agree(self->comm, self->comm->rank == 0 ? make_folder_local(self->folder) : ESP_OK));
   ESP_TRY(check_outputs(self));
@@ -192,7 +226,7 @@ esp_status esp_series_run(const esp_comm *comm, const esp_series_settings *setti
   *report = (esp_series_report){.rows = json_array()};
   const esp_status status = run(&self);
   json_decref(self.dense_row);
-  json_decref(self.collection);
+  json_decref(self.origin);
   esp_dataset_close(&self.data);
   esp_model_free(&self.dense);
   return status;

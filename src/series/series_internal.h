@@ -10,7 +10,8 @@ typedef struct series {
   const esp_series_settings *settings;
   const char *folder, *path;
   esp_model *dense;
-  json_t *collection; // /meta of the statistics
+  const char *origin_key; // in a report: what its point was made from
+  json_t *origin;         // /meta of the statistics; without, the model's fingerprint
   esp_dataset *data;
   json_t *dense_row; // NULL: not evaluated yet
   esp_series_report *report;

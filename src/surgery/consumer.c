@@ -66,6 +66,19 @@ void consumer_clear(consumer *self) {
   esp_free(&self->bias);
 }
 
+int64_t consumer_count_inputs_local(const esp_repair_job *job, int stage) {
+  return job->pruned->stages[stage].consumer.inputs;
+}
+
+int64_t consumer_count_most_inputs_local(const esp_repair_job *job, int stage) {
+  int64_t most = 0;
+  for (int s = 0; s <= stage && s < job->pruned->n_stages; s++) {
+    const int64_t inputs = consumer_count_inputs_local(job, s);
+    most = inputs > most ? inputs : most;
+  }
+  return most;
+}
+
 static esp_status load_local(esp_repair_job *job, int stage) {
   ESP_TRY(esp_model_load_local(job->dense, stage));
   return esp_model_load_local(job->pruned, stage);
@@ -80,7 +93,8 @@ static bool is_whole(const esp_repair_job *job, int stage) {
   return job->pruned->stages[stage].consumer.inputs == job->dense->stages[stage].consumer.inputs;
 }
 
-static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, consumer_fit fit) {
+static esp_status fit_one(esp_repair_job *job, const repair_pass *pass, int stage,
+                          consumer_fit fit) {
   esp_repair_report_set(job->report, job->dense->stages[stage].name, NULL);
   if (is_whole(job, stage)) return ESP_OK;
   if (repair_is_done_local(job, pass, stage)) return repair_restore(job, pass, stage);
@@ -95,7 +109,7 @@ static esp_status fit_one(esp_repair_job *job, const char *pass, int stage, cons
   return status == ESP_OK ? repair_save(job, pass, stage) : status;
 }
 
-esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit) {
+esp_status repair_each(esp_repair_job *job, const repair_pass *pass, consumer_fit fit) {
   esp_progress progress;
   esp_progress_init(&progress, "refit", "sites", job->dense->n_stages);
   for (int stage = 0; stage < job->dense->n_stages; stage++) {

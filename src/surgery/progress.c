@@ -5,6 +5,7 @@
 
 #include "espalier/core/json.h"
 #include "espalier/core/memory.h"
+#include "espalier/linalg/solve.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,15 +16,41 @@ typedef struct record_name {
   char text[128];
 } record_name;
 
-static record_name name_record(const esp_repair_job *job, const char *pass, int stage) {
-  const esp_model *dense = job->dense;
+/* Who may use a record: "repaired by any ranks" where they give the same bits, else by so many. */
+static record_name name_makers(int ranks, bool is_same_at_any) {
   record_name name;
-  snprintf(name.text, sizeof name.text, "repaired by %d ranks: %s %s", job->comm->size, pass,
-           stage < dense->n_stages ? dense->stages[stage].name : "head");
+  if (is_same_at_any)
+    snprintf(name.text, sizeof name.text, "repaired by any ranks: ");
+  else
+    snprintf(name.text, sizeof name.text, "repaired by %d ranks: ", ranks);
   return name;
 }
 
-bool repair_is_done_local(const esp_repair_job *job, const char *pass, int stage) {
+static record_name name_record(const esp_repair_job *job, const repair_pass *pass, int stage) {
+  const esp_model *dense = job->dense;
+  const int64_t unknowns = pass->count_unknowns ? pass->count_unknowns(job, stage) : 0;
+  const record_name makers = name_makers(job->comm->size, esp_solve_is_whole_local(unknowns));
+  const char *what = stage < dense->n_stages ? dense->stages[stage].name : "head";
+  record_name name;
+  snprintf(name.text, sizeof name.text, "%.40s%s %.64s", makers.text, pass->name, what);
+  return name;
+}
+
+static int count_records(const esp_journal *journal, const char *prefix) {
+  int n = 0;
+  for (int i = 0; i < esp_journal_count_local(journal); i++)
+    n += strncmp(esp_journal_name_local(journal, i), prefix, strlen(prefix)) == 0;
+  return n;
+}
+
+int esp_repair_count_records_local(const esp_journal *journal, int ranks, int *n_others) {
+  const int n = count_records(journal, name_makers(ranks, true).text) +
+                count_records(journal, name_makers(ranks, false).text);
+  *n_others = count_records(journal, "repaired by ") - n;
+  return n;
+}
+
+bool repair_is_done_local(const esp_repair_job *job, const repair_pass *pass, int stage) {
   return job->journal &&
          esp_journal_find_local(job->journal, name_record(job, pass, stage).text) >= 0;
 }
@@ -70,7 +97,7 @@ static void pack(const esp_repair_job *job, int stage, const record *self, char 
   memcpy(values, self->report, strlen(self->report));
 }
 
-esp_status repair_save(esp_repair_job *job, const char *pass, int stage) {
+esp_status repair_save(esp_repair_job *job, const repair_pass *pass, int stage) {
   if (!job->journal) return ESP_OK;
   record self = describe(job, stage);
   const int64_t bytes = self.head_bytes + self.value_bytes + (int64_t)strlen(self.report);
@@ -118,7 +145,7 @@ static esp_status unpack(esp_repair_job *job, int stage, const char *from, int64
   return head[1] == bytes - at ? take_report(job, from + at, bytes - at) : fail_record(stage);
 }
 
-esp_status repair_restore(esp_repair_job *job, const char *pass, int stage) {
+esp_status repair_restore(esp_repair_job *job, const repair_pass *pass, int stage) {
   const record_name name = name_record(job, pass, stage);
   const int64_t bytes = esp_journal_find_local(job->journal, name.text);
   char *payload = ESP_NEW(char, bytes);
@@ -128,7 +155,7 @@ esp_status repair_restore(esp_repair_job *job, const char *pass, int stage) {
   return status;
 }
 
-esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool *done) {
+esp_status repair_restore_all(esp_repair_job *job, const repair_pass *pass, int n, bool *done) {
   *done = true;
   for (int stage = 0; stage < n; stage++) *done = *done && repair_is_done_local(job, pass, stage);
   for (int stage = 0; stage < n && *done; stage++) ESP_TRY(repair_restore(job, pass, stage));

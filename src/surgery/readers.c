@@ -150,12 +150,17 @@ static void follow(const streams *self, int stage) {
   }
 }
 
-static const char pass[] = "readers"; // in the journal
+static int64_t count_unknowns(const esp_repair_job *job, int stage) {
+  (void)stage;
+  return job->pruned->width.units;
+}
+
+static const repair_pass pass = {"readers", count_unknowns};
 
 static esp_status fit_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
-  const bool is_done = repair_is_done_local(job, pass, stage);
-  if (is_done) ESP_TRY(repair_restore(job, pass, stage));
+  const bool is_done = repair_is_done_local(job, &pass, stage);
+  if (is_done) ESP_TRY(repair_restore(job, &pass, stage));
   ESP_TRY(repair_load(job, stage));
   follow(self, stage);
   esp_status status = is_done ? ESP_OK : readers_fit(self, stage);
@@ -163,12 +168,12 @@ static esp_status fit_stage(streams *self, int stage) {
     status = esp_agree(job->comm, esp_stream_advance(&self->dense, stage, self->x));
   esp_stream_unload(&self->pruned, stage);
   esp_stream_unload(&self->dense, stage);
-  return status == ESP_OK && !is_done ? repair_save(job, pass, stage) : status;
+  return status == ESP_OK && !is_done ? repair_save(job, &pass, stage) : status;
 }
 
 esp_status readers_fit_all(esp_repair_job *job) {
   bool is_done;
-  ESP_TRY(repair_restore_all(job, pass, job->dense->n_stages + 1, &is_done));
+  ESP_TRY(repair_restore_all(job, &pass, job->dense->n_stages + 1, &is_done));
   if (is_done) return ESP_OK;
   streams self;
   esp_status status = streams_open(&self, job);

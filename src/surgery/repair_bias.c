@@ -29,7 +29,8 @@ static esp_status fit(esp_repair_job *job, int stage, consumer *self) {
 }
 
 static esp_status apply(esp_repair_job *job) {
-  return repair_each(job, "bias", fit);
+  static const repair_pass pass = {.name = "bias"};
+  return repair_each(job, &pass, fit);
 }
 
 /* No unit goes of what stays, and what a layer gave on average is not in the statistics. */

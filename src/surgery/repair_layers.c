@@ -10,7 +10,7 @@
 #include "espalier/model/cost.h"
 #include "espalier/model/family.h"
 
-static const char pass_name[] = "layers"; // in the journal
+static const repair_pass pass = {"layers", consumer_count_most_inputs_local};
 
 /* A writer of the smaller model, and the dense stage behind which the streams should agree. */
 typedef struct layer_fit {
@@ -110,7 +110,7 @@ static esp_status load_local(layer_repair *self, int stage, int target) {
 /* The weights of an earlier run; the dense stream goes through the target as by form_rows. */
 static esp_status restore_writer(layer_repair *self, int stage, int target) {
   esp_repair_job *job = self->streams.job;
-  ESP_TRY(repair_restore(job, pass_name, stage));
+  ESP_TRY(repair_restore(job, &pass, stage));
   ESP_TRY(esp_agree(job->comm, pass_dense_local(self, target + 1)));
   ESP_TRY(esp_stream_load(job->comm, &self->streams.pruned, stage));
   return esp_agree(job->comm, esp_stream_advance(&self->streams.pruned, stage, self->streams.x));
@@ -132,17 +132,17 @@ static esp_status repair_stage(layer_repair *self, int stage) {
   esp_repair_job *job = self->streams.job;
   esp_stream *pruned = &self->streams.pruned;
   const int target = find_target(self, stage);
-  const bool is_done = repair_is_done_local(job, pass_name, stage);
+  const bool is_done = repair_is_done_local(job, &pass, stage);
   const esp_status status =
       is_done ? restore_writer(self, stage, target) : fit_anew(self, stage, target);
   esp_stream_unload(pruned, stage);
-  return status == ESP_OK && !is_done ? repair_save(job, pass_name, stage) : status;
+  return status == ESP_OK && !is_done ? repair_save(job, &pass, stage) : status;
 }
 
 esp_status layers_repair(esp_repair_job *job, const int64_t *kept) {
   layer_repair self = {.kept = kept};
   bool all_done;
-  ESP_TRY(repair_restore_all(job, pass_name, job->pruned->n_stages, &all_done));
+  ESP_TRY(repair_restore_all(job, &pass, job->pruned->n_stages, &all_done));
   if (all_done) return ESP_OK;
   esp_status status = streams_open(&self.streams, job);
   for (int stage = 0; stage < job->pruned->n_stages && status == ESP_OK; stage++)

@@ -98,6 +98,8 @@ static esp_status solve(esp_repair_job *job, consumer *self, const esp_site_stat
   return status;
 }
 
+const repair_pass least_squares_pass = {"least-squares", consumer_count_inputs_local};
+
 esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self) {
   (void)stage;
   esp_site_stats site;
@@ -111,7 +113,7 @@ esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self) {
 /* What reads the stream is not in the statistics as normalised over fewer dimensions: it needs the
  * samples. */
 static esp_status apply(esp_repair_job *job) {
-  ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
+  ESP_TRY(repair_each(job, &least_squares_pass, least_squares_fit));
   return selection_cuts_width(job->selection) ? readers_fit_all(job) : ESP_OK;
 }
 

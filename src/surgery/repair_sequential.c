@@ -9,7 +9,14 @@
 #include "espalier/core/log.h"
 #include "espalier/model/cost.h"
 
-static const char pass_name[] = "sequential"; // in the journal; the first pass has its own
+/* Every stage follows the streams, and so the systems of all below; with the width its readers'. */
+static int64_t count_unknowns(const esp_repair_job *job, int stage) {
+  const int64_t most = consumer_count_most_inputs_local(job, stage);
+  const int64_t width = selection_cuts_width(job->selection) ? job->pruned->width.units : 0;
+  return most > width ? most : width;
+}
+
+static const repair_pass pass = {"sequential", count_unknowns}; // the first one has its own
 
 /* Advance the dense stream of one micro-batch and form x of the pruned one and the target:
  * preserved outputs of the dense state after the stage, less the pruned stream where the stage adds
@@ -64,7 +71,7 @@ static esp_status pass_by_local(streams *self, int stage) {
 
 static esp_status restore_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
-  ESP_TRY(repair_restore(job, pass_name, stage));
+  ESP_TRY(repair_restore(job, &pass, stage));
   esp_status status = repair_load(job, stage);
   if (status == ESP_OK) status = esp_agree(job->comm, pass_by_local(self, stage));
   esp_stream_unload(&self->pruned, stage);
@@ -74,14 +81,14 @@ static esp_status restore_stage(streams *self, int stage) {
 
 static esp_status repair_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;
-  if (repair_is_done_local(job, pass_name, stage)) return restore_stage(self, stage);
+  if (repair_is_done_local(job, &pass, stage)) return restore_stage(self, stage);
   ESP_TRY(repair_load(job, stage));
   esp_status status = readers_fit(self, stage);
   if (status == ESP_OK) status = repair_writer(self, stage);
   if (status == ESP_OK) streams_advance_pruned_local(self, stage);
   esp_stream_unload(&self->pruned, stage);
   esp_stream_unload(&self->dense, stage);
-  return status == ESP_OK ? repair_save(job, pass_name, stage) : status;
+  return status == ESP_OK ? repair_save(job, &pass, stage) : status;
 }
 
 /* Only the width leaves something to refit in the head. */
@@ -89,17 +96,17 @@ static esp_status repair_head(streams *self) {
   esp_repair_job *job = self->job;
   const int head = job->dense->n_stages;
   if (!selection_cuts_width(job->selection)) return ESP_OK;
-  if (repair_is_done_local(job, pass_name, head)) return repair_restore(job, pass_name, head);
+  if (repair_is_done_local(job, &pass, head)) return repair_restore(job, &pass, head);
   ESP_TRY(repair_load(job, head));
   ESP_TRY(readers_fit(self, head));
-  return repair_save(job, pass_name, head);
+  return repair_save(job, &pass, head);
 }
 
 static esp_status apply(esp_repair_job *job) {
   bool is_done;
-  ESP_TRY(repair_each(job, "least-squares", least_squares_fit));
+  ESP_TRY(repair_each(job, &least_squares_pass, least_squares_fit));
   ESP_TRY(repair_restore_all(
-      job, pass_name, job->dense->n_stages + selection_cuts_width(job->selection), &is_done));
+      job, &pass, job->dense->n_stages + selection_cuts_width(job->selection), &is_done));
   if (is_done) return ESP_OK;
   streams self;
   esp_status status = streams_open(&self, job);

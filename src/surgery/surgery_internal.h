@@ -38,23 +38,33 @@ esp_status repair_load(esp_repair_job *job, int stage);
 /* Which dense output each pruned output is; NULL: all. Local. */
 const int64_t *consumer_kept_outputs_local(const esp_repair_job *job, int stage);
 
-/* A pass of a repair over the stages is gone on with where it was interrupted. is_done: this pass
- * has finished the stage (n_stages: the head) at this number of ranks, since rounding depends on
- * it. restore: give the stage's weights the values that it had then, and the report its numbers.
- * save: keep these. Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is
- * local, the others collective. */
-bool repair_is_done_local(const esp_repair_job *job, const char *pass, int stage);
-esp_status repair_restore(esp_repair_job *job, const char *pass, int stage);
-esp_status repair_save(esp_repair_job *job, const char *pass, int stage);
+/* A pass of a repair over the stages. count_unknowns: of the largest system that a stage's weights
+ * depend on, those of the stages below too where it follows them; NULL: of none. */
+typedef struct repair_pass {
+  const char *name; // in the journal
+  int64_t (*count_unknowns)(const esp_repair_job *job, int stage);
+} repair_pass;
+/* Inputs of a stage's pruned consumer, and the most of it and of all below. Local. */
+int64_t consumer_count_inputs_local(const esp_repair_job *job, int stage);
+int64_t consumer_count_most_inputs_local(const esp_repair_job *job, int stage);
+
+/* A pass is gone on with where it was interrupted. is_done: it has finished the stage (n_stages:
+ * the head), at this number of ranks where rounding depends on that (linalg/solve.h). restore: give
+ * the stage's weights the values that it had then, and the report its numbers. save: keep these.
+ * Weights and numbers are exact. IO, INTERRUPTED (after saving). The first is local, the others
+ * collective. */
+bool repair_is_done_local(const esp_repair_job *job, const repair_pass *pass, int stage);
+esp_status repair_restore(esp_repair_job *job, const repair_pass *pass, int stage);
+esp_status repair_save(esp_repair_job *job, const repair_pass *pass, int stage);
 /* Restore the first n stages if this pass has finished them all: *done. Samples are then not needed
  * again. Collective. */
-esp_status repair_restore_all(esp_repair_job *job, const char *pass, int n, bool *done);
+esp_status repair_restore_all(esp_repair_job *job, const repair_pass *pass, int n, bool *done);
 
-/* Run fit on every stage's consumer, weights loaded, from the bottom; agree. pass
- * names it in the journal. Collective. */
+/* Run fit on every stage's consumer, weights loaded, from the bottom; agree. Collective. */
 typedef esp_status (*consumer_fit)(esp_repair_job *job, int stage, consumer *self);
-esp_status repair_each(esp_repair_job *job, const char *pass, consumer_fit fit);
+esp_status repair_each(esp_repair_job *job, const repair_pass *pass, consumer_fit fit);
 /* Least squares from the statistics. */
+extern const repair_pass least_squares_pass;
 esp_status least_squares_fit(esp_repair_job *job, int stage, consumer *self);
 
 /* Moments of regressors x (n_in) and targets t (n_out) over samples, as exact sums. */

@@ -1,5 +1,6 @@
 #include "doubtful.h"
 
+#include "held_out.h"
 #include "policy.h"
 
 #include "espalier/core/log.h"
@@ -23,11 +24,23 @@ static void warn_of_batch(const command_job *job) {
                  asked, job->data->count, job->data->path);
 }
 
+static void warn_of_scores(const command_job *job, const policy *of) {
+  const int64_t n = held_out_count_rest_local(&job->options, job->data, job->held_out);
+  if (of && job->policy.score_samples > n && policy_reads(of, &job->policy, "score-samples"))
+    esp_log_warn("--score-samples %" PRId64 ": expected at most the %" PRId64
+                 " samples of %s that train; scores are made of all of these",
+                 job->policy.score_samples, n, job->data->path);
+}
+
+/* Rank 0 alone, whose log it is, compares. */
 static void warn_of_held_out(const command_job *job) {
-  if (job->held_out && job->held_out->fingerprint == job->data->fingerprint)
-    esp_log_warn("--validation %s: expected other samples than those of --data, found the same: "
-                 "what is measured is trained on; give other data, or --hold-out",
-                 job->held_out->path);
+  if (!job->held_out || job->comm->rank != 0) return;
+  const int64_t n = esp_dataset_count_shared_local(job->held_out, job->data);
+  if (n > 0)
+    esp_log_warn("--validation %s: expected other samples than those of --data, found that %" PRId64
+                 " of its %" PRId64 " are among them: what is measured is trained on; give other "
+                 "data, or --hold-out",
+                 job->held_out->path, n, job->held_out->count);
 }
 
 static void warn_of_last_cut(const command_job *job, const policy *of) {
@@ -46,5 +59,6 @@ void doubtful_warn(const command_job *job) {
   warn_of_rates(job, of);
   warn_of_last_cut(job, of);
   warn_of_batch(job);
+  warn_of_scores(job, of);
   warn_of_held_out(job);
 }

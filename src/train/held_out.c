@@ -32,6 +32,13 @@ static int64_t list_samples(const esp_train_options *options, int64_t count, boo
   return n;
 }
 
+int64_t held_out_count_rest_local(const esp_train_options *options, const esp_dataset *data,
+                                  const esp_dataset *other) {
+  int64_t n = 0;
+  for (int64_t s = 0; s < data->count; s++) n += other || !is_held(options, s);
+  return n;
+}
+
 static esp_status fail_few(const esp_train_request *request) {
   if (request->options->hold_out == 1)
     return esp_fail(ESP_USAGE, "--hold-out 1: expected 2 or more, found that every micro-batch is "

@@ -24,6 +24,9 @@ typedef struct held_out_change {
   double mean, error;
 } held_out_change;
 
+/* Samples of the data that train, all where others are held out (NULL: none are). Local. */
+int64_t held_out_count_rest_local(const esp_train_options *options, const esp_dataset *data,
+                                  const esp_dataset *other);
 /* Share the data out: *samples (*n), owned by the caller, are those that train. USAGE: too few to
  * hold any out. Local, equal on all ranks. */
 esp_status held_out_init_local(const esp_comm *comm, train_held_out *self,

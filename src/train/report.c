@@ -64,6 +64,7 @@ static json_t *dump_policy(const esp_train_report *self) {
       esp_json_pack("{s:s, s:s, s:b, s:f, s:o}", "name", self->policy.name, "granularity",
                     self->policy.by_units ? "units" : "weights", "is_final",
                     (int)self->policy.is_final, "sparsity", self->policy.sparsity, "parts", parts);
+  if (self->policy.is_frozen) json_object_set_new(policy, "is_frozen", json_true());
   set_if_known(policy, "sparsity_asked", self->policy.asked);
   if (self->policy.irrelevance_step > 0)
     json_object_set_new(policy, "irrelevance", dump_irrelevance(self));

@@ -127,13 +127,13 @@ go_on out.h5
 
 command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites "ffn,attention,width=0.25" --metric fisher --stability)
 undisturbed units 3
-repairs_readers() { grep -qa "repaired by $RANKS ranks: sequential attention.1" out.h5.journal 2>/dev/null; }
+repairs_readers() { grep -qa "repaired by any ranks: sequential attention.1" out.h5.journal 2>/dev/null; }
 check "units: killed while the width's readers are repaired" kill_when "SIGKILL in the repair" repairs_readers
 hold_report out.h5
-check "units: killed between the model and its report" kill_when "SIGKILL before the report" test -e out.h5
+RANKS=$((RANKS + 1)) check "units: gone on at one rank more, killed between the model and its report" kill_when "SIGKILL before the report" test -e out.h5
 check "units: the model is whole" is_whole
 let_go out.h5
-go_on "$pruned"
+RANKS=1 go_on "$pruned"
 
 command=(prune tiny.h5 -d "$tokens" --stats whole.collect.h5 --sites block=0.5 --criterion block)
 undisturbed layers 4
@@ -145,7 +145,7 @@ go_on "$pruned"
 
 command=(prune "$model" --criterion max-entropy --samples 128 --micro-batch 64 --no-stability --save-every 0)
 undisturbed rounds 3
-repairs() { grep -qa "repaired by $RANKS ranks" out.h5.journal 2>/dev/null; }
+repairs() { grep -qa "repaired by any ranks" out.h5.journal 2>/dev/null; }
 check "rounds: killed when the scores have come to rest" kill_when "SIGKILL in the repair" repairs
 go_on "$pruned"
 cat kills.log

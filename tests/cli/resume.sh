@@ -23,7 +23,7 @@ interrupt
 check "an interrupted one leaves a checkpoint" test -e $checkpoint
 check "and no model" test ! -e m.h5
 cp $checkpoint kept
-expect_failure "options of another training" "rate was the default then and is 0.1 now" -- "${training[@]}" --rate 0.1
+expect_failure "options of another training" "expected no --rate, found --rate 0.1" -- "${training[@]}" --rate 0.1
 expect_failure "data of another training" "interrupted run of another command" -- "${training[@]}" -d "$SHARED/more-classes"
 check "a refused checkpoint stays" cmp kept $checkpoint
 damage_h5 $checkpoint checkpoint "${training[@]}"

@@ -50,8 +50,16 @@ mkdir alone && cp "$ESPALIER" alone/espalier
 (ESPALIER=$SCRATCH/alone/espalier && must "${sweep[@]}" --sparsity 0.5 --criterion random --repair none -o bare && cp "$ERRORS" bare.log)
 check "without scripts: why" grep -q 'no table.csv and no page: analysis/gather.sh is not found' bare.log
 
+# By weights alone there is nothing to collect.
+weights=(sweep "$model" --data "$data" --no-speed --sparsity 0.5 --criterion random,magnitude --repair none)
+must "${weights[@]}" -o weights
+check "no statistics: the same model" h5diff weights/magnitude-0.5-none.h5 folder/magnitude-0.5-none.h5 /model
+must "${weights[@]}" -o weights
+check "no statistics: finished points are kept" test "$(grep -c 'finished before' "$ERRORS")" = 2
+
 fail=("${sweep[@]}" -o out/folder)
-expect_failure "no statistics" "give --stats" -- sweep "$model" --data "$data" -o out/folder
+expect_failure "no statistics" "flap-0.5-none reads them" -- "${weights[@]}" --criterion magnitude,flap -o out/folder
+expect_failure "trials read statistics" "give --stats" -- "${weights[@]}" --allocation balanced -o out/folder
 expect_failure "no data" "give --data" -- sweep "$model" --stats "$stats" -o out/folder
 expect_failure "no folder" "give -o FOLDER" -- "${sweep[@]}"
 expect_failure "an unknown criterion" "magnitude" -- "${fail[@]}" --criterion magnitud

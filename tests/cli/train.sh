@@ -100,11 +100,11 @@ refused() { # NAME TEXT ARGUMENT...: with exit code 4, and nothing is touched
   check "interrupted: $1" grep -qF -- "$2" "$ERRORS"
   check "interrupted: $1: exit code 4, nothing touched" test "$code" = 4 -a -z "$(diff -rq out kept)"
 }
-refused "another rate" "rate was the default then and is 0.1 now" --rate 0.1
-refused "a number" "warmup was 0.05 then and is 0.7 now" --warmup 0.7
-refused "another set" "trainable was" --trainable norms
-refused "another seed" "seed was 1 then and is 2 now" --seed 2
-refused "a teacher" "teacher_fingerprint" --teacher p.h5
+refused "another rate" "expected no --rate, found --rate 0.1" --rate 0.1
+refused "a number" "expected --warmup 0.05, found --warmup 0.7" --warmup 0.7
+refused "another set" "found --trainable" --trainable norms
+refused "another seed" "expected seed 1, found seed 2" --seed 2
+refused "a teacher" "teacher fingerprint" --teacher p.h5
 must "${long[@]}" --steps 3 --restart
 check "interrupted: --restart begins again, and nothing is left" test "$(ls out)" = m.h5
 mv out/m.h5 again.h5
@@ -197,8 +197,9 @@ said "--batch 1000000: expected at most the" "--score-rate 0: --policy movement 
 # Near-constant features (saturated tanh): their variance may not come out below 0.
 must train -d "$data" --hidden 12,6 --activation tanh --batch 16 --micro-batch 8 --rate 0.05 --steps 30 --policy rigl --granularity units \
   --drop-rule set-mi --restart -o tanh.h5 --quiet
-warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --quiet
-said "expected other samples than those of --data, found the same" "--rate 0: no weight follows"
+warned train small.h5 -d "$data" --steps 1 --split test --validation "$data" --rate 0 --policy snip \
+  --final-sparsity 0.5 --score-samples 301 --quiet
+said "found that 200 of its 200 are among them" "--rate 0: no weight follows" "--score-samples 301: expected at most the 200"
 warned train dense -d "$tokens" "${small[@]}" --steps 1 --mix 0 --temperature 1 --rounds -1 --epochs 3 --min-keep 0 --beta2 0.999 \
   --optimizer sgd --quiet
 said "without effect: --"{"mix is","temperature is","rounds without","epochs beside","min-keep without","beta2 is"}

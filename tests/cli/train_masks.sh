@@ -92,6 +92,7 @@ done
 check "freezenet: all others have the bits of the first" test $trained = $((values / 10))
 must export frozen.h5 frozen --quiet
 must eval frozen.h5 whole.h5 frozen -d "$data" --no-speed --json eval.json
+check "freezenet: eval says that nothing is removed" grep -qF "frozen.h5: $((values - values / 10)) parameters are frozen" stdout
 check "freezenet: read whole" test "$(get eval.json results 0 loss_nats)" = "$(get eval.json results 1 loss_nats)"
 check "freezenet: exported whole" test "$(get eval.json results 0 loss_nats)" = "$(get eval.json results 2 loss_nats)"
 finish

@@ -24,8 +24,15 @@ check "a global allocation" without 2 magnitude --allocation global -o p.h5
 
 run 1 "${prune[@]}" magnitude -d "$data" "${collection[@]}" --samples 64 --keep-stats -o k.h5 --quiet >stdout
 check "what is kept has all" eval 'run 1 "${prune[@]}" set-mi --stats k.h5.stats.h5 -o s.h5 --quiet >stdout'
-run 1 prune "$bert" --criterion magnitude --repair none --sites width=0.25 -d "$bert/calibration.h5" -o w.h5 --quiet >stdout
-check "a head without a vocabulary" grep -qF -- "--data is not read" "$ERRORS"
+width=(prune "$llama" --criterion magnitude --repair none --sites ffn,width=0.25 -o w.h5 --quiet)
+run 1 "${width[@]}" -d "$llama/calibration.h5" >stdout
+check "the width of a vocabulary: --data is not read" grep -qE "without effect.*--data" "$ERRORS"
+check "its report says so" eval 'get w.h5.report.json statistics_note | grep -qF "so nothing was measured"'
+rm w.h5*
+run 1 "${width[@]}" >stdout
+mv w.h5 w1.h5
+check "three ranks: the same width" eval 'run 3 "${width[@]}" >stdout && cmp w.h5 w1.h5'
+check "a plan of it" eval 'run 1 plan "${width[@]:1:7}" --ranks 3 --quiet >table && grep -q "nothing is measured" table'
 
 touch l.h5.stats.tmp{,.partial,.journal} # of a run that was interrupted in its collection
 run 1 "${prune[@]}" magnitude --restart -o l.h5 --quiet >stdout

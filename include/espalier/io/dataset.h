@@ -74,6 +74,10 @@ esp_status esp_dataset_open(const esp_comm *comm, const char *path, const char *
 /* Free; NULL inside is fine. Local. */
 void esp_dataset_close(esp_dataset **dataset);
 
+/* How many samples of a data set another one has too: the same pixels, or the same tokens and
+ * types; labels and padding do not count. Local. */
+int64_t esp_dataset_count_shared_local(const esp_dataset *self, const esp_dataset *other);
+
 #define ESP_MAXIMUM_ENTROPY "maximum-entropy"
 /* Whether a data set of this name is made so; NULL: no. Local. */
 bool esp_dataset_is_made(const char *name);

@@ -52,6 +52,10 @@ esp_status esp_journal_append(esp_journal *journal, const char *name, const void
  * speaks of. IO. Collective on journal. */
 esp_status esp_journal_sync(esp_journal *journal);
 
+/* "expected THEN, found NOW" of the first member in which two descriptions differ, what stands
+ * below "options" as it is given; owned by the caller, NULL if none does. Local. */
+char *esp_journal_find_difference(const json_t *then, const json_t *now);
+
 /* Fail with INTERRUPTED if a rank was asked to stop (core/interrupt.h); what was done and what it
  * was done for go into the message. Collective on journal. */
 esp_status esp_journal_check_interrupt(const esp_journal *journal, const char *done);

@@ -26,6 +26,9 @@ typedef struct esp_spd_problem {
  * same bits at any rank count; of another the last bits of double may differ. Collective on comm;
  * equal on all ranks: problem. */
 esp_status esp_solve_spd(const esp_comm *comm, const esp_spd_problem *problem, double *x);
+/* Whether every rank factors a system of so many unknowns, unless its problem says otherwise: the
+ * same bits at any rank count. Local. */
+bool esp_solve_is_whole_local(int64_t n);
 
 ESP_C_END
 

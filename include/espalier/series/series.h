@@ -54,10 +54,10 @@ void esp_series_clear_points(int n, esp_series_point **points);
 
 /* Prune and evaluate all points of the model at path: settings->prune.prune.stats from one
  * collection, settings->prune.data.data for evaluation, settings->prune.run.output the folder.
- * Points that an earlier run of the same request finished are kept. A point that fails is noted,
- * and the others go on. *report is the caller's to clear, also on failure. USAGE, IO, FORMAT,
- * MISMATCH: of the series as a whole; INTERRUPTED: the same call goes on. Collective on comm; equal
- * on all ranks: settings, path. */
+ * No statistics are needed where no point reads any. Points that an earlier run of the same request
+ * finished are kept. A point that fails is noted, and the others go on. *report is the caller's to
+ * clear, also on failure. USAGE, IO, FORMAT, MISMATCH: of the series as a whole; INTERRUPTED: the
+ * same call goes on. Collective on comm; equal on all ranks: settings, path. */
 esp_status esp_series_run(const esp_comm *comm, const esp_series_settings *settings,
                           const char *path, esp_series_report *report);
 void esp_series_report_clear(esp_series_report *self);

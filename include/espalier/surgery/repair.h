@@ -55,6 +55,10 @@ typedef struct esp_repair {
   void (*cost)(const esp_repair_shape *shape, esp_cost *cost);
 } esp_repair;
 
+/* How many stages' repairs a journal has that go on at this number of ranks, and others: those
+ * whose rounding is that of another number. Local. */
+int esp_repair_count_records_local(const esp_journal *journal, int ranks, int *n_others);
+
 /* Find; USAGE names the known ones. */
 esp_status esp_repair_find(const char *name, const esp_repair **repair);
 extern const esp_repair *const esp_repairs[];

@@ -161,11 +161,43 @@ static void esp_journal_open_refuses_another_run_and_names_the_difference(void *
   (void)state;
   esp_journal *journal;
   write_two("other");
-  ASSERT_ALL(failed(open_as(8, false, &journal), ESP_MISMATCH, "bins was 4 then and is 8 now"));
+  ASSERT_ALL(failed(open_as(8, false, &journal), ESP_MISMATCH, "expected bins 4, found bins 8"));
   ASSERT_ALL(journal == NULL && is_there());
   journal = reopen();
   ASSERT_ALL(esp_journal_count_local(journal) == 2);
   esp_journal_close(&journal, ESP_OK);
+}
+
+static bool differ(const char *old, const char *new, const char *text) {
+  json_t *then = json_loads(old, 0, NULL), *now = json_loads(new, 0, NULL);
+  char *found = esp_journal_find_difference(then, now);
+  const bool as_expected = found ? text && strcmp(found, text) == 0 : !text;
+  esp_free(&found);
+  json_decref(then);
+  json_decref(now);
+  return as_expected;
+}
+
+static void esp_journal_find_difference_names_options_as_they_are_given(void **state) {
+  (void)state;
+  static const char *const cases[][3] = {
+      {"{'options': {'a': {'b': 1}}}", "{'options': {'a': {'b': 1}}}", NULL},
+      {"{'options': {'a': {'micro_batch': 1}}}", "{'options': {'a': {'micro_batch': 2}}}",
+       "expected --micro-batch 1, found --micro-batch 2"},
+      {"{'options': {'a': {'rate': -1}}}", "{'options': {'a': {'rate': 0.7}}}",
+       "expected no --rate, found --rate 0.7"},
+      {"{'options': {'a': {'stability': true}}}", "{'options': {'a': {'stability': false}}}",
+       "expected --stability, found --no-stability"},
+      {"{'data_fingerprint': 'ab'}", "{}",
+       "expected data fingerprint ab, found no data fingerprint"}};
+  for (int i = 0; i < (int)ESP_COUNT(cases); i++) {
+    char *texts[2] = {esp_strdup(cases[i][0]), esp_strdup(cases[i][1])};
+    for (int t = 0; t < 2; t++)
+      for (char *c = texts[t]; *c; c++)
+        if (*c == '\'') *c = '"';
+    ASSERT_ALL(differ(texts[0], texts[1], cases[i][2]));
+    for (int t = 0; t < 2; t++) esp_free(&texts[t]);
+  }
 }
 
 static void esp_journal_open_drops_another_run_when_told_to(void **state) {
@@ -175,7 +207,7 @@ static void esp_journal_open_drops_another_run_when_told_to(void **state) {
   ASSERT_ALL(open_as(8, true, &journal) == ESP_OK);
   ASSERT_ALL(esp_journal_count_local(journal) == 0 && !esp_journal_is_resumed_local(journal));
   esp_journal_close(&journal, ESP_INTERRUPTED);
-  ASSERT_ALL(failed(open_as(4, false, &journal), ESP_MISMATCH, "bins was 8 then and is 4 now"));
+  ASSERT_ALL(failed(open_as(4, false, &journal), ESP_MISMATCH, "expected bins 8, found bins 4"));
 }
 
 static void esp_journal_restart_drops_the_records(void **state) {
@@ -235,6 +267,7 @@ ESP_TEST_MAIN(cmocka_unit_test(esp_journal_open_without_a_file_has_no_records),
               cmocka_unit_test(esp_journal_open_takes_no_record_with_a_changed_byte),
               cmocka_unit_test(esp_journal_append_follows_what_is_whole),
               cmocka_unit_test(esp_journal_open_refuses_another_run_and_names_the_difference),
+              cmocka_unit_test(esp_journal_find_difference_names_options_as_they_are_given),
               cmocka_unit_test(esp_journal_open_drops_another_run_when_told_to),
               cmocka_unit_test(esp_journal_restart_drops_the_records),
               cmocka_unit_test(esp_journal_close_removes_what_nobody_goes_on_with),

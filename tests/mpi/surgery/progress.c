@@ -1,6 +1,7 @@
 #include "repair_bench.h"
 
 #include "espalier/io/journal.h"
+#include "surgery_internal.h"
 
 /* A journal of its own for every forgery. */
 static esp_journal *open_journal(int number) {
@@ -126,7 +127,42 @@ static void repair_refuses_a_record_with_a_weight_of_another_stage(void **state)
   free_record(&forged);
 }
 
+static int64_t count_small(const esp_repair_job *job, int stage) {
+  (void)job;
+  return stage == 0 ? 2048 : 2049;
+}
+
+/* Whether a record that this number of ranks has made is there for another. */
+static bool is_there(int stage, int ranks) {
+  static const repair_pass pass = {"test", count_small};
+  bench self = open_golden();
+  esp_journal *journal = open_journal(9);
+  const esp_comm other = {.size = ranks};
+  esp_repair_job job = {.comm = self.comm,
+                        .dense = self.dense,
+                        .pruned = self.pruned,
+                        .journal = journal,
+                        .report = &self.report};
+  ASSERT_ALL(repair_save(&job, &pass, stage) == ESP_OK && repair_is_done_local(&job, &pass, stage));
+  job.comm = &other;
+  const bool is_done = repair_is_done_local(&job, &pass, stage);
+  int n_others;
+  const int n = esp_repair_count_records_local(journal, ranks, &n_others);
+  ASSERT_ALL(n == (int)is_done && n_others == (int)!is_done);
+  esp_journal_close(&journal, ESP_OK);
+  close_bench(&self);
+  return is_done;
+}
+
+/* 2,048 unknowns are what every rank factors alike. */
+static void repair_is_done_at_any_rank_count_where_its_bits_are_the_same(void **state) {
+  (void)state;
+  ASSERT_ALL(is_there(0, test_comm.size + 1) && !is_there(1, test_comm.size + 1));
+  ASSERT_ALL(is_there(1, test_comm.size));
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(repair_restores_a_sound_record),
               cmocka_unit_test(repair_refuses_a_forged_record),
               cmocka_unit_test(repair_refuses_a_short_record),
-              cmocka_unit_test(repair_refuses_a_record_with_a_weight_of_another_stage))
+              cmocka_unit_test(repair_refuses_a_record_with_a_weight_of_another_stage),
+              cmocka_unit_test(repair_is_done_at_any_rank_count_where_its_bits_are_the_same))

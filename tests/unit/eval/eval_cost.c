@@ -27,6 +27,16 @@ static void esp_eval_add_quality_cost_of_a_small_llama(void **state) {
   esp_model_free(&model);
 }
 
+/* The head with its logits, and what it reads, as normalised. */
+static void esp_eval_add_quality_cost_of_a_large_head(void **state) {
+  (void)state;
+  esp_model *model = cost_llama_new(8, 6, false);
+  model->n_outputs = 1000;
+  const double head = esp_model_loaded_bytes(model, model->n_stages) + 4.0 * 10.0 * 1008.0;
+  assert_true(cost_of(model, ten_rows).peak_bytes == 4.0 * 80.0 + head);
+  esp_model_free(&model);
+}
+
 static void esp_eval_add_quality_cost_of_nothing(void **state) {
   (void)state;
   esp_model *model = cost_llama_new(8, 6, false);
@@ -67,6 +77,7 @@ static void esp_eval_add_speed_cost_loads_all(void **state) {
 }
 
 ESP_TEST_MAIN(cmocka_unit_test(esp_eval_add_quality_cost_of_a_small_llama),
+              cmocka_unit_test(esp_eval_add_quality_cost_of_a_large_head),
               cmocka_unit_test(esp_eval_add_quality_cost_of_nothing),
               cmocka_unit_test(esp_eval_add_quality_cost_bounds_the_states),
               cmocka_unit_test(esp_eval_add_quality_cost_shares_states),

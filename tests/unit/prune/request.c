@@ -159,6 +159,7 @@ static void weights_alone_read_no_statistics(void **state) {
   (void)state;
   assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude")));
   assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "sites", "ffn,width")));
+  assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "sites", "width")));
   assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "allocation", "global")));
   assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "recover_tokens", "9")));
   assert_false(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "structure", "unstructured")));
@@ -169,7 +170,8 @@ static void statistics_are_read_by_whatever_asks_for_them(void **state) {
   assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "flap")));
   assert_true(reads_statistics(OPTIONS("criterion", "random", "repair", "bias")));
   assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "allocation", "balanced")));
-  assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "magnitude", "sites", "width")));
+  assert_true(reads_statistics(
+      OPTIONS("criterion", "magnitude", "repair", "sequential", "sites", "width")));
   assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "stats", "s.h5")));
   assert_true(reads_statistics(OPTIONS(BY_WEIGHTS, "random", "keep_stats", "true")));
   assert_true(reads_statistics(
