@@ -31,9 +31,14 @@ esp_status evidence_complete_local(ranker *self, int stage, site_evidence *site,
 /* What is known without: the names and sizes of a stage. Local. */
 esp_evidence evidence_of_sizes(const ranker *self, int stage);
 /* The same of the residual stream as a stage, or the head, reads it, given the selection of all
- * stages; rank 0 is the owner; producer_norm is left to the caller. Collective. */
-esp_status evidence_gather_reader(ranker *self, int stage, site_evidence *site,
-                                  site_information *information, esp_evidence *evidence);
+ * stages: a reader. producer_norm is left to the caller. Collective. */
+typedef struct reader_evidence {
+  site_evidence site; // the covariance on its owner
+  site_information information;
+  esp_evidence evidence;
+} reader_evidence;
+esp_status evidence_gather_reader(ranker *self, int stage, int owner, reader_evidence *reader);
+void evidence_clear_reader(reader_evidence *reader);
 /* Parts of the two: moments, covariance, and the loan of what was gathered. Local, collective,
  * local. */
 void evidence_copy_moments(const esp_site_stats *stats, site_evidence *site);

@@ -97,24 +97,24 @@ static unsigned choose_loads(const esp_prune_request *request) {
   return from_codes || needs & ESP_NEEDS_INFORMATION ? ESP_LOAD_PLANES : 0;
 }
 
-static esp_status gather_from(ranker *self, int stage, const esp_site_stats *stats,
-                              site_evidence *site, site_information *information) {
+static esp_status gather_from(ranker *self, int stage, int owner, const esp_site_stats *stats,
+                              reader_evidence *reader) {
   const unsigned needs = self->request->criterion->needs;
   if (needs & ESP_NEEDS_INFORMATION)
-    ESP_TRY(information_gather_reader(self, stage, &stats->planes, information));
-  evidence_copy_moments(stats, site);
-  return needs & ESP_NEEDS_COVARIANCE ? evidence_gather_covariance(self, stats, 0, site) : ESP_OK;
+    ESP_TRY(information_gather_reader(self, stage, &stats->planes, &reader->information));
+  evidence_copy_moments(stats, &reader->site);
+  if (!(needs & ESP_NEEDS_COVARIANCE)) return ESP_OK;
+  return evidence_gather_covariance(self, stats, owner, &reader->site);
 }
 
-static esp_status gather_measured(ranker *self, int stage, site_evidence *site,
-                                  site_information *information) {
+static esp_status gather_measured(ranker *self, int stage, int owner, reader_evidence *reader) {
   const esp_model *dense = self->request->dense;
   const esp_site_name name = esp_stats_name_reader(dense, stage);
   esp_site_stats stats;
   if (!self->stats) return ESP_OK;
   ESP_TRY(esp_stats_load_site(self->stats, name.text, dense->width.units,
                               choose_loads(self->request), &stats));
-  const esp_status status = gather_from(self, stage, &stats, site, information);
+  const esp_status status = gather_from(self, stage, owner, &stats, reader);
   esp_site_stats_clear(&stats);
   return status;
 }
@@ -131,25 +131,24 @@ static esp_status gather_weights(ranker *self, int stage, site_evidence *site,
   return ESP_OK;
 }
 
-esp_status evidence_gather_reader(ranker *self, int stage, site_evidence *site,
-                                  site_information *information, esp_evidence *evidence) {
+esp_status evidence_gather_reader(ranker *self, int stage, int owner, reader_evidence *reader) {
   const esp_model *dense = self->request->dense;
   const int64_t units = dense->width.units;
-  *site = (site_evidence){0};
-  *information = (site_information){0};
-  *evidence = (esp_evidence){.site = ESP_SITE_WIDTH,
-                             .units = units,
-                             .width = 1,
-                             .ridge = self->request->settings->prune.ridge,
-                             .seed = (uint64_t)self->request->settings->run.seed,
-                             .stream = (uint64_t)dense->n_stages};
-  esp_status status = gather_measured(self, stage, site, information);
-  if (status == ESP_OK) status = gather_weights(self, stage, site, evidence);
-  evidence_lend(site, units, evidence);
-  information_lend(information, evidence);
-  if (status != ESP_OK) {
-    evidence_clear(site);
-    information_clear(information);
-  }
+  *reader = (reader_evidence){.evidence = {.site = ESP_SITE_WIDTH,
+                                           .units = units,
+                                           .width = 1,
+                                           .ridge = self->request->settings->prune.ridge,
+                                           .seed = (uint64_t)self->request->settings->run.seed,
+                                           .stream = (uint64_t)dense->n_stages}};
+  esp_status status = gather_measured(self, stage, owner, reader);
+  if (status == ESP_OK) status = gather_weights(self, stage, &reader->site, &reader->evidence);
+  evidence_lend(&reader->site, units, &reader->evidence);
+  information_lend(&reader->information, &reader->evidence);
+  if (status != ESP_OK) evidence_clear_reader(reader);
   return status;
+}
+
+void evidence_clear_reader(reader_evidence *reader) {
+  evidence_clear(&reader->site);
+  information_clear(&reader->information);
 }

@@ -226,8 +226,8 @@ esp_status pairwise_rank(const pairwise_form *form, const esp_evidence *evidence
   return ESP_OK;
 }
 
-esp_status pairwise_rank_sum(joint_part **parts, int n, int64_t *order, double *score) {
-  if (n > 0) pairwise_select((const pairwise *)parts[0], order, score);
+esp_status pairwise_rank_sum(const joint_readers *sum, int64_t *order, double *score) {
+  if (sum->n > 0) pairwise_select((const pairwise *)sum->parts[0], order, score);
   return ESP_OK;
 }
 

@@ -20,7 +20,7 @@ esp_status pairwise_rank(const pairwise_form *form, const esp_evidence *evidence
 
 /* Of a joint rule. A reader is added with all its terms divided by the sum of its relevances. */
 esp_status pairwise_add(const pairwise_form *form, const esp_evidence *reader, joint_part **sum);
-esp_status pairwise_rank_sum(joint_part **parts, int n, int64_t *order, double *score);
+esp_status pairwise_rank_sum(const joint_readers *sum, int64_t *order, double *score);
 void pairwise_free_sum(joint_part **sum);
 /* Of one reader; of one site alone. */
 void pairwise_add_reader_cost(const esp_criterion_shape *shape, esp_cost *cost);

@@ -25,83 +25,127 @@
 #include "espalier/select/metric.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Costs below this part of the largest first cost are rounding, hence ties. */
 static const double NOISE = 1e-13;
 
+/* Units that are left, and what each would cost all readers. */
 typedef struct readers {
-  joint_part **parts;
-  int n;
-  int64_t units;
-  bool *gone; // (U)
+  const joint_readers *all;
+  int64_t n_left;
+  int64_t *left; // (U), ascending
+  double *costs; // (n, n_left) of the readers here; on the first rank of all
+  double *sums;  // (n_left) there: -1 where a unit is dead to all
   double noise;
 } readers;
 
+static const double DEAD = -1;
+
 static elimination *get_reader(const readers *self, int r) {
-  return (elimination *)self->parts[r];
+  return (elimination *)self->all->parts[r];
 }
 
-/* -1: dead to all readers. */
-static double sum_costs(const readers *self, int64_t unit) {
+static void write_costs(const readers *self, int r) {
+  const elimination *part = get_reader(self, r);
+  double *costs = self->costs + r * self->n_left;
+  for (int64_t i = 0; i < self->n_left; i++) {
+    const int64_t unit = self->left[i];
+    costs[i] = !part ? 0 : elimination_is_dead(part, unit) ? DEAD : part->weight * part->cost[unit];
+  }
+}
+
+static double sum_costs(const readers *self, int64_t i) {
   double sum = 0;
   bool is_dead = true;
-  for (int r = 0; r < self->n; r++) {
-    const elimination *part = get_reader(self, r);
-    if (elimination_is_dead(part, unit)) continue;
-    sum += part->weight * part->cost[unit];
+  for (int r = 0; r < self->all->n; r++) {
+    const double cost = self->costs[r * self->n_left + i];
+    if (cost < 0) continue;
+    sum += cost;
     is_dead = false;
   }
-  return is_dead ? -1 : fmax(sum, 0);
+  return is_dead ? DEAD : fmax(sum, 0);
+}
+
+/* What every unit that is left would cost, from the ranks that hold the readers to the first. */
+static void gather_costs(readers *self) {
+  for (int r = 0; r < self->all->n; r++) write_costs(self, r);
+  team_gather(self->all->team, self->costs, self->all->n * self->n_left);
+  for (int64_t i = 0; i < self->n_left; i++) self->sums[i] = sum_costs(self, i);
 }
 
 static void set_noise(readers *self) {
   double largest = 0;
-  for (int64_t u = 0; u < self->units; u++) largest = fmax(largest, sum_costs(self, u));
+  for (int64_t i = 0; i < self->n_left; i++) largest = fmax(largest, self->sums[i]);
   self->noise = NOISE * largest;
 }
 
-/* The cheapest unit; among ties the highest index goes, so that the lowest is kept. */
+/* Where the cheapest unit stands; among ties the highest index goes, so that the lowest is kept. */
 static int64_t pick(const readers *self) {
   double least = INFINITY;
-  for (int64_t u = 0; u < self->units; u++)
-    if (!self->gone[u]) least = fmin(least, sum_costs(self, u));
+  for (int64_t i = 0; i < self->n_left; i++) least = fmin(least, self->sums[i]);
   const double bound = least < 0 ? least : least * (1 + ESP_TIE) + self->noise;
-  for (int64_t u = self->units - 1; u >= 0; u--)
-    if (!self->gone[u] && sum_costs(self, u) <= bound) return u;
+  for (int64_t i = self->n_left - 1; i >= 0; i--)
+    if (self->sums[i] <= bound) return i;
   esp_panic(__FILE__, __LINE__, "no unit left to eliminate");
 }
 
-static esp_status eliminate(readers *self, int64_t unit) {
-  for (int r = 0; r < self->n; r++) ESP_TRY(elimination_remove(get_reader(self, r), unit));
-  self->gone[unit] = true;
-  return ESP_OK;
+static esp_status eliminate(const readers *self, int64_t unit) {
+  esp_status status = ESP_OK;
+  for (int r = 0; r < self->all->n && status == ESP_OK; r++)
+    if (get_reader(self, r)) status = elimination_remove(get_reader(self, r), unit);
+  return status;
+}
+
+static void drop(readers *self, int64_t at) {
+  self->n_left--;
+  memmove(self->left + at, self->left + at + 1, (size_t)(self->n_left - at) * sizeof *self->left);
+}
+
+/* The first rank decides; what others compute of sums is of their readers alone, and not read. */
+static int64_t choose(readers *self) {
+  gather_costs(self);
+  if (self->noise < 0) set_noise(self);
+  int64_t at = pick(self);
+  team_bcast(self->all->team, &at, sizeof at, 0);
+  return at;
 }
 
 /* A unit's score is its cost when it went, or the largest before it if that is more. */
 static esp_status run(readers *self, int64_t *order, double *score) {
   double largest = 0;
-  set_noise(self);
-  for (int64_t k = self->units - 1; k >= 0; k--) {
-    order[k] = pick(self);
-    largest = fmax(largest, sum_costs(self, order[k]));
-    score[order[k]] = largest;
-    if (k > 0) ESP_TRY(eliminate(self, order[k]));
+  esp_status status = ESP_OK;
+  while (self->n_left > 0 && status == ESP_OK) {
+    const int64_t at = choose(self), unit = self->left[at];
+    largest = fmax(largest, self->sums[at]);
+    order[self->n_left - 1] = unit;
+    score[unit] = largest;
+    drop(self, at);
+    if (self->n_left > 0) status = team_agree(self->all->team, eliminate(self, unit));
   }
-  return ESP_OK;
+  return status;
 }
 
-static esp_status rank_jointly(joint_part **parts, int n, int64_t *order, double *score) {
-  if (n == 0) return ESP_OK;
-  readers self = {.parts = parts, .n = n};
-  self.units = get_reader(&self, 0)->units;
-  self.gone = ESP_NEW(bool, self.units);
+static esp_status rank_jointly(const joint_readers *all, int64_t *order, double *score) {
+  const int64_t units = all->units;
+  readers self = {.all = all,
+                  .n_left = units,
+                  .left = ESP_NEW(int64_t, units),
+                  .costs = ESP_NEW(double, all->n *units),
+                  .sums = ESP_NEW(double, units),
+                  .noise = -1};
+  for (int64_t u = 0; u < units; u++) self.left[u] = u;
   const esp_status status = run(&self, order, score);
-  esp_free(&self.gone);
+  esp_free(&self.left);
+  esp_free(&self.costs);
+  esp_free(&self.sums);
   return status;
 }
 
 static esp_status decide(elimination *part, int64_t *order, double *score) {
-  const esp_status status = rank_jointly(&(joint_part *){(joint_part *)part}, 1, order, score);
+  const joint_readers one = {
+      .parts = &(joint_part *){(joint_part *)part}, .n = 1, .units = part->units};
+  const esp_status status = rank_jointly(&one, order, score);
   elimination_finish(part);
   return status;
 }
@@ -157,8 +201,11 @@ static void free_reader(joint_part **part) {
   *part = NULL;
 }
 
-const joint_rule esp_joint_backward = {
-    .add = add_reader, .rank = rank_jointly, .free = free_reader, .cost = add_reader_cost};
+const joint_rule esp_joint_backward = {.add = add_reader,
+                                       .rank = rank_jointly,
+                                       .free = free_reader,
+                                       .cost = add_reader_cost,
+                                       .is_shared = true};
 
 const esp_criterion esp_criterion_set_mi = {
     .name = "set-mi",

@@ -81,10 +81,9 @@ static void run(selection *self, int64_t *order, double *score) {
   }
 }
 
-static esp_status rank_jointly(joint_part **parts, int n, int64_t *order, double *score) {
-  if (n == 0) return ESP_OK;
-  selection self = {.parts = parts, .n = n};
-  self.units = get_reader(&self, 0)->units;
+static esp_status rank_jointly(const joint_readers *readers, int64_t *order, double *score) {
+  if (readers->n == 0) return ESP_OK;
+  selection self = {.parts = readers->parts, .n = readers->n, .units = readers->units};
   self.chosen = ESP_NEW(bool, self.units);
   run(&self, order, score);
   esp_free(&self.chosen);
@@ -109,7 +108,10 @@ static void free_reader(joint_part **part) {
 static esp_status rank(const esp_evidence *evidence, int64_t *order, double *score) {
   appraisal *reader = NULL;
   ESP_TRY(appraisal_new(evidence, &reader));
-  const esp_status status = rank_jointly(&(joint_part *){(joint_part *)reader}, 1, order, score);
+  const esp_status status = rank_jointly(
+      &(joint_readers){
+          .parts = &(joint_part *){(joint_part *)reader}, .n = 1, .units = evidence->units},
+      order, score);
   appraisal_free(&reader);
   return status;
 }

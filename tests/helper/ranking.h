@@ -32,7 +32,7 @@ static inline ranking must_rank(const char *name, const esp_evidence *evidence) 
 static inline ranking rank_jointly(const char *name, const esp_evidence *readers, int n) {
   ranking result = {{0}, {0}};
   esp_joint *joint = NULL;
-  assert_int_equal(esp_joint_new(find(name), readers[0].units, n, &joint), ESP_OK);
+  assert_int_equal(esp_joint_new_local(NULL, find(name), readers[0].units, n, &joint), ESP_OK);
   for (int r = 0; r < n; r++) assert_int_equal(esp_joint_add(joint, &readers[r]), ESP_OK);
   assert_int_equal(esp_joint_rank(joint, result.order, result.score), ESP_OK);
   esp_joint_free(&joint);

@@ -1,12 +1,12 @@
 /* A ranking that the ranks share has the bits of one that a rank makes alone. */
 #include "espalier/core/memory.h"
 #include "espalier/core/rng.h"
-#include "espalier/select/criterion.h"
+#include "espalier/select/joint.h"
 #include "mpi.h"
 
 #include <string.h>
 
-enum { SAMPLES_MORE = 7 };
+enum { FACTORS = 16 };
 
 typedef struct problem {
   esp_evidence evidence;
@@ -14,16 +14,17 @@ typedef struct problem {
   float *map;
 } problem;
 
-/* E[x x^T] of a few more samples than features, each alike its neighbours. */
+/* What features share, a few factors, and what each has alone. */
 static double *make_covariance(int64_t n) {
-  const int64_t samples = n + SAMPLES_MORE;
-  double *x = ESP_NEW(double, samples *n), *covariance = ESP_NEW(double, n *n);
-  for (int64_t i = 0; i < samples * n; i++)
-    x[i] = esp_rng_normal(5, 1, (uint64_t)i) + (i % n > 2 ? 0.5 * x[i - 3] : 0.0);
-  for (int64_t s = 0; s < samples; s++)
-    for (int64_t i = 0; i < n; i++)
-      for (int64_t j = 0; j < n; j++) covariance[i * n + j] += x[s * n + i] * x[s * n + j];
-  esp_free(&x);
+  double *factor = ESP_NEW(double, FACTORS *n), *covariance = ESP_NEW(double, n *n);
+  for (int64_t i = 0; i < FACTORS * n; i++) factor[i] = esp_rng_normal(5, 1, (uint64_t)i);
+  for (int64_t i = 0; i < n; i++) {
+    covariance[i * n + i] = 2.0;
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t k = 0; k < FACTORS; k++)
+        covariance[i * n + j] += factor[i * FACTORS + k] * factor[j * FACTORS + k];
+  }
+  esp_free(&factor);
   return covariance;
 }
 
@@ -144,7 +145,42 @@ static void a_covariance_that_is_no_number_fails_all(void **state) {
   problem_clear(&p);
 }
 
+enum { READERS = 5, WIDTH = 40 };
+
+/* Readers with maps of their own; the last one's is not refitted. */
+static esp_status rank_readers(const esp_comm *team, const problem *readers, int64_t *order,
+                               double *score) {
+  esp_joint *joint = NULL;
+  esp_status status = esp_joint_new_local(team, find("set-mi"), WIDTH, READERS, &joint);
+  for (int i = 0; i < READERS && status == ESP_OK; i++) {
+    const bool is_mine = !team || esp_joint_get_owner(joint) == team->rank;
+    status = esp_joint_add(joint, is_mine ? &readers[i].evidence : NULL);
+    if (team) status = esp_agree(team, status);
+  }
+  if (status == ESP_OK) status = esp_joint_rank(joint, order, score);
+  esp_joint_free(&joint);
+  return status;
+}
+
+static void a_team_ranks_for_several_readers_with_the_same_bits(void **state) {
+  (void)state;
+  problem readers[READERS];
+  int64_t alone[WIDTH], together[WIDTH];
+  double mine[WIDTH], ours[WIDTH];
+  for (int i = 0; i < READERS; i++) {
+    readers[i] = problem_new(WIDTH, 1, 3 + i);
+    readers[i].evidence.is_fixed = i == READERS - 1;
+    for (int64_t f = 0; f < WIDTH; f++) readers[i].map[f] *= (float)(1 + (f + i) % 3);
+  }
+  ASSERT_ALL(rank_readers(NULL, readers, alone, mine) == ESP_OK);
+  ASSERT_ALL(rank_readers(&test_comm, readers, together, ours) == ESP_OK);
+  ASSERT_ALL(test_comm.rank > 0 ||
+             (memcmp(alone, together, sizeof alone) == 0 && memcmp(mine, ours, sizeof mine) == 0));
+  for (int i = 0; i < READERS; i++) problem_clear(&readers[i]);
+}
+
 ESP_TEST_MAIN(cmocka_unit_test(a_team_ranks_neurons_with_the_same_bits),
+              cmocka_unit_test(a_team_ranks_for_several_readers_with_the_same_bits),
               cmocka_unit_test(a_team_ranks_heads_that_lie_in_two_blocks),
               cmocka_unit_test(a_team_ranks_more_outputs_than_panels),
               cmocka_unit_test(a_team_ranks_what_its_first_rank_alone_holds),

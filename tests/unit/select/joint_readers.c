@@ -262,7 +262,7 @@ static void joint_new_refuses_a_greedy_criterion_without_a_rule(void **state) {
   (void)state;
   const esp_criterion alone = {.name = "alone", .is_greedy = true, .rank = refuse};
   esp_joint *joint = NULL;
-  assert_failure(esp_joint_new(&alone, 3, 2, &joint), ESP_USAGE, "'alone'");
+  assert_failure(esp_joint_new_local(NULL, &alone, 3, 2, &joint), ESP_USAGE, "'alone'");
   assert_null(joint);
   esp_joint_free(&joint);
 }
@@ -272,7 +272,7 @@ static void joint_add_passes_on_what_the_criterion_says(void **state) {
   problem p = problem_new(5, 1, 2, 3);
   esp_joint *joint = NULL;
   p.covariance[0] = NAN;
-  assert_int_equal(esp_joint_new(find("set-mi"), 5, 1, &joint), ESP_OK);
+  assert_int_equal(esp_joint_new_local(NULL, find("set-mi"), 5, 1, &joint), ESP_OK);
   assert_failure(esp_joint_add(joint, &p.evidence), ESP_NUMERIC, "covariance");
   esp_joint_free(&joint);
   problem_clear(&p);
