@@ -13,7 +13,7 @@ enum {
   LIMIT_EXPONENT = 62, // |sum| < 2^62 with every addition below it: int64 never overflows
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
-  TILE_SIDE = 512,     // of products in single precision, which stay in the L2 cache
+  TILE_SIDE = 384,     // of products in single precision; a panel of B for AVX-512 is so wide
   MIRROR_SIDE = 32,
   DOUBLE_BIAS = 1023,
   DOUBLE_DIGITS = 52

@@ -56,7 +56,7 @@ static buffers *take_buffers(void) {
   buffers *self = tss_get(key);
   if (self) return self;
   self = ESP_NEW(buffers, 1);
-  self->a = ESP_NEW(float, (int64_t)ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
+  self->a = ESP_NEW(float, (int64_t)BLOCK_STEPS *ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
   self->b = ESP_NEW(float, ESP_GEMM_MOST_PANEL);
   ESP_ASSERT(tss_set(key, self) == thrd_success);
   return self;
@@ -127,18 +127,35 @@ static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *ste
   }
 }
 
+/* Copy the columns of A, stored by columns, of calls [first, last): a few products of all at a
+ * time, so that a row of A is read along. A call's part is packed + its first row * depth. */
+static void pack_block(const block_plan *plan, const pass *in, int64_t first, int64_t last,
+                       float *packed) {
+  const int64_t lda = plan->product->lda, origin = find_row(plan->kernel, in->tile.rows, first);
+  for (int64_t l = 0; l < in->depth; l += ESP_GEMM_AT_ONCE)
+    for (int64_t s = first; s < last; s++) {
+      const int64_t begin = find_row(plan->kernel, in->tile.rows, s);
+      const int64_t rows = find_row(plan->kernel, in->tile.rows, s + 1) - begin;
+      plan->kernel->pack_a[rows - 1](find_a(plan->product, in, begin, l), lda,
+                                     min_i64(ESP_GEMM_AT_ONCE, in->depth - l),
+                                     packed + (begin - origin) * in->depth + l * rows);
+    }
+}
+
 /* Calls [first, last) of the kernel. */
 static void multiply_block(const block_plan *plan, const pass *in, int64_t first, int64_t last,
                            float *packed) {
   const esp_gemm *product = plan->product;
+  const int64_t origin = find_row(plan->kernel, in->tile.rows, first);
+  if (find_first(plan, in, origin) >= in->tile.cols) return;
+  if (product->transpose_a) pack_block(plan, in, first, last, packed);
   for (int64_t s = first; s < last; s++) {
     const int64_t begin = find_row(plan->kernel, in->tile.rows, s);
     const int64_t end = find_row(plan->kernel, in->tile.rows, s + 1);
     gemm_step step = {in->depth,           find_a(product, in, begin, 0), product->lda,    1,
                       .ldc = product->ldc, .alpha = product->alpha,       .beta = in->beta};
     if (product->transpose_a) {
-      plan->kernel->pack_a[end - begin - 1](step.a, product->lda, in->depth, packed);
-      step.a = packed;
+      step.a = packed + (begin - origin) * in->depth;
       step.a_row = 1;
       step.a_step = end - begin;
     }

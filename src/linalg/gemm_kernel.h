@@ -9,7 +9,8 @@
 #include "espalier/linalg/gemm.h"
 
 enum {
-  ESP_GEMM_DEPTH = 768, // of the products that are added before C is
+  ESP_GEMM_DEPTH = 768,  // of the products that are added before C is
+  ESP_GEMM_AT_ONCE = 16, // of the products that are packed before the next column or row is
   ESP_GEMM_MOST_ROWS = 14,
   ESP_GEMM_MOST_COLS = 32,
   ESP_GEMM_MOST_PANEL = 192 << 10, // floats
