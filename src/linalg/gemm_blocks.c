@@ -110,6 +110,19 @@ static int64_t find_first(const block_plan *plan, const pass *in, int64_t row) {
   return plan->product->upper && right > 0 ? right / plan->kernel->cols * plan->kernel->cols : 0;
 }
 
+/* While a strip is multiplied, its share of the rows of A from below on is prefetched; what is
+ * packed is at hand. */
+static void set_next(const block_plan *plan, const pass *in, gemm_step *step, int64_t below,
+                     int64_t strip) {
+  const int64_t strips = divide_up(in->tile.cols, plan->kernel->cols);
+  step->next = step->a;
+  step->next_rows = 1;
+  if (plan->product->transpose_a) return;
+  step->next_rows = min_i64(divide_up(plan->kernel->rows, strips), in->tile.rows);
+  step->next = find_a(plan->product, in,
+                      min_i64(below + strip * step->next_rows, in->tile.rows - step->next_rows), 0);
+}
+
 /* All strips of some rows. */
 static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *step, int64_t row,
                           int64_t rows) {
@@ -118,6 +131,7 @@ static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *ste
   const gemm_multiply multiply = kernel->multiply[rows - 1];
   for (int64_t j = find_first(plan, in, row); j < in->tile.cols; j += kernel->cols) {
     const int64_t cols = min_i64(kernel->cols, in->tile.cols - j);
+    set_next(plan, in, step, row + rows, j / kernel->cols);
     step->b = in->b + j * in->depth;
     step->c = product->c + (in->tile.row + row) * product->ldc + in->tile.col + j;
     if (cols == kernel->cols)

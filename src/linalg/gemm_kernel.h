@@ -25,6 +25,8 @@ typedef struct gemm_step {
   float *c;
   int64_t ldc;
   float alpha, beta;
+  const float *next; // what is prefetched of A meanwhile: rows a_row apart
+  int64_t next_rows; // at least 1
 } gemm_step;
 
 /* op(B) (k, n), as it is stored. */

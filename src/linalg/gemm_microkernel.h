@@ -1,6 +1,6 @@
 /* A kernel of gemm_kernel.h, for the file of an instruction set, which defines before:
  *   vec, VECTOR (floats in one), ROWS and VECTORS (of C in registers),
- *   AHEAD (products that are prefetched of a strip, 0: none, since it stays in the L1 cache),
+ *   AHEAD (so many products of a strip, and the next rows of A, are prefetched; 0: no),
  *   load, store, set1, fma(x, y, z) = x y + z, mul;
  * and behind it DEFINE_ROWS(1) to DEFINE_ROWS(ROWS). */
 #include "gemm_kernel.h"
@@ -17,18 +17,24 @@ static inline __attribute__((always_inline)) void multiply(const gemm_step *step
 #pragma GCC unroll 2
     for (int v = 0; v < VECTORS; v++) sum[r][v] = set1(0.0f);
   const float *a = step->a, *b = step->b;
-  for (int64_t l = 0; l < step->k; l++, a += step->a_step, b += COLS) {
-    vec y[VECTORS];
+  const int64_t parts = AHEAD > 0 ? step->next_rows : 1;
+  for (int64_t part = 0, l = 0; part < parts; part++) {
+    const int64_t end = (part + 1) * step->k / parts;
+    const float *next = step->next + part * step->a_row;
+    for (; l < end; l++, a += step->a_step, b += COLS, next += parts) {
+      vec y[VECTORS];
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * VECTOR);
+      for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * VECTOR);
 #pragma GCC unroll 2
-    for (int j = 0; AHEAD > 0 && j < COLS; j += LINE)
-      _mm_prefetch((const char *)(b + AHEAD * COLS + j), _MM_HINT_T0);
+      for (int j = 0; AHEAD > 0 && j < COLS; j += LINE)
+        _mm_prefetch((const char *)(b + AHEAD * COLS + j), _MM_HINT_T0);
+      if (AHEAD > 0) _mm_prefetch((const char *)next, _MM_HINT_T1);
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-      const vec x = set1(a[r * step->a_row]);
+      for (int r = 0; r < rows; r++) {
+        const vec x = set1(a[r * step->a_row]);
 #pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) sum[r][v] = fma(x, y[v], sum[r][v]);
+        for (int v = 0; v < VECTORS; v++) sum[r][v] = fma(x, y[v], sum[r][v]);
+      }
     }
   }
   const vec alpha = set1(step->alpha), beta = set1(step->beta);
