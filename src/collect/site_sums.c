@@ -100,6 +100,12 @@ esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, const 
   return status;
 }
 
+enum { ROWS_AT_ONCE = 32 };
+
+typedef struct range {
+  int64_t begin, end;
+} range;
+
 /* Sums of one part as moments of n rows; none of 0 rows. */
 typedef struct moments {
   const site_sums *sums;
@@ -124,19 +130,30 @@ static void fill_vectors(const moments *self, esp_site_stats *site) {
   }
 }
 
-/* This rank's block of rows of E[(x - c) (x - c)^T] - (E[x] - c) (E[x] - c)^T. */
+/* Rows [begin, end) of E[(x - c) (x - c)^T] - (E[x] - c) (E[x] - c)^T; sums has room for them. */
+static void fill_rows(const moments *self, const esp_site_stats *site, const double *shift,
+                      range rows, double *sums, float *out) {
+  const int64_t f = site->features;
+  const double n = fmax(self->rows, 1.0);
+  esp_exact_get_rows(&self->part->second, rows.begin, rows.end, sums);
+  for (int64_t i = rows.begin; i < rows.end; i++, sums += f, out += f) {
+    for (int64_t j = 0; j < f; j++) out[j] = (float)(sums[j] / n - shift[i] * shift[j]);
+    out[i] = (float)site->variance[i];
+  }
+}
+
+/* This rank's block of rows of the covariance. */
 static void fill_covariance(const esp_comm *comm, const moments *self, esp_site_stats *site) {
   const int64_t f = site->features, begin = esp_block_begin(f, comm->size, comm->rank);
   const int64_t end = esp_block_begin(f, comm->size, comm->rank + 1);
-  const double rows = fmax(self->rows, 1.0);
-  double *shift = ESP_NEW(double, f);
+  double *shift = ESP_NEW(double, f), *sums = ESP_NEW(double, ROWS_AT_ONCE *f);
   for (int64_t j = 0; j < f; j++) shift[j] = get_shift(self, j);
   site->covariance = ESP_NEW(float, (end - begin) * f);
-  for (int64_t i = begin; i < end; i++)
-    for (int64_t j = 0; j < f; j++)
-      site->covariance[(i - begin) * f + j] =
-          (float)(i == j ? site->variance[i]
-                         : esp_exact_get(&self->part->second, i, j) / rows - shift[i] * shift[j]);
+  for (int64_t i = begin; i < end; i += ROWS_AT_ONCE) {
+    const range rows = {i, i + ROWS_AT_ONCE < end ? i + ROWS_AT_ONCE : end};
+    fill_rows(self, site, shift, rows, sums, site->covariance + (i - begin) * f);
+  }
+  esp_free(&sums);
   esp_free(&shift);
 }
 
