@@ -53,6 +53,12 @@ void esp_exact_init(esp_exact *self, int64_t rows, int64_t cols, const double *r
   set_exponents(self->col_exponent, cols, col_rms);
 }
 
+void esp_exact_init_diagonal(esp_exact *self, const esp_exact *gram) {
+  esp_exact_init(self, gram->rows, 1, NULL, NULL);
+  for (int64_t i = 0; i < gram->rows; i++)
+    self->row_exponent[i] = gram->row_exponent[i] + gram->col_exponent[i];
+}
+
 void esp_exact_clear(esp_exact *self) {
   esp_free(&self->sum);
   esp_free(&self->row_exponent);
@@ -150,6 +156,7 @@ static uint32_t add_tile(const addition *in, const tile *at, float *scratch) {
     const float scale = ldexpf(1, FRACTION_BITS - into->row_exponent[row]);
     const uint32_t bits = scale_row(products, count, scale, in->col_scale + at->col + first);
     add_row(into->sum + row * into->cols + at->col + first, products, count, bits);
+    if (at->upper && into->diagonal) add_row(into->diagonal + row, products, 1, bits);
     largest = bits > largest ? bits : largest;
   }
   return largest;
