@@ -110,28 +110,25 @@ static int64_t find_first(const block_plan *plan, const pass *in, int64_t row) {
   return plan->product->upper && right > 0 ? right / plan->kernel->cols * plan->kernel->cols : 0;
 }
 
-/* While a strip is multiplied, its share of the rows of A from below on is prefetched; what is
- * packed is at hand. */
-static void set_next(const block_plan *plan, const pass *in, gemm_step *step, int64_t below,
-                     int64_t strip) {
+/* Rows of A that are prefetched while a strip is multiplied: what is packed is at hand. */
+static int64_t count_next_rows(const block_plan *plan, const pass *in) {
   const int64_t strips = divide_up(in->tile.cols, plan->kernel->cols);
-  step->next = step->a;
-  step->next_rows = 1;
-  if (plan->product->transpose_a) return;
-  step->next_rows = min_i64(divide_up(plan->kernel->rows, strips), in->tile.rows);
-  step->next = find_a(plan->product, in,
-                      min_i64(below + strip * step->next_rows, in->tile.rows - step->next_rows), 0);
+  if (plan->product->transpose_a) return 1;
+  return min_i64(divide_up(plan->kernel->rows, strips), in->tile.rows);
 }
 
-/* All strips of some rows. */
+/* All strips of some rows, while the rows below them are prefetched. */
 static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *step, int64_t row,
                           int64_t rows) {
   const gemm_kernel *kernel = plan->kernel;
   const esp_gemm *product = plan->product;
   const gemm_multiply multiply = kernel->multiply[rows - 1];
+  int64_t next = row + rows;
   for (int64_t j = find_first(plan, in, row); j < in->tile.cols; j += kernel->cols) {
     const int64_t cols = min_i64(kernel->cols, in->tile.cols - j);
-    set_next(plan, in, step, row + rows, j / kernel->cols);
+    if (!product->transpose_a)
+      step->next = find_a(product, in, min_i64(next, in->tile.rows - step->next_rows), 0);
+    next += step->next_rows;
     step->b = in->b + j * in->depth;
     step->c = product->c + (in->tile.row + row) * product->ldc + in->tile.col + j;
     if (cols == kernel->cols)
@@ -163,13 +160,16 @@ static void multiply_block(const block_plan *plan, const pass *in, int64_t first
   const int64_t origin = find_row(plan->kernel, in->tile.rows, first);
   if (find_first(plan, in, origin) >= in->tile.cols) return;
   if (product->transpose_a) pack_block(plan, in, first, last, packed);
+  const int64_t next_rows = count_next_rows(plan, in);
   for (int64_t s = first; s < last; s++) {
     const int64_t begin = find_row(plan->kernel, in->tile.rows, s);
     const int64_t end = find_row(plan->kernel, in->tile.rows, s + 1);
-    gemm_step step = {in->depth,           find_a(product, in, begin, 0), product->lda,    1,
-                      .ldc = product->ldc, .alpha = product->alpha,       .beta = in->beta};
+    gemm_step step = {in->depth,           find_a(product, in, begin, 0),
+                      product->lda,        1,
+                      .ldc = product->ldc, .alpha = product->alpha,
+                      .beta = in->beta,    .next_rows = next_rows};
     if (product->transpose_a) {
-      step.a = packed + (begin - origin) * in->depth;
+      step.next = step.a = packed + (begin - origin) * in->depth;
       step.a_row = 1;
       step.a_step = end - begin;
     }
