@@ -37,7 +37,7 @@ static const shape shapes[] = {
     {"attention, 1 billion", 512, 2048, 2048, 'N', 'T'},
     {"attention, 7 billion", 512, 4096, 4096, 'N', 'T'},
     {"scores of attention", 64, 512, 64, 'N', 'T'},
-    {"a tile of moments", 256, 256, 1024, 'T', 'N'},
+    {"a tile of moments", 384, 384, 1024, 'T', 'N'},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

@@ -104,6 +104,7 @@ typedef struct site_sums {
   const collect_scale *scale; // borrowed
   int n_parts;                // 2: even- and odd-numbered micro-batches apart
   moment_sums parts[2];
+  esp_exact shared; // the matrix over all, where the parts have diagonals of it; else empty
 } site_sums;
 
 void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,

@@ -86,34 +86,47 @@ static void add_pilot(const collection *self, double f, esp_cost *cost) {
   cost->work.values += SORT * rows * f;
 }
 
-/* Moments of a part of the micro-batches: sums of x, of squares or products, and by sequences. */
-static void add_part(const collection *self, double f, bool covariance, esp_cost *cost) {
-  const double parts = self->options->halves ? 2.0 : 1.0;
+/* Moments of a site: each part of the micro-batches has sums of x, by sequences, and of squares,
+ * unless it has a matrix; a matrix is of all where the parts have but its diagonal. */
+typedef struct sum_counts {
+  int parts, squares, matrices;
+} sum_counts;
+
+static sum_counts count_sums(const collection *self, bool covariance) {
+  const int parts = self->options->halves ? 2 : 1;
+  const int matrices = !covariance ? 0 : self->options->plain_halves ? 1 : parts;
+  return (sum_counts){parts, matrices == parts ? 0 : parts, matrices};
+}
+
+static void add_moments(const collection *self, double f, sum_counts sums, esp_cost *cost) {
   const esp_exact_shape vector = {.ranks = self->samples->ranks, .rows = f, .cols = 1.0};
+  const double matrices = sums.matrices;
   const esp_exact_shape matrix = {.ranks = self->samples->ranks,
                                   .rows = f,
                                   .cols = f,
-                                  .samples = (double)self->samples->rows / parts,
-                                  .batches = (double)self->samples->n_batches / parts,
+                                  .samples = (double)self->samples->rows / matrices,
+                                  .batches = (double)self->samples->n_batches / matrices,
                                   .is_gram = true};
-  esp_exact_add_cost(&vector, cost);
-  esp_exact_add_cost(covariance ? &matrix : &vector, cost);
-  esp_exact_add_cost(&vector, cost);
-  if (covariance) cost->work.values += ESP_EXACT_READ * f * f;
+  for (int i = 0; i < 2 * sums.parts + sums.squares; i++) esp_exact_add_cost(&vector, cost);
+  for (int i = 0; i < sums.matrices; i++) {
+    esp_exact_add_cost(&matrix, cost);
+    cost->work.values += ESP_EXACT_READ * f * f;
+  }
 }
 
 /* site_sums.c, stats_site.c: planes and sums, while x is made and squared in the same scratch; then
  * planes as the file has them, and this rank's rows of the covariance. */
 static void add_sums(const collection *self, double f, bool covariance, double scratch,
                      esp_cost *cost) {
-  const int parts = self->options->halves ? 2 : 1;
+  const sum_counts sums = count_sums(self, covariance);
   const double planes = esp_stats_plane_bytes(&self->stats, f);
   const double squares = sizeof(float) * (double)self->samples->batch_rows * f;
-  const double held = planes + parts * esp_exact_bytes(f, covariance ? f : 1.0);
+  const double held =
+      planes + sums.matrices * esp_exact_bytes(f, f) + sums.squares * esp_exact_bytes(f, 1.0);
   const double rows = covariance ? sizeof(float) * f * f / self->samples->ranks : 0.0;
   esp_cost_hold(cost, held);
   esp_cost_touch(cost, fmax(scratch, squares));
-  for (int part = 0; part < parts; part++) add_part(self, f, covariance, cost);
+  add_moments(self, f, sums, cost);
   esp_cost_touch(cost, planes + rows);
   esp_cost_hold(cost, -held);
   cost->work.values += ENCODE * (double)self->samples->rows * f;

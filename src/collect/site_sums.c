@@ -11,26 +11,39 @@ static double *square(const double *values, int64_t n) {
   return squares;
 }
 
-static void init_part(moment_sums *part, const collect_scale *scale, int64_t features,
-                      bool is_full) {
-  double *variance = square(scale->spread, features), *power = square(scale->rms, features);
-  esp_exact_init(&part->first, features, 1, scale->spread, NULL);
-  esp_exact_init(&part->sequences, features, 1, power, NULL);
-  if (is_full)
-    esp_exact_init(&part->second, features, features, scale->spread, scale->spread);
-  else
-    esp_exact_init(&part->second, features, 1, variance, NULL);
-  esp_free(&variance);
+static bool is_shared(const site_sums *self) {
+  return self->shared.rows > 0;
+}
+
+static void init_second(site_sums *self, esp_exact *second) {
+  const collect_scale *scale = self->scale;
+  if (is_shared(self)) {
+    esp_exact_init_diagonal(second, &self->shared);
+  } else if (self->is_full) {
+    esp_exact_init(second, self->features, self->features, scale->spread, scale->spread);
+  } else {
+    double *variance = square(scale->spread, self->features);
+    esp_exact_init(second, self->features, 1, variance, NULL);
+    esp_free(&variance);
+  }
+}
+
+static void init_part(site_sums *self, moment_sums *part) {
+  double *power = square(self->scale->rms, self->features);
+  esp_exact_init(&part->first, self->features, 1, self->scale->spread, NULL);
+  esp_exact_init(&part->sequences, self->features, 1, power, NULL);
+  init_second(self, &part->second);
   esp_free(&power);
 }
 
 void site_sums_init(site_sums *self, const collect_pass *pass, int64_t features,
                     const collect_scale *scale, bool is_full) {
-  *self = (site_sums){.features = features,
-                      .is_full = is_full,
-                      .scale = scale,
-                      .n_parts = pass->options->halves ? 2 : 1};
-  for (int p = 0; p < self->n_parts; p++) init_part(&self->parts[p], scale, features, is_full);
+  const esp_collect_options *options = pass->options;
+  *self = (site_sums){
+      .features = features, .is_full = is_full, .scale = scale, .n_parts = options->halves ? 2 : 1};
+  if (is_full && options->halves && options->plain_halves)
+    esp_exact_init(&self->shared, features, features, scale->spread, scale->spread);
+  for (int p = 0; p < self->n_parts; p++) init_part(self, &self->parts[p]);
 }
 
 void site_sums_clear(site_sums *self) {
@@ -39,6 +52,7 @@ void site_sums_clear(site_sums *self) {
     esp_exact_clear(&self->parts[p].second);
     esp_exact_clear(&self->parts[p].sequences);
   }
+  esp_exact_clear(&self->shared);
 }
 
 /* Squares of the mean magnitudes of some rows; sums (features) is scratch. */
@@ -75,8 +89,10 @@ ESP_CLONES static void centre(int64_t rows, int64_t n, const float *restrict x,
 }
 
 /* x is used up. */
-static esp_status add_second(const site_sums *self, int64_t rows, float *x, esp_exact *into) {
+static esp_status add_second(site_sums *self, int64_t rows, float *x, esp_exact *part) {
   const int64_t n = self->features;
+  esp_exact *into = is_shared(self) ? &self->shared : part;
+  if (is_shared(self)) into->diagonal = part->sum;
   if (self->is_full) return esp_exact_add_local(into, rows, x, n, x, n);
   for (int64_t i = 0; i < rows * n; i++) x[i] *= x[i];
   return esp_exact_add_local(into, rows, x, n, NULL, 0);
@@ -100,6 +116,12 @@ esp_status site_sums_add_local(site_sums *self, const collect_pass *pass, const 
   return status;
 }
 
+enum { ROWS_AT_ONCE = 32 };
+
+typedef struct range {
+  int64_t begin, end;
+} range;
+
 /* Sums of one part as moments of n rows; none of 0 rows. */
 typedef struct moments {
   const site_sums *sums;
@@ -114,9 +136,10 @@ static double get_shift(const moments *self, int64_t i) {
 
 /* E[(x - c)^2] - (E[x] - c)^2; sum x^2 = n (Var(x) + E[x]^2), where nothing cancels. */
 static void fill_vectors(const moments *self, esp_site_stats *site) {
+  const esp_exact *second = &self->part->second;
   for (int64_t i = 0; i < site->features; i++) {
     const double shift = get_shift(self, i);
-    const double squares = esp_exact_get(&self->part->second, i, self->sums->is_full ? i : 0);
+    const double squares = esp_exact_get(second, i, second->cols > 1 ? i : 0);
     site->mean[i] = (double)self->sums->scale->centre[i] + shift;
     site->variance[i] = fmax(0.0, squares / fmax(self->rows, 1.0) - shift * shift);
     site->norm[i] = sqrt(self->rows * (site->variance[i] + site->mean[i] * site->mean[i]));
@@ -124,19 +147,31 @@ static void fill_vectors(const moments *self, esp_site_stats *site) {
   }
 }
 
-/* This rank's block of rows of E[(x - c) (x - c)^T] - (E[x] - c) (E[x] - c)^T. */
+/* Rows [begin, end) of E[(x - c) (x - c)^T] - (E[x] - c) (E[x] - c)^T; sums has room for them. */
+static void fill_rows(const moments *self, const esp_site_stats *site, const double *shift,
+                      range rows, double *sums, float *out) {
+  const int64_t f = site->features;
+  const double n = fmax(self->rows, 1.0);
+  esp_exact_get_rows(is_shared(self->sums) ? &self->sums->shared : &self->part->second, rows.begin,
+                     rows.end, sums);
+  for (int64_t i = rows.begin; i < rows.end; i++, sums += f, out += f) {
+    for (int64_t j = 0; j < f; j++) out[j] = (float)(sums[j] / n - shift[i] * shift[j]);
+    out[i] = (float)site->variance[i];
+  }
+}
+
+/* This rank's block of rows of the covariance. */
 static void fill_covariance(const esp_comm *comm, const moments *self, esp_site_stats *site) {
   const int64_t f = site->features, begin = esp_block_begin(f, comm->size, comm->rank);
   const int64_t end = esp_block_begin(f, comm->size, comm->rank + 1);
-  const double rows = fmax(self->rows, 1.0);
-  double *shift = ESP_NEW(double, f);
+  double *shift = ESP_NEW(double, f), *sums = ESP_NEW(double, ROWS_AT_ONCE *f);
   for (int64_t j = 0; j < f; j++) shift[j] = get_shift(self, j);
   site->covariance = ESP_NEW(float, (end - begin) * f);
-  for (int64_t i = begin; i < end; i++)
-    for (int64_t j = 0; j < f; j++)
-      site->covariance[(i - begin) * f + j] =
-          (float)(i == j ? site->variance[i]
-                         : esp_exact_get(&self->part->second, i, j) / rows - shift[i] * shift[j]);
+  for (int64_t i = begin; i < end; i += ROWS_AT_ONCE) {
+    const range rows = {i, i + ROWS_AT_ONCE < end ? i + ROWS_AT_ONCE : end};
+    fill_rows(self, site, shift, rows, sums, site->covariance + (i - begin) * f);
+  }
+  esp_free(&sums);
   esp_free(&shift);
 }
 
@@ -146,7 +181,7 @@ esp_status site_sums_reduce(const esp_comm *comm, site_sums *self) {
     ESP_TRY(esp_exact_reduce(comm, &self->parts[p].second));
     ESP_TRY(esp_exact_reduce(comm, &self->parts[p].sequences));
   }
-  return ESP_OK;
+  return is_shared(self) ? esp_exact_reduce(comm, &self->shared) : ESP_OK;
 }
 
 void site_sums_give_even(const site_sums *self, const collect_pass *pass, esp_site_stats *site) {

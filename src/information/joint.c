@@ -1,5 +1,6 @@
 #include "espalier/information/joint.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/log.h"
 #include "espalier/core/status.h"
 #include "joint_kernel.h"
@@ -51,12 +52,15 @@ void esp_count_joint(const esp_tile *tile, int32_t *counts) {
   }
 }
 
+ESP_CLONES static int64_t count_bits(const uint64_t *words, int64_t n) {
+  int64_t bits = 0;
+#pragma omp simd reduction(+ : bits)
+  for (int64_t w = 0; w < n; w++) bits += esp_popcount(words[w]);
+  return bits;
+}
+
 void esp_count_marginals(const esp_planes *planes, int64_t *counts) {
 #pragma omp parallel for schedule(static)
-  for (int64_t row = 0; row < planes->units * (planes->bins - 1); row++) {
-    int64_t bits = 0;
-    for (int64_t w = 0; w < planes->n_words; w++)
-      bits += esp_popcount(planes->words[row * planes->stride + w]);
-    counts[row] = bits;
-  }
+  for (int64_t row = 0; row < planes->units * (planes->bins - 1); row++)
+    counts[row] = count_bits(planes->words + row * planes->stride, planes->n_words);
 }

@@ -115,8 +115,11 @@ static void multiply_block(const esp_bit_multiply *kernel, const bit_rows *x, co
 
 static void multiply_rows(const esp_bit_multiply *kernel, const bit_rows *x, const bit_rows *y,
                           int32_t *counts) {
-  const int64_t most_words = (int64_t)kernel->block_words * kernel->shifts;
-  packed_block block = {.x_packed = ESP_NEW(uint64_t, kernel->x_block_rows * most_words),
+  const int64_t words =
+      round_up(cut(0, kernel->block_words, x->n_words).count, kernel->vector_words);
+  const int64_t most_words = words * kernel->shifts;
+  const int64_t x_rows = round_up(cut(0, kernel->x_block_rows, x->count).count, kernel->x_rows);
+  packed_block block = {.x_packed = ESP_NEW(uint64_t, x_rows * most_words),
                         .y_packed = ESP_NEW(uint64_t, kernel->y_rows * most_words)};
   for (int64_t w = 0; w < x->n_words; w += kernel->block_words) {
     block.words = cut(w, kernel->block_words, x->n_words);

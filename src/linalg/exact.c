@@ -13,8 +13,7 @@ enum {
   LIMIT_EXPONENT = 62, // |sum| < 2^62 with every addition below it: int64 never overflows
   RMS_FLOOR = 12,      // rms below 2^-12 of the largest count as that
   EXPONENT_BOUND = 48, // of the pilot: scales and scaled products stay within float
-  TILE_SIDE = 512,     // of products in single precision, which stay in the L2 cache
-  MIRROR_SIDE = 32,
+  TILE_SIDE = 384,     // of products in single precision; a panel of B for AVX-512 is so wide
   DOUBLE_BIAS = 1023,
   DOUBLE_DIGITS = 52
 };
@@ -52,6 +51,12 @@ void esp_exact_init(esp_exact *self, int64_t rows, int64_t cols, const double *r
   self->col_exponent = ESP_NEW(int, cols);
   set_exponents(self->row_exponent, rows, row_rms);
   set_exponents(self->col_exponent, cols, col_rms);
+}
+
+void esp_exact_init_diagonal(esp_exact *self, const esp_exact *gram) {
+  esp_exact_init(self, gram->rows, 1, NULL, NULL);
+  for (int64_t i = 0; i < gram->rows; i++)
+    self->row_exponent[i] = gram->row_exponent[i] + gram->col_exponent[i];
 }
 
 void esp_exact_clear(esp_exact *self) {
@@ -151,6 +156,7 @@ static uint32_t add_tile(const addition *in, const tile *at, float *scratch) {
     const float scale = ldexpf(1, FRACTION_BITS - into->row_exponent[row]);
     const uint32_t bits = scale_row(products, count, scale, in->col_scale + at->col + first);
     add_row(into->sum + row * into->cols + at->col + first, products, count, bits);
+    if (at->upper && into->diagonal) add_row(into->diagonal + row, products, 1, bits);
     largest = bits > largest ? bits : largest;
   }
   return largest;
@@ -236,22 +242,6 @@ esp_status esp_exact_add_local(esp_exact *self, int64_t n, const float *a, int64
   return status;
 }
 
-/* Rows [begin, end) of the lower half, by squares whose two sides stay in the cache. */
-static void mirror_rows(esp_exact *self, int64_t begin, int64_t end) {
-  for (int64_t left = 0; left < end; left += MIRROR_SIDE)
-    for (int64_t i = begin; i < end; i++)
-      for (int64_t j = left; j < i && j < left + MIRROR_SIDE; j++)
-        self->sum[i * self->cols + j] = self->sum[j * self->cols + i];
-}
-
-static void mirror(esp_exact *self) {
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t begin = 0; begin < self->rows; begin += MIRROR_SIDE) {
-    const int64_t end = begin + MIRROR_SIDE;
-    mirror_rows(self, begin, end < self->rows ? end : self->rows);
-  }
-}
-
 /* Where row i of the upper half begins, once its rows stand one behind the other. */
 static int64_t find_packed(const esp_exact *self, int64_t i) {
   return i * self->cols - i * (i - 1) / 2;
@@ -276,7 +266,6 @@ static void reduce_sums(const esp_comm *comm, esp_exact *self) {
   esp_allreduce_sum_i64(comm, self->sum,
                         is_packed ? find_packed(self, self->rows) : self->rows * self->cols);
   if (is_packed) unpack_upper(self);
-  if (self->symmetric) mirror(self);
 }
 
 esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
@@ -292,8 +281,10 @@ esp_status esp_exact_reduce(const esp_comm *comm, esp_exact *self) {
 
 void esp_exact_merge(esp_exact *self, const esp_exact *other) {
   ESP_ASSERT(self->rows == other->rows && self->cols == other->cols);
-  for (int64_t i = 0; i < self->rows * self->cols; i++) self->sum[i] += other->sum[i];
   self->symmetric = self->symmetric || other->symmetric;
+  for (int64_t i = 0; i < self->rows; i++)
+    for (int64_t j = self->symmetric ? i : 0; j < self->cols; j++)
+      self->sum[i * self->cols + j] += other->sum[i * self->cols + j];
 }
 
 /* 2^exponent, of a normal number. */
@@ -304,9 +295,22 @@ static double power_of_two(int exponent) {
   return power;
 }
 
-double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
-  const bool mirrored = self->symmetric && i > j;
-  const int64_t sum = self->sum[mirrored ? j * self->cols + i : i * self->cols + j];
+static double get_stored(const esp_exact *self, int64_t i, int64_t j) {
   const int exponent = self->row_exponent[i] + self->col_exponent[j];
-  return (double)sum * power_of_two(exponent - FRACTION_BITS); // |exponent| <= 2 EXPONENT_BOUND
+  return (double)self->sum[i * self->cols + j] *
+         power_of_two(exponent - FRACTION_BITS); // |exponent| <= 2 EXPONENT_BOUND
+}
+
+double esp_exact_get(const esp_exact *self, int64_t i, int64_t j) {
+  return self->symmetric && i > j ? get_stored(self, j, i) : get_stored(self, i, j);
+}
+
+void esp_exact_get_rows(const esp_exact *self, int64_t begin, int64_t end, double *values) {
+  const int64_t n = self->cols;
+  for (int64_t i = begin; i < end; i++)
+    for (int64_t j = self->symmetric ? i : 0; j < n; j++)
+      values[(i - begin) * n + j] = get_stored(self, i, j);
+  for (int64_t j = 0; self->symmetric && j < end; j++)
+    for (int64_t i = j < begin ? begin : j + 1; i < end; i++)
+      values[(i - begin) * n + j] = get_stored(self, j, i);
 }

@@ -3,6 +3,7 @@
 #define VECTOR 8
 #define VECTORS 2
 #define ROWS 6
+#define AHEAD 0
 #define vec __m256
 #define load(at) _mm256_loadu_ps(at)
 #define store(at, x) _mm256_storeu_ps(at, x)

@@ -3,6 +3,7 @@
 #define VECTOR 16
 #define VECTORS 2
 #define ROWS 14
+#define AHEAD 8
 #define vec __m512
 #define load(at) _mm512_loadu_ps(at)
 #define store(at, x) _mm512_storeu_ps(at, x)

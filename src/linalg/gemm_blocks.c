@@ -56,7 +56,7 @@ static buffers *take_buffers(void) {
   buffers *self = tss_get(key);
   if (self) return self;
   self = ESP_NEW(buffers, 1);
-  self->a = ESP_NEW(float, (int64_t)ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
+  self->a = ESP_NEW(float, (int64_t)BLOCK_STEPS *ESP_GEMM_MOST_ROWS *ESP_GEMM_DEPTH);
   self->b = ESP_NEW(float, ESP_GEMM_MOST_PANEL);
   ESP_ASSERT(tss_set(key, self) == thrd_success);
   return self;
@@ -110,14 +110,25 @@ static int64_t find_first(const block_plan *plan, const pass *in, int64_t row) {
   return plan->product->upper && right > 0 ? right / plan->kernel->cols * plan->kernel->cols : 0;
 }
 
-/* All strips of some rows. */
+/* Rows of A that are prefetched while a strip is multiplied: what is packed is at hand. */
+static int64_t count_next_rows(const block_plan *plan, const pass *in) {
+  const int64_t strips = divide_up(in->tile.cols, plan->kernel->cols);
+  if (plan->product->transpose_a) return 1;
+  return min_i64(divide_up(plan->kernel->rows, strips), in->tile.rows);
+}
+
+/* All strips of some rows, while the rows below them are prefetched. */
 static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *step, int64_t row,
                           int64_t rows) {
   const gemm_kernel *kernel = plan->kernel;
   const esp_gemm *product = plan->product;
   const gemm_multiply multiply = kernel->multiply[rows - 1];
+  int64_t next = row + rows;
   for (int64_t j = find_first(plan, in, row); j < in->tile.cols; j += kernel->cols) {
     const int64_t cols = min_i64(kernel->cols, in->tile.cols - j);
+    if (!product->transpose_a)
+      step->next = find_a(product, in, min_i64(next, in->tile.rows - step->next_rows), 0);
+    next += step->next_rows;
     step->b = in->b + j * in->depth;
     step->c = product->c + (in->tile.row + row) * product->ldc + in->tile.col + j;
     if (cols == kernel->cols)
@@ -127,18 +138,38 @@ static void multiply_rows(const block_plan *plan, const pass *in, gemm_step *ste
   }
 }
 
+/* Copy the columns of A, stored by columns, of calls [first, last): a few products of all at a
+ * time, so that a row of A is read along. A call's part is packed + its first row * depth. */
+static void pack_block(const block_plan *plan, const pass *in, int64_t first, int64_t last,
+                       float *packed) {
+  const int64_t lda = plan->product->lda, origin = find_row(plan->kernel, in->tile.rows, first);
+  for (int64_t l = 0; l < in->depth; l += ESP_GEMM_AT_ONCE)
+    for (int64_t s = first; s < last; s++) {
+      const int64_t begin = find_row(plan->kernel, in->tile.rows, s);
+      const int64_t rows = find_row(plan->kernel, in->tile.rows, s + 1) - begin;
+      plan->kernel->pack_a[rows - 1](find_a(plan->product, in, begin, l), lda,
+                                     min_i64(ESP_GEMM_AT_ONCE, in->depth - l),
+                                     packed + (begin - origin) * in->depth + l * rows);
+    }
+}
+
 /* Calls [first, last) of the kernel. */
 static void multiply_block(const block_plan *plan, const pass *in, int64_t first, int64_t last,
                            float *packed) {
   const esp_gemm *product = plan->product;
+  const int64_t origin = find_row(plan->kernel, in->tile.rows, first);
+  if (find_first(plan, in, origin) >= in->tile.cols) return;
+  if (product->transpose_a) pack_block(plan, in, first, last, packed);
+  const int64_t next_rows = count_next_rows(plan, in);
   for (int64_t s = first; s < last; s++) {
     const int64_t begin = find_row(plan->kernel, in->tile.rows, s);
     const int64_t end = find_row(plan->kernel, in->tile.rows, s + 1);
-    gemm_step step = {in->depth,           find_a(product, in, begin, 0), product->lda,    1,
-                      .ldc = product->ldc, .alpha = product->alpha,       .beta = in->beta};
+    gemm_step step = {in->depth,           find_a(product, in, begin, 0),
+                      product->lda,        1,
+                      .ldc = product->ldc, .alpha = product->alpha,
+                      .beta = in->beta,    .next_rows = next_rows};
     if (product->transpose_a) {
-      plan->kernel->pack_a[end - begin - 1](step.a, product->lda, in->depth, packed);
-      step.a = packed;
+      step.next = step.a = packed + (begin - origin) * in->depth;
       step.a_row = 1;
       step.a_step = end - begin;
     }

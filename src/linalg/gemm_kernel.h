@@ -9,7 +9,8 @@
 #include "espalier/linalg/gemm.h"
 
 enum {
-  ESP_GEMM_DEPTH = 768, // of the products that are added before C is
+  ESP_GEMM_DEPTH = 768,  // of the products that are added before C is
+  ESP_GEMM_AT_ONCE = 16, // of the products that are packed before the next column or row is
   ESP_GEMM_MOST_ROWS = 14,
   ESP_GEMM_MOST_COLS = 32,
   ESP_GEMM_MOST_PANEL = 192 << 10, // floats
@@ -24,6 +25,8 @@ typedef struct gemm_step {
   float *c;
   int64_t ldc;
   float alpha, beta;
+  const float *next; // what is prefetched of A meanwhile: rows a_row apart
+  int64_t next_rows; // at least 1
 } gemm_step;
 
 /* op(B) (k, n), as it is stored. */

@@ -1,5 +1,6 @@
 /* A kernel of gemm_kernel.h, for the file of an instruction set, which defines before:
  *   vec, VECTOR (floats in one), ROWS and VECTORS (of C in registers),
+ *   AHEAD (so many products of a strip, and the next rows of A, are prefetched; 0: no),
  *   load, store, set1, fma(x, y, z) = x y + z, mul;
  * and behind it DEFINE_ROWS(1) to DEFINE_ROWS(ROWS). */
 #include "gemm_kernel.h"
@@ -7,7 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { COLS = VECTORS * VECTOR, SQUARE = 8 };
+enum { COLS = VECTORS * VECTOR, SQUARE = 8, LINE = 16 };
 
 static inline __attribute__((always_inline)) void multiply(const gemm_step *step, const int rows) {
   vec sum[ROWS][VECTORS];
@@ -16,15 +17,24 @@ static inline __attribute__((always_inline)) void multiply(const gemm_step *step
 #pragma GCC unroll 2
     for (int v = 0; v < VECTORS; v++) sum[r][v] = set1(0.0f);
   const float *a = step->a, *b = step->b;
-  for (int64_t l = 0; l < step->k; l++, a += step->a_step, b += COLS) {
-    vec y[VECTORS];
+  const int64_t parts = AHEAD > 0 ? step->next_rows : 1;
+  for (int64_t part = 0, l = 0; part < parts; part++) {
+    const int64_t end = (part + 1) * step->k / parts;
+    const float *next = step->next + part * step->a_row;
+    for (; l < end; l++, a += step->a_step, b += COLS, next += parts) {
+      vec y[VECTORS];
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * VECTOR);
+      for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * VECTOR);
+#pragma GCC unroll 2
+      for (int j = 0; AHEAD > 0 && j < COLS; j += LINE)
+        _mm_prefetch((const char *)(b + AHEAD * COLS + j), _MM_HINT_T0);
+      if (AHEAD > 0) _mm_prefetch((const char *)next, _MM_HINT_T1);
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-      const vec x = set1(a[r * step->a_row]);
+      for (int r = 0; r < rows; r++) {
+        const vec x = set1(a[r * step->a_row]);
 #pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) sum[r][v] = fma(x, y[v], sum[r][v]);
+        for (int v = 0; v < VECTORS; v++) sum[r][v] = fma(x, y[v], sum[r][v]);
+      }
     }
   }
   const vec alpha = set1(step->alpha), beta = set1(step->beta);
@@ -105,14 +115,24 @@ static void pack_rows(const gemm_operand *b, int64_t k, int64_t n, float *strip)
   }
 }
 
+/* Strips of a B that is not transposed: a few products of all at a time, so that its rows are read
+ * along. */
+static void pack_rows_along(const gemm_operand *b, int64_t k, int64_t n, float *strips) {
+  for (int64_t l = 0; l < k; l += ESP_GEMM_AT_ONCE)
+    for (int64_t j = 0; j < n; j += COLS) {
+      const gemm_operand part = {b->at + l * b->stride + j, b->stride, false};
+      pack_rows(&part, k - l < ESP_GEMM_AT_ONCE ? k - l : ESP_GEMM_AT_ONCE,
+                n - j < COLS ? n - j : COLS, strips + j * k + l * COLS);
+    }
+}
+
 static void pack_b(const gemm_operand *b, int64_t k, int64_t n, float *strips) {
+  if (!b->transposed) {
+    pack_rows_along(b, k, n, strips);
+    return;
+  }
   for (int64_t j = 0; j < n; j += COLS) {
-    const gemm_operand strip = {b->at + (b->transposed ? j * b->stride : j), b->stride,
-                                b->transposed};
-    const int64_t cols = n - j < COLS ? n - j : COLS;
-    if (b->transposed)
-      pack_transposed(&strip, k, cols, strips + j * k);
-    else
-      pack_rows(&strip, k, cols, strips + j * k);
+    const gemm_operand strip = {b->at + j * b->stride, b->stride, true};
+    pack_transposed(&strip, k, n - j < COLS ? n - j : COLS, strips + j * k);
   }
 }

@@ -220,11 +220,13 @@ esp_status esp_model_open(const esp_comm *comm, const char *path, esp_model **mo
   return esp_model_open_ignoring(comm, path, NULL, model);
 }
 
-static uint64_t hash_stored(const esp_weight *weight) {
-  uint64_t hash = esp_hash_text((uint64_t)weight->type + 1, weight->name);
-  hash = esp_hash(hash, weight->shape, (size_t)weight->rank * sizeof *weight->shape);
+static uint64_t hash_stored(esp_weight *weight) {
+  if (weight->hash != 0) return weight->hash;
+  const uint64_t hash = esp_hash_text((uint64_t)weight->type + 1, weight->name);
   const size_t bytes = (size_t)esp_weight_count(weight) * esp_dtype_bytes(weight->type);
-  return esp_hash(hash, weight->stored, bytes);
+  weight->hash = esp_hash(hash, weight->shape, (size_t)weight->rank * sizeof *weight->shape);
+  weight->hash = esp_hash(weight->hash, weight->stored, bytes);
+  return weight->hash;
 }
 
 uint64_t esp_model_fingerprint(const esp_comm *comm, const esp_model *model) {

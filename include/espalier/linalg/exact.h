@@ -14,21 +14,25 @@
 
 ESP_C_BEGIN
 
-/* Caller's struct; members are read-only outside exact.c. */
+/* Caller's struct; all members but diagonal are read-only outside exact.c. */
 typedef struct esp_exact {
   int64_t rows, cols;
-  int64_t *sum;      // (rows, cols), fixed point, owned; complete after esp_exact_reduce
+  int64_t *sum;      // (rows, cols), fixed point, owned
   int *row_exponent; // (rows)
   int *col_exponent; // (cols)
   int64_t largest;   // largest magnitudes of all additions, summed: bounds every |sum|
   int64_t added;     // micro-batches added here
-  bool symmetric;    // b was a: sum(i, j) stands at j >= i until esp_exact_reduce mirrors it
+  bool symmetric;    // b was a: sum(i, j) stands at j >= i alone
+  int64_t *diagonal; // (rows) that get what is added to sum(i, i) of a Gram matrix too, the
+                     // caller's to set; NULL: none
 } esp_exact;
 
 /* Allocate zeroed sums for columns of root mean square row_rms (rows) and col_rms (cols); NULL
  * means 1. An rms far below the largest of its side (2^-12) or 0 is raised to that. Local. */
 void esp_exact_init(esp_exact *self, int64_t rows, int64_t cols, const double *row_rms,
                     const double *col_rms);
+/* Sums (rows, 1) of the scale of a Gram matrix's diagonal, whose sum can be its diagonal. Local. */
+void esp_exact_init_diagonal(esp_exact *self, const esp_exact *gram);
 void esp_exact_clear(esp_exact *self);
 
 /* Add A^T B of one micro-batch: a (n, rows) and b (n, cols), row strides lda, ldb; b NULL stands
@@ -49,6 +53,8 @@ void esp_exact_merge(esp_exact *self, const esp_exact *other);
 
 /* Return sum(i, j) as a double. Local. */
 double esp_exact_get(const esp_exact *self, int64_t i, int64_t j);
+/* All of rows [begin, end), (end - begin, cols); quickest for about 32 rows at a time. Local. */
+void esp_exact_get_rows(const esp_exact *self, int64_t begin, int64_t end, double *values);
 
 ESP_C_END
 

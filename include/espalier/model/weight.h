@@ -19,6 +19,7 @@ typedef struct esp_weight {
   int64_t shape[ESP_MAX_RANK];
   int stage;          // the stage that loads it, ESP_STAGE_EMBED, or n_stages for the head
   const void *stored; // mapped, of the whole tensor; NULL for a model made in memory
+  uint64_t hash;      // of what is stored, for esp_model_fingerprint; 0: not asked for yet
   float *drawn;       // stored itself where most of it comes of a seed, owned; else NULL
   int64_t stored_shape[ESP_MAX_RANK];
   int64_t *keep[ESP_MAX_RANK]; // owned indices along an axis, (shape[axis]); NULL: all

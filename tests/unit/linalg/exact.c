@@ -134,6 +134,33 @@ static void add_of_a_gram_matrix_equals_the_general_product(void **state) {
   assert_true(same);
 }
 
+static void add_tells_a_diagonal_what_it_adds_to_it(void **state) {
+  (void)state;
+  fixture f = make_fixture();
+  esp_exact gram, even;
+  esp_exact_init(&gram, COLS, COLS, f.b_rms, f.b_rms);
+  esp_exact_init_diagonal(&even, &gram);
+  for (int64_t i = 0; i < BATCHES; i++) {
+    const float *b = f.b + i * N * STRIDE;
+    gram.diagonal = i % 2 == 0 ? even.sum : NULL;
+    assert_int_equal(esp_exact_add_local(&gram, N, b, STRIDE, b, STRIDE), ESP_OK);
+  }
+  esp_exact half;
+  esp_exact_init(&half, COLS, COLS, f.b_rms, f.b_rms);
+  for (int64_t i = 0; i < BATCHES; i += 2) {
+    const float *b = f.b + i * N * STRIDE;
+    assert_int_equal(esp_exact_add_local(&half, N, b, STRIDE, b, STRIDE), ESP_OK);
+  }
+  bool same = true;
+  for (int64_t i = 0; i < COLS; i++)
+    same = same && esp_exact_get(&even, i, 0) == esp_exact_get(&half, i, i) &&
+           esp_exact_get(&half, i, i) < esp_exact_get(&gram, i, i);
+  esp_exact *all[] = {&gram, &even, &half};
+  for (size_t i = 0; i < ESP_COUNT(all); i++) esp_exact_clear(all[i]);
+  free_fixture(&f);
+  assert_true(same);
+}
+
 static void add_in_another_order_gives_the_same_bits(void **state) {
   (void)state;
   fixture f = make_fixture();
@@ -281,6 +308,7 @@ static void add_of_infinity_names_the_side(void **state) {
 ESP_TEST_MAIN(cmocka_unit_test(add_equals_the_sum_in_double),
               cmocka_unit_test(add_of_a_gram_matrix_equals_the_sum_in_double),
               cmocka_unit_test(add_of_a_gram_matrix_equals_the_general_product),
+              cmocka_unit_test(add_tells_a_diagonal_what_it_adds_to_it),
               cmocka_unit_test(add_in_another_order_gives_the_same_bits),
               cmocka_unit_test(add_gives_the_same_bits_at_any_thread_count),
               cmocka_unit_test(add_is_exact_on_small_integers),
