@@ -29,6 +29,11 @@ static int64_t count_panels_at_once(int64_t outputs) {
   return panels < threads ? panels : threads;
 }
 
+/* Columns that a panel has room for. */
+static int64_t get_room(int64_t outputs) {
+  return outputs < PANEL ? outputs : PANEL;
+}
+
 static int64_t count_panel(const twin *self, int64_t first) {
   return self->end - first < PANEL ? self->end - first : PANEL;
 }
@@ -97,15 +102,15 @@ static void add_squares(const twin *self) {
 
 void esp_add_twin(const esp_gaussian *model, int64_t outputs, const block_columns *matrices) {
   const int64_t features = matrices->begin[matrices->n], mine = count_panels_at_once(outputs);
-  const int64_t step = PANEL * mine * team_size_local(matrices->team);
+  const int64_t step = PANEL * mine * team_size_local(matrices->team), room = get_room(outputs);
   twin self = {.model = model,
                .matrices = matrices,
                .features = features,
                .mine = mine,
-               .map = ESP_NEW(double, features *PANEL *mine),
-               .b = ESP_NEW(double, features *PANEL *mine)};
+               .map = ESP_NEW(double, features *room *mine),
+               .b = ESP_NEW(double, features *room *mine)};
   double *panel = ESP_NEW(double, features *BLOCK_COLUMNS);
-  if (team_size_local(matrices->team) > 1) self.other = ESP_NEW(double, features *PANEL);
+  if (team_size_local(matrices->team) > 1) self.other = ESP_NEW(double, features *room);
   for (; self.begin < outputs; self.begin += step) {
     self.end = outputs - self.begin < step ? outputs : self.begin + step;
     deal_map(&self);
@@ -123,7 +128,7 @@ void esp_add_twin_cost(int64_t features, int64_t outputs, int ranks, esp_cost *c
   const double mine = (double)count_panels_at_once(outputs);
   const double panels = 2.0 * mine + (ranks > 1 ? 1.0 : 0.0);
   const double times = ceil(p / (PANEL * mine * ranks));
-  esp_cost_touch(cost, sizeof(double) * f * (panels * PANEL + BLOCK_COLUMNS));
+  esp_cost_touch(cost, sizeof(double) * f * (panels * (double)get_room(outputs) + BLOCK_COLUMNS));
   esp_cost_send(cost, ranks, ESP_BCAST,
                 sizeof(double) * 2.0 * f * p + times * esp_invert_sent_bytes(features) / 2.0);
 }
