@@ -10,6 +10,8 @@
 
 enum { COLS = VECTORS * VECTOR, SQUARE = 8, LINE = 16 };
 
+/* Prefetches are written out: GCC 12 takes a function that does nothing else for one without
+ * effect. */
 static inline __attribute__((always_inline)) void multiply(const gemm_step *step, const int rows) {
   vec sum[ROWS][VECTORS];
 #pragma GCC unroll 16
