@@ -34,6 +34,13 @@ static int64_t get_room(int64_t outputs) {
   return outputs < PANEL ? outputs : PANEL;
 }
 
+/* As many for every rank, though their threads may be more or fewer. */
+static int64_t agree_on_panels(const esp_comm *team, int64_t outputs) {
+  int64_t mine = count_panels_at_once(outputs);
+  team_bcast(team, &mine, sizeof mine, 0);
+  return mine;
+}
+
 static int64_t count_panel(const twin *self, int64_t first) {
   return self->end - first < PANEL ? self->end - first : PANEL;
 }
@@ -101,7 +108,8 @@ static void add_squares(const twin *self) {
 }
 
 void esp_add_twin(const esp_gaussian *model, int64_t outputs, const block_columns *matrices) {
-  const int64_t features = matrices->begin[matrices->n], mine = count_panels_at_once(outputs);
+  const int64_t features = matrices->begin[matrices->n];
+  const int64_t mine = agree_on_panels(matrices->team, outputs);
   const int64_t step = PANEL * mine * team_size_local(matrices->team), room = get_room(outputs);
   twin self = {.model = model,
                .matrices = matrices,

@@ -70,8 +70,8 @@ int64_t consumer_count_inputs_local(const esp_repair_job *job, int stage) {
   return job->pruned->stages[stage].consumer.inputs;
 }
 
-int64_t consumer_count_most_inputs_local(const esp_repair_job *job, int stage) {
-  int64_t most = 0;
+int64_t consumer_count_unknowns_local(const esp_repair_job *job, int stage) {
+  int64_t most = selection_cuts_width(job->selection) ? job->pruned->width.units : 0;
   for (int s = 0; s <= stage && s < job->pruned->n_stages; s++) {
     const int64_t inputs = consumer_count_inputs_local(job, s);
     most = inputs > most ? inputs : most;

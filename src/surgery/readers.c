@@ -150,12 +150,7 @@ static void follow(const streams *self, int stage) {
   }
 }
 
-static int64_t count_unknowns(const esp_repair_job *job, int stage) {
-  (void)stage;
-  return job->pruned->width.units;
-}
-
-static const repair_pass pass = {"readers", count_unknowns};
+static const repair_pass pass = {"readers", consumer_count_unknowns_local};
 
 static esp_status fit_stage(streams *self, int stage) {
   esp_repair_job *job = self->job;

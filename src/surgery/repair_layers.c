@@ -10,7 +10,7 @@
 #include "espalier/model/cost.h"
 #include "espalier/model/family.h"
 
-static const repair_pass pass = {"layers", consumer_count_most_inputs_local};
+static const repair_pass pass = {"layers", consumer_count_unknowns_local};
 
 /* A writer of the smaller model, and the dense stage behind which the streams should agree. */
 typedef struct layer_fit {

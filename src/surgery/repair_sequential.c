@@ -9,14 +9,8 @@
 #include "espalier/core/log.h"
 #include "espalier/model/cost.h"
 
-/* Every stage follows the streams, and so the systems of all below; with the width its readers'. */
-static int64_t count_unknowns(const esp_repair_job *job, int stage) {
-  const int64_t most = consumer_count_most_inputs_local(job, stage);
-  const int64_t width = selection_cuts_width(job->selection) ? job->pruned->width.units : 0;
-  return most > width ? most : width;
-}
-
-static const repair_pass pass = {"sequential", count_unknowns}; // the first one has its own
+static const repair_pass pass = {"sequential",
+                                 consumer_count_unknowns_local}; // the first has its own
 
 /* Advance the dense stream of one micro-batch and form x of the pruned one and the target:
  * preserved outputs of the dense state after the stage, less the pruned stream where the stage adds

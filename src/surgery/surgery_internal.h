@@ -44,9 +44,10 @@ typedef struct repair_pass {
   const char *name; // in the journal
   int64_t (*count_unknowns)(const esp_repair_job *job, int stage);
 } repair_pass;
-/* Inputs of a stage's pruned consumer, and the most of it and of all below. Local. */
+/* Inputs of a stage's pruned consumer; the most of it, of all below and, where the width is cut, of
+ * the readers. Local. */
 int64_t consumer_count_inputs_local(const esp_repair_job *job, int stage);
-int64_t consumer_count_most_inputs_local(const esp_repair_job *job, int stage);
+int64_t consumer_count_unknowns_local(const esp_repair_job *job, int stage);
 
 /* A pass is gone on with where it was interrupted. is_done: it has finished the stage (n_stages:
  * the head), at this number of ranks where rounding depends on that (linalg/solve.h). restore: give

@@ -4,6 +4,7 @@
 #include "espalier/select/joint.h"
 #include "mpi.h"
 
+#include <omp.h>
 #include <string.h>
 
 enum { FACTORS = 16 };
@@ -101,6 +102,16 @@ static void a_team_ranks_more_outputs_than_panels(void **state) {
   assert_same_bits(140, 1, 1100); // five panels of 256
 }
 
+static void ranks_of_a_team_may_have_unequal_threads(void **state) {
+  (void)state;
+  const int threads = omp_get_max_threads();
+  for (int first = 1; first <= 2; first++) {
+    omp_set_num_threads(test_comm.rank == 0 ? first : 3 - first);
+    assert_same_bits(140, 1, 600); // three panels
+  }
+  omp_set_num_threads(threads);
+}
+
 static void a_team_ranks_what_its_first_rank_alone_holds(void **state) {
   (void)state;
   assert_same_bits(1, 1, 2);
@@ -183,6 +194,7 @@ ESP_TEST_MAIN(cmocka_unit_test(a_team_ranks_neurons_with_the_same_bits),
               cmocka_unit_test(a_team_ranks_for_several_readers_with_the_same_bits),
               cmocka_unit_test(a_team_ranks_heads_that_lie_in_two_blocks),
               cmocka_unit_test(a_team_ranks_more_outputs_than_panels),
+              cmocka_unit_test(ranks_of_a_team_may_have_unequal_threads),
               cmocka_unit_test(a_team_ranks_what_its_first_rank_alone_holds),
               cmocka_unit_test(a_team_ranks_by_max_entropy),
               cmocka_unit_test(a_singular_covariance_fails_all),

@@ -3,6 +3,7 @@
 #include "espalier/collect/collect.h"
 #include "mpi.h"
 #include "small.h"
+#include "surgery_internal.h"
 #include "transformer.h"
 
 enum { SAMPLES = 24, LENGTH = 8, MICRO_BATCH = 3, HIDDEN = 16, KEPT = 12, VOCABULARY = 11 };
@@ -186,7 +187,25 @@ static void repair_with_one_bad_rank_fails_on_all(void **state) {
   close_bench(&self);
 }
 
-ESP_TEST_MAIN(cmocka_unit_test(least_squares_of_readers_brings_the_logits_nearer),
+/* What a record holds was solved of systems up to this size: its own, those below, its readers. */
+static void unknowns_are_those_of_all_that_a_record_depends_on(void **state) {
+  (void)state;
+  const int64_t whole[] = {8, 10, 10, 10},
+                cut[] = {9, 10, 10, 10}; // 8 of heads, 10 neurons, width 9
+  bench self = open_bench(untied, HIDDEN), narrow = open_bench(untied, 9);
+  const esp_repair_job alone = {.pruned = self.pruned},
+                       job = {.pruned = narrow.pruned, .selection = &narrow.selection};
+  bool same = true;
+  for (int s = 0; s < self.dense->n_stages; s++)
+    same = same && consumer_count_unknowns_local(&alone, s) == whole[s] &&
+           consumer_count_unknowns_local(&job, s) == cut[s];
+  ASSERT_ALL(same);
+  close_bench(&self);
+  close_bench(&narrow);
+}
+
+ESP_TEST_MAIN(cmocka_unit_test(unknowns_are_those_of_all_that_a_record_depends_on),
+              cmocka_unit_test(least_squares_of_readers_brings_the_logits_nearer),
               cmocka_unit_test(sequential_of_readers_brings_the_logits_nearer_still),
               cmocka_unit_test(repair_keeps_a_model_whose_width_is_whole),
               cmocka_unit_test(repair_leaves_a_tied_head_alone),
