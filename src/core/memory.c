@@ -47,25 +47,26 @@ static void *align(header given) {
   return memory;
 }
 
-static void *take(size_t bytes) {
+static void *take(size_t bytes, bool is_zeroed) {
   header given = {NULL, bytes + ALIGNMENT};
   if (bytes >= BIG_BYTES) {
     keep_big_blocks_apart();
-    given.given = esp_pool_take(given.bytes);
+    given.given = esp_pool_take(given.bytes, is_zeroed);
     if (given.given) return align(given);
   }
   given = (header){malloc(bytes + ALIGNMENT), 0};
-  return given.given ? memset(align(given), 0, bytes) : NULL;
+  if (!given.given) return NULL;
+  return is_zeroed ? memset(align(given), 0, bytes) : align(given);
 }
 
-void *esp_alloc(int64_t count, size_t size) {
+static void *allocate(int64_t count, size_t size, bool is_zeroed) {
   ESP_ASSERT(count >= 0);
   size_t bytes;
   if (__builtin_mul_overflow((size_t)count, size, &bytes) || bytes > SIZE_MAX - 2 * ALIGNMENT)
     esp_panic(__FILE__, __LINE__, "allocation of %lld x %zu bytes overflows", (long long)count,
               size);
   bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
-  void *memory = take(bytes);
+  void *memory = take(bytes, is_zeroed);
   if (!memory)
     esp_panic(__FILE__, __LINE__,
               "out of memory: %zu bytes were asked for; use more nodes or fewer "
@@ -73,6 +74,14 @@ void *esp_alloc(int64_t count, size_t size) {
               bytes);
   if (bytes >= BIG_BYTES) esp_peak_anonymous_bytes();
   return memory;
+}
+
+void *esp_alloc(int64_t count, size_t size) {
+  return allocate(count, size, true);
+}
+
+void *esp_alloc_unset(int64_t count, size_t size) {
+  return allocate(count, size, false);
 }
 
 void esp_release(void *memory) {

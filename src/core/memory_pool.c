@@ -81,7 +81,7 @@ bool esp_pool_exists(void) {
   return true;
 }
 
-void *esp_pool_take(size_t bytes) {
+void *esp_pool_take(size_t bytes, bool is_zeroed) {
   const size_t whole = round_up(bytes);
   pthread_mutex_lock(&lock);
   piece found = take_waiting(whole);
@@ -89,7 +89,7 @@ void *esp_pool_take(size_t bytes) {
   if (live > most) most = live;
   shrink_to(most);
   pthread_mutex_unlock(&lock);
-  if (found.memory) return memset(found.memory, 0, whole);
+  if (found.memory) return is_zeroed ? memset(found.memory, 0, whole) : found.memory;
   void *const memory =
       mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   return memory == MAP_FAILED ? NULL : memory;
@@ -120,8 +120,8 @@ bool esp_pool_exists(void) {
   return false;
 }
 
-void *esp_pool_take(size_t bytes) {
-  (void)bytes;
+void *esp_pool_take(size_t bytes, bool is_zeroed) {
+  (void)bytes, (void)is_zeroed;
   return NULL;
 }
 

@@ -9,8 +9,9 @@
 
 /* Whether there is a pool: Linux, without sanitizers, which would see less. Local. */
 bool esp_pool_exists(void);
-/* Whole pages, zeroed and resident, freed with esp_pool_give; NULL: no memory. Local. */
-void *esp_pool_take(size_t bytes);
+/* Whole pages, resident, freed with esp_pool_give; NULL: no memory. Those that are not to be zeroed
+ * hold what they held. Local. */
+void *esp_pool_take(size_t bytes, bool is_zeroed);
 void esp_pool_give(void *memory, size_t bytes);
 /* Give back what waits, and count the most from now on. Local. */
 void esp_pool_flush(void);

@@ -1,5 +1,6 @@
 #include "espalier/io/dtype.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/memory.h"
 #include "espalier/core/status.h"
 
@@ -68,7 +69,7 @@ static inline uint16_t f32_to_bf16(float value) {
   return (uint16_t)(is_nan ? bits >> 16 | 0x40u : rounded >> 16);
 }
 
-static void read_f16(const unsigned char *from, int64_t count, float *to) {
+ESP_CLONES static void read_f16(const unsigned char *from, int64_t count, float *to) {
   for (int64_t i = 0; i < count; i++) {
     uint16_t word;
     memcpy(&word, from + 2 * i, sizeof word);
@@ -76,7 +77,7 @@ static void read_f16(const unsigned char *from, int64_t count, float *to) {
   }
 }
 
-static void read_bf16(const unsigned char *from, int64_t count, float *to) {
+ESP_CLONES static void read_bf16(const unsigned char *from, int64_t count, float *to) {
   for (int64_t i = 0; i < count; i++) {
     uint16_t word;
     memcpy(&word, from + 2 * i, sizeof word);

@@ -1,5 +1,6 @@
 #include "espalier/model/family.h"
 
+#include "espalier/core/clones.h"
 #include "espalier/core/hash.h"
 #include "espalier/core/memory.h"
 
@@ -125,9 +126,9 @@ int64_t esp_model_count_parameters(const esp_model *model) {
   return count;
 }
 
-static int64_t count_nonzero(const esp_weight *weight) {
+ESP_CLONES static int64_t count_nonzero(int64_t n, const float *values) {
   int64_t count = 0;
-  for (int64_t j = 0; j < esp_weight_count(weight); j++) count += weight->value[j] != 0.0f;
+  for (int64_t j = 0; j < n; j++) count += values[j] != 0.0f;
   return count;
 }
 
@@ -136,7 +137,8 @@ esp_status esp_model_count_nonzero_local(esp_model *model, int64_t *count) {
   for (int stage = ESP_STAGE_EMBED; stage <= model->n_stages; stage++) {
     ESP_TRY(esp_model_load_local(model, stage));
     for (int i = 0; i < model->n_weights; i++)
-      if (model->weights[i].stage == stage) *count += count_nonzero(&model->weights[i]);
+      if (model->weights[i].stage == stage)
+        *count += count_nonzero(esp_weight_count(&model->weights[i]), model->weights[i].value);
     esp_model_unload(model, stage);
   }
   return ESP_OK;

@@ -59,21 +59,41 @@ static void apply_mask(const esp_weight *weight, int64_t first, int64_t n, float
     if (!(weight->mask[i / 8] >> (i % 8) & 1)) values[i - first] = 0.0f;
 }
 
-static void gather(const esp_weight *weight, float *out) {
-  const int last = weight->rank - 1;
-  const int64_t n_rows =
-      weight->shape[last] > 0 ? esp_weight_count(weight) / weight->shape[last] : 0;
-  float *scratch = ESP_NEW(float, weight->stored_shape[last]);
-  for (int64_t row = 0; row < n_rows; row++) {
-    int64_t rest = row, stored_row = 0, stride = 1;
-    for (int axis = last - 1; axis >= 0; axis--) {
-      stored_row += stride * stored_index(weight, axis, rest % weight->shape[axis]);
-      stride *= weight->stored_shape[axis];
-      rest /= weight->shape[axis];
-    }
-    gather_row(weight, stored_row, scratch, out + row * weight->shape[last]);
+/* n values from an element on. */
+static esp_status check_finite(const esp_weight *weight, int64_t first, int64_t n,
+                               const float *values) {
+  const int64_t i = esp_find_beyond(values, n, INFINITY);
+  if (i == n) return ESP_OK;
+  return esp_fail(ESP_NUMERIC,
+                  "weight '%s': expected finite numbers, found %g at element %lld; "
+                  "the checkpoint is damaged",
+                  weight->name, (double)values[i], (long long)(first + i));
+}
+
+/* Where a row of the last axis is stored. */
+static int64_t find_stored_row(const esp_weight *weight, int64_t row) {
+  int64_t stored_row = 0, stride = 1;
+  for (int axis = weight->rank - 2; axis >= 0; axis--) {
+    stored_row += stride * stored_index(weight, axis, row % weight->shape[axis]);
+    stride *= weight->stored_shape[axis];
+    row /= weight->shape[axis];
+  }
+  return stored_row;
+}
+
+/* All values, masked and looked through row by row, while a row is in the cache. */
+static esp_status gather(const esp_weight *weight, float *out) {
+  const int64_t columns = weight->shape[weight->rank - 1];
+  const int64_t n_rows = columns > 0 ? esp_weight_count(weight) / columns : 0;
+  float *scratch = ESP_NEW(float, weight->stored_shape[weight->rank - 1]);
+  esp_status status = ESP_OK;
+  for (int64_t row = 0; row < n_rows && status == ESP_OK; row++, out += columns) {
+    gather_row(weight, find_stored_row(weight, row), scratch, out);
+    apply_mask(weight, row * columns, columns, out);
+    status = check_finite(weight, row * columns, columns, out);
   }
   esp_free(&scratch);
+  return status;
 }
 
 /* Of a matrix; scratch (stored_shape[1]). */
@@ -101,17 +121,6 @@ void esp_weight_read_rows(const esp_weight *weight, int64_t n, const int32_t *ro
     read_row(weight, rows[i], scratch, out + i * weight->shape[1]);
   }
   esp_free(&scratch);
-}
-
-/* n values from an element on. */
-static esp_status check_finite(const esp_weight *weight, int64_t first, int64_t n,
-                               const float *values) {
-  const int64_t i = esp_find_beyond(values, n, INFINITY);
-  if (i == n) return ESP_OK;
-  return esp_fail(ESP_NUMERIC,
-                  "weight '%s': expected finite numbers, found %g at element %lld; "
-                  "the checkpoint is damaged",
-                  weight->name, (double)values[i], (long long)(first + i));
 }
 
 static esp_status check_rows(const esp_weight *weight) {
@@ -162,17 +171,18 @@ static void unload(esp_weight *weight) {
 }
 
 static esp_status load(esp_weight *weight) {
+  const int64_t n = esp_weight_count(weight);
+  esp_status status = ESP_OK;
   if (weight->value) return ESP_OK;
   ESP_ASSERT(weight->stored);
   if (is_usable_in_place(weight)) {
     weight->value = (float *)(uintptr_t)weight->stored; // read-only mapping, never written
+    status = check_finite(weight, 0, n, weight->value);
   } else {
-    weight->value = ESP_NEW(float, esp_weight_count(weight));
+    weight->value = ESP_NEW_UNSET(float, n);
     weight->is_owned = true;
-    gather(weight, weight->value);
-    apply_mask(weight, 0, esp_weight_count(weight), weight->value);
+    status = gather(weight, weight->value);
   }
-  const esp_status status = check_finite(weight, 0, esp_weight_count(weight), weight->value);
   if (status != ESP_OK) unload(weight); // so that a second load does not pass
   return status;
 }

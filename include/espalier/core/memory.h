@@ -14,6 +14,8 @@ ESP_C_BEGIN
 /* Allocate count x size bytes, 64-byte aligned, zeroed. Never NULL; count 0 gives a valid pointer.
  * Owned by the caller, freed with esp_free. Local. */
 void *esp_alloc(int64_t count, size_t size);
+/* The same with whatever stands there, for what is filled whole and at once. Local. */
+void *esp_alloc_unset(int64_t count, size_t size);
 
 /* Free and set NULL; NULL inside is fine: esp_free(&pointer). Local. */
 #define esp_free(pointer_address) (esp_release(*(pointer_address)), *(pointer_address) = NULL)
@@ -25,6 +27,7 @@ void esp_release(void *memory);
 void esp_release_unused(void);
 
 #define ESP_NEW(type, count) ((type *)esp_alloc((count), sizeof(type)))
+#define ESP_NEW_UNSET(type, count) ((type *)esp_alloc_unset((count), sizeof(type)))
 
 /* Duplicate a string; owned by the caller. printf into a new string; likewise. Local. */
 char *esp_strdup(const char *text);
