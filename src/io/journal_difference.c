@@ -63,18 +63,26 @@ static char *describe(const json_t *old, const json_t *new, const char *key, boo
   return both;
 }
 
-static char *find(const json_t *old, const json_t *new, const char *key, bool is_option) {
+static char *find(const json_t *old, const json_t *new, const char *key, bool is_option);
+
+/* The first of the members of one of the two. */
+static char *find_among(json_t *members, const json_t *old, const json_t *new, bool are_options) {
   const char *member;
   json_t *value;
   char *found = NULL;
+  json_object_foreach(members, member, value) {
+    found = find(json_object_get(old, member), json_object_get(new, member), member, are_options);
+    if (found) break;
+  }
+  return found;
+}
+
+static char *find(const json_t *old, const json_t *new, const char *key, bool is_option) {
   if (json_equal(old, new)) return NULL;
   if (!json_is_object(old) || !json_is_object(new)) return describe(old, new, key, is_option);
   const bool are_options = is_option || strcmp(key, "options") == 0;
-  json_object_foreach((json_t *)(uintptr_t) new, member, value) if (!found) found =
-      find(json_object_get(old, member), value, member, are_options);
-  json_object_foreach((json_t *)(uintptr_t)old, member, value) if (!found) found =
-      find(value, json_object_get(new, member), member, are_options);
-  return found;
+  char *found = find_among((json_t *)(uintptr_t) new, old, new, are_options);
+  return found ? found : find_among((json_t *)(uintptr_t)old, old, new, are_options);
 }
 
 char *esp_journal_find_difference(const json_t *then, const json_t *now) {

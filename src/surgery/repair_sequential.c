@@ -9,8 +9,8 @@
 #include "espalier/core/log.h"
 #include "espalier/model/cost.h"
 
-static const repair_pass pass = {"sequential",
-                                 consumer_count_unknowns_local}; // the first has its own
+/* Of the second pass: the first is that of least squares. */
+static const repair_pass pass = {"sequential", consumer_count_unknowns_local};
 
 /* Advance the dense stream of one micro-batch and form x of the pruned one and the target:
  * preserved outputs of the dense state after the stage, less the pruned stream where the stage adds
